@@ -1,0 +1,33 @@
+"""Errors whose text is meant for the user, each with the exit status that the command returns."""
+
+from __future__ import annotations
+
+
+class SkullStripError(Exception):
+    """Anything SkullStrip itself reports; the message is one sentence for the user."""
+
+    exit_code = 1
+
+
+class InputError(SkullStripError):
+    """The input image or an argument is at fault; nothing has been written."""
+
+    exit_code = 2
+
+
+class OutputError(InputError):
+    """An output cannot be written where the user asked for it."""
+
+
+class WeightsError(InputError):
+    """The weights or their manifest are missing, altered or of another network."""
+
+
+class EngineError(SkullStripError):
+    """No engine can run the network here, or the one that was asked for failed."""
+
+
+class Cancelled(SkullStripError):
+    """The user stopped the run."""
+
+    exit_code = 130
