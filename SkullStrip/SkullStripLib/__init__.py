@@ -1,0 +1,55 @@
+"""SkullStrip: brain extraction from T1-weighted head MRI.
+
+The pure core: no Slicer, no network runtime until a volume is stripped. Names are loaded on first
+use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .errors import (
+        Cancelled,
+        EngineError,
+        InputError,
+        OutputError,
+        SkullStripError,
+        WeightsError,
+    )
+    from .extract import BrainExtraction, extract_brain
+    from .strip_file import strip_file
+
+_HOMES = {
+    "BrainExtraction": "extract",
+    "extract_brain": "extract",
+    "strip_file": "strip_file",
+    "Cancelled": "errors",
+    "EngineError": "errors",
+    "InputError": "errors",
+    "OutputError": "errors",
+    "SkullStripError": "errors",
+    "WeightsError": "errors",
+}
+
+__all__ = [  # noqa: PLE0604  (literal names, for type checkers)
+    "BrainExtraction",
+    "Cancelled",
+    "EngineError",
+    "InputError",
+    "OutputError",
+    "SkullStripError",
+    "WeightsError",
+    "__version__",
+    "extract_brain",
+    "strip_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

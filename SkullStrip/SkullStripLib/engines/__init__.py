@@ -1,0 +1,104 @@
+"""What runs the network: one Protocol, several runtimes, chosen by name.
+
+A runtime is imported only when its engine is created.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ..errors import EngineError
+from ..manifest import Manifest
+
+KERAS_BACKENDS = ("tensorflow", "torch", "jax")
+ENGINE_NAMES = ("onnxruntime", *KERAS_BACKENDS)  # the order in which `auto` tries them
+
+
+class Engine(Protocol):
+    """A loaded network.
+
+    Attributes
+    ----------
+    name : str
+        The runtime, for example "tensorflow".
+    device : str
+        Where it runs: "cpu", "gpu" or a runtime's own word for an accelerator.
+    """
+
+    name: str
+    device: str
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        ...
+
+
+def create_engine(
+    name: str,
+    manifest: Manifest,
+    weights_path: Path,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Engine:
+    """Load the network into a runtime.
+
+    Parameters
+    ----------
+    name : {"auto", "onnxruntime", "tensorflow", "torch", "jax"}
+        `auto` takes the first that is installed and works.
+    device : {"auto", "cpu", "gpu"}
+    threads : int, optional
+        CPU threads; by default all that this process may use.
+
+    Raises
+    ------
+    EngineError
+        The runtime is not installed or does not work here, or `gpu` was asked for in vain.
+    """
+    threads = threads or available_threads()
+    if name != "auto":
+        return _load(name, manifest, weights_path, device, threads)
+    failures = []
+    for candidate in ENGINE_NAMES:
+        if not is_installed(candidate):
+            continue
+        try:
+            return _load(candidate, manifest, weights_path, device, threads)
+        except EngineError as error:
+            failures.append(str(error))
+    raise EngineError(
+        " ".join(failures)
+        or "No engine is installed; install one with 'pip install onnxruntime' (or tensorflow)."
+    )
+
+
+def is_installed(name: str) -> bool:
+    """Whether a runtime and what it needs can be imported, without importing them."""
+    needed = ("onnxruntime", "onnx") if name == "onnxruntime" else ("keras", name)
+    return all(importlib.util.find_spec(module) is not None for module in needed)
+
+
+def available_threads() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _load(name: str, manifest: Manifest, weights: Path, device: str, threads: int) -> Engine:
+    if name not in ENGINE_NAMES:
+        raise EngineError(f"The engine '{name}' is unknown; use one of {', '.join(ENGINE_NAMES)}.")
+    if not is_installed(name):
+        raise EngineError(f"The engine '{name}' is not installed; use 'pip install {name}'.")
+    if name == "onnxruntime":
+        from .onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(manifest, weights, device, threads)
+    from .keras_engine import KerasEngine
+
+    return KerasEngine(name, manifest, weights, device, threads)

@@ -1,0 +1,95 @@
+"""Array axes against anatomical directions.
+
+Only permutations and flips: a scan is never rotated. An oblique acquisition usually follows the
+head, so its own axes are the better ones for the network, and nothing is interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from .volume import Volume
+
+_CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How an array was turned to RAS+, and the way back.
+
+    Parameters
+    ----------
+    axes : tuple of int
+        `axes[i]` is the input axis that runs closest to the RAS direction i.
+    flipped : tuple of bool
+        Whether that axis had to be reversed.
+    """
+
+    axes: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool]
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """View of `array` (I, J, K) with axes running right, anterior, superior."""
+        return array.transpose(self.axes)[self._flips()]
+
+    def undo(self, array: np.ndarray) -> np.ndarray:
+        """View of a RAS+ array on the input's own axes."""
+        return array[self._flips()].transpose(np.argsort(self.axes))
+
+    def _flips(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
+
+
+def orientation_of(affine: np.ndarray) -> Orientation:
+    """Assign each array axis to one anatomical direction.
+
+    The assignment maximises the summed cosines between axes and directions, so that it is a
+    permutation even for a grid turned by 45 degrees.
+
+    Parameters
+    ----------
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    _, axes = linear_sum_assignment(-np.abs(directions))
+    flipped = tuple(bool(directions[row, axis] < 0) for row, axis in enumerate(axes))
+    return Orientation(tuple(int(axis) for axis in axes), flipped)  # type: ignore[arg-type]
+
+
+def axis_codes(affine: np.ndarray) -> str:
+    """Three letters for where the array axes point, for example "PIR".
+
+    Parameters
+    ----------
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+    """
+    orientation = orientation_of(affine)
+    codes = [""] * 3
+    for row, (axis, flip) in enumerate(zip(orientation.axes, orientation.flipped, strict=True)):
+        codes[axis] = _CODES[row][0 if flip else 1]
+    return "".join(codes)
+
+
+def reorient_to_ras(volume: Volume) -> tuple[Volume, Orientation]:
+    """Turn a volume so that its axes run closest to right, anterior and superior.
+
+    Returns
+    -------
+    volume : Volume
+        A view of the same voxels, with the affine that belongs to it.
+    orientation : Orientation
+        `orientation.undo(array)` returns to the input's axes.
+    """
+    orientation = orientation_of(volume.affine)
+    array = orientation.apply(volume.array)
+    step = np.zeros((4, 4))
+    step[3, 3] = 1.0
+    for row, (axis, flip) in enumerate(zip(orientation.axes, orientation.flipped, strict=True)):
+        step[axis, row] = -1.0 if flip else 1.0
+        step[axis, 3] = array.shape[row] - 1 if flip else 0.0
+    return Volume(array, volume.affine @ step), orientation

@@ -1,0 +1,61 @@
+"""Robust intensity scaling, once for a whole volume.
+
+Slice-wise scaling would destroy the contrast between slices, and a maximum would follow a single
+bright vessel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SAMPLED_VOXELS = 500_000  # percentiles are read from about so many voxels
+
+
+def intensity_window(
+    array: np.ndarray, low_percentile: float, high_percentile: float
+) -> tuple[float, float]:
+    """Intensities that become 0 and 1.
+
+    The lower end is a percentile of all voxels, the upper one a percentile of those brighter than
+    the mean: roughly the head, however much air the field of view holds.
+
+    Parameters
+    ----------
+    array : ndarray, shape (X, Y, Z)
+        Finite values.
+    low_percentile, high_percentile : float
+        In percent.
+    """
+    sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)].astype(np.float64)
+    low = float(np.percentile(sample, low_percentile))
+    bright = sample[sample > sample.mean()]
+    high = float(np.percentile(bright, high_percentile)) if bright.size else low
+    if high <= low:
+        low, high = float(array.min()), float(array.max())
+    return low, high
+
+
+def scale_intensities(
+    array: np.ndarray, low_percentile: float = 0.5, high_percentile: float = 99.5
+) -> np.ndarray:
+    """Scale a volume linearly and clip it.
+
+    Parameters
+    ----------
+    array : ndarray, shape (X, Y, Z)
+        Any real dtype; values that are not finite count as the lowest.
+
+    Returns
+    -------
+    ndarray of float32, shape (X, Y, Z)
+        In [0, 1]; a constant volume becomes all zero.
+    """
+    values = np.asarray(array, dtype=np.float32)
+    finite = np.isfinite(values)
+    if not finite.all():
+        lowest = values[finite].min() if finite.any() else 0.0
+        values = np.where(finite, values, np.float32(lowest))
+    low, high = intensity_window(values, low_percentile, high_percentile)
+    if high <= low:
+        return np.zeros_like(values)
+    return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32, copy=False)

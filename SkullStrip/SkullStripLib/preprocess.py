@@ -1,0 +1,95 @@
+"""The one place that defines what the network sees of a scan; training and inference share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .geometry import Orientation, reorient_to_ras
+from .head_box import Box, head_bounding_box
+from .intensity import scale_intensities
+from .manifest import Preprocessing
+from .resample import resample
+from .volume import Volume
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scan ready for the network, and what is needed to return to its own grid.
+
+    Parameters
+    ----------
+    head : ndarray of float32, shape (X, Y, Z)
+        RAS+, isotropic, intensities in [0, 1], cut to the head's box.
+    box : tuple of three slices
+        The head in the resampled volume.
+    resampled_shape : tuple of int
+        Shape of that volume.
+    source_shape : tuple of int
+        Shape of the RAS+ volume before resampling.
+    source_spacing_mm, spacing_mm : ndarray, shape (3,)
+        Spacing before and after resampling, in mm.
+    orientation : Orientation
+        From the input's axes to RAS+.
+    """
+
+    head: np.ndarray
+    box: Box
+    resampled_shape: tuple[int, ...]
+    source_shape: tuple[int, ...]
+    source_spacing_mm: np.ndarray
+    spacing_mm: np.ndarray
+    orientation: Orientation
+
+
+def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientation]:
+    """Reorient to RAS+ and scale intensities to [0, 1]; no interpolation."""
+    ras, orientation = reorient_to_ras(volume)
+    scaled = scale_intensities(ras.array, settings.low_percentile, settings.high_percentile)
+    return Volume(scaled, ras.affine), orientation
+
+
+def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
+    """Reorient, scale, resample to isotropic voxels and cut to the head.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any orientation, spacing and real dtype.
+    settings : Preprocessing
+        From the weights' manifest.
+    """
+    scaled, orientation = normalise(volume, settings)
+    target_mm = np.full(3, settings.spacing_mm)
+    resampled = resample(scaled.array, scaled.spacing_mm, target_mm)
+    box = head_bounding_box(resampled, settings.spacing_mm, settings.head_margin_mm)
+    return Prepared(
+        head=resampled[box],
+        box=box,
+        resampled_shape=resampled.shape,
+        source_shape=scaled.array.shape,
+        source_spacing_mm=scaled.spacing_mm,
+        spacing_mm=target_mm,
+        orientation=orientation,
+    )
+
+
+def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """Bring a probability over the head's box back to the input's grid, linearly.
+
+    Parameters
+    ----------
+    head_probability : ndarray of float32, shape of `prepared.head`
+
+    Returns
+    -------
+    ndarray of float32
+        The input's own shape and axes; zero outside the head.
+    """
+    whole = np.zeros(prepared.resampled_shape, dtype=np.float32)
+    whole[prepared.box] = head_probability
+    source = resample(
+        whole, prepared.spacing_mm, prepared.source_spacing_mm, prepared.source_shape
+    )
+    return np.ascontiguousarray(prepared.orientation.undo(source))

@@ -1,0 +1,82 @@
+"""Separable linear resampling between a grid and the same field of view at another spacing.
+
+Each axis is one small matrix, so that a whole head is three matrix products. Where the target is
+coarser, the triangle widens with it (as in image libraries' antialiased resize), so that fine
+noise does not alias.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SAME_SPACING = 1e-3  # relative difference under which an axis is left as it is
+
+
+def resampled_length(length: int, spacing_mm: float, target_mm: float) -> int:
+    """Voxels at `target_mm` that cover `length` voxels at `spacing_mm`."""
+    if abs(spacing_mm / target_mm - 1.0) < SAME_SPACING:
+        return length
+    return max(1, int(np.ceil(length * spacing_mm / target_mm - 1e-6)))
+
+
+def interpolation_matrix(length: int, target_length: int, step: float) -> np.ndarray:
+    """Rows that interpolate `target_length` samples, `step` voxels apart, from `length` voxels.
+
+    Both grids have the same centre. Samples beyond the ends repeat the end voxel.
+
+    Returns
+    -------
+    ndarray of float32, shape (target_length, length)
+        Rows sum to one.
+    """
+    positions = (np.arange(target_length) - (target_length - 1) / 2) * step + (length - 1) / 2
+    positions = np.clip(positions, 0, length - 1)
+    reach = max(1.0, step)
+    weights = np.maximum(0.0, 1.0 - np.abs(positions[:, None] - np.arange(length)) / reach)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def resample_axis(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarray:
+    """Apply an interpolation matrix along one axis of a 3-D float32 array."""
+    if axis == 0:
+        flat = matrix @ array.reshape(array.shape[0], -1)
+        return flat.reshape(len(matrix), *array.shape[1:])
+    if axis == 1:
+        return np.matmul(matrix, array)
+    return array @ matrix.T
+
+
+def resample(
+    array: np.ndarray,
+    spacing_mm: np.ndarray,
+    target_mm: np.ndarray,
+    target_shape: tuple[int, ...] | None = None,
+) -> np.ndarray:
+    """Resample a 3-D array onto a grid with the same centre and axes.
+
+    Parameters
+    ----------
+    array : ndarray, shape (X, Y, Z)
+    spacing_mm, target_mm : ndarray, shape (3,)
+        Voxel spacing of the array and of the result, in mm.
+    target_shape : tuple of int, optional
+        Shape of the result; by default what covers the same field of view.
+
+    Returns
+    -------
+    ndarray of float32
+        Axes whose length and spacing stay the same are not touched.
+    """
+    result = np.ascontiguousarray(array, dtype=np.float32)
+    for axis in range(3):
+        length = array.shape[axis]
+        step = float(target_mm[axis] / spacing_mm[axis])
+        wanted = (
+            resampled_length(length, float(spacing_mm[axis]), float(target_mm[axis]))
+            if target_shape is None
+            else target_shape[axis]
+        )
+        if wanted == length and abs(step - 1.0) < SAME_SPACING:
+            continue
+        result = resample_axis(result, axis, interpolation_matrix(length, wanted, step))
+    return result
