@@ -1,0 +1,160 @@
+"""Who may import whom, and what may happen when a file is merely imported."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HEAVY = {
+    "PIL", "cv2", "jax", "keras", "matplotlib", "nibabel", "nrrd", "onnx", "onnxruntime", "slicer",
+    "tensorflow", "torch", "tqdm", "vtk",
+}  # fmt: skip
+SLICER = {"SimpleITK", "ctk", "qt", "slicer", "vtk"}
+ALLOWED_AT_FILE_SCOPE = (
+    set(sys.stdlib_module_names)
+    | {"numpy", "scipy", "SimpleITK", "ctk", "qt", "slicer", "vtk"}
+    | {"SkullStripLib", "training"}
+)
+RUNTIME_HOMES = ("model.py", "weights.py", "engines/*.py")
+# Package: the library's files that may import it, inside a function at that.
+HOMES = {
+    "PIL": ("qc*.py",),
+    "cv2": (),
+    "jax": ("engines/*.py",),
+    "keras": RUNTIME_HOMES,
+    "matplotlib": (),
+    "nibabel": ("io*.py",),
+    "nrrd": ("io*.py",),
+    "onnx": ("engines/*.py",),
+    "onnxruntime": ("engines/*.py",),
+    "tensorflow": ("engines/*.py",),
+    "torch": ("engines/*.py",),
+    "tqdm": ("cli*.py", "progress.py"),
+    "training": (),
+} | dict.fromkeys(SLICER, ())
+STATEMENTS_WITHOUT_WORK = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
+    ast.AnnAssign, ast.Try, ast.If, ast.Pass,
+)  # fmt: skip
+
+
+def imported_packages(node: ast.AST) -> set[str]:
+    """Top-level names of the absolute imports of one statement."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".", 1)[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        return {node.module.split(".", 1)[0]}
+    return set()
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def file_scope_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk what runs on import: neither function bodies nor type-checking blocks."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if is_type_checking(child):
+            continue
+        yield child
+        yield from file_scope_nodes(child)
+
+
+def running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk everything that can run, function bodies too, type-checking blocks not."""
+    for child in ast.iter_child_nodes(tree):
+        if not is_type_checking(child):
+            yield child
+            yield from running_nodes(child)
+
+
+def shipped_files(root: Path) -> list[Path]:
+    return sorted([*(root / "SkullStrip").rglob("*.py"), *(root / "training").rglob("*.py")])
+
+
+def test_importing_the_library_loads_nothing_heavy(root: Path) -> None:
+    program = "import sys, SkullStripLib; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root / "SkullStrip",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "SkullStripLib" in loaded
+    assert HEAVY & set(loaded) == set()
+
+
+def test_importing_what_slicer_needs_before_a_run_loads_no_runtime(root: Path) -> None:
+    program = "import sys; from SkullStripLib import extract_brain, BrainExtraction, InputError; "
+    program += "print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root / "SkullStrip",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "SkullStripLib.extract" in loaded
+    assert HEAVY & set(loaded) == set()
+
+
+def test_file_scope_imports_are_those_the_extensions_index_allows(root: Path) -> None:
+    offending = {
+        f"{path.relative_to(root)}:{node.lineno} imports {', '.join(sorted(foreign))}"
+        for path in shipped_files(root)
+        for node in file_scope_nodes(ast.parse(path.read_text(encoding="utf-8")))
+        if (foreign := imported_packages(node) - ALLOWED_AT_FILE_SCOPE)
+    }
+    assert offending == set()
+
+
+def test_no_file_does_work_when_it_is_imported(root: Path) -> None:
+    offending = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in shipped_files(root)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if not isinstance(node, STATEMENTS_WITHOUT_WORK) and not is_docstring(node)
+    ]
+    assert offending == []
+
+
+def is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+@pytest.mark.parametrize("package", sorted(HOMES))
+def test_a_package_is_imported_only_in_its_home(root: Path, package: str) -> None:
+    library = root / "SkullStrip" / "SkullStripLib"
+    homes = {path for pattern in HOMES[package] for path in library.glob(pattern)}
+    importing = {
+        path
+        for path in library.rglob("*.py")
+        for node in running_nodes(ast.parse(path.read_text(encoding="utf-8")))
+        if package in imported_packages(node)
+    }
+    assert {path.name for path in importing - homes} == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import keras", {"keras"}),
+        ("def f():\n    import keras", set()),
+        ("try:\n    import keras\nexcept ImportError:\n    pass", {"keras"}),
+        ("class A:\n    import keras", {"keras"}),
+        ("if TYPE_CHECKING:\n    import keras", set()),
+        ("from keras.layers import Conv2D", {"keras"}),
+        ("from .keras import x", set()),
+    ],
+)
+def test_the_reader_of_file_scope_imports_sees_what_runs(source: str, expected: set[str]) -> None:
+    found = set().union(*map(imported_packages, file_scope_nodes(ast.parse(source))))
+    assert found == expected

