@@ -1,0 +1,194 @@
+"""The `skullstrip` command.
+
+Only the standard library is imported here at file scope, so that `--help` answers at once. Today
+the command does one thing; when another comes, `main` looks at the first word and hands over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ._version import __version__
+from .errors import InputError, SkullStripError
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+ENGINES = ("auto", "tensorflow", "onnxruntime", "torch", "jax")
+DESCRIPTION = """\
+Find the brain in a T1-weighted MRI of the head.
+
+  skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
+"""
+EPILOG = """\
+With -o, -m or both, only the images that are named are written. -p, --qc and --json add to either.
+Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
+whatever else nibabel reads. The ending of an output names its format.
+Exit status: 0 done, 2 the input or an argument is at fault and nothing was written, 130
+interrupted, 1 anything else.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1, 2 or 130.
+    """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' advice to programmers
+    try:
+        with _termination_as_interrupt():
+            return _strip(_parser().parse_args(argv))
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing was written.", EXIT_INTERRUPTED)
+    except SkullStripError as error:
+        return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
+    except Exception as error:  # the last resort: a sentence, not a traceback
+        if os.environ.get("SKULLSTRIP_DEBUG"):
+            raise
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are one sentence, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see 'skullstrip --help'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="skullstrip",
+        usage="skullstrip [options] T1",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("input", nargs="?", metavar="T1", help="the scan: a whole head, T1-weighted")
+    add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
+    files = parser.add_argument_group("outputs")
+    add = files.add_argument
+    add("-o", "--out", metavar="FILE", help="the scan with everything but the brain set to zero")
+    add("-m", "--mask", metavar="FILE", help="brain mask, 0 and 1")
+    add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
+    add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
+    add("--json", metavar="FILE", help="volume, timings, engine, weights' hash, input checks")
+    method = parser.add_argument_group("method")
+    add = method.add_argument
+    border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
+    add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
+    views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
+    add("--views", type=int, choices=(1, 3), default=1, help=views_help)
+    add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default auto")
+    add("--threads", metavar="N", type=_count, help="CPU threads; default all")
+    add("--weights", metavar="PATH", help="manifest, or its folder, of other weights")
+    add = parser.add_argument
+    add("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add("--version", action="version", version=f"skullstrip {__version__}")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def _strip(arguments: argparse.Namespace) -> int:
+    from .progress import terminal_progress
+    from .strip_file import strip_file
+
+    input_path = _input_path(arguments)
+    outputs = _outputs(arguments, input_path)
+    start = time.perf_counter()
+    with terminal_progress(arguments.quiet) as progress:
+        result = strip_file(
+            input_path,
+            **outputs,
+            border_mm=arguments.border,
+            views=arguments.views,
+            engine=arguments.engine,
+            device=arguments.device,
+            threads=arguments.threads,
+            weights=arguments.weights,
+            progress=progress,
+        )
+    if not arguments.quiet:
+        _print_summary(result, outputs, time.perf_counter() - start)
+    return 0
+
+
+def _input_path(arguments: argparse.Namespace) -> Path:
+    named = [path for path in (arguments.input, arguments.image) if path is not None]
+    if len(named) != 1:
+        raise InputError(f"{len(named)} scans are named; give one, as 'skullstrip T1.nii.gz'.")
+    return Path(named[0])
+
+
+def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
+    from .strip_file import default_outputs
+
+    images = {"brain": arguments.out, "mask": arguments.mask}
+    if images == {"brain": None, "mask": None}:
+        images = default_outputs(input_path)
+    extras = {"probability": arguments.probability, "qc": arguments.qc, "json": arguments.json}
+    return {name: path for name, path in {**images, **extras}.items() if path is not None}
+
+
+def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
+    for check in result.checks:
+        print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
+    print(f"Brain volume {result.volume_ml:.1f} mL")
+    print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
+    for name, path in outputs.items():
+        print(f"{name.capitalize():<12} {path}")
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"skullstrip: {message}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that temporaries are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""NIfTI, MGH and Analyze through nibabel, with voxels kept exactly as they are stored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+
+def read_errors() -> tuple[type[Exception], ...]:
+    """What nibabel raises on a file that it cannot make sense of."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    return (ImageFileError, HeaderDataError, WrapStructError)
+
+
+class Reader:
+    """An opened file: its header is read, its voxels are not.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+        As stored.
+    affine : ndarray of float64, shape (4, 4)
+    has_orientation : bool
+        False when the header names none, so that the affine is nibabel's default.
+    header : nibabel header
+    """
+
+    def __init__(self, path: Path) -> None:
+        import nibabel
+
+        with _quiet():
+            image: Any = nibabel.load(path)
+        if not isinstance(image, nibabel.spatialimages.SpatialImage):
+            raise InputError(f"{path} holds no image but a {type(image).__name__}; give a scan.")
+        self._image = image
+        self.header = image.header
+        self.shape = tuple(int(size) for size in image.shape)
+        self.dtype = np.dtype(image.get_data_dtype())
+        self.affine = np.asarray(image.affine, dtype=np.float64)
+        self.has_orientation = _has_orientation(image)
+
+    def read(self) -> tuple[np.ndarray, float, float]:
+        """Stored voxels, and the slope and intercept that turn them into values."""
+        from nibabel.arrayproxy import ArrayProxy
+
+        proxy = self._image.dataobj
+        if type(proxy) is not ArrayProxy:  # formats whose scaling may differ between slices
+            return np.asarray(proxy), 1.0, 0.0
+        stored = proxy.get_unscaled()
+        if isinstance(stored, np.memmap):
+            stored = np.array(stored)  # the file may change or vanish while we work
+        return stored, float(proxy.slope), float(proxy.inter)
+
+
+def write(
+    path: Path,
+    stored: np.ndarray,
+    scaling: tuple[float, float],
+    affine: np.ndarray,
+    source_header: object,
+) -> None:
+    """Write stored voxels with their slope and intercept, on the source's grid.
+
+    `source_header` is used again where the format allows, so that sform, qform, their codes,
+    units and extensions stay bit for bit; otherwise the affine is all that is kept.
+    """
+    import nibabel
+
+    image_class = _image_class(path, source_header)
+    header = _header_for(image_class.header_class, source_header)
+    is_new = header is None
+    header = image_class.header_class() if is_new else header
+    header.set_data_shape(stored.shape)
+    header.set_data_dtype(stored.dtype)
+    if "cal_max" in header:  # the display range of the source's values
+        header["cal_min"] = header["cal_max"] = 0
+    with _quiet():
+        image = image_class(stored, affine, header)
+        if is_new and "sform_code" in header:
+            image.set_sform(affine, code="scanner")
+            image.set_qform(affine, code="scanner")
+        if header.has_data_slope:
+            intercept = scaling[1] if header.has_data_intercept else None
+            image.header.set_slope_inter(scaling[0], intercept)
+        nibabel.save(image, path)
+
+
+def can_store(path: Path, dtype: np.dtype, scaling: tuple[float, float], header: object) -> bool:
+    """Whether the format of `path` holds this dtype with this slope and intercept."""
+    blank: Any = _image_class(path, header).header_class()
+    slope, intercept = scaling
+    if (slope != 1.0 and not blank.has_data_slope) or (
+        intercept != 0.0 and not blank.has_data_intercept
+    ):
+        return False
+    try:
+        blank.set_data_dtype(dtype)
+    except read_errors():
+        return False
+    return True
+
+
+def _image_class(path: Path, source_header: object) -> Any:
+    """The nibabel class for this ending, of the source's own kind where there is a choice."""
+    import nibabel
+
+    name = path.name.lower()
+    second = isinstance(source_header, nibabel.Nifti2Header)
+    if name.endswith((".mgh", ".mgz")):
+        return nibabel.MGHImage
+    if name.endswith((".nii", ".nii.gz")):
+        return nibabel.Nifti2Image if second else nibabel.Nifti1Image
+    for analyze in (nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage):
+        if type(source_header) is analyze.header_class:
+            return analyze
+    return nibabel.Nifti2Pair if second else nibabel.Nifti1Pair
+
+
+def _header_for(header_class: Any, source: Any) -> Any:
+    """A copy of the source's header for another file of its family, else None."""
+    from nibabel.nifti1 import Nifti1Header
+
+    if type(source) is header_class:
+        return source.copy()
+    if isinstance(source, Nifti1Header) and issubclass(header_class, Nifti1Header):
+        return header_class(source.binaryblock, source.endianness, check=False)
+    return None
+
+
+def _has_orientation(image: Any) -> bool:
+    """Whether the header says how the axes lie."""
+    import nibabel
+
+    header = image.header
+    if isinstance(header, nibabel.Nifti1Header):
+        return bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+    if isinstance(image, nibabel.MGHImage):
+        return bool(header["goodRASFlag"] == 1)
+    return not isinstance(image, nibabel.AnalyzeImage)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel's remarks about headers off the user's terminal."""
+    from nibabel import imageglobals
+
+    logger = imageglobals.logger
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

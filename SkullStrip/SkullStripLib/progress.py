@@ -1,0 +1,41 @@
+"""A progress bar on a terminal, and nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_WORDS = {
+    "check": "Checking the scan",
+    "load": "Loading the network",
+    "prepare": "Preparing the scan",
+    "predict": "Finding the brain",
+    "restore": "Returning to the scan's grid",
+    "mask": "Drawing the mask",
+}
+
+
+@contextmanager
+def terminal_progress(quiet: bool = False) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Give a `progress` callback that draws a bar on stderr, or None when nobody would see it."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    bar: Any = tqdm(total=0, leave=False, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
+
+    def show(stage: str, done: int, total: int) -> None:
+        words = _WORDS.get(stage, stage)
+        if bar.desc != words:
+            bar.reset(total=total)
+            bar.set_description_str(words, refresh=False)
+        bar.total, bar.n = max(total, 1), done
+        bar.refresh()
+
+    try:
+        yield show
+    finally:
+        bar.close()

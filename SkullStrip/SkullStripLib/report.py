@@ -1,0 +1,51 @@
+"""The result of a run as plain data, for `--json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ._version import __version__
+from .extract import BrainExtraction
+
+
+def report(
+    result: BrainExtraction,
+    *,
+    input_path: Path,
+    outputs: Mapping[str, Path],
+    border_mm: float,
+    views: int,
+) -> dict[str, Any]:
+    """Describe a run. Keys stay as they are within a major version; new ones may come.
+
+    Returns
+    -------
+    dict
+        ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
+        "brain", "mask", "probability", "qc" and "json", those that were written. ``volume_ml``:
+        the mask's volume. ``border_mm``, ``views``: as asked. ``engine``, ``device``: what ran the
+        network. ``weights_sha256``: hash of the weights file. ``timings``: seconds of each
+        stage. ``checks``: list of {"code", "severity", "message"} about the input.
+    """
+    return {
+        "version": __version__,
+        "input": str(input_path.absolute()),
+        "outputs": {name: str(path.absolute()) for name, path in outputs.items()},
+        "volume_ml": round(result.volume_ml, 3),
+        "border_mm": border_mm,
+        "views": views,
+        "engine": result.engine,
+        "device": result.device,
+        "weights_sha256": result.weights_sha256,
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+        "checks": [asdict(check) for check in result.checks],
+    }
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """JSON text, indented, non-ASCII kept."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,168 @@
+"""Strip a file: the reading and writing around `extract_brain`."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from . import io
+from .atomic import atomic_outputs, require_writable
+from .engines import Engine
+from .errors import OutputError
+from .extract import BrainExtraction, extract_brain, validate_options
+from .inference import Progress
+from .report import report, to_json
+
+IMAGE_OUTPUTS = ("brain", "mask", "probability")
+
+
+def strip_file(
+    input_path: str | Path,
+    *,
+    brain: str | Path | None = None,
+    mask: str | Path | None = None,
+    probability: str | Path | None = None,
+    qc: str | Path | None = None,
+    json: str | Path | None = None,
+    border_mm: float = 0.0,
+    views: int = 1,
+    engine: str | Engine = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    weights: str | Path | None = None,
+    progress: Progress | None = None,
+) -> BrainExtraction:
+    """Find the brain in an image file and write the outputs that are named.
+
+    All outputs appear together at the end, or none does. They have the input's shape and affine.
+
+    Parameters
+    ----------
+    input_path : path
+        Any format that nibabel reads, or NRRD.
+    brain : path, optional
+        The image with everything but the brain set to zero, in the input's dtype and scaling.
+    mask : path, optional
+        uint8, 1 in the brain.
+    probability : path, optional
+        float32 in [0, 1].
+    qc : path, optional
+        PNG of the mask's outline over slices in three planes.
+    json : path, optional
+        What `report.report` documents.
+    border_mm, views, engine, device, threads, weights, progress
+        As for `extract_brain`.
+
+    Returns
+    -------
+    BrainExtraction
+        With the seconds for reading and writing among its timings.
+
+    Raises
+    ------
+    InputError
+        The image, an argument or an output is at fault; nothing has been written.
+    """
+    input_path = Path(input_path)
+    named = {"brain": brain, "mask": mask, "probability": probability, "qc": qc, "json": json}
+    outputs = {name: Path(path) for name, path in named.items() if path is not None}
+    validate_options(border_mm, views)
+    require_outputs(input_path, outputs)
+    start = time.perf_counter()
+    image = io.read_image(input_path)
+    read_seconds = time.perf_counter() - start
+    result = extract_brain(
+        image.array,
+        image.affine,
+        border_mm=border_mm,
+        views=views,
+        engine=engine,
+        device=device,
+        threads=threads,
+        weights=weights,
+        progress=progress,
+    )
+    result = replace(
+        result,
+        checks=(*image.checks, *result.checks),
+        timings={"read": read_seconds, **result.timings},
+    )
+    return _write_outputs(image, result, outputs, border_mm, views)
+
+
+def default_outputs(input_path: str | Path) -> dict[str, Path]:
+    """What the command writes when no image is named: brain and mask beside the input."""
+    path = Path(input_path)
+    suffix = io.suffix_of(path)
+    stem = path.name[: -len(suffix)] if suffix else path.stem
+    suffix = suffix or io.FALLBACK_SUFFIX
+    return {
+        "brain": path.with_name(f"{stem}_brain{suffix}"),
+        "mask": path.with_name(f"{stem}_brain_mask{suffix}"),
+    }
+
+
+def require_outputs(input_path: Path, outputs: dict[str, Path]) -> None:
+    """Refuse outputs that cannot be written or would overwrite the input or each other.
+
+    Raises
+    ------
+    OutputError
+    """
+    taken = {_identity(path): "the input" for path in io.files_of(input_path)}
+    for name, path in outputs.items():
+        if name in IMAGE_OUTPUTS:
+            io.require_image_suffix(path)
+        elif name == "qc" and path.suffix.lower() != ".png":
+            raise OutputError(f"{path} is no name for the QC picture; end it in .png.")
+        for file in io.files_of(path):
+            other = taken.setdefault(_identity(file), f"the {name} output")
+            if other != f"the {name} output":
+                raise OutputError(f"{path} is also {other}; name another {name} output.")
+            require_writable(file)
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """Equal for two names of one file, through symbolic and hard links."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.normcase(os.path.realpath(path))
+    return status.st_dev, status.st_ino
+
+
+def _write_outputs(
+    image: io.Image,
+    result: BrainExtraction,
+    outputs: dict[str, Path],
+    border_mm: float,
+    views: int,
+) -> BrainExtraction:
+    start = time.perf_counter()
+    with atomic_outputs() as staged:
+        if "brain" in outputs:
+            io.write_brain(staged(outputs["brain"]), image, result.brain_mask)
+        if "mask" in outputs:
+            io.write_mask(staged(outputs["mask"]), image, result.brain_mask)
+        if "probability" in outputs:
+            io.write_probability(staged(outputs["probability"]), image, result.brain_probability)
+        if "qc" in outputs:
+            from .qc import qc_picture
+
+            title = f"{image.path.name}: {result.volume_ml:.0f} mL"
+            picture = qc_picture(image.array, image.affine, result.brain_mask, title)
+            picture.save(staged(outputs["qc"]), optimize=True)
+        write_seconds = time.perf_counter() - start
+        result = replace(result, timings={**result.timings, "write": write_seconds})
+        if "json" in outputs:
+            content = report(
+                result,
+                input_path=image.path,
+                outputs=outputs,
+                border_mm=border_mm,
+                views=views,
+            )
+            staged(outputs["json"]).write_text(to_json(content), encoding="utf-8")
+    return result
