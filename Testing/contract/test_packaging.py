@@ -23,18 +23,26 @@ def version_of(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy, so that the checkout stays clean and no old build leaks in."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
+def source(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is packaged, so that the checkout stays clean and no old build leaks in."""
+    source = tmp_path_factory.mktemp("source")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in PACKAGED:
         if (root / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
             shutil.copytree(root / name, source / name, ignore=ignored)
         else:
             shutil.copy2(root / name, source / name)
-    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(source, tmp_path_factory.mktemp("wheel"))
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    """Build a wheel from a folder or an sdist with the build tools of this environment."""
+    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
     command = [*pip_wheel, "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
@@ -67,6 +75,16 @@ def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, w
     expected |= {f"SkullStripLib/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert packed == expected
+
+
+def test_the_source_distribution_builds_the_same_wheel(
+    source: Path, wheel: Path, tmp_path: Path
+) -> None:
+    program = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    rebuilt = build_wheel(next(tmp_path.glob("*.tar.gz")), tmp_path)
+    assert sorted(zipfile.ZipFile(rebuilt).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed: Path) -> None:
