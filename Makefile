@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
-VENV   := .venv
-PYTHON := $(VENV)/bin/python
-STAMP  := $(VENV)/.setup-done
+VENV        := .venv
+PYTHON      := $(VENV)/bin/python
+STAMP       := $(VENV)/.setup-done
+PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The first Python that the package supports; PYTHON3=/path/to/python chooses another.
 PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -20,8 +21,9 @@ setup: $(STAMP) ## make the environment in .venv, with the command at .venv/bin/
 $(STAMP): requirements/dev.lock pyproject.toml SkullStrip/SkullStripLib/_version.py
 	@test -n "$(PYTHON3)" || { echo "No Python 3.10 to 3.13 found; install one, or name it: make setup PYTHON3=/path/to/python"; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.lock
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Installing what requirements/dev.lock pins into $(VENV); the first time takes a minute or two ..."
+	@$(PIP_INSTALL) --requirement requirements/dev.lock
+	@PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "The command is $(VENV)/bin/skullstrip"
 
@@ -37,7 +39,7 @@ test: lint ## ruff, mypy and every test, the slow ones too
 	$(PYTHON) -m pytest --durations=15
 
 lock: setup ## pin the development requirements again
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	@$(PIP_INSTALL) uv
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
 		--custom-compile-command 'make lock' --output-file requirements/dev.lock pyproject.toml requirements/dev.in
 

@@ -1,4 +1,4 @@
-"""The repository as a stranger finds it: small, readable, and as its README says."""
+"""The repository as a stranger finds it: small and readable."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ MAY_PRINT = ("cli*.py", "scripts/*.py", "training/*.py", "Testing/**/*.py", "ben
 def size_mb(folder: Path) -> float:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files) / 1e6
-
-
-def makefile_targets(root: Path) -> set[str]:
-    makefile = (root / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
 
 
 def test_a_clone_with_its_history_stays_under_the_limit(root: Path, tmp_path: Path) -> None:
@@ -71,27 +66,6 @@ def test_the_lock_names_packages_and_no_registry(root: Path) -> None:
     pins = [line for line in lock.splitlines() if line and line[0] not in " #"]
     assert all(re.match(r"^[a-z0-9.-]+==[^ ]+( ; .+)?$", line) for line in pins), pins
     assert "://" not in lock
-
-
-def test_the_readme_and_the_makefile_name_the_same_targets(root: Path) -> None:
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    mentioned = set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)\b", code_in(readme)))
-    assert mentioned == makefile_targets(root)
-
-
-def code_in(markdown: str) -> str:
-    """Fenced blocks and inline code of a Markdown text."""
-    fenced = re.findall(r"^```.*?^```", markdown, re.MULTILINE | re.DOTALL)
-    inline = re.findall(r"`([^`\n]+)`", markdown)
-    return "\n".join([*fenced, *inline])
-
-
-def test_files_that_the_readme_links_to_exist(root: Path) -> None:
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    links = re.findall(r"\]\(([^)#]+)\)", readme)
-    assert links
-    missing = [link for link in links if "://" not in link and not (root / link).exists()]
-    assert missing == []
 
 
 def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:

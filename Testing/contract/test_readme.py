@@ -1,0 +1,80 @@
+"""What the README says is there is there: make targets, options, names and files."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import SkullStripLib
+
+
+@pytest.fixture(scope="module")
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def fenced_blocks(markdown: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL)
+
+
+def shell_commands(markdown: str) -> list[list[str]]:
+    """Words of every command in shell blocks and inline code, comments left out."""
+    lines = [line for block in fenced_blocks(markdown, "bash") for line in block.splitlines()]
+    inline = re.findall(r"`((?:make|skullstrip|pip) [^`\n]+)`", markdown)
+    return [words for line in lines + inline if (words := shlex.split(line, comments=True))]
+
+
+def test_the_readme_and_the_makefile_name_the_same_targets(root: Path, readme: str) -> None:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    mentioned = {words[1] for words in shell_commands(readme) if words[0] == "make"}
+    assert mentioned == targets
+
+
+def test_the_commands_options_in_the_readme_are_in_its_help(root: Path, readme: str) -> None:
+    command = [sys.executable, "-m", "SkullStripLib.cli", "--help"]
+    shown = subprocess.run(
+        command, cwd=root / "SkullStrip", capture_output=True, text=True, check=True
+    ).stdout
+    known = set(re.findall(r"(?<![\w-])--?[a-z]+", shown))
+    used = {
+        word
+        for words in shell_commands(readme)
+        if words[0] == "skullstrip"
+        for word in words[1:]
+        if word.startswith("-")
+    }
+    assert used
+    assert used - known == set()
+
+
+def test_the_extras_in_the_readme_are_declared(root: Path, readme: str) -> None:
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    extras = re.findall(r"pip install '\.\[([a-z]+)\]'", readme)
+    assert extras
+    assert [extra for extra in extras if f"\n{extra} = [" not in pyproject] == []
+
+
+def test_the_names_that_the_readme_imports_exist(readme: str) -> None:
+    names = [
+        alias.name
+        for block in fenced_blocks(readme, "python")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.ImportFrom) and node.module == "SkullStripLib"
+        for alias in node.names
+    ]
+    assert names
+    assert [name for name in names if not hasattr(SkullStripLib, name)] == []
+
+
+def test_files_that_the_readme_links_to_exist(root: Path, readme: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", readme)
+    assert links
+    missing = [link for link in links if "://" not in link and not (root / link).exists()]
+    assert missing == []
