@@ -16,10 +16,11 @@ from .errors import InputError
 def read_errors() -> tuple[type[Exception], ...]:
     """What nibabel raises on a file that it cannot make sense of."""
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.freesurfer.mghformat import MGHError
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
-    return (ImageFileError, HeaderDataError, WrapStructError)
+    return (ImageFileError, HeaderDataError, MGHError, WrapStructError)
 
 
 class Reader:
@@ -81,7 +82,10 @@ def write(
     header = _header_for(image_class.header_class, source_header)
     is_new = header is None
     header = image_class.header_class() if is_new else header
-    header.set_data_shape(stored.shape)
+    if image_class is nibabel.MGHImage:  # which tells no frames from one frame
+        stored = stored.reshape(stored.shape[:3])
+    if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
+        header.set_data_shape(stored.shape)
     header.set_data_dtype(stored.dtype)
     if "cal_max" in header:  # the display range of the source's values
         header["cal_min"] = header["cal_max"] = 0
@@ -90,19 +94,17 @@ def write(
         if is_new and "sform_code" in header:
             image.set_sform(affine, code="scanner")
             image.set_qform(affine, code="scanner")
-        if header.has_data_slope:
-            intercept = scaling[1] if header.has_data_intercept else None
-            image.header.set_slope_inter(scaling[0], intercept)
+        holds_slope, holds_intercept = _holds_scaling(header)
+        if holds_slope:
+            image.header.set_slope_inter(scaling[0], scaling[1] if holds_intercept else None)
         nibabel.save(image, path)
 
 
 def can_store(path: Path, dtype: np.dtype, scaling: tuple[float, float], header: object) -> bool:
     """Whether the format of `path` holds this dtype with this slope and intercept."""
     blank: Any = _image_class(path, header).header_class()
-    slope, intercept = scaling
-    if (slope != 1.0 and not blank.has_data_slope) or (
-        intercept != 0.0 and not blank.has_data_intercept
-    ):
+    holds_slope, holds_intercept = _holds_scaling(blank)
+    if (scaling[0] != 1.0 and not holds_slope) or (scaling[1] != 0.0 and not holds_intercept):
         return False
     try:
         blank.set_data_dtype(dtype)
@@ -136,6 +138,14 @@ def _header_for(header_class: Any, source: Any) -> Any:
     if isinstance(source, Nifti1Header) and issubclass(header_class, Nifti1Header):
         return header_class(source.binaryblock, source.endianness, check=False)
     return None
+
+
+def _holds_scaling(header: Any) -> tuple[bool, bool]:
+    """Whether a header has a slope, and an intercept."""
+    return (
+        getattr(header, "has_data_slope", False),
+        getattr(header, "has_data_intercept", False),
+    )
 
 
 def _has_orientation(image: Any) -> bool:

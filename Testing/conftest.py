@@ -1,0 +1,33 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from Testing.phantoms import Phantom, make_head
+from Testing.stand_ins import write_stand_in_weights
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of development scans; tests that want it are skipped where it is absent."""
+    if not (SHARED_DATA / "MANIFEST.csv").is_file():
+        pytest.skip(f"the development data are not at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Callable[..., Phantom]:
+    """Builder of synthetic heads; see `phantoms.make_head`."""
+    return make_head
+
+
+@pytest.fixture(scope="session")
+def stand_in_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a manifest and weights that only stand-in engines can run."""
+    return write_stand_in_weights(tmp_path_factory.mktemp("weights"))

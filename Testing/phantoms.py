@@ -1,0 +1,129 @@
+"""A synthetic T1 head, sampled analytically on any grid, so that its brain mask is exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+BRAIN_SEMI_AXES_MM = np.array([66.0, 84.0, 62.0])  # right, anterior, superior: 1440 mL
+BRAIN_VOLUME_ML = float(4 / 3 * np.pi * np.prod(BRAIN_SEMI_AXES_MM)) / 1000
+FIELD_OF_VIEW_MM = (200.0, 240.0, 200.0)  # right, anterior, superior
+# Millimetres inside the pial surface at which a tissue begins, outermost first, and its intensity.
+# The brain's own CSF is part of its mask, as in the reference masks.
+_LAYERS = (
+    (-16.0, 100.0),  # scalp: fat, brightest
+    (-10.0, 7.0),  # skull
+    (0.0, 45.0),  # grey matter
+    (8.0, 65.0),  # white matter
+)
+# A single ventricle, on the right, so that the two sides can be told apart.
+_VENTRICLE_CENTRE_MM = np.array([20.0, 10.0, 5.0])
+_VENTRICLE_SEMI_AXES_MM = np.array([10.0, 25.0, 12.0])
+_CSF, _AIR, _NECK = 15.0, 2.0, 35.0
+_DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A head whose brain is known.
+
+    Parameters
+    ----------
+    array : ndarray of float32, shape (I, J, K)
+    affine : ndarray of float64, shape (4, 4)
+        Voxel index to RAS+ mm; the brain's centre is at the origin.
+    brain_mask : ndarray of bool, shape (I, J, K)
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    brain_mask: np.ndarray
+
+
+def make_head(
+    orientation: str = "RAS",
+    spacing_mm: tuple[float, float, float] = (2.0, 2.0, 2.0),
+    *,
+    oblique_degrees: float = 0.0,
+    field_of_view_mm: tuple[float, float, float] = FIELD_OF_VIEW_MM,
+    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    noise: float = 1.0,
+    seed: int = 0,
+) -> Phantom:
+    """Sample the head on a grid.
+
+    Parameters
+    ----------
+    orientation : str
+        Where the array axes point, for example "PIR".
+    spacing_mm : tuple of float
+        Along the array axes.
+    oblique_degrees : float
+        Turn of the grid around an axis between all three, with the head left where it is.
+    field_of_view_mm : tuple of float
+        To the right, anterior and superior; smaller ones crop the head.
+    shift_mm : tuple of float
+        Of the field of view's centre against the brain's, in RAS; (0, 0, -40) crops the vertex.
+    noise : float
+        Standard deviation of Gaussian noise, with the scalp at 100.
+    """
+    affine = grid_affine(orientation, spacing_mm, oblique_degrees, field_of_view_mm, shift_mm)
+    shape = grid_shape(orientation, spacing_mm, field_of_view_mm)
+    index = np.moveaxis(np.indices(shape, dtype=np.float32), 0, -1)
+    world = index @ affine[:3, :3].T.astype(np.float32) + affine[:3, 3].astype(np.float32)
+    return paint(world, affine, noise, seed)
+
+
+def grid_shape(
+    orientation: str,
+    spacing_mm: tuple[float, float, float],
+    field_of_view_mm: tuple[float, float, float],
+) -> tuple[int, ...]:
+    """Voxels along each array axis that cover the field of view."""
+    extents = [field_of_view_mm[_DIRECTIONS[letter][0]] for letter in orientation]
+    return tuple(round(extent / step) for extent, step in zip(extents, spacing_mm, strict=True))
+
+
+def grid_affine(
+    orientation: str,
+    spacing_mm: tuple[float, float, float],
+    oblique_degrees: float,
+    field_of_view_mm: tuple[float, float, float],
+    shift_mm: tuple[float, float, float],
+) -> np.ndarray:
+    """Affine of a grid whose centre lies at `shift_mm`."""
+    axes = np.zeros((3, 3))
+    for column, letter in enumerate(orientation):
+        row, sign = _DIRECTIONS[letter]
+        axes[row, column] = sign * spacing_mm[column]
+    turn = Rotation.from_rotvec(np.full(3, oblique_degrees / np.sqrt(3)), degrees=True)
+    affine = np.eye(4)
+    affine[:3, :3] = turn.as_matrix() @ axes
+    middle = (np.array(grid_shape(orientation, spacing_mm, field_of_view_mm)) - 1) / 2
+    affine[:3, 3] = np.array(shift_mm) - affine[:3, :3] @ middle
+    return affine
+
+
+def paint(world: np.ndarray, affine: np.ndarray, noise: float, seed: int) -> Phantom:
+    """Intensities and brain mask at RAS positions `world`, shape (I, J, K, 3), in mm."""
+    depth = _depth_mm(world, BRAIN_SEMI_AXES_MM)
+    array = np.full(world.shape[:3], _AIR, dtype=np.float32)
+    below = (world[..., 2] < -30) & (np.hypot(world[..., 0], world[..., 1] + 20) < 50)
+    array[below] = _NECK
+    for begins, intensity in _LAYERS:
+        array[depth >= begins] = intensity
+    array[
+        _depth_mm(world - _VENTRICLE_CENTRE_MM.astype(np.float32), _VENTRICLE_SEMI_AXES_MM) >= 0
+    ] = _CSF
+    array += np.random.default_rng(seed).normal(0, noise, array.shape).astype(np.float32)
+    return Phantom(np.maximum(array, 0), affine, depth >= 0)
+
+
+def _depth_mm(world: np.ndarray, semi_axes_mm: np.ndarray) -> np.ndarray:
+    """Depth below an ellipsoid's surface: zero on it, first-order distance in mm near it."""
+    scaled = world / semi_axes_mm.astype(np.float32)
+    radius = np.linalg.norm(scaled, axis=-1)
+    gradient = np.linalg.norm(scaled / semi_axes_mm.astype(np.float32), axis=-1)
+    return radius * (1 - radius) / np.maximum(gradient, 1e-6)

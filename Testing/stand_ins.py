@@ -1,0 +1,55 @@
+"""Stand-ins for what a unit test cannot have: a trained network.
+
+`ThresholdEngine` takes the network's place in `extract_brain(engine=...)`. It calls grey and white
+matter brain by their intensity alone, which is enough on the phantom, whose scalp and skull differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from SkullStripLib.manifest import MANIFEST_NAME, Manifest
+
+BRAIN_INTENSITIES = (0.28, 0.85)
+
+
+class ThresholdEngine:
+    """Stand-in network: probability one between two intensities of the middle slice."""
+
+    name = "stand-in"
+    device = "cpu"
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
+        low, high = BRAIN_INTENSITIES
+        middle = batch[..., 1:2]
+        return ((middle > low) & (middle < high)).astype(np.float32)
+
+
+class FailingEngine:
+    """Stand-in network that raises what it is given."""
+
+    name = "stand-in"
+    device = "cpu"
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        raise self.error
+
+
+def write_stand_in_weights(folder: Path) -> Path:
+    """A manifest with a weights file that matches it and that only stand-in engines can run."""
+    content = b"stand-in weights"
+    (folder / "weights.npz").write_bytes(content)
+    manifest = Manifest(
+        name="stand-in",
+        weights_file="weights.npz",
+        weights_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return folder

@@ -1,0 +1,375 @@
+"""What is read is what lies in the file, and what is written matches what was read."""
+
+from __future__ import annotations
+
+import gzip
+
+import nibabel
+import nrrd
+import numpy as np
+import pytest
+
+from SkullStripLib import io
+from SkullStripLib.errors import InputError, OutputError
+
+SHAPE = (12, 10, 8)
+OBLIQUE = np.array(
+    [[-0.9, 0.1, 0.3, 31.7], [0.2, -0.1, 2.9, -12.1], [0.1, 1.1, 0.2, 3.3], [0, 0, 0, 1]]
+)
+SUFFIXES = [".nii", ".nii.gz", ".img", ".mgz", ".mgh", ".nrrd", ".nhdr"]
+AFFINE_TOLERANCE_MM = 1e-4  # float32 headers, over other formats than the input's
+
+
+def voxels(dtype=np.int16, shape=SHAPE):
+    return (1000 * np.random.default_rng(3).random(shape)).astype(dtype)
+
+
+def some_mask():
+    mask = np.zeros(SHAPE, bool)
+    mask[3:9, 2:8, 2:6] = True
+    return mask
+
+
+def nifti(path, stored, *, slope=1.0, inter=0.0, affine=OBLIQUE, image_class=nibabel.Nifti1Image):
+    """A file with exactly these stored voxels, sform and qform that differ, and codes 3 and 1."""
+    header = image_class.header_class()
+    header.set_data_dtype(stored.dtype)
+    image = image_class(stored, affine, header)
+    image.set_sform(affine, 3)
+    image.set_qform(np.diag([1.0, 2.0, 3.0, 1.0]), 1)
+    image.header.set_slope_inter(slope, inter)
+    image.header["descrip"] = b"kept"
+    nibabel.save(image, path)
+    return path
+
+
+def stored_in(path):
+    """Voxels as they lie in a NIfTI or MGH file, with slope and intercept."""
+    image = nibabel.load(path)
+    return np.asarray(image.dataobj.get_unscaled()), image.dataobj.slope, image.dataobj.inter
+
+
+# ---- NIfTI: everything kept ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image_class", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("write", [io.write_brain, io.write_mask, io.write_probability])
+def test_outputs_keep_sform_qform_and_codes_bit_for_bit(tmp_path, write, image_class):
+    source = nifti(tmp_path / "in.nii.gz", voxels(), image_class=image_class)
+    write(tmp_path / "out.nii.gz", io.read_image(source), some_mask())
+    before, after = nibabel.load(source), nibabel.load(tmp_path / "out.nii.gz")
+    assert type(after) is image_class
+    assert after.shape == before.shape
+    assert after.affine.tobytes() == before.affine.tobytes()
+    for field in ("srow_x", "srow_y", "srow_z", "sform_code", "qform_code", "quatern_b",
+                  "qoffset_x", "pixdim", "xyzt_units", "descrip"):  # fmt: skip
+        assert after.header[field].tobytes() == before.header[field].tobytes(), field
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "inter"),
+    [
+        (np.int16, 1.0, 0.0),
+        (np.uint16, 0.37, 0.0),
+        (np.int16, 2.5, -1000.0),
+        (np.uint8, 1.0, 12.0),
+        (np.float32, 1.0, 0.0),
+        (np.float64, 3.0, 1.0),
+        (np.int8, 1.0, 0.0),
+        (np.int64, 1.0, 0.0),
+        (">i2", 1.0, 0.0),
+        (">f4", 1.0, 0.0),
+    ],
+)
+def test_the_brain_keeps_stored_voxels_dtype_and_scaling(tmp_path, dtype, slope, inter):
+    source = nifti(tmp_path / "in.nii", voxels(dtype), slope=slope, inter=inter)
+    io.write_brain(tmp_path / "out.nii", io.read_image(source), some_mask())
+    before, after = stored_in(source), stored_in(tmp_path / "out.nii")
+    assert after[0].dtype == before[0].dtype
+    assert after[1:] == before[1:]
+    assert after[0][some_mask()].tobytes() == before[0][some_mask()].tobytes()
+    background = np.unique(after[0][~some_mask()] * after[1] + after[2])
+    assert len(background) == 1
+    assert abs(background[0]) <= abs(slope) / 2 or inter == 12.0
+
+
+def test_nan_inside_the_brain_is_kept_in_the_stripped_volume(tmp_path):
+    stored = voxels(np.float32)
+    stored[5, 5, 4] = np.nan
+    source = nifti(tmp_path / "in.nii", stored)
+    io.write_brain(tmp_path / "out.nii", io.read_image(source), some_mask())
+    written = stored_in(tmp_path / "out.nii")[0]
+    assert written[some_mask()].tobytes() == stored[some_mask()].tobytes()
+    assert not written[~some_mask()].any()
+    assert not np.signbit(written[~some_mask()]).any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "inter", "expected"),
+    [
+        (np.int16, 1.0, 0.0, 0),
+        (np.int16, 2.0, -100.0, 50),
+        (np.int16, 2.0, -101.0, 50),  # 50.5: half a step from zero either way
+        (np.uint8, 1.0, 100.0, 0),  # no stored value means 0: the smallest comes closest
+        (np.uint8, -1.0, 100.0, 100),
+        (np.uint8, 1.0, -300.0, 255),
+        (np.float32, 2.0, 1.0, -0.5),
+        (np.int64, 1e-300, 1.0, np.iinfo(np.int64).min),
+        (np.uint64, 1e-300, -1.0, np.iinfo(np.uint64).max),
+    ],
+)
+def test_background_is_the_stored_value_closest_to_zero(dtype, slope, inter, expected):
+    assert io.stored_zero(np.dtype(dtype), slope, inter) == expected
+
+
+def test_values_are_scaled_and_native(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(">i2"), slope=0.5, inter=-3.0)
+    array = io.read_image(source).array
+    assert array.dtype == np.float32
+    assert array.dtype.isnative
+    np.testing.assert_allclose(array, voxels() * 0.5 - 3.0)
+
+
+def test_unscaled_integers_stay_integers(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(">i2"))
+    array = io.read_image(source).array
+    assert array.dtype == np.dtype(np.int16)
+    assert array.dtype.isnative
+
+
+def test_an_absurd_slope_becomes_infinity_that_the_checks_can_name(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(np.float64) + 1, slope=3e38)
+    assert np.isinf(io.read_image(source).array).all()
+
+
+def test_mask_and_probability_have_no_scaling_and_no_display_range(tmp_path):
+    stored = voxels(np.uint8)
+    source = nifti(tmp_path / "in.nii", stored, slope=4.0, inter=2.0)
+    image = io.read_image(source)
+    image.header["cal_max"] = 900
+    io.write_mask(tmp_path / "mask.nii", image, some_mask())
+    io.write_probability(tmp_path / "p.nii", image, some_mask() * np.float32(0.3))
+    mask, slope, inter = stored_in(tmp_path / "mask.nii")
+    assert (mask.dtype, slope, inter) == (np.uint8, 1.0, 0.0)
+    np.testing.assert_array_equal(mask, some_mask())
+    assert nibabel.load(tmp_path / "mask.nii").header["cal_max"] == 0
+    probability, slope, inter = stored_in(tmp_path / "p.nii")
+    assert (probability.dtype, slope, inter) == (np.float32, 1.0, 0.0)
+    np.testing.assert_array_equal(probability, some_mask() * np.float32(0.3))
+
+
+@pytest.mark.parametrize("shape", [(*SHAPE, 1), (*SHAPE, 1, 1)])
+def test_one_frame_is_a_volume_and_outputs_keep_its_axes(tmp_path, shape):
+    source = nifti(tmp_path / "in.nii", voxels(shape=shape))
+    image = io.read_image(source)
+    assert image.array.shape == SHAPE
+    for write in (io.write_brain, io.write_mask, io.write_probability):
+        write(tmp_path / "out.nii", image, some_mask())
+        assert nibabel.load(tmp_path / "out.nii").shape == shape
+        write(tmp_path / "out.mgz", image, some_mask())
+        write(tmp_path / "out.nrrd", image, some_mask())
+        assert nrrd.read(str(tmp_path / "out.nrrd"))[0].shape == shape
+        np.testing.assert_allclose(
+            io.read_image(tmp_path / "out.nrrd").affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM
+        )
+
+
+# ---- other formats -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_returns_its_voxels_on_its_grid(tmp_path, suffix):
+    image = io.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    io.write_brain(tmp_path / f"first{suffix}", image, np.ones(SHAPE, bool))
+    again = io.read_image(tmp_path / f"first{suffix}")
+    np.testing.assert_array_equal(again.array, voxels())
+    assert again.array.dtype == np.int16
+    assert again.checks == ()
+    np.testing.assert_allclose(again.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
+    # Within one format nothing moves any more.
+    io.write_mask(tmp_path / f"mask{suffix}", again, some_mask())
+    mask = io.read_image(tmp_path / f"mask{suffix}")
+    assert mask.affine.tobytes() == again.affine.tobytes()
+    assert mask.array.dtype == np.uint8
+    np.testing.assert_array_equal(mask.array, some_mask())
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+@pytest.mark.parametrize("source", [".mgz", ".nrrd", ".img"])
+def test_the_output_may_be_of_another_format_than_the_input(tmp_path, source, target):
+    first = io.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    io.write_brain(tmp_path / f"a{source}", first, np.ones(SHAPE, bool))
+    io.write_brain(tmp_path / f"b{target}", io.read_image(tmp_path / f"a{source}"), some_mask())
+    result = io.read_image(tmp_path / f"b{target}")
+    np.testing.assert_array_equal(result.array, voxels() * some_mask())
+    np.testing.assert_allclose(result.affine, first.affine, atol=AFFINE_TOLERANCE_MM)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "target", "stored_as"),
+    [
+        (np.int16, 0.5, ".mgz", np.float32),
+        (np.int16, 0.5, ".nrrd", np.float32),
+        (np.float64, 1.0, ".mgz", np.float32),
+        (np.int8, 1.0, ".mgz", np.int32),
+        (np.uint16, 1.0, ".nrrd", np.uint16),
+    ],
+)
+def test_a_format_that_cannot_hold_the_scaling_or_dtype_gets_values(
+    tmp_path, dtype, slope, target, stored_as
+):
+    source = nifti(tmp_path / "in.nii", voxels(dtype), slope=slope)
+    io.write_brain(tmp_path / f"out{target}", io.read_image(source), some_mask())
+    result = io.read_image(tmp_path / f"out{target}")
+    assert result.array.dtype == np.dtype(stored_as)
+    expected = (voxels(dtype) * slope * some_mask()).astype(stored_as)
+    np.testing.assert_array_equal(result.array, expected)
+
+
+@pytest.mark.parametrize(
+    "image_class", [nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage]
+)
+def test_analyze_is_read_with_a_warning_that_it_names_no_orientation(tmp_path, image_class):
+    nibabel.save(image_class(voxels(), np.diag([-2.0, 2, 2, 1])), tmp_path / "in.img")
+    (tmp_path / "in.mat").unlink(missing_ok=True)
+    image = io.read_image(tmp_path / "in.img")
+    assert [check.code for check in image.checks] == ["no_orientation"]
+    io.write_mask(tmp_path / "mask.img", image, some_mask())
+    np.testing.assert_array_equal(io.read_image(tmp_path / "mask.img").affine, image.affine)
+
+
+def test_nifti_without_sform_and_qform_warns(tmp_path):
+    image = nibabel.Nifti1Image(voxels(), None)
+    image.header.set_zooms((2, 2, 3))
+    nibabel.save(image, tmp_path / "in.nii")
+    (check,) = io.read_image(tmp_path / "in.nii").checks
+    assert (check.code, check.severity) == ("no_orientation", "warn")
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (-1, -1, 1)),
+        ("LPS", (-1, -1, 1)),
+        ("right-anterior-superior", (1, 1, 1)),
+        ("left-anterior-superior", (-1, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["gzip", "raw"])
+def test_nrrd_space_becomes_a_ras_affine(tmp_path, space, signs, encoding):
+    directions = OBLIQUE[:3, :3].T
+    header = {"space": space, "space directions": directions, "space origin": OBLIQUE[:3, 3],
+              "encoding": encoding, "kinds": ["domain"] * 3}  # fmt: skip
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels(">i2"), header)
+    image = io.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_allclose(image.affine, np.diag([*signs, 1]) @ OBLIQUE)
+    np.testing.assert_array_equal(image.array, voxels())
+    io.write_mask(tmp_path / "mask.nrrd", image, some_mask())
+    mask, written = nrrd.read(str(tmp_path / "mask.nrrd"))
+    np.testing.assert_array_equal(mask, some_mask())
+    assert written["space"] == header["space"]
+    assert written["space directions"].tobytes() == directions.tobytes()
+
+
+@pytest.mark.parametrize("frame_axis", [0, 3])
+def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
+    directions = np.insert(OBLIQUE[:3, :3].T, frame_axis, np.nan, axis=0)
+    header = {"space": "LPS", "space directions": directions, "space origin": np.zeros(3)}
+    nrrd.write(str(tmp_path / "in.nrrd"), np.expand_dims(voxels(), frame_axis), header)
+    image = io.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_array_equal(image.array, voxels())
+    io.write_mask(tmp_path / "mask.nrrd", image, some_mask())
+    assert nrrd.read(str(tmp_path / "mask.nrrd"))[0].shape == image.stored.shape
+
+
+def test_nrrd_without_space_gets_the_affine_that_nibabel_assumes(tmp_path):
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels(), {"spacings": [2.0, 3.0, 4.0]})
+    image = io.read_image(tmp_path / "in.nrrd")
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(SHAPE)
+    header.set_zooms((2, 3, 4))
+    np.testing.assert_allclose(image.affine, header.get_base_affine())
+    assert [check.code for check in image.checks] == ["no_orientation"]
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.gz", "nii"])
+def test_an_ending_that_names_no_format_is_refused(tmp_path, name):
+    with pytest.raises(OutputError, match="no image format"):
+        io.require_image_suffix(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.b.nii.gz", ".nii.gz"), ("A.NII", ".nii"), ("x.nhdr", ".nhdr")]
+)
+def test_the_ending_is_found_whatever_its_case(tmp_path, name, suffix):
+    assert io.suffix_of(tmp_path / name) == suffix
+
+
+# ---- broken files --------------------------------------------------------------------------------
+
+
+def test_a_header_that_asks_for_terabytes_is_refused_before_memory_is(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels())
+    content = bytearray(source.read_bytes())
+    content[42:48] = np.array([30000] * 3, "<i2").tobytes()  # dim[1:4]
+    source.write_bytes(content)
+    with pytest.raises(InputError, match="30000 x 30000 x 30000 voxels, more than the limit"):
+        io.read_image(source)
+    with pytest.raises(InputError, match="limit of 959"):
+        io.read_image(nifti(tmp_path / "small.nii", voxels()), max_voxels=959)
+
+
+def test_several_frames_are_refused_before_they_are_read(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(shape=(*SHAPE, 2)))
+    with pytest.raises(InputError, match=r"4 dimensions \(shape \(12, 10, 8, 2\)\)"):
+        io.read_image(source)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
+def test_complex_and_colour_voxels_are_refused(tmp_path, dtype):
+    nibabel.save(nibabel.Nifti1Image(np.zeros(SHAPE, dtype), np.eye(4)), tmp_path / "in.nii")
+    with pytest.raises(InputError, match="complex|colour"):
+        io.read_image(tmp_path / "in.nii")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.95])
+def test_a_file_cut_short_is_refused_in_one_sentence(tmp_path, suffix, keep):
+    source = io.read_image(nifti(tmp_path / "in.nii", voxels()))
+    path = tmp_path / f"cut{suffix}"
+    io.write_brain(path, source, np.ones(SHAPE, bool))
+    voxel_file = io.files_of(path)[1] if suffix == ".nhdr" else path
+    content = voxel_file.read_bytes()
+    voxel_file.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(InputError) as caught:
+        io.read_image(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz", ".nrrd", ".img", ".txt", ""])
+@pytest.mark.parametrize(
+    "content", [b"this is no image\n" * 40, gzip.compress(b"neither is this"), bytes(1000)]
+)
+def test_what_is_no_image_is_refused_in_one_sentence(tmp_path, suffix, content):
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        io.read_image(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.nii.gz", "folder", "x" * 300 + ".nii"])
+def test_a_missing_file_or_a_folder_is_refused(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="does not exist|not a file|too long"):
+        io.read_image(tmp_path / name)
+
+
+def test_a_surface_is_no_image(tmp_path):
+    nibabel.save(nibabel.GiftiImage(), tmp_path / "in.gii")
+    with pytest.raises(InputError, match="holds no image"):
+        io.read_image(tmp_path / "in.gii")
