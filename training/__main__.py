@@ -1,0 +1,52 @@
+"""``python -m training COMMAND``: every step from raw scans to released weights."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from SkullStripLib.errors import SkullStripError
+
+COMMANDS = {
+    "check": "report voxel sizes, orientations and faulty masks of a data set",
+    "split": "split a data set by subject, seeded, into a list",
+    "prepare": "preprocess a data set once, for training",
+    "train": "train a network from a configuration",
+    "evaluate": "judge weights on a split, scan by scan",
+    "stress": "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
+    "predict": "write the brain masks of a folder of scans",
+    "score": "compare a folder of masks with the truth, here or by an HTTP scorer",
+    "release": "export a checkpoint to bundled weights with their model card",
+}
+MODULES = {"split": "splits"}  # elsewhere a command's module has its name
+
+
+def usage() -> str:
+    """Return the list of commands."""
+    rows = "\n".join(f"  {name:<9} {purpose}" for name, purpose in COMMANDS.items())
+    return f"usage: python -m training COMMAND [-h] ...\n\n{rows}\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; modules are loaded only when their command is asked for."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if argv else 2
+    command, rest = argv[0], argv[1:]
+    if command not in COMMANDS:
+        print(f"There is no command {command!r}.\n\n{usage()}", file=sys.stderr)
+        return 2
+    try:
+        module = importlib.import_module(f".{MODULES.get(command, command)}", __package__)
+        return module.main(rest) or 0
+    except SkullStripError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,78 @@
+"""Data sets listed in a CSV file: one row a scan, paths relative to the file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from SkullStripLib.errors import InputError
+
+from .dataset import Pair
+
+MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
+REQUIRED = ("subject", "image", "mask")
+_IMAGE_HASHES = ("sha256", "sha256_image", "sha256_16_image")
+_MASK_HASHES = ("sha256_mask", "sha256_16_mask")
+_KNOWN = {
+    *REQUIRED, "scan", "split", "dataset", "licence", "license", "source",
+    *_IMAGE_HASHES, *_MASK_HASHES,
+}  # fmt: skip
+
+
+def read_manifest(path: Path) -> list[Pair]:
+    """Read the pairs that a CSV manifest lists.
+
+    Columns ``subject``, ``image`` and ``mask`` are needed; ``scan``, ``split``, ``dataset``,
+    ``licence``, ``source`` and hashes are understood; every other column becomes a group.
+    A subject with several scans needs the column ``scan``.
+
+    Raises
+    ------
+    InputError
+        The file is not such a table, or a hash is not at least 16 hexadecimal digits.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"The manifest {path} has no column {', '.join(missing)}.")
+            return [_pair(row, path.parent, reader.line_num) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The manifest {path} is not a CSV table in UTF-8: {error}.") from error
+
+
+def _pair(row: dict[str, str | None], folder: Path, line: int) -> Pair:
+    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+    for name in REQUIRED:
+        if not cells[name]:
+            raise InputError(f"Line {line} of the manifest has no {name}; fill the cell.")
+    source = cells.get("source", "")
+    return Pair(
+        subject=cells["subject"],
+        image=folder / cells["image"],
+        mask=folder / cells["mask"],
+        scan=cells.get("scan", ""),
+        split=cells.get("split", ""),
+        dataset=cells.get("dataset") or dataset_of_source(source),
+        licence=cells.get("licence") or cells.get("license", ""),
+        source=source,
+        image_sha256=_digest(cells, _IMAGE_HASHES, line),
+        mask_sha256=_digest(cells, _MASK_HASHES, line),
+        groups=tuple((k, v) for k, v in cells.items() if k not in _KNOWN and v),
+    )
+
+
+def dataset_of_source(source: str) -> str:
+    """Name a data set by what stands before the first comma or bracket of its source."""
+    return source.partition("(")[0].partition(",")[0].strip()
+
+
+def _digest(cells: dict[str, str], columns: tuple[str, ...], line: int) -> str:
+    digest = next((cells[name].lower() for name in columns if cells.get(name)), "")
+    if digest and (len(digest) < 16 or set(digest) - set("0123456789abcdef")):
+        raise InputError(
+            f"Line {line} of the manifest has the hash {digest!r}; "
+            "give 16 to 64 hexadecimal digits of SHA-256."
+        )
+    return digest

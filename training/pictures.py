@@ -1,0 +1,130 @@
+"""Small pictures of scans with mask outlines, and pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from SkullStripLib.geometry import reorient_to_ras
+from SkullStripLib.qc import BACKGROUND, GAP, TEXT
+from SkullStripLib.volume import Volume
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Colour = tuple[int, int, int]
+TILE = 160  # pixels a side
+CAPTION = 16  # pixels above a row
+TRUTH: Colour = (90, 220, 120)
+PREDICTED: Colour = (255, 80, 70)
+
+
+def scan_row(
+    volume: Volume,
+    outlines: Mapping[Colour, np.ndarray],
+    caption: str,
+    centre: Sequence[int] | None = None,
+) -> Image:
+    """Draw a sagittal, a coronal and an axial slice with mask outlines under a caption.
+
+    Parameters
+    ----------
+    volume : Volume
+    outlines : mapping of colour to ndarray of bool, shape (X, Y, Z)
+        Later masks are drawn over earlier ones.
+    caption : str
+    centre : three int, optional
+        Voxel (X, Y, Z) that the slices pass through; by default the middle of the first mask,
+        or of the field of view.
+    """
+    from PIL import Image, ImageDraw
+
+    ras, orientation = reorient_to_ras(volume)
+    masks = {colour: orientation.apply(mask) for colour, mask in outlines.items()}
+    marker = np.zeros(volume.array.shape, dtype=bool)
+    marker[tuple(_middle(outlines, volume.array.shape) if centre is None else centre)] = True
+    point = np.argwhere(orientation.apply(marker))[0]
+    low, high = _window(ras.array)
+    row = Image.new("RGB", (3 * TILE + 2 * GAP, CAPTION + TILE), BACKGROUND)
+    for axis in range(3):
+        cut = [slice(None)] * 3
+        cut[axis] = int(point[axis])
+        others = [other for other in range(3) if other != axis]
+        plane = np.clip((ras.array[tuple(cut)] - low) / (high - low), 0, 1)
+        tile = _tile(
+            plane,
+            {colour: mask[tuple(cut)] for colour, mask in masks.items()},
+            ras.spacing_mm[others],
+        )
+        row.paste(tile, (axis * (TILE + GAP), CAPTION))
+    ImageDraw.Draw(row).text((2, 2), caption, fill=TEXT)
+    return row
+
+
+def page(rows: Sequence[Image], columns: int = 2) -> Image:
+    """Lay rows out on one page, left to right and down.
+
+    Raises
+    ------
+    ValueError
+        There is no row.
+    """
+    from PIL import Image
+
+    if not rows:
+        raise ValueError("A page needs at least one row.")
+    columns = min(columns, len(rows))
+    width = max(row.width for row in rows) + GAP
+    height = max(row.height for row in rows) + GAP
+    lines = -(-len(rows) // columns)
+    sheet = Image.new("RGB", (columns * width + GAP, lines * height + GAP), BACKGROUND)
+    for index, row in enumerate(rows):
+        line, column = divmod(index, columns)
+        sheet.paste(row, (GAP + column * width, GAP + line * height))
+    return sheet
+
+
+def place_of_largest_error(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, ...]:
+    """Return the voxel deepest inside the disagreement of two masks; the middle if they agree."""
+    wrong = predicted != truth
+    if not wrong.any():
+        return tuple(_middle({TRUTH: truth}, truth.shape))
+    depth = ndimage.distance_transform_cdt(np.pad(wrong, 1))[1:-1, 1:-1, 1:-1]
+    return tuple(int(i) for i in np.unravel_index(depth.argmax(), depth.shape))
+
+
+def _middle(outlines: Mapping[Colour, np.ndarray], shape: Sequence[int]) -> list[int]:
+    first = next(iter(outlines.values()), None)
+    if first is None or not first.any():
+        return [size // 2 for size in shape]
+    return [round(index) for index in ndimage.center_of_mass(first)]
+
+
+def _window(array: np.ndarray) -> tuple[float, float]:
+    finite = array[np.isfinite(array)]
+    low, high = np.percentile(finite, [1, 99.5]) if finite.size else (0.0, 1.0)
+    return float(low), float(high if high > low else low + 1)
+
+
+def _tile(plane: np.ndarray, masks: Mapping[Colour, np.ndarray], spacing: np.ndarray) -> Image:
+    """Scale one slice to square pixels, first axis to the right and second axis up."""
+    from PIL import Image
+
+    extent = np.array(plane.shape) * spacing
+    width, height = (max(1, round(size)) for size in extent * (TILE / extent.max()))
+    grey = Image.fromarray(_upright(np.nan_to_num(plane) * 255).astype(np.uint8))
+    pixels = np.array(grey.resize((width, height), Image.Resampling.BILINEAR).convert("RGB"))
+    for colour, mask in masks.items():
+        scaled = Image.fromarray(_upright(mask).astype(np.uint8) * np.uint8(255))
+        inside = np.array(scaled.resize((width, height), Image.Resampling.BILINEAR)) >= 128
+        pixels[inside & ~ndimage.binary_erosion(inside)] = colour
+    tile = Image.new("RGB", (TILE, TILE), BACKGROUND)
+    tile.paste(Image.fromarray(pixels), ((TILE - width) // 2, (TILE - height) // 2))
+    return tile
+
+
+def _upright(plane: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(plane.T[::-1])
