@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ._version import __version__
 from .errors import InputError, SkullStripError
+from .process import interruptible, native_noise_silenced
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -54,8 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     try:
-        with _termination_as_interrupt():
-            return _strip(_parser().parse_args(argv))
+        arguments = _parser().parse_args(argv)
+        with interruptible() as check_interrupt:
+            return _strip(arguments, check_interrupt)
     except KeyboardInterrupt:
         return _fail("Interrupted; nothing was written.", EXIT_INTERRUPTED)
     except SkullStripError as error:
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
     except Exception as error:  # the last resort: a sentence, not a traceback
-        if os.environ.get("SKULLSTRIP_DEBUG"):
+        if _debugging():
             raise
         message = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
@@ -118,14 +118,24 @@ def _count(text: str) -> int:
     return number
 
 
-def _strip(arguments: argparse.Namespace) -> int:
+def _debugging() -> bool:
+    return bool(os.environ.get("SKULLSTRIP_DEBUG"))
+
+
+def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -> int:
     from .progress import terminal_progress
     from .strip_file import strip_file
 
     input_path = _input_path(arguments)
     outputs = _outputs(arguments, input_path)
     start = time.perf_counter()
-    with terminal_progress(arguments.quiet) as progress:
+    silence = nullcontext() if _debugging() else native_noise_silenced()
+    with silence, terminal_progress(arguments.quiet) as show:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            check_interrupt()
+            show(stage, done, total)
+
         result = strip_file(
             input_path,
             **outputs,
@@ -171,23 +181,6 @@ def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None
 def _fail(message: str, status: int) -> int:
     print(f"skullstrip: {message}", file=sys.stderr)
     return status
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that temporaries are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,15 @@ _WORDS = {
     "predict": "Finding the brain",
     "restore": "Returning to the scan's grid",
     "mask": "Drawing the mask",
+    "write": "Writing",
 }
 
 
 @contextmanager
-def terminal_progress(quiet: bool = False) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Give a `progress` callback that draws a bar on stderr, or None when nobody would see it."""
+def terminal_progress(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a `progress` callback that draws a bar on stderr, if somebody would see it."""
     if quiet or not sys.stderr.isatty():
-        yield None
+        yield lambda *_: None
         return
     from tqdm import tqdm
 

@@ -89,6 +89,8 @@ def strip_file(
         checks=(*image.checks, *result.checks),
         timings={"read": read_seconds, **result.timings},
     )
+    if progress is not None:
+        progress("write", 0, 0)
     return _write_outputs(image, result, outputs, border_mm, views)
 
 

@@ -52,7 +52,8 @@ def test_an_exception_leaves_nothing_new_and_the_old_untouched(tmp_path, error):
             staged(tmp_path / "new.txt").write_text("new")
             raise error
 
-    pytest.raises(error, write_and_fail)
+    with pytest.raises(error):
+        write_and_fail()
     assert names(tmp_path) == ["old.txt"]
     assert (tmp_path / "old.txt").read_text() == "old"
 

@@ -1,0 +1,71 @@
+"""How the command lives in its process: signals, and the noise of native libraries."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Turn SIGINT and SIGTERM into KeyboardInterrupt, so that temporaries are removed.
+
+    Gives a function that raises KeyboardInterrupt if a signal came. Call it now and then: the
+    exception that the signal itself raised may have ended in a library's bare `except` or in a
+    garbage collector's callback, as it does while TensorFlow is imported.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check  # only the main thread may set handlers
+        return
+
+    def report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:  # that one is not lost: see `check`
+            report_before(unraisable)
+
+    report_before, sys.unraisablehook = sys.unraisablehook, report_unraisable
+    previous = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield check
+    finally:
+        sys.unraisablehook = report_before
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def native_noise_silenced() -> Iterator[None]:
+    """Keep what C++ libraries print off stderr, where TensorFlow logs before it can be told not to.
+
+    Python's own `sys.stderr` goes where it went before.
+    """
+    original = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    stream = sys.stderr
+    with os.fdopen(original, "w", buffering=1, encoding=stream.encoding, closefd=False) as kept:
+        if stream is sys.__stderr__:
+            sys.stderr = kept
+        os.dup2(null, 2)
+        try:
+            yield
+        finally:
+            sys.stderr = stream
+            os.dup2(original, 2)
+            os.close(original)
+            os.close(null)
