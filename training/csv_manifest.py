@@ -34,7 +34,8 @@ def read_manifest(path: Path) -> list[Pair]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
-            missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+            present = set(reader.fieldnames or ())
+            missing = [name for name in REQUIRED if name not in present]
             if missing:
                 raise InputError(f"The manifest {path} has no column {', '.join(missing)}.")
             return [_pair(row, path.parent, reader.line_num) for row in reader]
@@ -43,7 +44,7 @@ def read_manifest(path: Path) -> list[Pair]:
 
 
 def _pair(row: dict[str, str | None], folder: Path, line: int) -> Pair:
-    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+    cells = {key: (value or "").strip() for key, value in row.items() if key}
     for name in REQUIRED:
         if not cells[name]:
             raise InputError(f"Line {line} of the manifest has no {name}; fill the cell.")

@@ -50,7 +50,7 @@ def scan_row(
     low, high = _window(ras.array)
     row = Image.new("RGB", (3 * TILE + 2 * GAP, CAPTION + TILE), BACKGROUND)
     for axis in range(3):
-        cut = [slice(None)] * 3
+        cut: list[slice | int] = [slice(None)] * 3
         cut[axis] = int(point[axis])
         others = [other for other in range(3) if other != axis]
         plane = np.clip((ras.array[tuple(cut)] - low) / (high - low), 0, 1)

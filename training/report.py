@@ -100,8 +100,8 @@ def evaluation_markdown(title: str, facts: Sequence[str], scores: Sequence[ScanS
                 "\n".join(f"- {fact}" for fact in facts),
                 "## All scans",
                 summary_table(scores),
-                "The interval is a bootstrap over scans of the mean. The volume error keeps its sign "
-                "in mean and median; its worst is the largest in size.",
+                "The interval is a bootstrap over scans of the mean. The volume error keeps its "
+                "sign in mean and median; its worst is the largest in size.",
                 "## By data set and subgroup",
                 group_table(scores),
                 "## Scan by scan, the worst first",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,8 @@ FIGURES = (
     Figure("volume_error_percent", "Volume error (%)", 2, False),
 )
 
+MAX_GROUPS = 12
+
 
 @dataclass(frozen=True)
 class ScanScore:
@@ -53,7 +56,9 @@ class ScanScore:
         return self.values[name]
 
 
-def score_masks(predicted: np.ndarray, truth: np.ndarray, spacing_mm: np.ndarray) -> dict:
+def score_masks(
+    predicted: np.ndarray, truth: np.ndarray, spacing_mm: np.ndarray
+) -> dict[str, float]:
     """Return every figure of `FIGURES` for two masks on one grid.
 
     Parameters
@@ -118,9 +123,13 @@ def summarise(scores: Sequence[ScanScore], figure: Figure) -> Summary:
 
 
 def by_group(scores: Iterable[ScanScore]) -> dict[tuple[str, str], list[ScanScore]]:
-    """Collect the scans of every (column, value), sorted; a scan is in one group a column."""
+    """Collect the scans of every (column, value), sorted; a scan is in one group a column.
+
+    Columns of more than `MAX_GROUPS` values are measurements, not groups, and are left out.
+    """
     groups: dict[tuple[str, str], list[ScanScore]] = {}
     for score in scores:
         for key in score.groups:
             groups.setdefault(key, []).append(score)
-    return dict(sorted(groups.items()))
+    sizes = Counter(column for column, _ in groups)
+    return {key: groups[key] for key in sorted(groups) if sizes[key[0]] <= MAX_GROUPS}

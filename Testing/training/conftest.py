@@ -1,0 +1,65 @@
+"""Fixtures of the training tests: phantoms as files, and a stand-in network.
+
+The network here is `ThresholdEngine`, a stand-in that knows brain by its intensity: it lets whole
+commands run on the phantom head without trained weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SkullStripLib.volume import Volume
+from Testing.phantoms import make_head
+from Testing.stand_ins import ThresholdEngine
+from training.dataset import Pair
+from training.segmenter import Segmenter, make_segmenter
+
+Writer = Callable[..., Path]
+
+
+def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
+    """Write an array as NIfTI; bool becomes uint8."""
+    import nibabel
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stored = array.astype(np.uint8 if array.dtype == bool else np.float32)
+    nibabel.save(nibabel.Nifti1Image(stored, affine), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def nifti() -> Writer:
+    return write_nifti
+
+
+@pytest.fixture(scope="session")
+def head() -> tuple[Volume, np.ndarray]:
+    """A 4 mm phantom head and its brain mask."""
+    phantom = make_head("PIR", (4.0, 4.0, 4.0))
+    return Volume(phantom.array, phantom.affine), phantom.brain_mask
+
+
+@pytest.fixture(scope="session")
+def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of two phantoms in the original project's flat layout."""
+    root = tmp_path_factory.mktemp("phantoms")
+    for name, orientation, seed in (("one", "RAS", 1), ("two", "PIR", 2)):
+        phantom = make_head(orientation, (4.0, 4.0, 4.0), seed=seed)
+        write_nifti(root / f"{name}.nii.gz", phantom.array, phantom.affine)
+        write_nifti(root / f"{name}_mask.nii.gz", phantom.brain_mask, phantom.affine)
+    return root
+
+
+@pytest.fixture
+def phantom_pair(phantom_data: Path) -> Pair:
+    return Pair("one", phantom_data / "one.nii.gz", phantom_data / "one_mask.nii.gz", split="val")
+
+
+@pytest.fixture
+def stand_in_segment(stand_in_weights: Path) -> Segmenter:
+    """The real pipeline around a stand-in network."""
+    return make_segmenter(stand_in_weights, engine=ThresholdEngine())

@@ -1,0 +1,163 @@
+"""Judge weights: the full pipeline on every scan of a split, on the scan's own grid."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from SkullStripLib.errors import Cancelled, SkullStripError
+from SkullStripLib.geometry import axis_codes
+from SkullStripLib.manifest import load_manifest
+from SkullStripLib.volume import Volume
+
+from .dataset import Pair, select_split
+from .pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
+from .report import evaluation_markdown, write_scores_csv
+from .scores import FIGURES, ScanScore, failed_values, score_masks, summarise
+from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+from .splits import load_pairs
+from .volumes import read_pair
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WORST_SHOWN = 8
+
+
+@dataclass
+class WorstCases:
+    """Pictures of the scans with the lowest Dice; only as many are kept as are shown."""
+
+    limit: int = WORST_SHOWN
+    rows: list[tuple[float, str, Image]] = field(default_factory=list)
+
+    def offer(self, score: ScanScore, volume: Volume, truth: np.ndarray, mask: np.ndarray) -> None:
+        """Keep a picture of this scan if it is among the worst so far."""
+        if len(self.rows) == self.limit and score["dice"] >= self.rows[-1][0]:
+            return
+        caption = f"{score.scan}  Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.1f} mm"
+        centre = place_of_largest_error(mask, truth)
+        row = scan_row(volume, {TRUTH: truth, PREDICTED: mask}, caption, centre)
+        self.rows.append((score["dice"], score.scan, row))
+        self.rows.sort(key=lambda entry: entry[:2])
+        del self.rows[self.limit :]
+
+
+def evaluate(
+    pairs: Iterable[Pair], segment: Segmenter, worst: WorstCases | None = None
+) -> list[ScanScore]:
+    """Score the pipeline on every pair; a scan that it refuses counts with Dice 0.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        Scans with masks; label maps are no scans and do not belong here.
+    segment : callable
+        From a scan to its brain extraction.
+    worst : WorstCases, optional
+        Collects pictures of the worst scans.
+    """
+    scores = []
+    for pair in pairs:
+        volume, truth = read_pair(pair)
+        score, mask = score_scan(pair, volume, truth, segment)
+        print(_progress_line(score), flush=True)
+        scores.append(score)
+        if worst is not None:
+            worst.offer(score, volume, truth, mask)
+    return scores
+
+
+def score_scan(
+    pair: Pair, volume: Volume, truth: np.ndarray, segment: Segmenter
+) -> tuple[ScanScore, np.ndarray]:
+    """Run the pipeline on one scan and compare; returns the score and the predicted mask."""
+    groups = subgroups(pair, volume)
+    start = time.perf_counter()
+    try:
+        mask = segment(volume).brain_mask
+    except Cancelled:
+        raise
+    except SkullStripError as error:
+        failed = ScanScore(
+            pair.name, pair.subject, groups, failed_values(), 0.0, failure=str(error)
+        )
+        return failed, np.zeros_like(truth)
+    seconds = time.perf_counter() - start
+    values = score_masks(mask, truth, volume.spacing_mm)
+    volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
+    return ScanScore(pair.name, pair.subject, groups, values, volume_ml, seconds), mask
+
+
+def subgroups(pair: Pair, volume: Volume) -> tuple[tuple[str, str], ...]:
+    """Return the groups to judge a scan in: data set, voxel size, orientation, and its own."""
+    size = float(volume.spacing_mm.max())
+    band = "to 1.1 mm" if size <= 1.1 else "1.1 to 1.6 mm" if size <= 1.6 else "over 1.6 mm"
+    return (
+        ("dataset", pair.dataset or "(none)"),
+        ("largest voxel side", band),
+        ("orientation", axis_codes(volume.affine)),
+        *pair.groups,
+    )
+
+
+def _progress_line(score: ScanScore) -> str:
+    if score.failure:
+        return f"{score.scan}: failed, {score.failure}"
+    return (
+        f"{score.scan}: Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.2f} mm  "
+        f"{score.seconds:.1f} s"
+    )
+
+
+def write_evaluation(
+    out: Path, title: str, facts: list[str], scores: list[ScanScore], worst: WorstCases
+) -> None:
+    """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores_csv(out / "scores.csv", scores)
+    (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")
+    if worst.rows:
+        page([row for *_, row in worst.rows], columns=2).save(out / "worst.png")
+
+
+def describe_weights(weights: Path | None) -> list[str]:
+    """Return what a report must say of the weights: name and hash."""
+    manifest, _ = load_manifest(weights)
+    return [f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Judge weights on a split; with ``--stress``, on spoilt scans (see `training.stress`)."""
+    argv = sys.argv[1:] if argv is None else argv
+    if "--stress" in argv:
+        from .stress import main as stress_main
+
+        return stress_main([argument for argument in argv if argument != "--stress"])
+    parser = argparse.ArgumentParser("python -m training evaluate", description=__doc__)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
+    parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"))
+    parser.add_argument("--stress", action="store_true", help="run the command 'stress' instead")
+    add_segmenter_arguments(parser)
+    arguments = parser.parse_args(argv)
+    pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+    worst = WorstCases()
+    scores = evaluate(pairs, segmenter_from(arguments), worst)
+    facts = [
+        *describe_weights(arguments.weights),
+        f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",
+        f"views: {arguments.views}, engine: {arguments.engine}",
+    ]
+    write_evaluation(arguments.out, f"Evaluation on {arguments.split}", facts, scores, worst)
+    dice = summarise(scores, FIGURES[0])
+    print(f"mean Dice {dice.mean:.4f}, worst {dice.worst:.4f}; report in {arguments.out}")
+    return 0

@@ -1,0 +1,242 @@
+"""Ways to spoil a scan, each a pure function with one strength from 0 (as it is) to 1 (severe).
+
+Each takes ``(volume, mask, strength, rng)`` and returns a new ``(volume, mask)``: the volume keeps
+its affine unless the perturbation is one of the grid or of the header, the mask follows the brain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from SkullStripLib.volume import Volume
+
+Perturbation = Callable[[Volume, np.ndarray, float, np.random.Generator], tuple[Volume, np.ndarray]]
+
+MAX_ROTATION_DEGREES = 30.0
+MAX_LOG_BIAS = 1.0  # a factor of e between the darkest and brightest places and the middle
+MAX_NOISE = 0.2  # of the 99th percentile
+MAX_SLICE_MM = 6.0
+MAX_CUT_MM = 40.0  # of brain
+MAX_FACE_GAP_MM = 60.0
+MIN_FACE_GAP_MM = 4.0
+MAX_SCALE = 1.5
+_SUPERIOR, _ANTERIOR = np.array([0.0, 0, 1]), np.array([0.0, 1, 0])
+
+
+def rotate(
+    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Turn the head by up to 30 degrees about a random axis through the brain's centre."""
+    if strength == 0:
+        return volume, mask
+    axis = rng.normal(size=3)
+    turn = Rotation.from_rotvec(
+        axis / np.linalg.norm(axis) * strength * MAX_ROTATION_DEGREES, degrees=True
+    ).as_matrix()
+    linear = volume.affine[:3, :3]
+    matrix = np.linalg.solve(linear, turn @ linear)  # the turn, in voxels
+    centre = np.array(ndimage.center_of_mass(mask))
+    offset = centre - matrix @ centre
+    array = ndimage.affine_transform(_as_float(volume), matrix, offset, order=1)
+    turned = ndimage.affine_transform(mask.astype(np.float32), matrix, offset, order=1)
+    return Volume(array, volume.affine), turned >= 0.5
+
+
+def bias(
+    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Multiply by a smooth random field, as an uneven receive coil does."""
+    axes = [np.linspace(-1, 1, size, dtype=np.float32) for size in volume.array.shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    terms = (x, y, z, x * y, y * z, x * z, x * x, y * y, z * z)
+    field = np.zeros(volume.array.shape, dtype=np.float32)
+    for weight, term in zip(rng.normal(size=9), terms, strict=True):
+        field += np.float32(weight) * term
+    field -= field.mean()
+    field *= np.float32(strength * MAX_LOG_BIAS) / np.abs(field).max()
+    low = _air(volume)
+    return Volume((_as_float(volume) - low) * np.exp(field) + low, volume.affine), mask
+
+
+def noise(
+    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Add Rician noise: the magnitude of a complex signal with Gaussian noise in both parts."""
+    low = _air(volume)
+    signal = _as_float(volume) - low
+    sigma = strength * MAX_NOISE * float(np.percentile(signal, 99))
+    real, imaginary = (
+        rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(sigma) for _ in range(2)
+    )
+    return Volume(np.hypot(signal + real, imaginary) + low, volume.affine), mask
+
+
+def thick_slices(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Average neighbouring axial slices to up to 6 mm, on a grid of those thick slices."""
+    axis = _axis_along(volume.affine, _SUPERIOR)[0]
+    spacing = float(volume.spacing_mm[axis])
+    factor = max(1, round((spacing + strength * (MAX_SLICE_MM - spacing)) / spacing))
+    return _average_slices(volume, mask, axis, factor)
+
+
+def _average_slices(
+    volume: Volume, mask: np.ndarray, axis: int, factor: int
+) -> tuple[Volume, np.ndarray]:
+    if factor == 1:
+        return volume, mask
+    count = volume.array.shape[axis] // factor  # slices that fill no thick one are left out
+
+    def average(array: np.ndarray) -> np.ndarray:
+        moved = np.moveaxis(array, axis, 0)[: count * factor]
+        thick = moved.reshape(count, factor, *moved.shape[1:]).mean(axis=1, dtype=np.float32)
+        return np.moveaxis(thick, 0, axis)
+
+    step = np.eye(4)
+    step[axis, axis] = factor
+    step[axis, 3] = (factor - 1) / 2  # the centre of the first thick slice
+    return Volume(average(volume.array), volume.affine @ step), average(mask) >= 0.5
+
+
+def crop_top(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """End the field of view up to 40 mm below the top of the brain."""
+    return _crop(volume, mask, strength, _SUPERIOR)
+
+
+def crop_front(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """End the field of view up to 40 mm behind the front of the brain."""
+    return _crop(volume, mask, strength, _ANTERIOR)
+
+
+def _crop(
+    volume: Volume, mask: np.ndarray, strength: float, towards: np.ndarray
+) -> tuple[Volume, np.ndarray]:
+    if strength == 0:
+        return volume, mask
+    axis, ascending = _axis_along(volume.affine, towards)
+    others = tuple(other for other in range(3) if other != axis)
+    occupied = np.flatnonzero(mask.any(axis=others))
+    cut = round(strength * MAX_CUT_MM / float(volume.spacing_mm[axis]))
+    start, stop = 0, mask.shape[axis]
+    if ascending:
+        stop = max(int(occupied[-1]) + 1 - cut, 1)
+    else:
+        start = min(int(occupied[0]) + cut, stop - 1)
+    kept = tuple(slice(start, stop) if i == axis else slice(None) for i in range(3))
+    shift = np.eye(4)
+    shift[axis, 3] = start
+    return Volume(volume.array[kept], volume.affine @ shift), mask[kept]
+
+
+def deface(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Blank everything beyond a plane in front of and below the brain, up to 4 mm from it."""
+    if strength == 0:
+        return volume, mask
+    outward = (_ANTERIOR - _SUPERIOR) / np.sqrt(2)
+    steps = outward @ volume.affine[:3, :3]  # mm along the outward direction for one voxel
+    i, j, k = (np.arange(size) * step for size, step in zip(mask.shape, steps, strict=True))
+    height = i[:, None, None] + j[:, None] + k
+    gap = MIN_FACE_GAP_MM + (1 - strength) * (MAX_FACE_GAP_MM - MIN_FACE_GAP_MM)
+    beyond = height > height[mask].max() + gap
+    return Volume(np.where(beyond, _air(volume), _as_float(volume)), volume.affine), mask
+
+
+def invert(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Fold the intensities of the head as a magnitude inversion recovery does.
+
+    A value v in [0, 1] becomes |v - strength|, scaled to [0, 1]: fluid turns bright and white
+    matter dark at 1, tissues of one intensity appear in between. Air stays dark.
+    """
+    if strength == 0:
+        return volume, mask
+    low = _air(volume)
+    signal = _as_float(volume) - low
+    top = float(np.percentile(signal, 99.5)) or 1.0
+    folded = np.abs(np.clip(signal / top, 0, 1) - strength) / max(strength, 1 - strength)
+    closed = ndimage.binary_closing(np.pad(signal > 0.08 * top, 4), iterations=3)
+    head = ndimage.binary_fill_holes(closed)[4:-4, 4:-4, 4:-4] | mask
+    inverted = np.where(head, folded * top, signal * (1 - strength))
+    return Volume(inverted + low, volume.affine), mask
+
+
+def wrong_header(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Leave the voxels and lie about their directions, worse in three steps.
+
+    Up to 1/3: left and right exchanged. Up to 2/3: front and back as well. Above: left and right
+    exchanged, up called front and front called up.
+    """
+    lie = np.eye(4)
+    if strength > 0:
+        lie[0, 0] = -1
+    if strength > 1 / 3:
+        lie[1, 1] = -1
+    if strength > 2 / 3:
+        lie[:3, :3] = np.array([[-1, 0, 0], [0, 0, 1], [0, 1, 0]])
+    return Volume(volume.array, lie @ volume.affine), mask
+
+
+def enlarge(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Claim voxels up to 1.5 times as large: a head of giant size."""
+    return _scale(volume, mask, 1 + strength * (MAX_SCALE - 1))
+
+
+def shrink(
+    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Claim voxels down to 1/1.5 of their size: the head of a newborn."""
+    return _scale(volume, mask, 1 / (1 + strength * (MAX_SCALE - 1)))
+
+
+def _scale(volume: Volume, mask: np.ndarray, factor: float) -> tuple[Volume, np.ndarray]:
+    return Volume(volume.array, np.diag([factor, factor, factor, 1.0]) @ volume.affine), mask
+
+
+def _as_float(volume: Volume) -> np.ndarray:
+    return np.nan_to_num(volume.array.astype(np.float32), posinf=0, neginf=0)
+
+
+def _air(volume: Volume) -> float:
+    """The intensity that stands for no signal: the smallest, mostly zero."""
+    return float(_as_float(volume).min())
+
+
+def _axis_along(affine: np.ndarray, direction: np.ndarray) -> tuple[int, bool]:
+    """Return the array axis closest to a direction, and whether its index grows that way."""
+    cosines = direction @ affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axis = int(np.abs(cosines).argmax())
+    return axis, bool(cosines[axis] > 0)
+
+
+PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
+    {
+        "rotate": rotate,
+        "bias": bias,
+        "noise": noise,
+        "thick_slices": thick_slices,
+        "crop_top": crop_top,
+        "crop_front": crop_front,
+        "deface": deface,
+        "invert": invert,
+        "wrong_header": wrong_header,
+        "enlarge": enlarge,
+        "shrink": shrink,
+    }
+)
