@@ -23,6 +23,15 @@ def find_in_folders(root: Path) -> list[Pair]:
     return [*_flat_pairs(root), *_nested_pairs(root)]
 
 
+def find_images(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder that are no masks, by name without ending and ``_T1w``."""
+    return {
+        stem.removesuffix("_T1w"): path
+        for stem, path in _images(folder).items()
+        if not stem.endswith("mask")
+    }
+
+
 def _images(folder: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(folder.iterdir()):

@@ -18,7 +18,9 @@ from SkullStripLib.volume import Volume
 Perturbation = Callable[[Volume, np.ndarray, float, np.random.Generator], tuple[Volume, np.ndarray]]
 
 MAX_ROTATION_DEGREES = 30.0
-MAX_LOG_BIAS = 1.0  # a factor of e between the darkest and brightest places and the middle
+MAX_LOG_BIAS = (
+    1.0  # a factor of e between the middle and the brightest or darkest place of the brain
+)
 MAX_NOISE = 0.2  # of the 99th percentile
 MAX_SLICE_MM = 6.0
 MAX_CUT_MM = 40.0  # of brain
@@ -57,8 +59,8 @@ def bias(
     field = np.zeros(volume.array.shape, dtype=np.float32)
     for weight, term in zip(rng.normal(size=9), terms, strict=True):
         field += np.float32(weight) * term
-    field -= field.mean()
-    field *= np.float32(strength * MAX_LOG_BIAS) / np.abs(field).max()
+    field -= field[mask].mean()
+    field = np.clip(field / np.abs(field[mask]).max(), -2, 2) * np.float32(strength * MAX_LOG_BIAS)
     low = _air(volume)
     return Volume((_as_float(volume) - low) * np.exp(field) + low, volume.affine), mask
 

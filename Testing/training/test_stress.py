@@ -70,11 +70,11 @@ def test_a_turned_brain_keeps_its_volume_and_its_intensities(head: Head) -> None
 
 def test_a_bias_field_is_smooth_and_positive(head: Head) -> None:
     volume, _ = spoil(*head, "bias", 1.0, "s")
-    bright = head[0].array > 30
+    bright = head[1] & (head[0].array > 30)
     ratio = volume.array[bright] / head[0].array[bright]
     assert ratio.min() > 1 / np.e - 0.01
     assert ratio.max() < np.e + 0.01
-    assert ratio.max() / ratio.min() > 1.5
+    assert ratio.max() / ratio.min() > 2
 
 
 def test_noise_lifts_air_as_a_magnitude_image_does(head: Head) -> None:
