@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from SkullStripLib.atomic import atomic_outputs
-from SkullStripLib.errors import InputError, SkullStripError
+from SkullStripLib.errors import SkullStripError
 from SkullStripLib.io import read_image, write_mask
 from SkullStripLib.volume import Volume
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def save_weights(model: keras.Model, path: str | Path) -> None:
-    """Store every variable of a network under its path, in half precision.
+    """Store every variable of a network under its path, in half precision."""
+    write_weights({v.path: np.asarray(v.value, np.float32) for v in model.weights}, path)
+
+
+def write_weights(arrays: Mapping[str, np.ndarray], path: str | Path) -> None:
+    """Store arrays by name, in half precision.
 
     The file's bytes depend on the weights alone, so that equal weights have equal hashes.
 
@@ -24,15 +30,14 @@ def save_weights(model: keras.Model, path: str | Path) -> None:
     WeightsError
         A weight does not fit half precision.
     """
-    arrays = {}
-    for variable in model.variables:
+    halves = {}
+    for name, array in arrays.items():
         with np.errstate(over="ignore"):
-            half = np.asarray(variable.value, dtype=np.float32).astype(np.float16)
-        if not np.isfinite(half).all():
-            raise WeightsError(f"The weight '{variable.path}' does not fit half precision.")
-        arrays[variable.path] = half
+            halves[name] = array.astype(np.float16)
+        if not np.isfinite(halves[name]).all():
+            raise WeightsError(f"The weight '{name}' does not fit half precision.")
     with open(path, "wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, **halves)  # type: ignore[arg-type]
 
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
@@ -59,7 +64,7 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
         The file belongs to another network.
     """
     arrays = read_weights(path)
-    expected = {variable.path: variable for variable in model.variables}
+    expected = {variable.path: variable for variable in model.weights}
     if arrays.keys() != expected.keys():
         odd = sorted(arrays.keys() ^ expected.keys())
         raise WeightsError(f"The weights '{path}' are of another network ('{odd[0]}' differs).")

@@ -1,0 +1,184 @@
+"""An experiment is a file: TOML into frozen dataclasses, unknown keys refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from SkullStripLib.errors import InputError
+from SkullStripLib.manifest import Architecture, Preprocessing
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training at one patch size.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps.
+    batch_size : int
+    patch : int
+        Height and width of the slices, in pixels; a multiple of 32.
+    spacing_mm : float
+        Mean pixel spacing; each sample zooms around it.
+    """
+
+    steps: int
+    batch_size: int
+    patch: int
+    spacing_mm: float
+
+    def __post_init__(self) -> None:
+        if self.patch % 32:
+            raise InputError(f"The patch is {self.patch} pixels; use a multiple of 32.")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Where slices come from and how far they are deformed.
+
+    Parameters
+    ----------
+    synthetic_share : float
+        Share of slices made from label maps; the others come from real scans.
+    fine_share : float
+        Share of the real ones that come from scans finer than 1.5 mm.
+    planes : tuple of float
+        Probability of slices along X, Y and Z.
+    through_brain_share : float
+        Share of slices that are sure to lie at the brain's level; the others lie anywhere.
+    zoom : float
+        Standard deviation of the logarithm of the zoom.
+    rotation_degrees, elastic_mm : float
+        Standard deviation of the rotation about each axis, and of the elastic displacement.
+    wrong_orientation_share : float
+        Share of slices turned or mirrored at random, as wrong headers do.
+    sparingly : tuple of str
+        Subjects to draw less often than others, such as averages of many heads.
+    augment : bool
+        Off: slices of real scans as the original project saw them.
+    """
+
+    synthetic_share: float = 0.5
+    fine_share: float = 0.45
+    planes: tuple[float, ...] = (0.5, 0.25, 0.25)
+    through_brain_share: float = 0.6
+    zoom: float = 0.15
+    rotation_degrees: float = 10.0
+    elastic_mm: float = 3.0
+    wrong_orientation_share: float = 0.1
+    sparingly: tuple[str, ...] = ()
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Loss, optimiser and schedule.
+
+    Parameters
+    ----------
+    cross_entropy_weight : float
+        Weight of the binary cross-entropy beside the Dice loss.
+    schedule : str
+        "cosine" with warm-up, or "plateau" (the original's ReduceLROnPlateau).
+    ema_momentum : float
+        Exponential moving average of the weights; 0 for none.
+    early_stopping_epochs, plateau_epochs : int
+        Patience of the "plateau" schedule; the rate falls before training stops.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    cross_entropy_weight: float = 0.0
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    ema_momentum: float = 0.0
+    early_stopping_epochs: int = 0
+    plateau_epochs: int = 0
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("cosine", "plateau"):
+            raise InputError(f"The schedule is '{self.schedule}'; use 'cosine' or 'plateau'.")
+        if self.schedule == "plateau" and self.plateau_epochs >= self.early_stopping_epochs:
+            raise InputError(
+                f"Training stops after {self.early_stopping_epochs} epochs without progress but "
+                f"the rate falls after {self.plateau_epochs}: it would never fall."
+            )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides the outcome of a run."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    steps_per_epoch: int = 500
+    validation_slices: int = 240
+    initial_encoder: str = ""
+    architecture: Architecture = field(default_factory=Architecture)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    sampling: Sampling = field(default_factory=Sampling)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+
+Section = TypeVar("Section")
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not TOML, or holds a key or type that is not known.
+    """
+    import tomllib
+
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"The configuration '{path}' cannot be read ({error}).") from error
+    return config_from_dict(content)
+
+
+def config_from_dict(content: Mapping[str, Any]) -> Config:
+    """Build a configuration from nested tables, refusing keys that it does not have."""
+    tables = dict(content)
+    sections = {
+        "architecture": Architecture,
+        "preprocessing": Preprocessing,
+        "sampling": Sampling,
+        "optimisation": Optimisation,
+    }
+    for name, kind in sections.items():
+        if name in tables:
+            tables[name] = _section(kind, tables[name], name)
+    tables["stages"] = tuple(
+        _section(Stage, stage, f"stages[{index}]")
+        for index, stage in enumerate(tables.get("stages", ()))
+    )
+    return _section(Config, tables, "the file")
+
+
+def _section(kind: type[Section], table: Mapping[str, Any], where: str) -> Section:
+    known = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise InputError(f"'{key}' in {where} is not a known setting of {kind.__name__}.")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"{where} is not a complete {kind.__name__} ({error}).") from error

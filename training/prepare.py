@@ -1,0 +1,66 @@
+"""Scans and label maps as compact archives, so that training starts in seconds.
+
+Intensities go through the library's own preprocessing; only resampling is left to the sampler,
+which draws slices at random spacings.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from SkullStripLib.geometry import reorient_to_ras
+from SkullStripLib.manifest import Preprocessing
+from SkullStripLib.preprocess import normalise
+from SkullStripLib.volume import Volume
+
+from .dataset import Pair, find_pairs
+from .label_codes import recode
+from .sources import Source, save_source
+
+
+def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
+    """Read a scan or label map with its mask, and bring both to RAS+."""
+    image, mask = read_volume(pair.image), read_volume(pair.mask)
+    ras_mask = reorient_to_ras(mask)[0].array > 0
+    names: tuple[str, ...] = ()
+    if pair.is_label_map:
+        ras = reorient_to_ras(image)[0]
+        voxels, names = recode(ras.array.astype(np.int32), ras_mask, ras.spacing_mm)
+    else:
+        ras = normalise(image, settings)[0]
+        voxels = np.rint(ras.array * 255).astype(np.uint8)
+    return Source(
+        subject=pair.name,
+        split=pair.split,
+        voxels=np.ascontiguousarray(voxels),
+        mask=ras_mask.astype(np.uint8) * np.uint8(255),
+        spacing_mm=ras.spacing_mm.astype(np.float32),
+        names=names,
+        counts=np.bincount(voxels.ravel(), minlength=len(names)),
+    )
+
+
+def read_volume(path: Path) -> Volume:
+    """An image file as a volume."""
+    import nibabel
+
+    image = nibabel.load(path)
+    array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
+    return Volume(array, image.affine)  # type: ignore[attr-defined]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: DATA OUT."""
+    parser = argparse.ArgumentParser(prog="python -m training prepare", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of pairs, BIDS data set or CSV manifest")
+    parser.add_argument("output", type=Path, help="folder for the archives")
+    arguments = parser.parse_args(argv)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    pairs = find_pairs(arguments.data)
+    for index, pair in enumerate(pairs):
+        path = save_source(source_from_pair(pair, Preprocessing()), arguments.output)
+        print(f"{index + 1}/{len(pairs)} {path.name}", flush=True)
+    return 0

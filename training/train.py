@@ -1,0 +1,185 @@
+"""Train the network: stages, schedule, averages, checkpoints and exact resume."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SkullStripLib.errors import InputError
+from SkullStripLib.model import build_model
+
+from .callbacks import make_callbacks
+from .config import Config, Optimisation, load_config
+from .losses import dice_score, make_loss
+from .pipeline import VALIDATION_SPLITS, batches, validation_slices
+from .sources import load_sources
+
+if TYPE_CHECKING:
+    import keras
+
+CHECKPOINT = "checkpoint.weights.h5"
+PROGRESS = "progress.json"
+
+
+def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
+    """Train from the first step, or from the run's last checkpoint.
+
+    Parameters
+    ----------
+    config : Config
+    cache : Path
+        Archives that `prepare` wrote.
+    run : Path
+        Folder of the run: configuration, log, checkpoint, weights.
+    workers : int
+        Processes that make batches.
+
+    Returns
+    -------
+    keras.Model
+        The network with its averaged weights; the run's `weights.npz` holds them too.
+    """
+    import keras
+
+    claim_run(config, run)
+    if config.optimisation.mixed_precision:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    keras.utils.set_random_seed(config.seed)
+    network = build_model(config.architecture)
+    if config.initial_encoder:
+        initialise_encoder(network, Path(config.initial_encoder))
+    trainer = make_trainer(network, config)
+    epoch = restore_checkpoint(trainer, run)
+    validation = load_sources(cache, VALIDATION_SPLITS)
+    callbacks = make_callbacks(config, network, run)
+    for stage, first, last in stage_epochs(config):
+        if epoch >= last or getattr(trainer, "stop_training", False):
+            continue
+        start = max(epoch, first)
+        steps = config.steps_per_epoch
+        stream = batches(config, stage, start * steps, last * steps, cache, workers)
+        trainer.fit(
+            stream,
+            initial_epoch=start,
+            epochs=last,
+            steps_per_epoch=steps,
+            validation_data=validation_slices(validation, config, stage) if validation else None,
+            validation_batch_size=16,
+            callbacks=callbacks,
+            verbose=2,
+        )
+        separate_averages(trainer)
+    return network
+
+
+def separate_averages(trainer: keras.Model) -> None:
+    """Give weights and averages memory of their own again.
+
+    `fit` ends by assigning the averages to the weights; on JAX both are then one buffer, which the
+    next stage cannot donate twice.
+    """
+    from keras import ops
+
+    for variable in trainer.trainable_variables:
+        variable.assign(ops.copy(variable.value))
+
+
+def stage_epochs(config: Config) -> list[tuple[Any, int, int]]:
+    """Each stage with its first epoch and the one after its last."""
+    spans, first = [], 0
+    for stage in config.stages:
+        if stage.steps % config.steps_per_epoch:
+            raise InputError(
+                f"A stage of {stage.steps} steps is no multiple of {config.steps_per_epoch} "
+                "steps an epoch; change one of them."
+            )
+        last = first + stage.steps // config.steps_per_epoch
+        spans.append((stage, first, last))
+        first = last
+    return spans
+
+
+def make_trainer(network: keras.Model, config: Config) -> keras.Model:
+    """The network behind a layer that turns bytes into [0, 1], compiled."""
+    import keras
+
+    channels = config.architecture.channels
+    image = keras.Input((None, None, channels), dtype="uint8", name="bytes")
+    scaled = keras.layers.Rescaling(1 / 255, dtype="float32", name="unit_interval")(image)
+    trainer = keras.Model(image, network(scaled), name="trainer")
+    optimisation = config.optimisation
+    trainer.compile(
+        optimizer=make_optimiser(optimisation, config.total_steps),
+        loss=make_loss(optimisation.cross_entropy_weight),
+        metrics=[dice_score],
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimizer:
+    """Adam, or AdamW where weights decay, with its schedule and average."""
+    import keras
+
+    rate: Any = optimisation.learning_rate
+    if optimisation.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if optimisation.warmup_steps else optimisation.learning_rate,
+            decay_steps=max(1, total_steps - optimisation.warmup_steps),
+            warmup_target=optimisation.learning_rate if optimisation.warmup_steps else None,
+            warmup_steps=optimisation.warmup_steps,
+        )
+    settings: dict[str, Any] = {"learning_rate": rate}
+    if optimisation.clip_norm:
+        settings["global_clipnorm"] = optimisation.clip_norm
+    if optimisation.ema_momentum:
+        settings |= {"use_ema": True, "ema_momentum": optimisation.ema_momentum}
+    if optimisation.weight_decay:
+        return keras.optimizers.AdamW(weight_decay=optimisation.weight_decay, **settings)
+    return keras.optimizers.Adam(**settings)
+
+
+def initialise_encoder(network: keras.Model, path: Path) -> None:
+    """Copy encoder weights from a local Keras file of EfficientNet-B0 without top."""
+    import keras
+
+    donor = keras.applications.EfficientNetB0(include_top=False, weights=str(path))
+    names = {layer.name for layer in network.layers}
+    for layer in donor.layers:
+        if layer.weights and layer.name in names:
+            network.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def claim_run(config: Config, run: Path) -> None:
+    """Make the run's folder and note its configuration; refuse one of another configuration."""
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / "config.json"
+    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise InputError(f"'{run}' holds a run of another configuration; choose another folder.")
+    path.write_text(text, encoding="utf-8")
+
+
+def restore_checkpoint(trainer: keras.Model, run: Path) -> int:
+    """Load weights and optimiser state; the number of finished epochs (0 for a new run)."""
+    progress = run / PROGRESS
+    if not progress.exists():
+        return 0
+    trainer.load_weights(run / CHECKPOINT)
+    return int(json.loads(progress.read_text(encoding="utf-8"))["epochs"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: CONFIG CACHE RUN."""
+    parser = argparse.ArgumentParser(prog="python -m training train", description=__doc__)
+    parser.add_argument("config", type=Path, help="TOML file, see training/configs")
+    parser.add_argument("cache", type=Path, help="folder that 'prepare' wrote")
+    parser.add_argument("run", type=Path, help="folder of the run; an unfinished one is resumed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args(argv)
+    train(load_config(arguments.config), arguments.cache, arguments.run, arguments.workers)
+    return 0
