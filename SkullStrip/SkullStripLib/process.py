@@ -15,36 +15,29 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Turn SIGINT and SIGTERM into KeyboardInterrupt, so that temporaries are removed.
+    """Let SIGINT and SIGTERM end the work at the next safe point, and a second one at once.
 
-    Gives a function that raises KeyboardInterrupt if a signal came. Call it now and then: the
-    exception that the signal itself raised may have ended in a library's bare `except` or in a
-    garbage collector's callback, as it does while TensorFlow is imported.
+    Gives a function that raises KeyboardInterrupt if a signal came; call it between steps. The
+    signal itself raises nothing at first: in the middle of an import TensorFlow swallows the
+    exception, or crashes by it.
     """
     came: list[int] = []
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
 
     def check() -> None:
         if came:
             raise KeyboardInterrupt
 
+    def interrupt(number: int, _: FrameType | None) -> None:
+        check()
+        came.append(number)
+
     if threading.current_thread() is not threading.main_thread():
         yield check  # only the main thread may set handlers
         return
-
-    def report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:  # that one is not lost: see `check`
-            report_before(unraisable)
-
-    report_before, sys.unraisablehook = sys.unraisablehook, report_unraisable
     previous = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield check
     finally:
-        sys.unraisablehook = report_before
         for number, handler in previous.items():
             signal.signal(number, handler)
 

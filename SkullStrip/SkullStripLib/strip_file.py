@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from . import io
 from .atomic import atomic_outputs, require_writable
@@ -89,9 +91,8 @@ def strip_file(
         checks=(*image.checks, *result.checks),
         timings={"read": read_seconds, **result.timings},
     )
-    if progress is not None:
-        progress("write", 0, 0)
-    return _write_outputs(image, result, outputs, border_mm, views)
+    settings = {"border_mm": border_mm, "views": views}
+    return _write_outputs(image, result, outputs, settings, progress)
 
 
 def default_outputs(input_path: str | Path) -> dict[str, Path]:
@@ -139,32 +140,36 @@ def _write_outputs(
     image: io.Image,
     result: BrainExtraction,
     outputs: dict[str, Path],
-    border_mm: float,
-    views: int,
+    settings: dict[str, Any],
+    progress: Progress | None,
 ) -> BrainExtraction:
+    """Write all outputs; `progress` may still end the run between them, with nothing written."""
     start = time.perf_counter()
-    with atomic_outputs() as staged:
-        if "brain" in outputs:
-            io.write_brain(staged(outputs["brain"]), image, result.brain_mask)
-        if "mask" in outputs:
-            io.write_mask(staged(outputs["mask"]), image, result.brain_mask)
-        if "probability" in outputs:
-            io.write_probability(staged(outputs["probability"]), image, result.brain_probability)
-        if "qc" in outputs:
-            from .qc import qc_picture
 
-            title = f"{image.path.name}: {result.volume_ml:.0f} mL"
-            picture = qc_picture(image.array, image.affine, result.brain_mask, title)
-            picture.save(staged(outputs["qc"]), optimize=True)
-        write_seconds = time.perf_counter() - start
-        result = replace(result, timings={**result.timings, "write": write_seconds})
-        if "json" in outputs:
-            content = report(
-                result,
-                input_path=image.path,
-                outputs=outputs,
-                border_mm=border_mm,
-                views=views,
-            )
-            staged(outputs["json"]).write_text(to_json(content), encoding="utf-8")
-    return result
+    def timed() -> BrainExtraction:
+        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
+
+    def write_qc(path: Path) -> None:
+        from .qc import qc_picture
+
+        title = f"{image.path.name}: {result.volume_ml:.0f} mL"
+        picture = qc_picture(image.array, image.affine, result.brain_mask, title)
+        picture.save(path, optimize=True)
+
+    def write_json(path: Path) -> None:
+        content = report(timed(), input_path=image.path, outputs=outputs, **settings)
+        path.write_text(to_json(content), encoding="utf-8")
+
+    writers: dict[str, Callable[[Path], object]] = {
+        "brain": lambda path: io.write_brain(path, image, result.brain_mask),
+        "mask": lambda path: io.write_mask(path, image, result.brain_mask),
+        "probability": lambda path: io.write_probability(path, image, result.brain_probability),
+        "qc": write_qc,
+        "json": write_json,
+    }
+    with atomic_outputs() as staged:
+        for number, (name, path) in enumerate(outputs.items(), start=1):
+            writers[name](staged(path))
+            if progress is not None:
+                progress("write", number, len(outputs))
+    return timed()
