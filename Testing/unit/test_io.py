@@ -1,4 +1,4 @@
-"""What is read is what lies in the file, and what is written matches what was read."""
+"""What is read is what lies in the file, what is written matches it, what is broken is refused."""
 
 from __future__ import annotations
 
@@ -11,43 +11,16 @@ import pytest
 
 from SkullStripLib import io
 from SkullStripLib.errors import InputError, OutputError
-
-SHAPE = (12, 10, 8)
-OBLIQUE = np.array(
-    [[-0.9, 0.1, 0.3, 31.7], [0.2, -0.1, 2.9, -12.1], [0.1, 1.1, 0.2, 3.3], [0, 0, 0, 1]]
+from Testing.image_files import (
+    AFFINE_TOLERANCE_MM,
+    OBLIQUE,
+    SHAPE,
+    SUFFIXES,
+    nifti,
+    some_mask,
+    stored_in,
+    voxels,
 )
-SUFFIXES = [".nii", ".nii.gz", ".img", ".mgz", ".mgh", ".nrrd", ".nhdr"]
-AFFINE_TOLERANCE_MM = 1e-4  # float32 headers, over other formats than the input's
-
-
-def voxels(dtype=np.int16, shape=SHAPE):
-    return (1000 * np.random.default_rng(3).random(shape)).astype(dtype)
-
-
-def some_mask():
-    mask = np.zeros(SHAPE, bool)
-    mask[3:9, 2:8, 2:6] = True
-    return mask
-
-
-def nifti(path, stored, *, slope=1.0, inter=0.0, affine=OBLIQUE, image_class=nibabel.Nifti1Image):
-    """A file with exactly these stored voxels, sform and qform that differ, and codes 3 and 1."""
-    header = image_class.header_class()
-    header.set_data_dtype(stored.dtype)
-    image = image_class(stored, affine, header)
-    image.set_sform(affine, 3)
-    image.set_qform(np.diag([1.0, 2.0, 3.0, 1.0]), 1)
-    image.header.set_slope_inter(slope, inter)
-    image.header["descrip"] = b"kept"
-    nibabel.save(image, path)
-    return path
-
-
-def stored_in(path):
-    """Voxels as they lie in a NIfTI or MGH file, with slope and intercept."""
-    image = nibabel.load(path)
-    return np.asarray(image.dataobj.get_unscaled()), image.dataobj.slope, image.dataobj.inter
-
 
 # ---- NIfTI: everything kept ----------------------------------------------------------------------
 
@@ -172,124 +145,6 @@ def test_one_frame_is_a_volume_and_outputs_keep_its_axes(tmp_path, shape):
         np.testing.assert_allclose(
             io.read_image(tmp_path / "out.nrrd").affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM
         )
-
-
-# ---- other formats -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_format_returns_its_voxels_on_its_grid(tmp_path, suffix):
-    image = io.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
-    io.write_brain(tmp_path / f"first{suffix}", image, np.ones(SHAPE, bool))
-    again = io.read_image(tmp_path / f"first{suffix}")
-    np.testing.assert_array_equal(again.array, voxels())
-    assert again.array.dtype == np.int16
-    assert again.checks == ()
-    np.testing.assert_allclose(again.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
-    # Within one format nothing moves any more.
-    io.write_mask(tmp_path / f"mask{suffix}", again, some_mask())
-    mask = io.read_image(tmp_path / f"mask{suffix}")
-    assert mask.affine.tobytes() == again.affine.tobytes()
-    assert mask.array.dtype == np.uint8
-    np.testing.assert_array_equal(mask.array, some_mask())
-
-
-@pytest.mark.parametrize("target", SUFFIXES)
-@pytest.mark.parametrize("source", [".mgz", ".nrrd", ".img"])
-def test_the_output_may_be_of_another_format_than_the_input(tmp_path, source, target):
-    first = io.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
-    io.write_brain(tmp_path / f"a{source}", first, np.ones(SHAPE, bool))
-    io.write_brain(tmp_path / f"b{target}", io.read_image(tmp_path / f"a{source}"), some_mask())
-    result = io.read_image(tmp_path / f"b{target}")
-    np.testing.assert_array_equal(result.array, voxels() * some_mask())
-    np.testing.assert_allclose(result.affine, first.affine, atol=AFFINE_TOLERANCE_MM)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "slope", "target", "stored_as"),
-    [
-        (np.int16, 0.5, ".mgz", np.float32),
-        (np.int16, 0.5, ".nrrd", np.float32),
-        (np.float64, 1.0, ".mgz", np.float32),
-        (np.int8, 1.0, ".mgz", np.int32),
-        (np.uint16, 1.0, ".nrrd", np.uint16),
-    ],
-)
-def test_a_format_that_cannot_hold_the_scaling_or_dtype_gets_values(
-    tmp_path, dtype, slope, target, stored_as
-):
-    source = nifti(tmp_path / "in.nii", voxels(dtype), slope=slope)
-    io.write_brain(tmp_path / f"out{target}", io.read_image(source), some_mask())
-    result = io.read_image(tmp_path / f"out{target}")
-    assert result.array.dtype == np.dtype(stored_as)
-    expected = (voxels(dtype) * slope * some_mask()).astype(stored_as)
-    np.testing.assert_array_equal(result.array, expected)
-
-
-@pytest.mark.parametrize(
-    "image_class", [nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage]
-)
-def test_analyze_is_read_with_a_warning_that_it_names_no_orientation(tmp_path, image_class):
-    nibabel.save(image_class(voxels(), np.diag([-2.0, 2, 2, 1])), tmp_path / "in.img")
-    (tmp_path / "in.mat").unlink(missing_ok=True)
-    image = io.read_image(tmp_path / "in.img")
-    assert [check.code for check in image.checks] == ["no_orientation"]
-    io.write_mask(tmp_path / "mask.img", image, some_mask())
-    np.testing.assert_array_equal(io.read_image(tmp_path / "mask.img").affine, image.affine)
-
-
-def test_nifti_without_sform_and_qform_warns(tmp_path):
-    image = nibabel.Nifti1Image(voxels(), None)
-    image.header.set_zooms((2, 2, 3))
-    nibabel.save(image, tmp_path / "in.nii")
-    (check,) = io.read_image(tmp_path / "in.nii").checks
-    assert (check.code, check.severity) == ("no_orientation", "warn")
-
-
-@pytest.mark.parametrize(
-    ("space", "signs"),
-    [
-        ("left-posterior-superior", (-1, -1, 1)),
-        ("LPS", (-1, -1, 1)),
-        ("right-anterior-superior", (1, 1, 1)),
-        ("left-anterior-superior", (-1, 1, 1)),
-    ],
-)
-@pytest.mark.parametrize("encoding", ["gzip", "raw"])
-def test_nrrd_space_becomes_a_ras_affine(tmp_path, space, signs, encoding):
-    directions = OBLIQUE[:3, :3].T
-    header = {"space": space, "space directions": directions, "space origin": OBLIQUE[:3, 3],
-              "encoding": encoding, "kinds": ["domain"] * 3}  # fmt: skip
-    nrrd.write(str(tmp_path / "in.nrrd"), voxels(">i2"), header)
-    image = io.read_image(tmp_path / "in.nrrd")
-    np.testing.assert_allclose(image.affine, np.diag([*signs, 1]) @ OBLIQUE)
-    np.testing.assert_array_equal(image.array, voxels())
-    io.write_mask(tmp_path / "mask.nrrd", image, some_mask())
-    mask, written = nrrd.read(str(tmp_path / "mask.nrrd"))
-    np.testing.assert_array_equal(mask, some_mask())
-    assert written["space"] == header["space"]
-    assert written["space directions"].tobytes() == directions.tobytes()
-
-
-@pytest.mark.parametrize("frame_axis", [0, 3])
-def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
-    directions = np.insert(OBLIQUE[:3, :3].T, frame_axis, np.nan, axis=0)
-    header = {"space": "LPS", "space directions": directions, "space origin": np.zeros(3)}
-    nrrd.write(str(tmp_path / "in.nrrd"), np.expand_dims(voxels(), frame_axis), header)
-    image = io.read_image(tmp_path / "in.nrrd")
-    np.testing.assert_array_equal(image.array, voxels())
-    io.write_mask(tmp_path / "mask.nrrd", image, some_mask())
-    assert nrrd.read(str(tmp_path / "mask.nrrd"))[0].shape == image.stored.shape
-
-
-def test_nrrd_without_space_gets_the_affine_that_nibabel_assumes(tmp_path):
-    nrrd.write(str(tmp_path / "in.nrrd"), voxels(), {"spacings": [2.0, 3.0, 4.0]})
-    image = io.read_image(tmp_path / "in.nrrd")
-    header = nibabel.Nifti1Header()
-    header.set_data_shape(SHAPE)
-    header.set_zooms((2, 3, 4))
-    np.testing.assert_allclose(image.affine, header.get_base_affine())
-    assert [check.code for check in image.checks] == ["no_orientation"]
 
 
 # ---- names ---------------------------------------------------------------------------------------

@@ -1,0 +1,142 @@
+"""The command as a process of its own; the slow tests run a real network in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import SkullStripLib
+from SkullStripLib import metrics
+from SkullStripLib.manifest import default_manifest_path
+from Testing.image_files import assert_one_sentence, names
+
+LIBRARY = Path(SkullStripLib.__file__).resolve().parents[1]
+HELP_SECONDS = 0.3
+REAL_SCAN_DICE = 0.95
+OPTIONS = (
+    *("-i", "-o", "-m", "-b", "--border", "-p", "--qc", "--json", "--views", "--engine"),
+    *("--device", "--threads", "--weights", "-q", "--version"),
+)
+
+
+def command(*arguments, **options):
+    """Run the command in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
+    return subprocess.run(
+        [sys.executable, "-m", "SkullStripLib.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        **options,
+    )
+
+
+def test_help_names_every_option_and_answers_at_once():
+    seconds = []
+    for _ in range(3):
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = command("--help")
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime)
+    assert done.returncode == 0
+    for option in OPTIONS:
+        assert option in done.stdout
+    assert min(seconds) < HELP_SECONDS
+
+
+def test_the_version_is_the_packages():
+    done = command("--version")
+    assert done.stdout == f"skullstrip {SkullStripLib.__version__}\n"
+
+
+def test_the_command_in_its_own_process_refuses_in_one_sentence(tmp_path):
+    done = command(tmp_path / "missing.nii.gz")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert_one_sentence(done.stderr)
+
+
+# ---- with a real network -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def untrained_weights(tmp_path_factory):
+    """A real network with random weights, written as training writes them."""
+    folder = tmp_path_factory.mktemp("untrained")
+    script = """
+import hashlib, sys
+from pathlib import Path
+from SkullStripLib.manifest import Manifest, MANIFEST_NAME
+from SkullStripLib.model import build_model
+from SkullStripLib.weights import save_weights
+folder = Path(sys.argv[1])
+manifest = Manifest(name="untrained", weights_file="weights.npz", weights_sha256="")
+save_weights(build_model(manifest.architecture), folder / "weights.npz")
+digest = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
+manifest = Manifest(name="untrained", weights_file="weights.npz", weights_sha256=digest)
+(folder / MANIFEST_NAME).write_text(manifest.to_json())
+"""
+    environment = os.environ | {"PYTHONPATH": str(LIBRARY), "KERAS_BACKEND": "tensorflow"}
+    subprocess.run([sys.executable, "-c", script, folder], check=True, env=environment)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["tensorflow", "onnxruntime"])
+def test_an_untrained_network_runs_from_end_to_end(tmp_path, scan, untrained_weights, engine):
+    done = command(
+        scan, "-p", tmp_path / "p.nii.gz", "--qc", tmp_path / "qc.png", "--json",
+        tmp_path / "out.json", "--engine", engine, "--weights", untrained_weights,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["engine"], report["device"]) == (engine, "cpu")
+    source = nibabel.load(scan)
+    for path in report["outputs"].values():
+        if path.endswith(".nii.gz"):
+            output = nibabel.load(path)
+            assert output.shape == source.shape
+            assert output.affine.tobytes() == source.affine.tobytes()
+    probability = np.asarray(nibabel.load(tmp_path / "p.nii.gz").dataobj)
+    assert probability.min() >= 0
+    assert probability.max() <= 1
+    assert probability.std() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.5, 6.0])
+def test_a_real_process_that_is_terminated_leaves_nothing(scan, untrained_weights, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "SkullStripLib.cli", scan, "--weights", untrained_weights,
+         "--engine", "tensorflow", "--views", "3"],
+        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    time.sleep(seconds)
+    process.terminate()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert_one_sentence(error)
+    assert names(scan.parent) == ["T1.nii.gz"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not default_manifest_path().is_file(), reason="no weights are bundled yet")
+def test_the_bundled_weights_find_the_brain_of_a_real_scan(tmp_path, shared_data):
+    reference = nibabel.load(shared_data / "t1" / "MRHead_mask.nii.gz")
+    mask_path = tmp_path / "mask.nii.gz"
+    done = command(shared_data / "t1" / "MRHead_T1w.nii.gz", "-m", mask_path)
+    assert done.returncode == 0, done.stderr
+    found = np.asarray(nibabel.load(mask_path).dataobj) > 0
+    assert metrics.dice(found, np.asarray(reference.dataobj) > 0) > REAL_SCAN_DICE
