@@ -12,11 +12,12 @@ COMMANDS = {
     "split": "split a data set by subject, seeded, into a list",
     "prepare": "preprocess a data set once, for training",
     "train": "train a network from a configuration",
+    "export": "turn a run into weights with a manifest, to judge or to use",
     "evaluate": "judge weights on a split, scan by scan",
     "stress": "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
     "predict": "write the brain masks of a folder of scans",
     "score": "compare a folder of masks with the truth, here or by an HTTP scorer",
-    "release": "export a checkpoint to bundled weights with their model card",
+    "release": "export a run to the bundled weights, if it is better, with its model card",
 }
 MODULES = {"split": "splits"}  # elsewhere a command's module has its name
 

@@ -1,0 +1,102 @@
+"""From a training run to weights with a manifest, which inference reads."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from SkullStripLib.errors import InputError
+from SkullStripLib.manifest import MANIFEST_NAME, Manifest
+from SkullStripLib.model import build_model
+from SkullStripLib.weights import load_weights
+
+from .config import Config, config_from_dict
+from .dataset import file_sha256
+from .provenance import git
+
+WEIGHTS_NAME = "weights.npz"  # the same in a run and in a release
+CONFIG_NAME = "config.json"
+
+
+def run_config(run: Path) -> Config:
+    """Read the configuration that a training run noted.
+
+    Raises
+    ------
+    InputError
+        The folder is no training run.
+    """
+    path = run / CONFIG_NAME
+    try:
+        return config_from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} holds no training run ({error}).") from error
+
+
+def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Manifest:
+    """Write a run's half-precision weights and their manifest into a folder.
+
+    Parameters
+    ----------
+    run : Path
+        Folder that ``python -m training train`` filled.
+    out : Path
+        Folder for ``weights.npz`` and ``manifest.json``.
+    name : str
+        Name of the model.
+    training : dict
+        Where the weights come from, kept in the manifest.
+
+    Raises
+    ------
+    InputError
+        The folder is no training run, or has no weights yet.
+    WeightsError
+        The weights do not fit the configuration's network.
+    """
+    config = run_config(run)
+    source = run / WEIGHTS_NAME
+    if not source.is_file():
+        raise InputError(f"The run {run} has no {WEIGHTS_NAME}; train at least one epoch.")
+    load_weights(build_model(config.architecture), source)  # refuses those of another network
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, out / WEIGHTS_NAME)
+    manifest = Manifest(
+        name=name,
+        weights_file=WEIGHTS_NAME,
+        weights_sha256=file_sha256(out / WEIGHTS_NAME),
+        architecture=config.architecture,
+        preprocessing=config.preprocessing,
+        training=training,
+    )
+    (out / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def training_facts(config: Config, commit: str) -> dict[str, Any]:
+    """Return what a manifest says of the training; ``run.json`` says the rest."""
+    return {
+        "config": config.name,
+        "seed": config.seed,
+        "steps": config.total_steps,
+        "stages": [dataclasses.asdict(stage) for stage in config.stages],
+        "commit": commit,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Export a run, finished or not, so that 'evaluate' and 'stress' can judge it."""
+    parser = argparse.ArgumentParser("python -m training export", description=main.__doc__)
+    parser.add_argument("run", type=Path, help=f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}")
+    parser.add_argument("out", type=Path, help="folder for weights and manifest")
+    parser.add_argument("--name", help="name of the model; default: the configuration's")
+    arguments = parser.parse_args(argv)
+    config = run_config(arguments.run)
+    facts = training_facts(config, git("rev-parse", "HEAD"))
+    manifest = export_run(arguments.run, arguments.out, arguments.name or config.name, facts)
+    print(f"{arguments.out}: {manifest.name}, SHA-256 {manifest.weights_sha256}")
+    return 0

@@ -1,0 +1,172 @@
+"""Release a training run: exported weights, manifest, model card and ``run.json``.
+
+Refuses code that is not committed, and a model that does not beat the bundled one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from SkullStripLib.atomic import atomic_outputs
+from SkullStripLib.errors import InputError
+from SkullStripLib.manifest import MANIFEST_NAME, default_manifest_path
+
+from .dataset import Pair, select_split
+from .evaluate import WorstCases, evaluate, write_evaluation
+from .export import CONFIG_NAME, WEIGHTS_NAME, export_run, run_config, training_facts
+from .model_card import fill_model_card
+from .provenance import REPOSITORY, describe_run, git, refuse_dirty_tree
+from .scores import FIGURES, ScanScore, summarise
+from .segmenter import make_segmenter
+from .splits import load_pairs
+
+CARD_NAME, RUN_NAME = "MODEL_CARD.md", "run.json"
+RELEASED = (WEIGHTS_NAME, MANIFEST_NAME, CARD_NAME, RUN_NAME)
+
+
+def mean_dice(scores: Sequence[ScanScore]) -> float:
+    """Return the mean Dice; failed scans count with 0."""
+    return summarise(scores, FIGURES[0]).mean
+
+
+def refuse_no_better(candidate: Sequence[ScanScore], current: Sequence[ScanScore]) -> None:
+    """Raise InputError where the candidate's mean Dice is not above the current release's."""
+    new, old = mean_dice(candidate), mean_dice(current)
+    if not new > old:
+        raise InputError(
+            f"The candidate has a mean Dice of {new:.4f} and the current release {old:.4f}; "
+            "only a better model is released."
+        )
+
+
+def release(
+    run: Path,
+    pairs: tuple[Pair, ...],
+    out: Path,
+    *,
+    name: str,
+    current: Path | None,
+    split: str = "val",
+    engine: dict[str, Any] | None = None,
+    stress: str = "",
+    notes: str = "",
+    repository: Path = REPOSITORY,
+) -> list[ScanScore]:
+    """Export, judge, compare and put the release in place, all of it or nothing.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the training run; gets the evaluation too, under ``release/``.
+    pairs : tuple of Pair
+        All data with their splits.
+    out : Path
+        Folder of the bundled weights.
+    name : str
+        Name of the model.
+    current : Path or None
+        Weights to beat; None for a first release.
+    engine : dict, optional
+        Keyword arguments of `make_segmenter`, the same for both models.
+    stress, notes : str
+        Markdown for the model card.
+
+    Returns
+    -------
+    list of ScanScore
+        The candidate's scores.
+
+    Raises
+    ------
+    InputError
+        Code is not committed, or the candidate is no better.
+    """
+    refuse_dirty_tree(repository)
+    judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
+    config = run_config(run)
+    described = describe_run(dataclasses.asdict(config), pairs, repository)
+    with tempfile.TemporaryDirectory() as folder:
+        staging = Path(folder)
+        facts = training_facts(config, git("rev-parse", "HEAD", repository=repository))
+        manifest = export_run(run, staging, name, facts)
+        worst = WorstCases()
+        scores = evaluate(judged, make_segmenter(staging, **(engine or {})), worst)
+        if current is not None:
+            refuse_no_better(scores, evaluate(judged, make_segmenter(current, **(engine or {}))))
+        described |= {
+            "split": split,
+            "options": {k: str(v) for k, v in (engine or {}).items()},
+            "mean_dice": mean_dice(scores),
+        }
+        described["training_run"] = _training_record(run)
+        card = fill_model_card(
+            manifest, pairs, scores, described, split=split, stress=stress, notes=notes
+        )
+        (staging / CARD_NAME).write_text(card, encoding="utf-8")
+        (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        _put_in_place(staging, out)
+    title = f"{manifest.name} on {split}"
+    facts_shown = [f"weights: SHA-256 {manifest.weights_sha256}"]
+    write_evaluation(run / "release", title, facts_shown, scores, worst)
+    return scores
+
+
+def _training_record(run: Path) -> Any:
+    """What the training noted about itself when it began, if it did."""
+    path = run / RUN_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _put_in_place(staging: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_outputs() as staged:
+        for name in RELEASED:
+            staged(out / name).write_bytes((staging / name).read_bytes())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Release a training run."""
+    bundled = default_manifest_path().parent
+    parser = argparse.ArgumentParser("python -m training release", description=__doc__)
+    parser.add_argument("run", type=Path, help=f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}")
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--name", required=True, help="name of the model, as users will see it")
+    parser.add_argument("--first", action="store_true", help="there is no release to beat yet")
+    parser.add_argument("--current", type=Path, default=bundled, help="weights to beat; bundled")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument("--split", default="val", help="split to judge on; default: val")
+    parser.add_argument("--stress", type=Path, help="stress.md of these weights, for the card")
+    parser.add_argument("--notes", type=Path, help="Markdown of further known failures")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument("--views", type=int, default=1, choices=(1, 3))
+    parser.add_argument("-o", "--out", type=Path, default=bundled)
+    arguments = parser.parse_args(argv)
+    scores = release(
+        arguments.run,
+        load_pairs(arguments.data, arguments.splits),
+        arguments.out,
+        name=arguments.name,
+        current=None if arguments.first else arguments.current,
+        split=arguments.split,
+        engine={key: getattr(arguments, key) for key in ("engine", "device", "views")},
+        stress=_text(arguments.stress),
+        notes=_text(arguments.notes),
+    )
+    print(f"released {arguments.name} to {arguments.out}: mean Dice {mean_dice(scores):.4f}")
+    return 0
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
