@@ -23,6 +23,7 @@ from .process import interruptible, native_noise_silenced
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 ENGINES = ("auto", "tensorflow", "onnxruntime", "torch", "jax")
+_LABELS = {"qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
 Find the brain in a T1-weighted MRI of the head.
 
@@ -112,10 +113,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
 
 
 def _debugging() -> bool:
@@ -175,7 +175,7 @@ def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None
     print(f"Brain volume {result.volume_ml:.1f} mL")
     print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
     for name, path in outputs.items():
-        print(f"{name.capitalize():<12} {path}")
+        print(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
 
 
 def _fail(message: str, status: int) -> int:

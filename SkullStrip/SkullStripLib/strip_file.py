@@ -154,7 +154,7 @@ def _write_outputs(
 
         title = f"{image.path.name}: {result.volume_ml:.0f} mL"
         picture = qc_picture(image.array, image.affine, result.brain_mask, title)
-        picture.save(path, optimize=True)
+        picture.save(path)
 
     def write_json(path: Path) -> None:
         content = report(timed(), input_path=image.path, outputs=outputs, **settings)

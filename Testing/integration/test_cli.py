@@ -139,6 +139,7 @@ def test_a_bad_input_is_refused_in_one_sentence(tmp_path, case, capsys):
         ["-b", "wide"],
         ["--views", "2"],
         ["--threads", "0"],
+        ["--threads", "many"],
         ["--engine", "steam"],
         ["--device", "abacus"],
         ["--weights", "missing"],
