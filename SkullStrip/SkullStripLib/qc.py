@@ -120,7 +120,9 @@ def _tile(content: _Content, plane: _Plane, depth: int) -> np.ndarray:
     grid = np.meshgrid(*axes, indexing="ij")
 
     def sample(volume: np.ndarray) -> np.ndarray:
-        cut = np.nan_to_num(np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32), posinf=0.0)
+        cut = np.nan_to_num(
+            np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32), posinf=0.0
+        )
         cut = cut if plane.up < plane.across else cut.T
         return np.asarray(ndimage.map_coordinates(cut, grid, order=1, mode="nearest"))
 
