@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 from SkullStripLib.errors import InputError
 
-from .dataset import Pair
+from .dataset import Pair, file_sha256
 
 MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
 REQUIRED = ("subject", "image", "mask")
@@ -77,3 +78,24 @@ def _digest(cells: dict[str, str], columns: tuple[str, ...], line: int) -> str:
             "give 16 to 64 hexadecimal digits of SHA-256."
         )
     return digest
+
+
+def write_manifest(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write a manifest that `read_manifest` reads, with the hash of every file.
+
+    Paths are absolute, so that the manifest may lie anywhere on the machine.
+    """
+    columns = ["subject", "scan", "split", "image", "mask", "dataset", "licence", "source",
+               "sha256_image", "sha256_mask"]  # fmt: skip
+    rows = list(pairs)
+    groups = sorted({name for pair in rows for name, _ in pair.groups})
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [*columns, *groups], lineterminator="\n")
+        writer.writeheader()
+        for pair in rows:
+            described = {name: str(getattr(pair, name)) for name in columns[:8]}
+            described["image"] = str(pair.image.resolve())
+            described["mask"] = str(pair.mask.resolve())
+            described["sha256_image"] = file_sha256(pair.image)
+            described["sha256_mask"] = file_sha256(pair.mask)
+            writer.writerow(described | dict(pair.groups))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from SkullStripLib.errors import InputError
 
+from .csv_manifest import write_manifest
 from .dataset import Pair, find_pairs
 
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -135,14 +136,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m training split", description=main.__doc__)
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("-o", "--out", type=Path, default=Path("splits.csv"))
+    parser.add_argument("--manifest", type=Path, help="write a data set with these splits too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--fractions", type=_fractions, default=dict(DEFAULT_FRACTIONS),
         metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
-    splits = split_pairs(find_pairs(arguments.data), arguments.fractions, arguments.seed)
+    pairs = find_pairs(arguments.data)
+    splits = split_pairs(pairs, arguments.fractions, arguments.seed)
     write_splits(arguments.out, splits)
+    if arguments.manifest is not None:
+        write_manifest(arguments.manifest, with_splits(pairs, splits))
     counts = {name: list(splits.values()).count(name) for name in arguments.fractions}
     print(f"{arguments.out}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
     return 0

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from SkullStripLib.errors import InputError
-from training.dataset import Pair
+from training.dataset import Pair, altered_files
 from training.splits import (
     load_pairs,
     main,
@@ -91,3 +91,16 @@ def test_the_command_writes_a_list_that_the_data_set_loads_with(
     assert main(command) == 0
     assert "1 train, 1 val" in capsys.readouterr().out
     assert sorted(p.split for p in load_pairs(phantom_data, out)) == ["train", "val"]
+
+
+def test_the_manifest_of_a_split_is_the_same_data_set_with_splits_and_hashes(
+    phantom_data: Path, tmp_path: Path
+) -> None:
+    out, manifest = tmp_path / "splits.csv", tmp_path / "data.csv"
+    assert main([str(phantom_data), "-o", str(out), "--manifest", str(manifest)]) == 0
+    pairs, again = load_pairs(phantom_data, out), load_pairs(manifest)
+    assert [(p.name, p.split, p.dataset) for p in again] == [
+        (p.name, p.split, p.dataset) for p in pairs
+    ]
+    assert [p.image.resolve() for p in again] == [p.image.resolve() for p in pairs]
+    assert all(len(p.image_sha256) == 64 and not altered_files(p) for p in again)
