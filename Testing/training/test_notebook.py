@@ -1,0 +1,65 @@
+"""The notebook, run from its first cell to its last on phantoms with the smoke configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from Testing.phantoms import make_head
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = ROOT / "training" / "train.ipynb"
+RESULTS = (
+    "check/contact_sheet.png", "splits.csv", "data.csv", "run/weights.npz",
+    "weights/manifest.json", "evaluation/report.md", "evaluation/worst.png", "stress/stress.md",
+)  # fmt: skip
+
+
+def cells(kind: str) -> list[str]:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def test_the_notebook_is_stored_without_outputs() -> None:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+
+
+def test_the_notebook_has_every_step_of_training() -> None:
+    text = "\n".join(cells("code"))
+    for command in ("check", "split", "prepare", "train", "export", "evaluate", "stress"):
+        assert f'training("{command}"' in text
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_check_to_stress_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nifti: Callable[..., Path]
+) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="nbclient runs the notebook")
+    pytest.importorskip("ipykernel", reason="ipykernel runs the notebook's cells")
+    import nbformat
+
+    for seed in range(3):
+        phantom = make_head("RAS", (4.0, 4.0, 4.0), seed=seed)
+        nifti(tmp_path / f"data/{seed}.nii.gz", phantom.array, phantom.affine)
+        nifti(tmp_path / f"data/{seed}_mask.nii.gz", phantom.brain_mask, phantom.affine)
+    settings = {
+        "REPOSITORY": ROOT,
+        "DATA": tmp_path / "data",
+        "WORK": tmp_path / "work",
+        "CONFIG": "training/configs/smoke.toml",
+        "FRACTIONS": "train=0.67,val=0.33",
+        "ENGINE": "tensorflow",
+        "STRESS": "--only noise --strengths 1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SKULLSTRIP_{name}", str(value))
+    notebook: Any = nbformat.read(NOTEBOOK, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    assert [name for name in RESULTS if not (tmp_path / "work" / name).is_file()] == []
