@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -125,11 +126,17 @@ def summarise(scores: Sequence[ScanScore], figure: Figure) -> Summary:
 def by_group(scores: Iterable[ScanScore]) -> dict[tuple[str, str], list[ScanScore]]:
     """Collect the scans of every (column, value), sorted; a scan is in one group a column.
 
-    Columns of more than `MAX_GROUPS` values are measurements, not groups, and are left out.
+    Columns of more than `MAX_GROUPS` values, or of fractional numbers, are measurements and not
+    groups; they are left out.
     """
     groups: dict[tuple[str, str], list[ScanScore]] = {}
     for score in scores:
         for key in score.groups:
             groups.setdefault(key, []).append(score)
     sizes = Counter(column for column, _ in groups)
-    return {key: groups[key] for key in sorted(groups) if sizes[key[0]] <= MAX_GROUPS}
+    measured = {column for column, value in groups if re.fullmatch(r"-?\d*\.\d+", value)}
+    return {
+        key: groups[key]
+        for key in sorted(groups)
+        if sizes[key[0]] <= MAX_GROUPS and key[0] not in measured
+    }

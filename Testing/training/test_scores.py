@@ -75,7 +75,7 @@ def test_a_failed_scan_counts_with_dice_zero() -> None:
 
 
 def test_scans_are_collected_by_group_and_measurements_are_not() -> None:
-    scores = [score(str(i), 0.9, site="ab"[i % 2], age=str(i)) for i in range(20)]
+    scores = [score(str(i), 0.9, site="ab"[i % 2], age=str(i), t="2.5") for i in range(20)]
     groups = by_group(scores)
     assert set(groups) == {("site", "a"), ("site", "b")}
     assert len(groups["site", "a"]) == 10
