@@ -1,7 +1,7 @@
 """What scanners, protocols, diseases and anonymisers do to a head.
 
-Each function takes an image (H, W, 3) float32 of about [0, 1] and a generator, and returns an image;
-those that take the mask too are the ones after which some brain is no longer there.
+Each function takes an image (H, W, 3) float32 of about [0, 1] and a generator, and returns an
+image; `cropped` returns the mask too, because some brain is then no longer there.
 """
 
 from __future__ import annotations

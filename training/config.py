@@ -144,8 +144,10 @@ def load_config(path: str | Path) -> Config:
     InputError
         The file is missing, not TOML, or holds a key or type that is not known.
     """
-    import tomllib
-
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def smooth_noise(
-    size: tuple[int, ...], frequency: float, rng: np.random.Generator
-) -> np.ndarray:
+def smooth_noise(size: tuple[int, ...], frequency: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise that varies over about 1 / `frequency` pixels.
 
     Parameters

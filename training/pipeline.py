@@ -7,6 +7,7 @@ sampling is NumPy and OpenCV, and the same pipeline feeds Keras on TensorFlow, J
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -25,25 +26,21 @@ VALIDATION_SPLITS = ("val",)
 
 Batch = tuple[np.ndarray, np.ndarray]
 
-_pools: SourcePools | None = None  # of a worker process, loaded once
 
-
-def start_worker(cache: Path) -> None:
-    """Load the sources into a worker and keep its libraries to one thread."""
+@functools.cache
+def worker_pools(folder: Path) -> SourcePools:
+    """Load the sources once a process, and keep its libraries to one thread."""
     import cv2
 
-    global _pools
     cv2.setNumThreads(0)
-    _pools = SourcePools.of(load_sources(cache, TRAINING_SPLITS))
+    return SourcePools.of(load_sources(folder, TRAINING_SPLITS))
 
 
-def make_batch(config: Config, stage: Stage, step: int) -> Batch:
+def make_batch(config: Config, stage: Stage, step: int, cache: Path) -> Batch:
     """Batch number `step` of a run: images uint8 (N, H, W, 3) and masks uint8 (N, H, W, 1)."""
-    assert _pools is not None, "start_worker comes first"
     rng = np.random.default_rng([config.seed, step])
-    examples = [
-        random_example(_pools, config.sampling, stage, rng) for _ in range(stage.batch_size)
-    ]
+    pools = worker_pools(cache)
+    examples = [random_example(pools, config.sampling, stage, rng) for _ in range(stage.batch_size)]
     images, masks = zip(*examples, strict=True)
     return np.stack(images), np.stack(masks).astype(np.uint8)
 
@@ -55,11 +52,11 @@ def batches(
     waiting: deque[Future[Batch]] = deque()
     steps = iter(range(first_step, last_step))
     context = multiprocessing.get_context("spawn")  # forking a process that runs JAX can hang
-    pool = ProcessPoolExecutor(workers, context, start_worker, (cache,))
+    pool = ProcessPoolExecutor(workers, context)
     try:
         while True:
             while len(waiting) < 4 * workers and (step := next(steps, None)) is not None:
-                waiting.append(pool.submit(make_batch, config, stage, step))
+                waiting.append(pool.submit(make_batch, config, stage, step, cache))
             if not waiting:
                 return
             yield waiting.popleft().result()

@@ -7,6 +7,7 @@ which draws slices at random spacings.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,15 @@ from SkullStripLib.volume import Volume
 
 from .dataset import Pair, find_pairs
 from .label_codes import recode
-from .sources import Source, save_source
+from .provenance import describe_pair
+from .sources import DATA_NAME, Source, save_source
+from .volumes import read_pair
 
 
 def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
     """Read a scan or label map with its mask, and bring both to RAS+."""
-    image, mask = read_volume(pair.image), read_volume(pair.mask)
-    ras_mask = reorient_to_ras(mask)[0].array > 0
+    image, mask = read_pair(pair)
+    ras_mask = reorient_to_ras(Volume(mask, image.affine))[0].array
     names: tuple[str, ...] = ()
     if pair.is_label_map:
         ras = reorient_to_ras(image)[0]
@@ -43,15 +46,6 @@ def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
     )
 
 
-def read_volume(path: Path) -> Volume:
-    """An image file as a volume."""
-    import nibabel
-
-    image = nibabel.load(path)
-    array = np.asanyarray(image.dataobj)  # type: ignore[attr-defined]
-    return Volume(array, image.affine)  # type: ignore[attr-defined]
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line: DATA OUT."""
     parser = argparse.ArgumentParser(prog="python -m training prepare", description=__doc__)
@@ -63,4 +57,6 @@ def main(argv: list[str] | None = None) -> int:
     for index, pair in enumerate(pairs):
         path = save_source(source_from_pair(pair, Preprocessing()), arguments.output)
         print(f"{index + 1}/{len(pairs)} {path.name}", flush=True)
+    described = json.dumps([describe_pair(pair) for pair in pairs], indent=1)
+    (arguments.output / DATA_NAME).write_text(described + "\n", encoding="utf-8")
     return 0

@@ -78,14 +78,22 @@ def describe_run(
     """
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "commit": git("rev-parse", "HEAD", repository=repository),
-        "changed_files": changed_files(repository),
+        **code_state(repository),
         "seed": config.get("seed"),
         "config": dict(config),
         "versions": versions(),
         "machine": machine(),
         "data": [describe_pair(pair) for pair in pairs],
     }
+
+
+def code_state(repository: Path = REPOSITORY) -> dict[str, Any]:
+    """Return the commit and what differs from it; unknown outside a git checkout."""
+    try:
+        commit = git("rev-parse", "HEAD", repository=repository)
+        return {"commit": commit, "changed_files": changed_files(repository)}
+    except InputError:
+        return {"commit": "unknown", "changed_files": []}
 
 
 def describe_pair(pair: Pair) -> dict[str, str]:

@@ -57,11 +57,13 @@ class SourcePools:
 
     def draw(self, sampling: Sampling, rng: np.random.Generator) -> Source:
         """Draw a pool by its share (an empty pool's share goes to the others), then a source."""
-        shares = np.array([
-            sampling.synthetic_share,
-            (1 - sampling.synthetic_share) * sampling.fine_share,
-            (1 - sampling.synthetic_share) * (1 - sampling.fine_share),
-        ])
+        shares = np.array(
+            [
+                sampling.synthetic_share,
+                (1 - sampling.synthetic_share) * sampling.fine_share,
+                (1 - sampling.synthetic_share) * (1 - sampling.fine_share),
+            ]
+        )
         pools = (self.labels, self.fine, self.coarse)
         shares *= [len(pool) > 0 for pool in pools]
         pool = pools[int(rng.choice(3, p=shares / shares.sum()))]
@@ -98,9 +100,7 @@ def random_example(
     return finish(*degrade(image, mask, source, slab, rng))
 
 
-def plain_slab(
-    source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator
-) -> Slab:
+def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator) -> Slab:
     """An undeformed slice anywhere in the field of view."""
     plane = int(rng.choice(3, p=sampling.planes))
     position_mm = float(rng.uniform(0, source.extent_mm[plane]))
@@ -145,9 +145,7 @@ def read_mask(source: Source, slab: Slab) -> np.ndarray:
     return values[0] > 127
 
 
-def read_along(
-    voxels: np.ndarray, coordinates: np.ndarray, order: int, kind: type
-) -> np.ndarray:
+def read_along(voxels: np.ndarray, coordinates: np.ndarray, order: int, kind: type) -> np.ndarray:
     """Read a volume at (planes, 3, H, W) voxel coordinates; zero outside."""
     points = np.moveaxis(coordinates, 1, 0)
     return ndimage.map_coordinates(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+DATA_NAME = "data.json"  # what the archives were made from
+
 
 @dataclass(frozen=True)
 class Source:

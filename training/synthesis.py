@@ -31,9 +31,7 @@ SHELL_LOOKS = ("parent", "dura", "own")  # what touches the brain from outside
 SHELL_SHARES = (0.4, 0.3, 0.3)
 
 
-def synthesise(
-    codes: np.ndarray, source: Source, rng: np.random.Generator
-) -> np.ndarray:
+def synthesise(codes: np.ndarray, source: Source, rng: np.random.Generator) -> np.ndarray:
     """Paint codes with a random look and scale as the library scales scans.
 
     Parameters

@@ -16,13 +16,15 @@ from .callbacks import make_callbacks
 from .config import Config, Optimisation, load_config
 from .losses import dice_score, make_loss
 from .pipeline import VALIDATION_SPLITS, batches, validation_slices
-from .sources import load_sources
+from .provenance import describe_run
+from .sources import DATA_NAME, load_sources
 
 if TYPE_CHECKING:
     import keras
 
 CHECKPOINT = "checkpoint.weights.h5"
 PROGRESS = "progress.json"
+RUN_NAME = "run.json"
 
 
 def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
@@ -46,6 +48,7 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
     import keras
 
     claim_run(config, run)
+    note_provenance(config, cache, run)
     if config.optimisation.mixed_precision:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     keras.utils.set_random_seed(config.seed)
@@ -162,6 +165,16 @@ def claim_run(config: Config, run: Path) -> None:
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"'{run}' holds a run of another configuration; choose another folder.")
     path.write_text(text, encoding="utf-8")
+
+
+def note_provenance(config: Config, cache: Path, run: Path) -> None:
+    """Write when, from what code and data, and on what machine a new run starts."""
+    if (run / RUN_NAME).exists():
+        return
+    described = describe_run(dataclasses.asdict(config), ())
+    data = cache / DATA_NAME
+    described["data"] = json.loads(data.read_text(encoding="utf-8")) if data.exists() else []
+    (run / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
 def restore_checkpoint(trainer: keras.Model, run: Path) -> int:

@@ -35,7 +35,7 @@ _HOMES = {
     "WeightsError": "errors",
 }
 
-__all__ = [  # noqa: PLE0604  (literal names, for type checkers)
+__all__ = [
     "BrainExtraction",
     "Cancelled",
     "EngineError",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -91,15 +91,9 @@ def device_name(backend: str, device: str) -> str:
 
 def has_gpu(backend: str) -> bool:
     """Whether a backend can reach a GPU."""
-    runtime: Any
+    runtime = import_module(backend)
     if backend == "tensorflow":
-        import tensorflow as runtime
-
         return bool(runtime.config.list_physical_devices("GPU"))
     if backend == "torch":
-        import torch as runtime
-
         return bool(runtime.cuda.is_available())
-    import jax as runtime
-
     return bool(runtime.default_backend() == "gpu")
