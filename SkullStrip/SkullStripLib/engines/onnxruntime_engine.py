@@ -1,0 +1,94 @@
+"""The engine that users get: ONNX Runtime, small to install and quick to start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EngineError
+from ..manifest import Manifest
+from ..weights import read_weights
+from .onnx_graph import build_onnx
+
+CPU_PROVIDER = "CPUExecutionProvider"
+GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
+ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
+
+
+class OnnxRuntimeEngine:
+    """Runs the network in ONNX Runtime.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    weights_path : Path
+    device : {"auto", "cpu", "gpu"}
+        `auto` takes a GPU where this ONNX Runtime was built for one and reaches it.
+    threads : int
+        CPU threads.
+
+    Raises
+    ------
+    EngineError
+        There is no GPU where one was asked for, or ONNX Runtime cannot start.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, manifest: Manifest, weights_path: Path, device: str, threads: int) -> None:
+        import onnxruntime
+
+        providers = choose_providers(device, onnxruntime.get_available_providers())
+        model = build_onnx(manifest.architecture, read_weights(weights_path))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = ERRORS_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
+        except Exception as error:  # its own classes derive from this alone
+            raise EngineError(f"ONNX Runtime cannot run the network ({error}).") from error
+        self.device = device_in_use(device, self._session.get_providers())
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        result: np.ndarray = self._session.run(None, {"image": batch})[0]
+        return result
+
+
+def choose_providers(device: str, available: Iterable[str]) -> list[str]:
+    """Execution providers to ask for, best first, of those that this ONNX Runtime was built with.
+
+    Raises
+    ------
+    EngineError
+        `gpu` was asked for and there is none.
+    """
+    gpus = [name for name in GPU_PROVIDERS if name in set(available)]
+    if device == "cpu":
+        return [CPU_PROVIDER]
+    if device == "gpu" and not gpus:
+        raise EngineError(
+            "This ONNX Runtime reaches no GPU; install onnxruntime-gpu (NVIDIA) or "
+            "onnxruntime-directml (Windows), or use '--device cpu'."
+        )
+    return [*gpus[:1], CPU_PROVIDER]
+
+
+def device_in_use(device: str, providers: Iterable[str]) -> str:
+    """Return "gpu" or "cpu": what a session really runs on, whatever it was asked for.
+
+    Raises
+    ------
+    EngineError
+        `gpu` was asked for and its driver does not work.
+    """
+    if any(name in GPU_PROVIDERS for name in providers):
+        return "gpu"
+    if device == "gpu":
+        raise EngineError(
+            "ONNX Runtime cannot use the GPU here; check its driver and libraries, or use "
+            "'--device cpu'."
+        )
+    return "cpu"
