@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 SAMPLED_VOXELS = 500_000  # percentiles are read from about so many voxels
+SPIKE_PERCENTILE = 99.95  # voxels brighter than this count as if they were no brighter
 
 
 def intensity_window(
@@ -27,7 +28,8 @@ def intensity_window(
         In percent.
     """
     sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)].astype(np.float64)
-    low = float(np.percentile(sample, low_percentile))
+    low, spike = (float(p) for p in np.percentile(sample, [low_percentile, SPIKE_PERCENTILE]))
+    sample = np.minimum(sample, spike)  # else a single vessel would move the mean
     bright = sample[sample > sample.mean()]
     high = float(np.percentile(bright, high_percentile)) if bright.size else low
     if high <= low:
