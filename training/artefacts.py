@@ -19,8 +19,8 @@ def bias_field(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def tone_curve(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Another contrast by a gamma curve, and another window."""
-    gamma = np.exp(rng.normal(0, 0.3))
-    return np.clip(image, 0, None) ** gamma * np.exp(rng.normal(0, 0.12))
+    gamma, gain = np.exp(rng.normal(0, (0.3, 0.12))).astype(np.float32)
+    return np.clip(image, 0, None) ** gamma * gain
 
 
 def remapped_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -133,7 +133,7 @@ def outside_removed(image: np.ndarray, mask: np.ndarray, rng: np.random.Generato
 
 
 def defaced(
-    image: np.ndarray, points: np.ndarray, mask_points: np.ndarray, rng: np.random.Generator
+    image: np.ndarray, points: np.ndarray, outline: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Everything in front of and below an oblique plane that just clears the brain is zero.
 
@@ -141,11 +141,11 @@ def defaced(
     ----------
     points : ndarray, shape (3, 3, H, W)
         RAS+ position of each pixel of each plane, in mm.
-    mask_points : ndarray, shape (n, 3)
-        Positions on the brain, in mm.
+    outline : ndarray, shape (n, 2)
+        Outermost (Y, Z) positions of the brain, in mm.
     """
     angle = np.radians(rng.uniform(15, 75))
     forward, down = np.cos(angle), np.sin(angle)
-    limit = (mask_points[:, 1] * forward - mask_points[:, 2] * down).max() + rng.uniform(1, 15)
+    limit = (outline[:, 0] * forward - outline[:, 1] * down).max() + rng.uniform(1, 15)
     beyond = points[:, 1] * forward - points[:, 2] * down > limit
     return np.where(np.moveaxis(beyond, 0, -1), np.float32(0), image)

@@ -1,9 +1,8 @@
-"""What happens at the end of each epoch: log, checkpoint, averaged weights, time left."""
+"""What happens around each epoch: log, patience, averaged weights, checkpoint, time left."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import time
 from pathlib import Path
@@ -11,48 +10,73 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from SkullStripLib.errors import SkullStripError
 from SkullStripLib.weights import write_weights
 
-from .config import Config
+from .checkpoint import LOG_NAME, Progress, patience_of, reseed, save_checkpoint
+from .config import Config, Optimisation
 
 if TYPE_CHECKING:
     import keras
 
+WEIGHTS_NAME = "weights.npz"
 
-def make_callbacks(config: Config, network: keras.Model, run: Path) -> list[keras.Callback]:
-    """Callbacks of a run; the checkpoint is last, after whatever changes the optimiser."""
+
+def make_callbacks(
+    config: Config, network: keras.Model, run: Path, progress: Progress
+) -> list[keras.Callback]:
+    """Callbacks of one stage; the checkpoint is last, after whatever changes the optimiser.
+
+    `progress` holds the patience to go on with, where the stage is resumed in its middle.
+    """
     import keras
 
-    optimisation = config.optimisation
     callbacks: list[keras.Callback] = [
         keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.CSVLogger(str(run / "log.csv"), append=True),
+        keras.callbacks.CSVLogger(str(run / LOG_NAME), append=True),
     ]
     if all(importlib.util.find_spec(name) for name in ("tensorflow", "tensorboard")):
         callbacks.append(keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False))
-    if optimisation.schedule == "plateau":
-        callbacks += [
-            keras.callbacks.ReduceLROnPlateau(patience=optimisation.plateau_epochs, verbose=1),
-            keras.callbacks.EarlyStopping(
-                patience=optimisation.early_stopping_epochs, restore_best_weights=True
-            ),
-        ]
-    return [*callbacks, end_of_epoch(config, network, run)]
+    patient = patient_callbacks(config.optimisation)
+    return [*callbacks, *patient, around_epochs(config, network, run, patient, progress)]
 
 
-def end_of_epoch(config: Config, network: keras.Model, run: Path) -> keras.Callback:
+def patient_callbacks(optimisation: Optimisation) -> list[keras.Callback]:
+    """The original's two: the rate falls, then training stops."""
+    import keras
+
+    if optimisation.schedule != "plateau":
+        return []
+    return [
+        keras.callbacks.ReduceLROnPlateau(patience=optimisation.plateau_epochs, verbose=1),
+        keras.callbacks.EarlyStopping(patience=optimisation.early_stopping_epochs),
+    ]
+
+
+def around_epochs(
+    config: Config, network: keras.Model, run: Path, patient: list[Any], progress: Progress
+) -> keras.Callback:
     """A callback that saves what a resume needs and what a release needs."""
     import keras
 
-    class EndOfEpoch(keras.callbacks.Callback):
+    class AroundEpochs(keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:
             self.started, self.epochs_here = time.monotonic(), 0
+            for callback in patient:
+                vars(callback).update(progress.patience.get(type(callback).__name__, {}))
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            reseed(self.model, config.seed, epoch)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            refuse_divergence(epoch, logs or {})
             if hasattr(self.model, "jax_state_sync"):
                 self.model.jax_state_sync()
-            save_checkpoint(self.model, run, epoch + 1)
-            replace_with(run / "weights.npz", averaged_weights(network, self.model.optimizer))
+            # Under patience the weights of the best epoch are kept, as the original did.
+            if all(getattr(callback, "wait", 0) == 0 for callback in patient[-1:]):
+                replace_with(run / WEIGHTS_NAME, averaged_weights(network, self.model.optimizer))
+            state = Progress(epoch + 1, bool(self.model.stop_training), patience_of(patient))
+            save_checkpoint(self.model, run, state)
             self.epochs_here += 1
             self.report(epoch + 1)
 
@@ -61,17 +85,16 @@ def end_of_epoch(config: Config, network: keras.Model, run: Path) -> keras.Callb
             left = config.total_steps // config.steps_per_epoch - epoch
             print(f"{seconds:.0f} s an epoch, {left * seconds / 60:.0f} min left at this pace")
 
-    return EndOfEpoch()
+    return AroundEpochs()
 
 
-def save_checkpoint(trainer: keras.Model, run: Path, epochs: int) -> None:
-    """Weights and optimiser state, then the epoch they belong to; each replaced at once."""
-    fresh = run / "fresh.weights.h5"
-    trainer.save_weights(fresh, overwrite=True)
-    os.replace(fresh, run / "checkpoint.weights.h5")
-    progress = run / "fresh.json"
-    progress.write_text(json.dumps({"epochs": epochs}), encoding="utf-8")
-    os.replace(progress, run / "progress.json")
+def refuse_divergence(epoch: int, logs: dict[str, float]) -> None:
+    """Stop before a loss that is no number overwrites the last good checkpoint."""
+    if not np.isfinite(logs.get("loss", 0.0)):
+        raise SkullStripError(
+            f"The loss is {logs['loss']} in epoch {epoch + 1}; lower the learning rate and start "
+            f"anew. The checkpoint of epoch {epoch} is kept."
+        )
 
 
 def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarray]:

@@ -75,6 +75,10 @@ class Sampling:
     sparingly: tuple[str, ...] = ()
     augment: bool = True
 
+    def __post_init__(self) -> None:
+        if len(self.planes) != 3 or abs(sum(self.planes) - 1) > 1e-6:
+            raise InputError(f"The planes are {self.planes}; give three shares that add up to 1.")
+
 
 @dataclass(frozen=True)
 class Optimisation:
@@ -135,6 +139,13 @@ class Config:
 
 
 Section = TypeVar("Section")
+PLAIN_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (float, int),
+    "str": (str,),
+    "tuple": (tuple,),
+}
 
 
 def load_config(path: str | Path) -> Config:
@@ -168,20 +179,34 @@ def config_from_dict(content: Mapping[str, Any]) -> Config:
     for name, kind in sections.items():
         if name in tables:
             tables[name] = _section(kind, tables[name], name)
+    stages = tables.get("stages", ())
+    if not isinstance(stages, (list, tuple)) or not stages:
+        raise InputError("The file has no [[stages]]; give at least one.")
     tables["stages"] = tuple(
-        _section(Stage, stage, f"stages[{index}]")
-        for index, stage in enumerate(tables.get("stages", ()))
+        _section(Stage, stage, f"stages[{index}]") for index, stage in enumerate(stages)
     )
     return _section(Config, tables, "the file")
 
 
-def _section(kind: type[Section], table: Mapping[str, Any], where: str) -> Section:
-    known = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in table:
+def _section(kind: type[Section], table: Any, where: str) -> Section:
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where} is {table!r}; it must be a table.")
+    known = {item.name: str(item.type) for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    for key, value in values.items():
         if key not in known:
             raise InputError(f"'{key}' in {where} is not a known setting of {kind.__name__}.")
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+        if not _fits(value, known[key]):
+            raise InputError(f"'{key}' in {where} is {value!r}; it must be of type {known[key]}.")
     try:
         return kind(**values)
     except TypeError as error:
         raise InputError(f"{where} is not a complete {kind.__name__} ({error}).") from error
+
+
+def _fits(value: Any, declared: str) -> bool:
+    """Whether a value has the declared plain type; true and false are no numbers here."""
+    wanted = PLAIN_TYPES.get(declared.partition("[")[0])
+    if wanted is None:  # a section, checked when it was built
+        return True
+    return isinstance(value, wanted) and isinstance(value, bool) == (declared == "bool")

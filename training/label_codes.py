@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from SkullStripLib.errors import InputError
+
 WHITE = (2, 41, 7, 46, 16, 28, 60, 77, 85, 251, 252, 253, 254, 255)
 CEREBROSPINAL = (4, 43, 5, 44, 14, 15, 24, 31, 63, 72)
 LESION = (25, 57)
@@ -22,6 +24,7 @@ OUTSIDE_CSF = 24
 SHELL_MM = 2.5  # dura, venous sinuses and what else touches the mask from outside
 SKIN_MM = 3.0
 FAT_MM = 9.0
+MOST_CODES = 256  # a byte holds them
 SMALLEST_SPLIT = 200_000  # voxels above which a label is split by depth
 
 
@@ -61,6 +64,11 @@ def recode(
     names : tuple of str
         "tissue:label:part" of each code; part is "in" (inside the mask), "shell", "skin", "fat"
         or "deep".
+
+    Raises
+    ------
+    InputError
+        There are more tissues and parts than codes.
     """
     outside_mm = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
     head = ndimage.binary_fill_holes(labels > 0)
@@ -70,6 +78,11 @@ def recode(
     for label in np.unique(labels[labels > 0]):
         here = labels == label
         for part, where in _parts(here, mask, outside_mm, depth_mm):
+            if len(names) == MOST_CODES:
+                raise InputError(
+                    f"The label map needs more than {MOST_CODES} codes, a label up to five of "
+                    "them; merge some of its labels."
+                )
             codes[where] = len(names)
             names.append(f"{tissue_of(int(label))}:{int(label)}:{part}")
     return codes, tuple(names)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -36,6 +38,18 @@ def worker_pools(folder: Path) -> SourcePools:
     return SourcePools.of(load_sources(folder, TRAINING_SPLITS))
 
 
+def end_with_parent() -> None:
+    """End this worker when training is gone; one that was killed cannot tell it to."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def make_batch(config: Config, stage: Stage, step: int, cache: Path) -> Batch:
     """Batch number `step` of a run: images uint8 (N, H, W, 3) and masks uint8 (N, H, W, 1)."""
     rng = np.random.default_rng([config.seed, step])
@@ -52,7 +66,7 @@ def batches(
     waiting: deque[Future[Batch]] = deque()
     steps = iter(range(first_step, last_step))
     context = multiprocessing.get_context("spawn")  # forking a process that runs JAX can hang
-    pool = ProcessPoolExecutor(workers, context)
+    pool = ProcessPoolExecutor(workers, context, initializer=end_with_parent)
     try:
         while True:
             while len(waiting) < 4 * workers and (step := next(steps, None)) is not None:

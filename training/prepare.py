@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from SkullStripLib.errors import InputError
 from SkullStripLib.geometry import reorient_to_ras
 from SkullStripLib.manifest import Preprocessing
 from SkullStripLib.preprocess import normalise
@@ -25,8 +26,16 @@ from .volumes import read_pair
 
 
 def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
-    """Read a scan or label map with its mask, and bring both to RAS+."""
+    """Read a scan or label map with its mask, and bring both to RAS+.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, the two are not on one grid, or the mask is empty.
+    """
     image, mask = read_pair(pair)
+    if not mask.any():
+        raise InputError(f"The mask of {pair.name} is empty; correct it or leave the scan out.")
     ras_mask = reorient_to_ras(Volume(mask, image.affine))[0].array
     names: tuple[str, ...] = ()
     if pair.is_label_map:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from SkullStripLib.errors import InputError
+
 from . import artefacts
 from .config import Sampling, Stage
 from .slab import Slab, centred_slab, random_slab
@@ -56,7 +58,13 @@ class SourcePools:
         )
 
     def draw(self, sampling: Sampling, rng: np.random.Generator) -> Source:
-        """Draw a pool by its share (an empty pool's share goes to the others), then a source."""
+        """Draw a pool by its share (an empty pool's share goes to the others), then a source.
+
+        Raises
+        ------
+        InputError
+            All pools that have a share are empty.
+        """
         shares = np.array(
             [
                 sampling.synthetic_share,
@@ -66,6 +74,12 @@ class SourcePools:
         )
         pools = (self.labels, self.fine, self.coarse)
         shares *= [len(pool) > 0 for pool in pools]
+        if not shares.any():
+            raise InputError(
+                f"No source to draw from: {len(self.labels)} label maps with a share of "
+                f"{sampling.synthetic_share}, {len(self.fine) + len(self.coarse)} scans with the "
+                "rest; change 'synthetic_share' or the data."
+            )
         pool = pools[int(rng.choice(3, p=shares / shares.sum()))]
         source = pool[int(rng.integers(len(pool)))]
         if source.subject in sampling.sparingly and rng.random() < REDRAW_SHARE:
@@ -120,7 +134,7 @@ def degrade(
             image = artefact(image, rng)
     if rng.random() < DEFACE_SHARE:
         points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
-        image = artefacts.defaced(image, points, source.brain_points_mm, rng)
+        image = artefacts.defaced(image, points, source.brain_outline_mm, rng)
     if rng.random() < BARE_SHARE:
         image = artefacts.outside_removed(image, mask, rng)
     if rng.random() < CROP_SHARE:

@@ -59,10 +59,20 @@ class Source:
         return corners
 
     @cached_property
-    def brain_points_mm(self) -> np.ndarray:
-        """Positions of a coarse subset of the brain's voxels in mm, shape (n, 3)."""
-        coarse = self.mask[::4, ::4, ::4]
-        return np.argwhere(coarse) * (4 * self.spacing_mm)
+    def brain_outline_mm(self) -> np.ndarray:
+        """Corners of the outermost voxels of the brain seen from the side, in mm, shape (n, 2).
+
+        (Y, Z) of the lowest and the highest voxel of each column: no voxel of the brain lies
+        beyond all of them in any direction.
+        """
+        silhouette = np.asarray(self.mask.any(axis=0))
+        ends = [
+            (row, column)
+            for row in np.flatnonzero(silhouette.any(axis=1))
+            for column in np.flatnonzero(silhouette[row])[[0, -1]]
+        ]
+        corners = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
+        return (np.array(ends)[:, None] + corners).reshape(-1, 2) * self.spacing_mm[1:]
 
 
 def save_source(source: Source, folder: Path) -> Path:

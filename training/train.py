@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from SkullStripLib.errors import InputError
 from SkullStripLib.model import build_model
+from SkullStripLib.weights import load_weights
 
-from .callbacks import make_callbacks
+from .callbacks import WEIGHTS_NAME, make_callbacks
+from .checkpoint import Progress, restore_checkpoint
 from .config import Config, Optimisation, load_config
 from .losses import dice_score, make_loss
 from .pipeline import VALIDATION_SPLITS, batches, validation_slices
@@ -22,8 +26,6 @@ from .sources import DATA_NAME, load_sources
 if TYPE_CHECKING:
     import keras
 
-CHECKPOINT = "checkpoint.weights.h5"
-PROGRESS = "progress.json"
 RUN_NAME = "run.json"
 
 
@@ -43,40 +45,58 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
     Returns
     -------
     keras.Model
-        The network with its averaged weights; the run's `weights.npz` holds them too.
+        The network with what the run's `weights.npz` holds: averaged weights, under patience
+        those of the best epoch.
     """
     import keras
 
+    spans = stage_epochs(config)
     claim_run(config, run)
     note_provenance(config, cache, run)
-    if config.optimisation.mixed_precision:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     keras.utils.set_random_seed(config.seed)
-    network = build_model(config.architecture)
+    with numbers(config.optimisation.mixed_precision):
+        network = build_model(config.architecture)
+        trainer = make_trainer(network, config)
     if config.initial_encoder:
         initialise_encoder(network, Path(config.initial_encoder))
-    trainer = make_trainer(network, config)
-    epoch = restore_checkpoint(trainer, run)
+    progress = restore_checkpoint(trainer, run)
     validation = load_sources(cache, VALIDATION_SPLITS)
-    callbacks = make_callbacks(config, network, run)
-    for stage, first, last in stage_epochs(config):
-        if epoch >= last or getattr(trainer, "stop_training", False):
+    for stage, first, last in spans:
+        if progress.epochs == last:
+            trainer.optimizer.finalize_variable_values(trainer.trainable_variables)  # as `fit` did
+        if progress.epochs >= last or progress.stopped:
             continue
-        start = max(epoch, first)
-        steps = config.steps_per_epoch
-        stream = batches(config, stage, start * steps, last * steps, cache, workers)
+        resumed = progress if progress.epochs > first else Progress()
+        start, steps = max(progress.epochs, first), config.steps_per_epoch
         trainer.fit(
-            stream,
+            batches(config, stage, start * steps, last * steps, cache, workers),
             initial_epoch=start,
             epochs=last,
             steps_per_epoch=steps,
             validation_data=validation_slices(validation, config, stage) if validation else None,
             validation_batch_size=16,
-            callbacks=callbacks,
+            callbacks=make_callbacks(config, network, run, resumed),
+            shuffle=False,
             verbose=2,
         )
         separate_averages(trainer)
+        if trainer.stop_training:
+            break
+    load_weights(network, run / WEIGHTS_NAME)
     return network
+
+
+@contextlib.contextmanager
+def numbers(mixed: bool) -> Iterator[None]:
+    """Layers made inside compute in bfloat16, if `mixed`, and keep float32 weights."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def separate_averages(trainer: keras.Model) -> None:
@@ -175,15 +195,6 @@ def note_provenance(config: Config, cache: Path, run: Path) -> None:
     data = cache / DATA_NAME
     described["data"] = json.loads(data.read_text(encoding="utf-8")) if data.exists() else []
     (run / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-
-
-def restore_checkpoint(trainer: keras.Model, run: Path) -> int:
-    """Load weights and optimiser state; the number of finished epochs (0 for a new run)."""
-    progress = run / PROGRESS
-    if not progress.exists():
-        return 0
-    trainer.load_weights(run / CHECKPOINT)
-    return int(json.loads(progress.read_text(encoding="utf-8"))["epochs"])
 
 
 def main(argv: list[str] | None = None) -> int:
