@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY_FILES = ("SkullStrip.py", "SkullStripLib/**/*.py")
+LIBRARY_FILES = ("SkullStrip.py", "SkullStripLib/**/*.py", "SkullStripSlicer/**/*.py")
 RESOURCE_FILES = ("Resources/**/*",)
 EXTENSION_VARIABLES = (
     "HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS",

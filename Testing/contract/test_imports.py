@@ -18,7 +18,7 @@ SLICER = {"SimpleITK", "ctk", "qt", "slicer", "vtk"}
 ALLOWED_AT_FILE_SCOPE = (
     set(sys.stdlib_module_names)
     | {"numpy", "scipy", "SimpleITK", "ctk", "qt", "slicer", "vtk"}
-    | {"SkullStripLib", "training"}
+    | {"SkullStripLib", "SkullStripSlicer", "training"}
 )
 RUNTIME_HOMES = ("model.py", "weights.py", "engines/*.py")
 # Package: the library's files that may import it, inside a function at that.

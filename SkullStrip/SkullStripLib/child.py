@@ -1,0 +1,215 @@
+"""The program behind a graphical face: one request in, lines of JSON out.
+
+`python -m SkullStripLib.child request.json` runs the network in a process of its own, where a
+crash of a native library harms nobody. The request is a JSON object::
+
+    {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1}}
+    {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
+
+Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
+"started", "progress", "file", "result" or "error". The exit status is the command's: 0, 1, 2, 130.
+The process ends by itself when its request file is removed or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import Cancelled, InputError, SkullStripError
+
+MARK = "@skullstrip "
+WATCH_SECONDS = 0.25
+OPTIONS = ("border_mm", "views", "engine", "device", "threads", "weights")
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one request.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The request's path; the process's own arguments by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    request_path = Path(arguments[0]) if arguments else Path("request.json")
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # so that whoever started this can end it with everything it starts
+    with event_stream() as emit:
+        emit({"event": "started", "pid": os.getpid()})
+        try:
+            request = read_request(request_path)
+            watch(request_path, request.get("parent_pid"))
+            return _serve(request, emit)
+        except SkullStripError as error:
+            return _fail(emit, str(error), error.exit_code)
+        except MemoryError:
+            return _fail(emit, "There is not enough memory for this scan.", 1)
+        except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            return _fail(emit, message, 1)
+
+
+def parse_event(line: str) -> dict[str, Any] | None:
+    """The event in a line of the child's output, or None for anything else."""
+    _, mark, text = line.partition(MARK)
+    if not mark:
+        return None
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def read_request(path: Path) -> dict[str, Any]:
+    """Read the request.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or asks for something unknown.
+    """
+    try:
+        request = json.loads(path.read_text(encoding="utf-8"))
+        unknown = set(request.get("options", {})) - set(OPTIONS)
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"The request '{path}' cannot be read ({error}).") from error
+    if request.get("task") not in ("volume", "files"):
+        raise InputError(f"The task '{request.get('task')}' is unknown; use volume or files.")
+    if unknown:
+        raise InputError(f"The option '{sorted(unknown)[0]}' is unknown.")
+    return dict(request)
+
+
+@contextmanager
+def event_stream() -> Iterator[Emit]:
+    """Give a function that writes events to stdout, where nothing else is written meanwhile.
+
+    What libraries print goes to stderr.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    lock = threading.Lock()
+    with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as stream:
+
+        def emit(event: dict[str, Any]) -> None:
+            with lock:
+                stream.write(f"{MARK}{json.dumps(event)}\n")
+                stream.flush()
+
+        try:
+            yield emit
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def watch(request_path: Path, parent_pid: int | None) -> None:
+    """End this process once nobody waits for it, from a thread of its own."""
+
+    def look() -> None:
+        pause = threading.Event()
+        while request_path.exists() and _is_alive(parent_pid):
+            pause.wait(WATCH_SECONDS)
+        os._exit(Cancelled.exit_code)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _is_alive(pid: int | None) -> bool:
+    """Whether a process exists; on Windows only the request file tells (signal 0 would kill)."""
+    if pid is None or os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _serve(request: dict[str, Any], emit: Emit) -> int:
+    def progress(stage: str, done: int, total: int) -> None:
+        emit({"event": "progress", "stage": stage, "done": done, "total": total})
+
+    options = request.get("options", {})
+    if request["task"] == "volume":
+        return _serve_volume(request, options, emit, progress)
+    return _serve_files(request["files"], options, emit, progress)
+
+
+def _serve_volume(
+    request: dict[str, Any], options: dict[str, Any], emit: Emit, progress: Any
+) -> int:
+    from .exchange import Extracted, read_volume, write_extracted
+    from .extract import extract_brain
+    from .report import report
+
+    source, target = Path(request["input"]), Path(request["output"])
+    volume = read_volume(source)
+    result = extract_brain(volume.array, volume.affine, progress=progress, **options)
+    write_extracted(target, Extracted(result.brain_mask, result.brain_probability))
+    settings = {"border_mm": options.get("border_mm", 0.0), "views": options.get("views", 1)}
+    content = report(result, input_path=source, outputs={}, **settings)
+    emit({"event": "result", "report": content})
+    return 0
+
+
+def _serve_files(
+    files: list[dict[str, str]], options: dict[str, Any], emit: Emit, progress: Any
+) -> int:
+    """Strip one file after the other with one loaded network; a bad file stops none of the rest."""
+    from .engines import create_engine
+    from .manifest import load_manifest
+    from .strip_file import strip_file
+
+    options = dict(options)
+    progress("load", 0, 0)
+    manifest, weights_path = load_manifest(options.get("weights"))
+    name, device = options.pop("engine", "auto"), options.pop("device", "auto")
+    engine = create_engine(name, manifest, weights_path, device, options.pop("threads", None))
+    failures = 0
+    for index, names in enumerate(files):
+        event = {"event": "file", "index": index}
+        emit({**event, "state": "running"})
+        outputs: dict[str, Any] = {key: path for key, path in names.items() if key != "input"}
+        try:
+            for path in outputs.values():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            result = strip_file(
+                names["input"], **outputs, **options, engine=engine, progress=progress
+            )
+        except (SkullStripError, OSError) as error:
+            failures += 1
+            emit({**event, "state": "failed", "message": str(error)})
+        else:
+            warnings = [check.message for check in result.checks]
+            emit({**event, "state": "done", "volume_ml": result.volume_ml, "checks": warnings})
+    emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
+    return 0
+
+
+def _fail(emit: Emit, message: str, status: int) -> int:
+    emit({"event": "error", "message": message, "exit_code": status})
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

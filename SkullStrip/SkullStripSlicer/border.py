@@ -1,0 +1,65 @@
+"""The border, live: a mask's surface moved by any number of millimetres without the network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from SkullStripLib.postprocess import (
+    bounding_box,
+    fill_holes,
+    largest_component,
+    signed_distance_mm,
+)
+
+MIN_BORDER_MM, MAX_BORDER_MM = -5.0, 10.0
+MARGIN_MM = MAX_BORDER_MM + 2.0
+
+
+class BorderField:
+    """Signed distance to the surface of a brain mask, in a box around it.
+
+    What `mask` gives is voxel for voxel what `brain_mask_from_probability` gives at that border.
+
+    Parameters
+    ----------
+    brainMask : ndarray of bool, shape (I, J, K)
+        The mask at border 0.
+    spacingMm : ndarray, shape (3,)
+
+    Attributes
+    ----------
+    box : tuple of three slices
+        Where the masks lie in the image.
+    """
+
+    def __init__(self, brainMask: np.ndarray, spacingMm: np.ndarray) -> None:
+        margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in spacingMm)
+        empty = not brainMask.any()
+        self.box = (
+            tuple(map(slice, (0, 0, 0), (1, 1, 1))) if empty else bounding_box(brainMask, margin)
+        )
+        self.shape = brainMask.shape
+        self._base = brainMask[self.box].copy()
+        self._distance = None if empty else signed_distance_mm(self._base, spacingMm)
+
+    def mask(self, borderMm: float) -> np.ndarray:
+        """The mask inside `box`, bool, its surface moved outwards by `borderMm`."""
+        if self._distance is None or borderMm == 0.0:
+            return self._base
+        return fill_holes(largest_component(self._distance <= borderMm))
+
+    def whole(self, borderMm: float) -> np.ndarray:
+        """The same mask on the image's whole grid, shape (I, J, K)."""
+        mask = np.zeros(self.shape, dtype=bool)
+        mask[self.box] = self.mask(borderMm)
+        return mask
+
+
+def packed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+    """A mask in an eighth of its memory, for the history."""
+    return np.packbits(mask.ravel()), mask.shape
+
+
+def unpacked(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What `packed` was given."""
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)

@@ -1,0 +1,212 @@
+"""What the module can do, for the panel and for scripts alike: exceptions, never dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import slicer
+
+from SkullStripLib.checks import Check
+from SkullStripLib.extract import validate_options
+from SkullStripLib.quality import judge
+from SkullStripLib.volume import Volume
+
+from . import outputs
+from .batch import BatchFile, BatchRun, findScans
+from .border import BorderField
+from .child_process import ChildProcess, createProcess
+from .results import Result, Results
+from .segment import readMask
+from .strip_run import Progress, StripRun
+from .volume_node import ijkToRas, requireScalarVolume, volumeFromNode
+
+
+class StripLogic:
+    """Strip scans of the scene and folders of files.
+
+    Parameters
+    ----------
+    processFactory : callable
+        Makes the child process of each run; tests pass their own.
+    """
+
+    def __init__(self, processFactory: Callable[[], ChildProcess] = createProcess) -> None:
+        self._processFactory = processFactory
+        self.results = Results()
+
+    def strip(
+        self,
+        volumeNode,
+        outputSegmentation=None,
+        outputVolume=None,
+        outputProbability=None,
+        *,
+        borderMm: float = 0.0,
+        views: int = 1,
+        engine: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        weights: str | None = None,
+        invert: bool = False,
+        stripped: bool = False,
+        probability: bool = False,
+        surface: bool = False,
+        progress: Progress | None = None,
+        finished: Callable[[StripRun], None] | None = None,
+    ):
+        """Find the brain in a volume and put it into the scene.
+
+        Parameters
+        ----------
+        volumeNode : vtkMRMLScalarVolumeNode
+        outputSegmentation : vtkMRMLSegmentationNode, optional
+            Gets a segment "Brain"; by default ours of an earlier run, or a new node.
+        outputVolume, outputProbability : vtkMRMLScalarVolumeNode, optional
+            Filled with the stripped scan and with the brain probability.
+        borderMm : float
+            Moves the mask's surface outwards, or inwards if negative, in mm.
+        views, engine, device, threads, weights
+            As for `SkullStripLib.extract_brain`.
+        invert : bool
+            The stripped volume keeps everything but the brain.
+        stripped, probability, surface : bool
+            Also make the stripped volume, the probability map, the 3-D surface.
+        progress : callable, optional
+            Gets (stage, done, total).
+        finished : callable, optional
+            With it the call returns at once; it gets the `StripRun`, with `error` or
+            `segmentationNode`, when the run is over.
+
+        Returns
+        -------
+        vtkMRMLSegmentationNode or StripRun
+            The run where `finished` was given.
+
+        Raises
+        ------
+        SkullStripError
+            What is wrong, in one sentence; the scene is as it was.
+        """
+        requireScalarVolume(volumeNode)
+        validate_options(borderMm, views)
+        given = {outputs.STRIPPED_ROLE: outputVolume, outputs.PROBABILITY_ROLE: outputProbability}
+
+        def deliver(mask, brainProbability, report):
+            result = Result(
+                BorderField(mask, _grid(volumeNode).spacing_mm),
+                report,
+                borderMm,
+                invert,
+                brainProbability if probability or outputProbability else None,
+                stripped or outputVolume is not None,
+            )
+            return self._deliver(volumeNode, outputSegmentation, result, given, surface)
+
+        options = {"views": views, "engine": engine, "device": device}
+        options |= {"threads": threads, "weights": weights and str(weights)}
+        process = self._processFactory()
+        run = StripRun(volumeNode, options, process, deliver, progress, finished)
+        run.start()
+        return run if finished is not None else run.wait()
+
+    def _deliver(self, volumeNode, segmentationNode, result: Result, given, surface: bool):
+        created = []
+        if segmentationNode is None:
+            segmentationNode = outputs.findSegmentation(volumeNode)
+        if segmentationNode is None:
+            segmentationNode = outputs.createSegmentation(volumeNode)
+            created = [segmentationNode.GetID()]
+        with slicer.util.NodeModify(segmentationNode):
+            self.results.add(segmentationNode, volumeNode, result, given, created)
+        if surface:
+            self.showSurface(segmentationNode)
+        return segmentationNode
+
+    def stripFolder(
+        self,
+        inputFolder: str | Path,
+        outputFolder: str | Path,
+        *,
+        borderMm: float = 0.0,
+        views: int = 1,
+        engine: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        weights: str | None = None,
+        fileChanged: Callable[[BatchFile], None] | None = None,
+        progress: Progress | None = None,
+        finished: Callable[[BatchRun], None] | None = None,
+    ):
+        """Strip every image file in a folder and the folders in it.
+
+        Parameters
+        ----------
+        inputFolder, outputFolder : path
+            Each scan gives <name>_brain and <name>_brain_mask in the same place of the output.
+        fileChanged : callable, optional
+            Gets each `BatchFile` when its state changes.
+        finished : callable, optional
+            As for `strip`; it gets the `BatchRun`.
+
+        Returns
+        -------
+        list of BatchFile, or BatchRun where `finished` was given
+
+        Raises
+        ------
+        SkullStripError
+            The folders are at fault, or no file can be stripped at all.
+        """
+        validate_options(borderMm, views)
+        files = findScans(Path(inputFolder), Path(outputFolder))
+        options = {"border_mm": borderMm, "views": views, "engine": engine, "device": device}
+        options |= {"threads": threads, "weights": weights and str(weights)}
+        run = BatchRun(files, options, self._processFactory(), fileChanged, progress, finished)
+        run.start()
+        return run if finished is not None else run.wait()
+
+    def setBorder(self, segmentationNode, borderMm: float) -> None:
+        """Move the surface of a result, in mm from where the network put it."""
+        validate_options(borderMm, 1)
+        self.results.change(segmentationNode, borderMm=borderMm)
+
+    def setInvert(self, segmentationNode, invert: bool) -> None:
+        """Keep everything but the brain in the stripped volume, which is made if need be."""
+        self.results.change(segmentationNode, invert=invert, wantsStripped=True)
+
+    def makeStripped(self, segmentationNode) -> None:
+        """Make the stripped volume of a result that has none."""
+        self.results.change(segmentationNode, wantsStripped=True)
+
+    def undo(self, segmentationNode) -> bool:
+        """Take the last run back; returns whether the segmentation is still there."""
+        return self.results.undo(segmentationNode)
+
+    def volumeMl(self, segmentationNode) -> float:
+        """Volume of the segment "Brain" as it is now, in mL."""
+        return self.results.volumeMl(segmentationNode)
+
+    def verdict(self, segmentationNode) -> tuple[Check, ...]:
+        """What makes the result doubtful: the scan's checks and the mask's own; else nothing."""
+        volumeNode, segmentId = (
+            outputs.sourceOf(segmentationNode),
+            outputs.segmentOf(segmentationNode),
+        )
+        if volumeNode is None or segmentId is None:
+            return ()
+        mask = readMask(segmentationNode, segmentId, volumeNode)
+        report = outputs.readState(segmentationNode).get("report", {})
+        noticed = tuple(Check(**check) for check in report.get("checks", []))
+        return (*noticed, *judge(mask, _grid(volumeNode).voxel_volume_ml))
+
+    def showSurface(self, segmentationNode) -> None:
+        """Make the 3-D surface and show it."""
+        segmentationNode.CreateClosedSurfaceRepresentation()
+        segmentationNode.CreateDefaultDisplayNodes()
+        segmentationNode.GetDisplayNode().SetVisibility3D(True)
+
+
+def _grid(volumeNode) -> Volume:
+    """The volume with its own affine, parent transforms left out: spacing and voxel volume."""
+    return Volume(volumeFromNode(volumeNode).array, ijkToRas(volumeNode))

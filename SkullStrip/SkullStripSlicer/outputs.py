@@ -1,0 +1,148 @@
+"""The nodes of a result: made without asking, found again for a second run, never the user's own.
+
+A node that we filled carries a digest of what we put in. Once somebody has edited it, the digest
+differs, the node counts as theirs, and a later run makes new nodes instead.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import slicer
+
+from .segment import addBrainSegment, digest, readMask, showAsOutline
+
+SOURCE_ROLE = "SkullStrip.Source"
+STRIPPED_ROLE = "SkullStrip.Stripped"
+PROBABILITY_ROLE = "SkullStrip.Probability"
+SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
+DIGEST_ATTRIBUTE = "SkullStrip.Digest"
+STATE_ATTRIBUTE = "SkullStrip.State"
+NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
+
+
+def findSegmentation(volumeNode):
+    """The newest segmentation that we made from this volume and nobody edited, or None."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
+    for node in reversed(nodes):
+        if node.GetNodeReference(SOURCE_ROLE) is volumeNode and not isEdited(node):
+            return node
+    return None
+
+
+def createSegmentation(volumeNode):
+    """A segmentation "<volume> brain" in the volume's place of the subject hierarchy."""
+    scene = volumeNode.GetScene()
+    name = scene.GenerateUniqueName(f"{volumeNode.GetName()} brain")
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    placeBeside(volumeNode, node)
+    return node
+
+
+def prepareSegmentation(segmentationNode, volumeNode) -> str:
+    """Tie a segmentation to the volume and return the id of our segment, made if need be."""
+    segmentationNode.SetNodeReferenceID(SOURCE_ROLE, volumeNode.GetID())
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    if segmentOf(segmentationNode) is None or isEdited(segmentationNode):
+        segmentId = addBrainSegment(segmentationNode)
+        segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
+        showAsOutline(segmentationNode, segmentId)
+    return segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
+
+
+def returnToSegment(segmentationNode, segmentId: str | None) -> None:
+    """Remove our segment if it was added beside an earlier one, which is ours again."""
+    current = segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
+    if current != segmentId:
+        segmentationNode.GetSegmentation().RemoveSegment(current)
+        segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
+
+
+def segmentOf(segmentationNode) -> str | None:
+    """Id of our segment, or None if it is gone."""
+    segmentId = segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
+    if not segmentId or segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
+        return None
+    return segmentId
+
+
+def isEdited(segmentationNode) -> bool:
+    """Whether our segment is no longer what we put in (or gone)."""
+    segmentId, volumeNode = segmentOf(segmentationNode), sourceOf(segmentationNode)
+    if segmentId is None or volumeNode is None:
+        return True
+    found = digest(readMask(segmentationNode, segmentId, volumeNode))
+    return found != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
+
+
+def sourceOf(segmentationNode):
+    """The volume that a segmentation was made from, or None."""
+    return segmentationNode.GetNodeReference(SOURCE_ROLE)
+
+
+def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> None:
+    """Keep border, report and the like with the node, so that they return with a saved scene."""
+    segmentationNode.SetAttribute(STATE_ATTRIBUTE, json.dumps(state))
+    segmentationNode.SetAttribute(DIGEST_ATTRIBUTE, digest(mask))
+
+
+def readState(segmentationNode) -> dict[str, Any]:
+    """What `writeState` kept; empty for a node that is not ours."""
+    try:
+        return dict(json.loads(segmentationNode.GetAttribute(STATE_ATTRIBUTE) or "{}"))
+    except ValueError:
+        return {}
+
+
+def outputVolume(segmentationNode, role: str, suffix: str, given=None):
+    """The volume in a role: the one given, ours of the last run, or a new one, and if it is new."""
+    volumeNode = sourceOf(segmentationNode)
+    current = given or segmentationNode.GetNodeReference(role)
+    isNew = current is None or (given is None and isVolumeEdited(current))
+    if isNew:
+        scene = volumeNode.GetScene()
+        name = f"{volumeNode.GetName()} {suffix}"  # made unique by the logic
+        current = slicer.modules.volumes.logic().CloneVolume(scene, volumeNode, name)
+        placeBeside(volumeNode, current)
+    segmentationNode.SetNodeReferenceID(role, current.GetID())
+    return current, isNew
+
+
+def fillVolume(node, volumeNode, array: np.ndarray) -> None:
+    """Give a volume node voxels (I, J, K) on the grid of `volumeNode`."""
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
+    node.CopyOrientation(volumeNode)
+    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node)))
+
+
+def isVolumeEdited(node) -> bool:
+    """Whether an output volume is no longer what we put in."""
+    return digest(slicer.util.arrayFromVolume(node)) != node.GetAttribute(DIGEST_ATTRIBUTE)
+
+
+def showProbability(node) -> None:
+    """A probability map is shown between 0 and 1."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, 1.0)
+
+
+def placeBeside(volumeNode, node) -> None:
+    """Put a node in the subject-hierarchy folder of the volume, where it has one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
+    if hierarchy is None:
+        return
+    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
+    if volumeItem == NO_ITEM:
+        return
+    parent = hierarchy.GetItemParent(volumeItem)
+    item = hierarchy.GetItemByDataNode(node)
+    if item == NO_ITEM:
+        hierarchy.CreateItem(parent, node)
+    else:
+        hierarchy.SetItemParent(item, parent)

@@ -1,0 +1,219 @@
+"""What is known of each result, on top of its nodes: for the border, and to undo a second run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from SkullStripLib.errors import InputError
+from SkullStripLib.volume import Volume
+
+from . import outputs
+from .border import BorderField, packed, unpacked
+from .segment import readMask, writeMask
+from .volume_node import ijkToRas, volumeFromNode
+
+HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run's outcome.
+
+    Parameters
+    ----------
+    field : BorderField
+        Every mask that the border can give.
+    report : dict
+        As `SkullStripLib.report` documents it.
+    borderMm : float
+    invert : bool
+        Whether the stripped volume keeps what is not brain.
+    probability : ndarray of float32, shape (I, J, K), optional
+        Kept only where it is shown.
+    wantsStripped : bool
+    """
+
+    field: BorderField
+    report: dict[str, Any]
+    borderMm: float = 0.0
+    invert: bool = False
+    probability: np.ndarray | None = None
+    wantsStripped: bool = False
+
+
+@dataclass
+class _Past:
+    """A result before the current one, small, with the nodes that the current one added."""
+
+    result: Result | None
+    baseMask: tuple[np.ndarray, tuple[int, ...]] | None
+    segmentId: str | None
+    added: list[str] = field(default_factory=list)
+
+
+class Results:
+    """Results by the id of their segmentation node."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, Result] = {}
+        self._past: dict[str, list[_Past]] = {}
+
+    def add(self, segmentationNode, volumeNode, result: Result, given, created: list[str]) -> None:
+        """Show a new result in the nodes and remember the one before.
+
+        Parameters
+        ----------
+        given : dict of str to node
+            Output volumes that the caller chose, by role.
+        created : list of str
+            Ids of nodes that were made for this run; output volumes made here join them.
+        """
+        key = segmentationNode.GetID()
+        isOurs = not created and not outputs.isEdited(segmentationNode)
+        previous = self.find(segmentationNode) if isOurs else None
+        bits = packed(previous.field.whole(0.0)) if previous else None
+        segmentId = outputs.segmentOf(segmentationNode)
+        past = _Past(previous and replace(previous, field=None), bits, segmentId, list(created))
+        outputs.prepareSegmentation(segmentationNode, volumeNode)
+        past.added += self._show(segmentationNode, result, given)
+        self._past.setdefault(key, []).append(past)
+        del self._past[key][:-HISTORY_LENGTH]
+
+    def find(self, segmentationNode) -> Result | None:
+        """The result shown in a segmentation, also after its scene was loaded from a file.
+
+        Then the saved mask gives the surface back, provided that it was saved at border 0.
+        """
+        key = segmentationNode.GetID()
+        if key not in self._current:
+            state = outputs.readState(segmentationNode)
+            if state.get("borderMm") != 0.0 or outputs.isEdited(segmentationNode):
+                return None
+            volumeNode = outputs.sourceOf(segmentationNode)
+            mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode)
+            self._current[key] = Result(
+                BorderField(mask, _grid(volumeNode).spacing_mm),
+                state.get("report", {}),
+                invert=bool(state.get("invert")),
+                wantsStripped=segmentationNode.GetNodeReference(outputs.STRIPPED_ROLE) is not None,
+            )
+        return self._current[key]
+
+    def change(self, segmentationNode, **changes: Any) -> None:
+        """Show the result with another border, inverted, or with a stripped volume.
+
+        Raises
+        ------
+        InputError
+            The segment was edited by hand, or nothing is known of it any more.
+        """
+        if outputs.sourceOf(segmentationNode) is None:
+            raise InputError("The scan of this result is no longer in the scene; strip it again.")
+        if outputs.isEdited(segmentationNode):
+            name = segmentationNode.GetName()
+            raise InputError(f"'{name}' was edited since; strip again for a fresh result.")
+        result = self.find(segmentationNode)
+        if result is None:
+            raise InputError("This result was loaded with its border moved; strip the scan again.")
+        added = self._show(segmentationNode, replace(result, **changes), {})
+        for past in self._past.get(segmentationNode.GetID(), [])[-1:]:
+            past.added += added
+
+    def canUndo(self, segmentationNode) -> bool:
+        """Whether there is a run to take back and nobody edited its segment."""
+        past = self._past.get(segmentationNode.GetID())
+        return bool(past) and not outputs.isEdited(segmentationNode)
+
+    def undo(self, segmentationNode) -> bool:
+        """Take the last run back; the first run's nodes are removed.
+
+        Returns
+        -------
+        bool
+            Whether the segmentation is still there.
+
+        Raises
+        ------
+        InputError
+            There is nothing to undo, or it would take the user's edits along.
+        """
+        if not self.canUndo(segmentationNode):
+            raise InputError(
+                f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
+                "run is remembered."
+            )
+        key, scene = segmentationNode.GetID(), segmentationNode.GetScene()
+        past = self._past[key].pop()
+        self._current.pop(key, None)
+        outputs.returnToSegment(segmentationNode, past.segmentId)
+        if past.result is not None:
+            spacing = _grid(outputs.sourceOf(segmentationNode)).spacing_mm
+            base = BorderField(unpacked(*past.baseMask), spacing)
+            self._show(segmentationNode, replace(past.result, field=base), {})
+        for nodeId in past.added:
+            node = scene.GetNodeByID(nodeId)
+            if node is not None:
+                scene.RemoveNode(node)
+        return scene.GetNodeByID(key) is not None
+
+    def forget(self, nodeId: str) -> None:
+        """Drop what is known of a removed segmentation."""
+        self._current.pop(nodeId, None)
+        self._past.pop(nodeId, None)
+
+    def volumeMl(self, segmentationNode) -> float:
+        """Volume of our segment as it is now, edits included: voxels times voxel volume."""
+        volumeNode, segmentId = (
+            outputs.sourceOf(segmentationNode),
+            outputs.segmentOf(segmentationNode),
+        )
+        if volumeNode is None or segmentId is None:
+            return 0.0
+        mask = readMask(segmentationNode, segmentId, volumeNode)
+        return float(np.count_nonzero(mask)) * _grid(volumeNode).voxel_volume_ml
+
+    def _show(self, segmentationNode, result: Result, given) -> list[str]:
+        """Bring the nodes in line with a result; ids of the nodes that had to be made."""
+        volumeNode = outputs.sourceOf(segmentationNode)
+        mask, box = result.field.mask(result.borderMm), result.field.box
+        writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
+        whole = _place(result, mask)
+        state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
+        outputs.writeState(segmentationNode, state, whole)
+        self._current[segmentationNode.GetID()] = result
+        made = []
+        if result.wantsStripped:
+            kept = whole ^ result.invert
+            array = volumeFromNode(volumeNode).array
+            stripped = np.where(kept, array, array.dtype.type(0))
+            made += _fill(segmentationNode, outputs.STRIPPED_ROLE, "stripped", stripped, given)
+        if result.probability is not None:
+            made += _fill(
+                segmentationNode,
+                outputs.PROBABILITY_ROLE,
+                "brain probability",
+                result.probability,
+                given,
+            )
+            outputs.showProbability(segmentationNode.GetNodeReference(outputs.PROBABILITY_ROLE))
+        return made
+
+
+def _place(result: Result, mask: np.ndarray) -> np.ndarray:
+    whole = np.zeros(result.field.shape, dtype=bool)
+    whole[result.field.box] = mask
+    return whole
+
+
+def _fill(segmentationNode, role: str, suffix: str, array: np.ndarray, given) -> list[str]:
+    node, isNew = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
+    outputs.fillVolume(node, outputs.sourceOf(segmentationNode), array)
+    return [node.GetID()] if isNew else []
+
+
+def _grid(volumeNode) -> Volume:
+    """The volume's grid with its own affine, for spacing and voxel volume."""
+    return Volume(volumeFromNode(volumeNode).array, ijkToRas(volumeNode))

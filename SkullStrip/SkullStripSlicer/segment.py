@@ -1,0 +1,81 @@
+"""The segment "Brain": how it is named, coloured, filled and read back."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import slicer
+import vtk
+
+from .volume_node import ijkToRas
+
+SEGMENT_NAME = "Brain"
+COLOR = (1.0, 0.66, 0.30)  # amber: stands out from grey slices, and is no tissue of Slicer's own
+OUTLINE_WIDTH = 2
+TERMINOLOGY = (
+    "Segmentation category and type - DICOM master list"
+    "~SCT^123037004^Anatomical Structure~SCT^12738006^Brain~^^"
+    "~Anatomic codes - DICOM master list~^^~^^"
+)
+
+
+def addBrainSegment(segmentationNode) -> str:
+    """Add an empty segment "Brain" and return its id; segments that are there stay as they are."""
+    segmentation = segmentationNode.GetSegmentation()
+    segmentId = segmentation.AddEmptySegment("", SEGMENT_NAME, COLOR)
+    segment = segmentation.GetSegment(segmentId)
+    segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    return segmentId
+
+
+def showAsOutline(segmentationNode, segmentId: str) -> None:
+    """Outline in slice views, nothing filled."""
+    segmentationNode.CreateDefaultDisplayNodes()
+    display = segmentationNode.GetDisplayNode()
+    display.SetSegmentVisibility2DFill(segmentId, False)
+    display.SetSegmentVisibility2DOutline(segmentId, True)
+    display.SetSliceIntersectionThickness(OUTLINE_WIDTH)
+
+
+def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, box) -> None:
+    """Replace a segment's voxels.
+
+    Only the box is handed over, which is what makes the border slider quick.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        Inside `box`, axes IJK.
+    box : tuple of three slices
+        Where it lies in the volume.
+    """
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.SetExtent(*(edge for part in box for edge in (part.start, part.stop - 1)))
+    labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    labelmap.SetImageToWorldMatrix(_matrix(ijkToRas(volumeNode)))
+    scalars = vtk.util.numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    scalars.reshape(mask.shape[::-1])[:] = mask.transpose(2, 1, 0)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(
+        labelmap, segmentationNode, segmentId, logic.MODE_REPLACE, labelmap.GetExtent()
+    )
+
+
+def readMask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
+    """A segment's voxels on the volume's grid, bool, shape (I, J, K)."""
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
+    if array is None:
+        return np.zeros(volumeNode.GetImageData().GetDimensions(), dtype=bool)
+    return array.transpose(2, 1, 0) > 0
+
+
+def digest(array: np.ndarray) -> str:
+    """A fingerprint by which a later edit of an array is noticed; not a security measure."""
+    return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data):08x}"
+
+
+def _matrix(array: np.ndarray):
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.ascontiguousarray(array, dtype=float).ravel())
+    return matrix

@@ -1,0 +1,155 @@
+"""One scan's run: into the child, back into the scene, ended cleanly when the scene changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+
+from SkullStripLib.errors import EngineError, InputError, SkullStripError
+from SkullStripLib.exchange import read_extracted, write_volume
+
+from .child_process import ChildProcess
+from .child_run import ChildRun
+from .volume_node import volumeFromNode
+
+Progress = Callable[[str, int, int], None]
+
+
+class StripRun:
+    """A scan on its way through the child process.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode
+    options : dict
+        For `extract_brain`, border excepted.
+    process : ChildProcess
+    onExtracted : callable
+        Gets (mask at border 0, probability, report) and returns the segmentation node.
+    progress : callable, optional
+        Gets (stage, done, total).
+    finished : callable, optional
+        Gets this run, once, also when it failed or was cancelled.
+
+    Attributes
+    ----------
+    segmentationNode : vtkMRMLSegmentationNode or None
+    error : SkullStripError or None
+    """
+
+    def __init__(
+        self,
+        volumeNode,
+        options: dict[str, Any],
+        process: ChildProcess,
+        onExtracted: Callable[[np.ndarray, np.ndarray, dict[str, Any]], Any],
+        progress: Progress | None = None,
+        finished: Callable[[StripRun], None] | None = None,
+    ) -> None:
+        self.volumeNode, self._options = volumeNode, options
+        self._onExtracted, self._progress, self._finished = onExtracted, progress, finished
+        self.segmentationNode = None
+        self.error: SkullStripError | None = None
+        self._observed: list[tuple[Any, int]] = []
+        self._child = ChildRun(process, self._onEvent, self._onFinished)
+
+    @property
+    def isFinished(self) -> bool:
+        """Whether nothing more will come of this run."""
+        return self._child.isFinished
+
+    def start(self) -> None:
+        """Hand the scan over and start; Slicer goes on meanwhile."""
+        try:
+            volume = volumeFromNode(self.volumeNode)
+            folder = self._child.folder
+            write_volume(folder / "input.npz", volume)
+            self._shape = volume.array.shape
+            request = {
+                "task": "volume",
+                "input": str(folder / "input.npz"),
+                "output": str(folder / "output.npz"),
+                "options": self._options,
+            }
+            self._observe()
+            self._child.start(request)
+        except BaseException as error:
+            self._unobserve()
+            self._child.discard()
+            if isinstance(error, OSError):
+                raise EngineError(f"The scan cannot be handed over ({error}).") from error
+            raise
+
+    def wait(self):
+        """Block until the result is in the scene.
+
+        Returns
+        -------
+        vtkMRMLSegmentationNode
+
+        Raises
+        ------
+        SkullStripError
+            What ended the run.
+        """
+        try:
+            self._child.wait()
+        finally:
+            self._unobserve()
+        if self.error is not None:
+            raise self.error
+        return self.segmentationNode
+
+    def cancel(self) -> None:
+        """End the child; the scene stays as it was."""
+        self._child.cancel()
+
+    def _observe(self) -> None:
+        scene = self.volumeNode.GetScene()
+        events = {
+            slicer.vtkMRMLScene.StartCloseEvent: self._onSceneClose,
+            slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent: self._onNodeRemoved,
+        }
+        for event, slot in events.items():
+            self._observed.append((scene, scene.AddObserver(event, slot)))
+
+    def _unobserve(self) -> None:
+        for scene, tag in self._observed:
+            scene.RemoveObserver(tag)
+        self._observed = []
+
+    def _onSceneClose(self, _caller, _event) -> None:
+        self._child.cancel("The scene was closed, which ended the run.")
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeRemoved(self, _caller, _event, node) -> None:
+        if node is self.volumeNode:
+            self._child.cancel("The scan was removed from the scene, which ended the run.")
+
+    def _onEvent(self, event: dict[str, Any]) -> None:
+        if event["event"] == "progress" and self._progress is not None:
+            self._progress(event["stage"], event["done"], event["total"])
+
+    def _onFinished(self, child: ChildRun) -> None:
+        self._unobserve()
+        self.error = child.error
+        if self.error is None:
+            try:
+                self.segmentationNode = self._deliver(child)
+            except SkullStripError as error:
+                self.error = child.error = error
+        if self._finished is not None:
+            self._finished(self)
+
+    def _deliver(self, child: ChildRun):
+        extracted = read_extracted(child.folder / "output.npz")
+        current = volumeFromNode(self.volumeNode).array.shape
+        if not extracted.brain_mask.shape == current == self._shape:
+            raise InputError("The scan was replaced while it was stripped; strip it again.")
+        return self._onExtracted(
+            extracted.brain_mask, extracted.brain_probability, child.report or {}
+        )

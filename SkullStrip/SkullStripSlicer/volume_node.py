@@ -1,0 +1,87 @@
+"""From a volume node to the library's `Volume`, and what the library thinks of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+
+from SkullStripLib.checks import Check, check_input
+from SkullStripLib.errors import InputError
+from SkullStripLib.looks import check_looks
+from SkullStripLib.volume import Volume
+
+
+def volumeFromNode(volumeNode) -> Volume:
+    """Voxels and affine of a scalar volume node.
+
+    Returns
+    -------
+    Volume
+        Array (I, J, K), a view of the node's voxels (KJI in Slicer). The affine maps voxel index
+        to RAS mm, a linear parent transform included.
+
+    Raises
+    ------
+    InputError
+        The node is no plain 3-D scalar volume.
+    """
+    requireScalarVolume(volumeNode)
+    array = slicer.util.arrayFromVolume(volumeNode).transpose(2, 1, 0)
+    return Volume(array, worldAffine(volumeNode))
+
+
+def requireScalarVolume(volumeNode) -> None:
+    """Refuse anything but one value per voxel of a loaded image.
+
+    Raises
+    ------
+    InputError
+    """
+    if volumeNode is None:
+        raise InputError("No volume is chosen; load a T1-weighted scan of the head.")
+    name = volumeNode.GetName()
+    if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        kind = volumeNode.GetNodeTagName()
+        raise InputError(f"'{name}' is a {kind}, not a scalar volume; choose a T1-weighted scan.")
+    if volumeNode.GetImageData() is None:
+        raise InputError(f"'{name}' holds no voxels; load it again.")
+    components = volumeNode.GetImageData().GetNumberOfScalarComponents()
+    if components != 1:
+        raise InputError(
+            f"'{name}' has {components} values per voxel; choose a volume with a single one."
+        )
+
+
+def ijkToRas(volumeNode) -> np.ndarray:
+    """The node's own voxel index to RAS matrix, float64 (4, 4), parent transforms left out."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def worldAffine(volumeNode) -> np.ndarray:
+    """Voxel index to world RAS, float64 (4, 4); a warping parent transform is left out."""
+    affine = ijkToRas(volumeNode)
+    transform = volumeNode.GetParentTransformNode()
+    if transform is None or not transform.IsTransformToWorldLinear():
+        return affine
+    toWorld = vtk.vtkMatrix4x4()
+    transform.GetMatrixTransformToWorld(toWorld)
+    return slicer.util.arrayFromVTKMatrix(toWorld) @ affine
+
+
+def inspectVolume(volumeNode) -> tuple[Check, ...]:
+    """Everything that can be said about a volume before a run; nothing for an ordinary scan.
+
+    Returns
+    -------
+    tuple of Check
+        A refusal stands alone; otherwise warnings and notes.
+    """
+    try:
+        volume = volumeFromNode(volumeNode)
+        found = check_input(volume.array, volume.affine)
+    except InputError as error:
+        return (Check("refused", "refuse", str(error)),)
+    return (*found, *check_looks(volume.array, volume.voxel_volume_ml))

@@ -1,0 +1,66 @@
+"""Stand-ins for the child's program: real processes that do what a test wants instead of a network.
+
+`script_process` runs Python code in a real process, through the real `PipeProcess`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from SkullStripSlicer.pipe_process import PipeProcess
+
+LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
+
+# Reads the request, and has `emit` for events.
+_PRELUDE = f"""
+import json, os, sys, time
+sys.path.insert(0, {str(LIBRARY)!r})
+from pathlib import Path
+from SkullStripLib.child import MARK
+from SkullStripLib.exchange import Extracted, read_volume, write_extracted
+request = json.loads(Path(sys.argv[1]).read_text())
+def emit(**event):
+    print(MARK + json.dumps(event), flush=True)
+"""
+
+# A child that finds a brain by intensity, as fast as a test wants.
+THRESHOLD = """
+import numpy as np
+emit(event="started", pid=os.getpid())
+volume = read_volume(Path(request["input"]))
+emit(event="progress", stage="predict", done=1, total=2)
+brain = (volume.array > 28) & (volume.array < 85)
+from SkullStripLib.postprocess import brain_mask_from_probability
+mask = brain_mask_from_probability(brain.astype(np.float32), volume.spacing_mm)
+write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32)))
+emit(event="result", report={"engine": "stand-in", "checks": []})
+"""
+
+# Starts a child of its own and then waits for ever.
+HANGING = """
+import subprocess
+os.setpgrp()
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path(request["options"]["weights"]).write_text(f"{os.getpid()} {grandchild.pid}")
+emit(event="started", pid=os.getpid())
+emit(event="progress", stage="predict", done=10, total=100)
+time.sleep(600)
+"""
+
+
+class ScriptProcess(PipeProcess):
+    """Runs a script with the request's path instead of the command it is given."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__()
+        self._script = script
+
+    def start(self, command, folder, onLine, onFinished) -> None:
+        command = [sys.executable, "-c", _PRELUDE + self._script, command[-1]]
+        super().start(command, folder, onLine, onFinished)
+
+
+def script_process(script: str):
+    """A process factory for `StripLogic`."""
+    return lambda: ScriptProcess(script)

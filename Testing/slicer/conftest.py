@@ -1,0 +1,52 @@
+"""Fixtures of the tests on Slicer's own code; skipped where `slicer-core` is not installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from SkullStripLib.manifest import default_manifest_path
+
+collect_ignore_glob: list[str] = []
+try:
+    import slicer
+except ImportError:
+    slicer = None
+    collect_ignore_glob.append("test_*.py")
+
+
+def pytest_report_header() -> str:
+    version = "not installed: the tests in Testing/slicer are left out" if slicer is None else "yes"
+    return f"slicer-core: {version}"
+
+
+@pytest.fixture
+def scene(tmp_path_factory: pytest.TempPathFactory):
+    """A real, empty MRML scene."""
+    from Testing.slicer.scene import makeScene
+
+    scene = makeScene(tmp_path_factory.mktemp("cache"))
+    yield scene
+    scene.Clear(1)
+
+
+@pytest.fixture(scope="session")
+def weights() -> str | None:
+    """Trained weights: the bundled ones, or those that SKULLSTRIP_TEST_WEIGHTS names."""
+    if default_manifest_path().is_file():
+        return None
+    named = os.environ.get("SKULLSTRIP_TEST_WEIGHTS")
+    if not named or not Path(named).exists():
+        pytest.skip("no trained weights are in SkullStrip/Resources/Models")
+    return named
+
+
+@pytest.fixture(autouse=True)
+def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Temporary folders of runs land here, so that a test sees whether one was left behind."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder

@@ -1,0 +1,65 @@
+"""A real MRML scene with real module logics, from `slicer-core`; no application around it.
+
+Real: every node, the logics of volumes, segmentations, colours and subject hierarchy, and
+`slicer.util`. Stand-in: the namespace `slicer.modules`, which in the application is filled by it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import slicer
+import vtk
+
+
+def makeScene(cacheFolder: Path):
+    """A fresh scene, made the current one."""
+    scene = slicer.mrmlScene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetMRMLScene(scene)
+    colors = application.GetColorLogic()
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    application.SetModuleLogic("Colors", colors)
+
+    def moduleLogic(kind, name):
+        logic = kind()
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLApplicationLogic(application)
+        application.SetModuleLogic(name, logic)
+        return logic
+
+    volumes = moduleLogic(slicer.vtkSlicerVolumesLogic, "Volumes")
+    segmentations = moduleLogic(slicer.vtkSlicerSegmentationsModuleLogic, "Segmentations")
+    slicer.modules = SimpleNamespace(
+        volumes=SimpleNamespace(logic=lambda: volumes),
+        segmentations=SimpleNamespace(logic=lambda: segmentations),
+    )
+    cache = slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(str(cacheFolder))
+    io = slicer.vtkDataIOManager()
+    io.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(io)
+    scene.keptAlive = (application, cache, io)  # the scene holds no references to them
+    return scene
+
+
+def loadVolume(path: Path, name: str = "T1"):
+    """Load a file through its storage node, as the application does."""
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0)
+    assert node is not None, path
+    return node
+
+
+def addVolume(scene, array: np.ndarray, affine: np.ndarray, name: str = "T1"):
+    """A scalar volume node from voxels (I, J, K) and their affine to RAS."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(np.asarray(affine, dtype=float).ravel())
+    node.SetIJKToRASMatrix(matrix)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
+    node.CreateDefaultDisplayNodes()
+    return node
