@@ -1,4 +1,4 @@
-"""What can be said about a result before anybody looks at it: is this the size of a brain, whole?"""
+"""What can be said about a result before anybody looks at it: a whole brain, of a brain's size."""
 
 from __future__ import annotations
 

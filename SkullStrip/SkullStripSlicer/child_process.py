@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +47,7 @@ class ChildProcess(Protocol):
 
 
 def createProcess() -> ChildProcess:
-    """What this Slicer offers: `launchConsoleProcess` (5.12), QProcess before, a pipe without Qt."""
+    """What this Slicer offers: `launchConsoleProcess` (5.12), QProcess, or a pipe without Qt."""
     if getattr(slicer, "app", None) is None:
         from .pipe_process import PipeProcess
 
@@ -99,7 +100,5 @@ def endProcessTree(pid: int) -> None:
         subprocess.run(command, capture_output=True, check=False, creationflags=flags)
         return
     for end in (os.killpg, os.kill):
-        try:
+        with suppress(ProcessLookupError, PermissionError):
             end(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue

@@ -1,4 +1,4 @@
-"""Runs that go wrong, are cancelled, repeated or undone, on a real scene in real processes.
+"""Runs that go wrong or are cancelled, on a real scene in real processes.
 
 The child's program is a stand-in (`child_stand_ins.py`); scene, nodes and processes are real.
 """
@@ -9,18 +9,12 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import slicer
 
 from SkullStripLib.errors import Cancelled, EngineError, InputError
-from SkullStripLib.postprocess import brain_mask_from_probability
-from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.segment import readMask, writeMask
-from SkullStripSlicer.volume_node import worldAffine
 from Testing.phantoms import make_head
-from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, script_process
+from Testing.slicer.child_stand_ins import HANGING, script_process
 from Testing.slicer.scene import addVolume
 
 CANCEL_SECONDS = 2.0
@@ -37,23 +31,8 @@ def volume(scene, head):
     return addVolume(scene, head.array, head.affine)
 
 
-def mask_of(segmentation) -> np.ndarray:
-    volume = outputs.sourceOf(segmentation)
-    return readMask(segmentation, outputs.segmentOf(segmentation), volume)
-
-
 def node_ids(scene) -> set[str]:
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
-
-
-def edit(segmentation) -> np.ndarray:
-    """Paint as a user would; returns the mask after it."""
-    volume = outputs.sourceOf(segmentation)
-    segment_id = outputs.segmentOf(segmentation)
-    mask = mask_of(segmentation)
-    mask[:3] = True
-    writeMask(segmentation, segment_id, volume, mask, tuple(slice(0, n) for n in mask.shape))
-    return mask
 
 
 def wait_until(condition, seconds: float) -> bool:
@@ -79,128 +58,6 @@ def start_hanging(volume, pids: Path, finished):
     run = logic.strip(volume, weights=str(pids), finished=finished)
     assert wait_until(lambda: (run._child._process.pump(), run._child._pid)[1], 20)
     return run, [int(pid) for pid in pids.read_text().split()]
-
-
-@pytest.mark.parametrize("border", BORDERS_MM)
-def test_the_border_gives_the_librarys_mask_without_another_run(volume, border: float) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, borderMm=0.0)
-    array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
-    probability = ((array > 28) & (array < 85)).astype(np.float32)
-    spacing = np.array(volume.GetSpacing())
-
-    logic.setBorder(segmentation, border)
-
-    assert np.array_equal(
-        mask_of(segmentation), brain_mask_from_probability(probability, spacing, border)
-    )
-
-
-def test_a_border_asked_for_at_the_start_is_the_one_set_later(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    first = logic.strip(volume, borderMm=2.0)
-    asked = mask_of(first)
-    logic.setBorder(first, 0.0)
-    assert not np.array_equal(mask_of(first), asked)
-    logic.setBorder(first, 2.0)
-    assert np.array_equal(mask_of(first), asked)
-
-
-def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume)
-    voxel_ml = np.prod(volume.GetSpacing()) / 1000
-    expected = np.count_nonzero(mask_of(segmentation)) * voxel_ml
-    assert logic.volumeMl(segmentation) == pytest.approx(expected, rel=1e-6)
-    assert logic.verdict(segmentation) == ()
-
-
-def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, borderMm=2.0)
-    first, nodes = mask_of(segmentation), node_ids(scene)
-    assert logic.strip(volume, borderMm=-2.0, stripped=True) is segmentation
-    assert not np.array_equal(mask_of(segmentation), first)
-    assert len(node_ids(scene)) > len(nodes)  # the stripped volume
-
-    assert logic.undo(segmentation)
-
-    assert np.array_equal(mask_of(segmentation), first)
-    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is None
-    assert outputs.readState(segmentation)["borderMm"] == 2.0
-
-
-def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
-    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, stripped=True, probability=True)
-    assert not logic.undo(segmentation)
-    after = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
-    assert after == before
-    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene) == []
-
-
-def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    first = logic.strip(volume)
-    edited = edit(first)
-
-    with pytest.raises(InputError, match="edited"):
-        logic.setBorder(first, 1.0)
-    with pytest.raises(InputError, match="edited"):
-        logic.undo(first)
-    second = logic.strip(volume)
-
-    assert second is not first
-    assert np.array_equal(mask_of(first), edited)
-
-
-def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, stripped=True)
-    mine = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
-    slicer.util.arrayFromVolume(mine)[:] = 7
-    logic.strip(volume, stripped=True)
-    assert np.all(slicer.util.arrayFromVolume(mine) == 7)
-    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not mine
-
-
-def test_nodes_that_the_caller_names_are_used_and_their_segments_kept(volume, scene) -> None:
-    named = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
-    named.CreateDefaultDisplayNodes()
-    tumour = named.GetSegmentation().AddEmptySegment("", "Tumour")
-    target = addVolume(scene, np.zeros((2, 2, 2), np.float32), np.eye(4), "target")
-    logic = StripLogic(script_process(THRESHOLD))
-
-    assert logic.strip(volume, outputSegmentation=named, outputVolume=target) is named
-
-    assert named.GetSegmentation().GetNumberOfSegments() == 2
-    assert named.GetNodeReference(outputs.STRIPPED_ROLE) is target
-    assert target.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
-    logic.undo(named)
-    assert named.GetSegmentation().GetNumberOfSegments() == 1
-    assert named.GetSegmentation().GetSegment(tumour) is not None
-
-
-def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume)
-    logic.setInvert(segmentation, True)
-    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
-    array = slicer.util.arrayFromVolume(volume)
-    brain = mask_of(segmentation).transpose(2, 1, 0)
-    assert np.array_equal(slicer.util.arrayFromVolume(stripped), np.where(brain, 0, array))
-
-
-def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene) -> None:
-    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
-    matrix = np.array([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], dtype=float)
-    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-    own = worldAffine(volume)
-    volume.SetAndObserveTransformNodeID(transform.GetID())
-    assert np.allclose(worldAffine(volume), matrix @ own)
-    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume)
-    assert segmentation.GetTransformNodeID() == transform.GetID()
 
 
 def test_cancel_ends_the_child_and_its_children_and_leaves_nothing(
@@ -240,15 +97,6 @@ def test_a_run_whose_scan_goes_away_ends_cleanly(
     assert isinstance(run.error, Cancelled)
     assert ended == [run]
     assert list(temporary_files.iterdir()) == []
-
-
-def test_an_output_removed_by_hand_is_made_again(volume, scene) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    first = logic.strip(volume)
-    scene.RemoveNode(first)
-    second = logic.strip(volume)
-    assert scene.IsNodePresent(second)
-    assert mask_of(second).any()
 
 
 @pytest.mark.parametrize(
@@ -306,21 +154,6 @@ def test_the_child_ends_by_itself_when_its_folder_is_removed(tmp_path: Path) -> 
     request.unlink()
     assert child.wait(CANCEL_SECONDS) == Cancelled.exit_code
     child.stdout.close()
-
-
-@pytest.mark.parametrize("border", [float("nan"), float("inf")])
-def test_an_impossible_border_is_refused(volume, border: float) -> None:
-    with pytest.raises(InputError, match="border"):
-        StripLogic(script_process(THRESHOLD)).strip(volume, borderMm=border)
-
-
-def test_what_is_no_scalar_volume_is_refused(scene, head) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    with pytest.raises(InputError, match="No volume"):
-        logic.strip(None)
-    for kind in ("vtkMRMLLabelMapVolumeNode", "vtkMRMLScalarVolumeNode", "vtkMRMLModelNode"):
-        with pytest.raises(InputError, match=r"not a scalar|holds no voxels"):
-            logic.strip(scene.AddNewNodeByClass(kind, "x"))
 
 
 def test_the_own_process_group_is_not_the_tests(volume, tmp_path) -> None:
