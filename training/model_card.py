@@ -77,6 +77,7 @@ def fill_model_card(
     """
     if stress and manifest.weights_sha256 not in stress:
         raise InputError("The stress test is of other weights; run it on those to be released.")
+    trained = run.get("training_run") or run  # on another machine, perhaps
     values = {
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,
@@ -98,8 +99,8 @@ def fill_model_card(
         "known_failures": known_failures(scores),
         "notes": notes.strip() or "No further failures were noted.",
         "stress": _without_title(stress) or "The stress test was not run for this release.",
-        "machine": ", ".join(f"{key} {value}" for key, value in run["machine"].items()),
-        "versions": ", ".join(f"{key} {value}" for key, value in run["versions"].items()),
+        "machine": ", ".join(f"{key} {value}" for key, value in trained["machine"].items()),
+        "versions": ", ".join(f"{key} {value}" for key, value in trained["versions"].items()),
     }
     try:
         return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)

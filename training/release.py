@@ -15,13 +15,13 @@ from typing import Any
 
 from SkullStripLib.atomic import atomic_outputs
 from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import MANIFEST_NAME, default_manifest_path
+from SkullStripLib.manifest import MANIFEST_NAME
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, evaluate, write_evaluation
 from .export import CONFIG_NAME, WEIGHTS_NAME, export_run, run_config, training_facts
 from .model_card import fill_model_card
-from .provenance import REPOSITORY, describe_run, git, refuse_dirty_tree
+from .provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from .scores import FIGURES, ScanScore, summarise
 from .segmenter import make_segmenter
 from .splits import load_pairs
@@ -93,7 +93,8 @@ def release(
     described = describe_run(dataclasses.asdict(config), pairs, repository)
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
-        facts = training_facts(config, git("rev-parse", "HEAD", repository=repository))
+        trained = _training_record(run)
+        facts = training_facts(config, (trained or described)["commit"])
         manifest = export_run(run, staging, name, facts)
         worst = WorstCases()
         scores = evaluate(judged, make_segmenter(staging, **(engine or {})), worst)
@@ -104,7 +105,7 @@ def release(
             "options": {k: str(v) for k, v in (engine or {}).items()},
             "mean_dice": mean_dice(scores),
         }
-        described["training_run"] = _training_record(run)
+        described["training_run"] = trained
         card = fill_model_card(
             manifest, pairs, scores, described, split=split, stress=stress, notes=notes
         )
@@ -132,7 +133,7 @@ def _put_in_place(staging: Path, out: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Release a training run."""
-    bundled = default_manifest_path().parent
+    bundled = REPOSITORY / "SkullStrip" / "Resources" / "Models"
     parser = argparse.ArgumentParser("python -m training release", description=__doc__)
     parser.add_argument("run", type=Path, help=f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}")
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
