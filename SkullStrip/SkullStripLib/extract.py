@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .brain_region import find_brain_region
 from .checks import Check, check_input
 from .engines import Engine, create_engine
 from .errors import InputError
@@ -118,7 +119,9 @@ def extract_brain(
     with stopwatch.stage("predict"):
         offset = manifest.preprocessing.neighbour_offset
         axes = VIEW_AXES[views]
-        head = predict_head(prepared.head, engine.predict, axes, offset, progress)
+        spacing_mm = manifest.preprocessing.spacing_mm
+        region = find_brain_region(prepared.head, spacing_mm, engine.predict, offset)
+        head = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
     with stopwatch.stage("restore"):
         probability = restore(head, prepared)
     with stopwatch.stage("mask"):

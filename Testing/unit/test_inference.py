@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from SkullStripLib.brain_region import BrainRegion
 from SkullStripLib.errors import Cancelled
-from SkullStripLib.inference import predict_head
+from SkullStripLib.inference import fill_between, predict_head
 
 
 def middle_channel(batch: np.ndarray) -> np.ndarray:
@@ -50,3 +51,61 @@ def test_what_progress_raises_ends_the_run(head: np.ndarray) -> None:
 
     with pytest.raises(Cancelled):
         predict_head(head, middle_channel, progress=cancel)
+
+
+def ball(shape: tuple[int, ...], radius: float) -> np.ndarray:
+    """Smooth ball of ones in the middle of zeros, its surface at `radius` voxels."""
+    offsets = [np.arange(n) - (n - 1) / 2 for n in shape]
+    distance = np.sqrt(sum(o**2 for o in np.meshgrid(*offsets, indexing="ij")))
+    return (1 / (1 + np.exp(2 * (distance - radius)))).astype(np.float32)
+
+
+def region_of(shape: tuple[int, ...], start: int, stop: int, margin: int = 4) -> BrainRegion:
+    """A region that claims the cube from `start` to `stop`."""
+    blocks = np.zeros(tuple(size // 2 for size in shape), dtype=bool)
+    blocks[(slice(start // 2, stop // 2),) * 3] = True
+    return BrainRegion(blocks, (2, 2, 2), margin, shape)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_region_gives_the_same_surface_for_less_than_half_the_slices(
+    axes: tuple[int, ...],
+) -> None:
+    head = ball((180, 170, 164), 40)
+    predicted = 0
+
+    def count(batch: np.ndarray) -> np.ndarray:
+        nonlocal predicted
+        predicted += batch[..., 0].size
+        return middle_channel(batch)
+
+    found = predict_head(head, count, axes, region=region_of(head.shape, 40, 130))
+    # Between two slices of a ball the mean lies inside it by the sagitta, 0.01 to 1 voxel.
+    different = (found >= 0.5) != (head >= 0.5)
+    assert different.sum() < 0.002 * (head >= 0.5).sum()
+    assert predicted < 0.5 * head.size * len(axes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("region_stop", [90, 100, 110])
+def test_a_region_that_clips_the_brain_is_left(axis: int, region_stop: int) -> None:
+    head = ball((180, 172, 164), 40)
+    found = predict_head(
+        head, middle_channel, (axis,), region=region_of(head.shape, 60, region_stop)
+    )
+    assert ((found >= 0.5) == (head >= 0.5)).mean() > 0.999
+    assert found.max() > 0.99
+
+
+def test_a_slice_between_two_has_the_mean_of_their_logits() -> None:
+    probability = np.array([0.5, -1.0, 0.9, 0.0, 0.0], np.float32)[:, None, None]
+    fill_between(probability, np.array([0, 2, 4]))
+    logit = np.log(0.9 / 0.1) / 2
+    assert probability[1, 0, 0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
+    assert probability[[0, 2, 4], 0, 0] == pytest.approx([0.5, 0.9, 0.0])
+
+
+def test_far_from_brain_the_slices_between_are_zero() -> None:
+    probability = np.zeros((3, 1, 1), np.float32)
+    fill_between(probability, np.array([0, 2]))
+    assert probability[1, 0, 0] == 0
