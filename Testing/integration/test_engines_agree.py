@@ -1,0 +1,74 @@
+"""Every installed engine, on slices of a real head with the bundled weights, against TensorFlow.
+
+Each engine runs in a process of its own: Keras has one backend a process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SkullStripLib.engines import ENGINE_NAMES, is_installed
+from SkullStripLib.io import read_image
+from SkullStripLib.manifest import default_manifest_path, load_manifest
+from SkullStripLib.metrics import dice
+from SkullStripLib.preprocess import prepare
+from SkullStripLib.slices import pad_to_multiple, slice_batch
+from SkullStripLib.volume import Volume
+
+REFERENCE = "tensorflow"
+PROBABILITY_TOLERANCE = 2e-3
+MASK_DICE = 0.999
+PREDICT = """
+import sys
+import numpy as np
+from SkullStripLib.engines import create_engine
+from SkullStripLib.manifest import load_manifest
+engine, batch, found = sys.argv[1:]
+np.save(found, create_engine(engine, *load_manifest(), "cpu", 2).predict(np.load(batch)))
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared_data,
+    pytest.mark.skipif(
+        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def batch(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven slices through a head, from one side to the other."""
+    image = read_image(shared_data / "t1" / "petdeface01_T1w.nii.gz")
+    head = prepare(Volume(image.array, image.affine), load_manifest()[0].preprocessing).head
+    indices = np.linspace(0, len(head) - 1, 9).astype(int)[1:-1]
+    path = tmp_path_factory.mktemp("batch") / "batch.npy"
+    np.save(path, slice_batch(pad_to_multiple(head, 32), indices, 1))
+    return path
+
+
+def predict(engine: str, batch: Path) -> np.ndarray:
+    """Probability by one engine, remembered beside the batch."""
+    found = batch.with_name(f"{engine}.npy")
+    if not found.exists():
+        library = Path(__file__).resolve().parents[2] / "SkullStrip"
+        command = [sys.executable, "-c", PREDICT, engine, str(batch), str(found)]
+        result = subprocess.run(command, cwd=library, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+    return np.load(found)
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINE_NAMES if name != REFERENCE])
+def test_an_engine_agrees_with_tensorflow_on_a_real_head(engine: str, batch: Path) -> None:
+    for needed in (engine, REFERENCE):
+        if not is_installed(needed):
+            pytest.skip(f"{needed} is not installed")
+    expected, found = predict(REFERENCE, batch), predict(engine, batch)
+    assert (expected >= 0.5).mean() > 0.05, "there is brain in these slices"
+    np.testing.assert_allclose(found, expected, atol=PROBABILITY_TOLERANCE)
+    assert dice(found >= 0.5, expected >= 0.5) >= MASK_DICE
