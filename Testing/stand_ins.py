@@ -29,6 +29,17 @@ class ThresholdEngine:
         return ((middle > low) & (middle < high)).astype(np.float32)
 
 
+class BlindEngine:
+    """Stand-in network that finds no brain anywhere."""
+
+    name = "stand-in"
+    device = "cpu"
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
+        return np.zeros((*batch.shape[:3], 1), dtype=np.float32)
+
+
 class FailingEngine:
     """Stand-in network that raises what it is given."""
 

@@ -99,7 +99,7 @@ def extract_brain(
     Raises
     ------
     InputError
-        The image or an argument is at fault.
+        The image or an argument is at fault, or no brain was found.
     WeightsError
         The weights are missing or altered.
     EngineError
@@ -128,6 +128,7 @@ def extract_brain(
         mask = brain_mask_from_probability(
             probability, volume.spacing_mm, border_mm, manifest.threshold
         )
+        refuse_empty(mask, border_mm)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -153,6 +154,23 @@ def validate_options(border_mm: float, views: int) -> None:
         raise InputError(f"The border is {border_mm}; give a finite number of millimetres.")
     if views not in VIEW_AXES:
         raise InputError(f"The number of views is {views}; use 1 or 3.")
+
+
+def refuse_empty(mask: np.ndarray, border_mm: float) -> None:
+    """Say that nothing was found instead of returning nothing.
+
+    Raises
+    ------
+    InputError
+        The mask is empty.
+    """
+    if mask.any():
+        return
+    if border_mm < 0:
+        raise InputError(f"A border of {border_mm:g} mm leaves no brain; use one nearer to 0.")
+    raise InputError(
+        "No brain was found; give a T1-weighted scan of a human head with the brain in view."
+    )
 
 
 class Stopwatch:

@@ -89,7 +89,5 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     """
     whole = np.zeros(prepared.resampled_shape, dtype=np.float32)
     whole[prepared.box] = head_probability
-    source = resample(
-        whole, prepared.spacing_mm, prepared.source_spacing_mm, prepared.source_shape
-    )
+    source = resample(whole, prepared.spacing_mm, prepared.source_spacing_mm, prepared.source_shape)
     return np.ascontiguousarray(prepared.orientation.undo(source))

@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from SkullStripLib import BrainExtraction, Cancelled, InputError, extract_brain
 from SkullStripLib.metrics import dice
 from Testing.phantoms import Phantom, make_head
-from Testing.stand_ins import FailingEngine, ThresholdEngine
+from Testing.stand_ins import BlindEngine, FailingEngine, ThresholdEngine
 
 # The stand-in cuts at fixed intensities and works at 3 mm, so partial volume costs some voxels.
 PHANTOM_DICE = 0.94
@@ -93,6 +93,18 @@ def test_an_impossible_option_is_refused_before_anything_runs(
     engine = FailingEngine(AssertionError("the network ran"))
     with pytest.raises(InputError, match=reason):
         strip(make_head(), stand_in_weights, engine=engine, **options)
+
+
+def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(
+    stand_in_weights: Path,
+) -> None:
+    with pytest.raises(InputError, match=r"No brain was found; give a T1-weighted"):
+        strip(make_head(), stand_in_weights, engine=BlindEngine())
+
+
+def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights: Path) -> None:
+    with pytest.raises(InputError, match="border of -90 mm leaves no brain"):
+        strip(make_head(), stand_in_weights, border_mm=-90.0)
 
 
 def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
