@@ -138,7 +138,7 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        checks=checks,
+        checks=(*checks, *engine_checks(engine)),
     )
 
 
@@ -171,6 +171,12 @@ def refuse_empty(mask: np.ndarray, border_mm: float) -> None:
     raise InputError(
         "No brain was found; give a T1-weighted scan of a human head with the brain in view."
     )
+
+
+def engine_checks(engine: Engine) -> tuple[Check, ...]:
+    """What happened to an engine on the way: a GPU that gave up."""
+    note = getattr(engine, "note", "")
+    return (Check("gpu_gave_up", "note", note),) if note else ()
 
 
 class Stopwatch:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import EngineError
 from ..manifest import Manifest
+from .fallback import FallbackEngine
 
 KERAS_BACKENDS = ("tensorflow", "torch", "jax")
 ENGINE_NAMES = ("onnxruntime", *KERAS_BACKENDS)  # the order in which `auto` tries them
@@ -30,8 +31,10 @@ class Engine(Protocol):
         Where it runs: "cpu", "gpu" or a runtime's own word for an accelerator.
     """
 
-    name: str
-    device: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def device(self) -> str: ...  # noqa: D102
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
@@ -61,14 +64,23 @@ def create_engine(
         The runtime is not installed or does not work here, or `gpu` was asked for in vain.
     """
     threads = threads or available_threads()
+
+    def load(candidate: str) -> Engine:
+        engine = _load(candidate, manifest, weights_path, device, threads)
+        if engine.device == "cpu":
+            return engine
+        return FallbackEngine(
+            engine, lambda: _load(candidate, manifest, weights_path, "cpu", threads)
+        )
+
     if name != "auto":
-        return _load(name, manifest, weights_path, device, threads)
+        return load(name)
     failures = []
     for candidate in ENGINE_NAMES:
         if not is_installed(candidate):
             continue
         try:
-            return _load(candidate, manifest, weights_path, device, threads)
+            return load(candidate)
         except EngineError as error:
             failures.append(str(error))
     raise EngineError(
