@@ -11,7 +11,7 @@ PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test lint clean lock
+.PHONY: help setup demo test lint clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -37,6 +37,9 @@ lint: setup ## ruff and mypy
 
 test: lint ## ruff, mypy and every test, the slow ones too
 	$(PYTHON) -m pytest --durations=15
+
+train-smoke: setup ## train, export and evaluate on made heads, in a minute or two
+	TF_CPP_MIN_LOG_LEVEL=2 $(PYTHON) -m scripts.train_smoke
 
 lock: setup ## pin the development requirements again
 	@$(PIP_INSTALL) uv
