@@ -146,3 +146,18 @@ def placeBeside(volumeNode, node) -> None:
         hierarchy.CreateItem(parent, node)
     else:
         hierarchy.SetItemParent(item, parent)
+
+
+def hasSurface(segmentationNode) -> bool:
+    """Whether the closed surface is there; moving the border removes it."""
+    return bool(segmentationNode.GetSegmentation().ContainsRepresentation(_surfaceName()))
+
+
+def dropSurface(segmentationNode) -> None:
+    """Remove the closed surface, if it is there."""
+    if hasSurface(segmentationNode):
+        segmentationNode.GetSegmentation().RemoveRepresentation(_surfaceName())
+
+
+def _surfaceName() -> str:
+    return slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()

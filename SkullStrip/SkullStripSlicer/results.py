@@ -179,6 +179,7 @@ class Results:
         """Bring the nodes in line with a result; ids of the nodes that had to be made."""
         volumeNode = outputs.sourceOf(segmentationNode)
         mask, box = result.field.mask(result.borderMm), result.field.box
+        outputs.dropSurface(segmentationNode)  # else it is made again at once, for 0.4 s
         writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
         whole = _place(result, mask)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}

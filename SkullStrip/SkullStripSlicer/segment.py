@@ -8,8 +8,6 @@ import numpy as np
 import slicer
 import vtk
 
-from .volume_node import ijkToRas
-
 SEGMENT_NAME = "Brain"
 COLOR = (1.0, 0.66, 0.30)  # amber: stands out from grey slices, and is no tissue of Slicer's own
 OUTLINE_WIDTH = 2
@@ -50,10 +48,9 @@ def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, bo
     box : tuple of three slices
         Where it lies in the volume.
     """
-    labelmap = slicer.vtkOrientedImageData()
+    labelmap = _grid(volumeNode)
     labelmap.SetExtent(*(edge for part in box for edge in (part.start, part.stop - 1)))
     labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    labelmap.SetImageToWorldMatrix(_matrix(ijkToRas(volumeNode)))
     scalars = vtk.util.numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
     scalars.reshape(mask.shape[::-1])[:] = mask.transpose(2, 1, 0)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
@@ -63,11 +60,22 @@ def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, bo
 
 
 def readMask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
-    """A segment's voxels on the volume's grid, bool, shape (I, J, K)."""
-    array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentId, volumeNode)
-    if array is None:
-        return np.zeros(volumeNode.GetImageData().GetDimensions(), dtype=bool)
-    return array.transpose(2, 1, 0) > 0
+    """A segment's voxels on the volume's grid, bool, shape (I, J, K).
+
+    No node is made on the way, unlike in `slicer.util.arrayFromSegmentBinaryLabelmap`, so that
+    nobody who observes the scene is woken.
+    """
+    dimensions = volumeNode.GetImageData().GetDimensions()
+    grid = _grid(volumeNode)
+    grid.SetExtent(*(edge for size in dimensions for edge in (0, size - 1)))
+    grid.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    found, whole = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    segmentationNode.GetBinaryLabelmapRepresentation(segmentId, found)
+    resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
+    if found.IsEmpty() or not resample(found, grid, whole, False, True):
+        return np.zeros(dimensions, dtype=bool)
+    scalars = vtk.util.numpy_support.vtk_to_numpy(whole.GetPointData().GetScalars())
+    return scalars.reshape(dimensions[::-1]).transpose(2, 1, 0) > 0
 
 
 def digest(array: np.ndarray) -> str:
@@ -75,7 +83,10 @@ def digest(array: np.ndarray) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data):08x}"
 
 
-def _matrix(array: np.ndarray):
+def _grid(volumeNode):
+    """An oriented image on the volume's grid, without extent and voxels."""
     matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(np.ascontiguousarray(array, dtype=float).ravel())
-    return matrix
+    volumeNode.GetIJKToRASMatrix(matrix)
+    image = slicer.vtkOrientedImageData()
+    image.SetImageToWorldMatrix(matrix)
+    return image

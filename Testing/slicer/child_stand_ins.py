@@ -64,3 +64,15 @@ class ScriptProcess(PipeProcess):
 def script_process(script: str):
     """A process factory for `StripLogic`."""
     return lambda: ScriptProcess(script)
+
+
+def writePythonSlicer(folder: Path, script: str | None) -> None:
+    """A program `PythonSlicer` that runs Python, or a script in the place of the child."""
+    program = folder / "PythonSlicer"
+    if script is None:
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    else:
+        (folder / "child.py").write_text(_PRELUDE + script)
+        # The request is the last of the arguments: -c, program, library, request.
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {folder}/child.py "$4"\n')
+    program.chmod(0o755)

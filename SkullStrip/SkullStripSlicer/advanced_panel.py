@@ -1,0 +1,60 @@
+"""The panel's folded part: paths chosen in dialogs, and the packages that were installed."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SkullStripLib.errors import SkullStripError
+
+from . import dependencies
+
+
+class AdvancedPanel:
+    """Buttons beside the line edits, and the list of packages.
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of the .ui file by name.
+    """
+
+    def __init__(self, ui) -> None:
+        self._ui = ui
+        pairs = (
+            (ui.weightsBrowse, ui.weightsEdit),
+            (ui.wheelsBrowse, ui.wheelsEdit),
+            (ui.batchInputBrowse, ui.batchInputEdit),
+            (ui.batchOutputBrowse, ui.batchOutputEdit),
+        )
+        for button, edit in pairs:
+            button.connect("clicked()", lambda edit=edit: self.browse(edit))
+        ui.removeButton.connect("clicked()", self.removePackages)
+        self.refresh()
+
+    def browse(self, edit) -> None:
+        """Let the user choose a folder for a line edit."""
+        title = _("Choose a folder")
+        path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, edit.text)
+        if path:
+            edit.text = path
+
+    def refresh(self) -> None:
+        """Show what was installed for SkullStrip."""
+        names = dependencies.installedByUs()
+        self._ui.packagesLabel.text = ", ".join(names) or _("none installed by SkullStrip")
+        self._ui.removeButton.enabled = bool(names)
+
+    def removePackages(self) -> None:
+        """Ask, then uninstall what SkullStrip brought."""
+        names = dependencies.installedByUs()
+        text = _("Remove these packages from Slicer's Python?\n\n{names}")
+        if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(names))):
+            return
+        try:
+            dependencies.remove()
+        except SkullStripError as error:
+            self._ui.packagesLabel.text = str(error)
+            return
+        self.refresh()

@@ -1,0 +1,168 @@
+"""The packages that the child process needs: asked for once, with sizes, and removable again.
+
+Slicer's own process imports none of them, so nothing has to be restarted after an installation.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from SkullStripLib.errors import EngineError, InputError
+
+REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
+# Only where the user chose that engine.
+ENGINE_REQUIREMENTS = {"tensorflow": ("tensorflow>=2.20", "keras>=3.10")}
+SIZES_MB = {"auto": 60, "onnxruntime": 60, "tensorflow": 650}  # to download, dependencies included
+SETTINGS_KEY = "SkullStrip/InstalledPackages"
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
+
+Ask = Callable[[str], bool]
+
+
+def requirements(engine: str = "auto") -> list[str]:
+    """Lines of requirements.txt, and what a chosen engine adds."""
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    needed = [line.split("#")[0].strip() for line in lines]
+    return [*filter(None, needed), *ENGINE_REQUIREMENTS.get(engine, ())]
+
+
+def missing(engine: str = "auto") -> list[str]:
+    """Requirements that this Python does not meet, found without importing anything."""
+    importlib.invalidate_caches()
+    return [requirement for requirement in requirements(engine) if not _isMet(requirement)]
+
+
+def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
+    """Install what is missing, after a question; nothing happens when nothing is.
+
+    Parameters
+    ----------
+    ask : callable
+        Shows a question and returns whether the answer was yes.
+    engine : str
+        As chosen in the panel.
+    wheels : path
+        A folder with wheels for a computer without a network; empty for PyPI.
+
+    Raises
+    ------
+    EngineError
+        The answer was no, or the installation failed; says what to do.
+    """
+    needed = missing(engine)
+    if not needed:
+        return
+    if wheels and not Path(wheels).is_dir():
+        raise InputError(f"The folder for wheels, '{wheels}', does not exist; choose another.")
+    if not ask(question(needed, engine, wheels)):
+        raise EngineError(
+            "The network cannot run without its packages, and nothing was installed; click again "
+            "to be asked again, or name a folder with wheels under Advanced."
+        )
+    before = _installed()
+    try:
+        _install(needed, wheels)
+    except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
+        raise EngineError(
+            f"The packages {', '.join(needed)} could not be installed ({error}); check the network "
+            "connection, or name a folder with wheels under Advanced."
+        ) from error
+    finally:
+        _remember(_installed() - before)
+    if left := missing(engine):
+        raise EngineError(f"Still missing after the installation: {', '.join(left)}.")
+
+
+def question(needed: list[str], engine: str, wheels: str) -> str:
+    """What the user is asked before anything is installed."""
+    source = (
+        _("from the folder {folder}").format(folder=wheels)
+        if wheels
+        else _("from PyPI, at most {size} MB").format(size=SIZES_MB.get(engine, SIZES_MB["auto"]))
+    )
+    return _(
+        "SkullStrip needs Python packages that this Slicer does not have yet:\n\n{packages}\n\n"
+        "Install them now ({source})? They can be removed again under Advanced."
+    ).format(packages="\n".join(needed), source=source)
+
+
+def installedByUs() -> list[str]:
+    """Names of the packages that `ensure` brought and that are still there."""
+    stored = slicer.app.userSettings().value(SETTINGS_KEY) or ""
+    present = _installed()
+    return [name for name in str(stored).split() if name in present]
+
+
+def remove() -> list[str]:
+    """Uninstall what `ensure` brought; returns the names.
+
+    Raises
+    ------
+    EngineError
+        pip failed.
+    """
+    names = installedByUs()
+    try:
+        for name in names:
+            slicer.util.pip_uninstall(name)
+    except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
+        raise EngineError(f"The packages could not be removed ({error}).") from error
+    slicer.app.userSettings().setValue(SETTINGS_KEY, " ".join(installedByUs()))
+    return names
+
+
+def _install(needed: list[str], wheels: str) -> None:
+    """By `slicer.packaging` where it exists (5.12), by `slicer.util` otherwise."""
+    if wheels:
+        slicer.util.pip_install(["--no-index", "--find-links", wheels, *needed])
+        return
+    packaging = _slicerPackaging()
+    if packaging is not None:
+        packaging.pip_ensure(
+            needed, requester="SkullStrip", prompt_install=False, prompt_restart=False
+        )
+    else:
+        slicer.util.pip_install(["--only-binary", ":all:", *needed])
+
+
+def _slicerPackaging():
+    try:
+        return importlib.import_module("slicer.packaging")
+    except ImportError:
+        return None
+
+
+def _isMet(requirement: str) -> bool:
+    match = _REQUIREMENT.match(requirement)
+    if match is None:
+        raise ValueError(f"'{requirement}' is no 'name>=version'.")
+    try:
+        version = metadata.version(match[1])
+    except metadata.PackageNotFoundError:
+        return False
+    return _numbers(version) >= _numbers(match[2] or "0")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Leading numbers of a version: "2.20.0rc1" gives (2, 20, 0)."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
+
+
+def _installed() -> set[str]:
+    importlib.invalidate_caches()
+    return {distribution.metadata["Name"] for distribution in metadata.distributions()}
+
+
+def _remember(names: set[str]) -> None:
+    settings = slicer.app.userSettings()
+    stored = set(str(settings.value(SETTINGS_KEY) or "").split())
+    settings.setValue(SETTINGS_KEY, " ".join(sorted(stored | names)))

@@ -1,0 +1,97 @@
+"""Every setting of the panel, typed, saved with the scene and bound to the widgets of the .ui."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from .border import MAX_BORDER_MM, MIN_BORDER_MM
+
+
+class EngineChoice(enum.Enum):
+    """What runs the network."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+    TENSORFLOW = "tensorflow"
+
+    def label(self) -> str:
+        """Shown in the panel."""
+        return {
+            EngineChoice.AUTO: _("Automatic"),
+            EngineChoice.ONNXRUNTIME: "ONNX Runtime",
+            EngineChoice.TENSORFLOW: "TensorFlow",
+        }[self]
+
+
+class DeviceChoice(enum.Enum):
+    """Where the network runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
+
+    def label(self) -> str:
+        """Shown in the panel."""
+        return {
+            DeviceChoice.AUTO: _("Automatic"),
+            DeviceChoice.CPU: _("Processor (CPU)"),
+            DeviceChoice.GPU: _("Graphics card (GPU)"),
+        }[self]
+
+
+class ViewsChoice(enum.Enum):
+    """Along how many axes the slices run."""
+
+    ONE = 1
+    THREE = 3
+
+    def label(self) -> str:
+        """Shown in the panel."""
+        return {
+            ViewsChoice.ONE: _("One direction (quicker)"),
+            ViewsChoice.THREE: _("Three directions, fused"),
+        }[self]
+
+
+@parameterNodeWrapper
+class SkullStripParameterNode:
+    """Settings of the panel.
+
+    inputVolume: the scan. followActive: it is the one shown, until the user picks another.
+    result: the segmentation that border and buttons act on. borderMm, invert, showSurface: how it
+    is shown. makeStripped, makeProbability: volumes made beside it. engine, device, views,
+    weights, wheels: how the network is run and its packages are found; empty text for the default.
+    batchInput, batchOutput: folders.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    followActive: bool = True
+    result: slicer.vtkMRMLSegmentationNode
+    borderMm: Annotated[float, WithinRange(MIN_BORDER_MM, MAX_BORDER_MM)] = 0.0
+    invert: bool = False
+    showSurface: bool = False
+    makeStripped: bool = False
+    makeProbability: bool = False
+    engine: EngineChoice = EngineChoice.AUTO
+    device: DeviceChoice = DeviceChoice.AUTO
+    views: ViewsChoice = ViewsChoice.ONE
+    weights: str = ""
+    wheels: str = ""
+    batchInput: str = ""
+    batchOutput: str = ""
+
+
+def runOptions(parameterNode) -> dict:
+    """The settings that a scan and a folder share, as the logic takes them."""
+    return {
+        "borderMm": parameterNode.borderMm,
+        "views": parameterNode.views.value,
+        "engine": parameterNode.engine.value,
+        "device": parameterNode.device.value,
+        "weights": parameterNode.weights.strip() or None,
+    }

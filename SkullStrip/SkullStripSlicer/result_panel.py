@@ -1,0 +1,144 @@
+"""The panel's result: border, volume, verdict and what can be done with it."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SkullStripLib.errors import SkullStripError
+
+from . import outputs
+from .input_panel import WARNING_STYLE
+
+SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
+
+
+class ResultPanel:
+    """Keeps the result shown in step with border, inversion, surface and stripped volume.
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of the .ui file by name.
+    logic : StripLogic
+    """
+
+    def __init__(self, ui, logic) -> None:
+        self._ui, self._logic = ui, logic
+        self._parameterNode = None
+        self._surfaceTimer = qt.QTimer()
+        self._surfaceTimer.setSingleShot(True)
+        self._surfaceTimer.setInterval(SURFACE_DELAY_MS)
+        self._surfaceTimer.connect("timeout()", self._updateSurface)
+        self._isApplying = False
+        ui.editButton.connect("clicked()", self.edit)
+        ui.undoButton.connect("clicked()", self.undo)
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Work on these settings; None while there are none."""
+        self._parameterNode = parameterNode
+        self._surfaceTimer.stop()
+        self.refresh()
+
+    @property
+    def segmentation(self):
+        """The segmentation that the panel shows, or None."""
+        return self._parameterNode.result if self._parameterNode is not None else None
+
+    def apply(self) -> None:
+        """Bring the result in line with the settings, after one of them changed."""
+        segmentation = self.segmentation
+        if segmentation is None or self._isApplying:
+            return
+        self._isApplying = True
+        try:
+            if self._applyMask(segmentation):
+                self.refresh()
+            self._applySurface(segmentation)
+        except SkullStripError as error:
+            self._tell(str(error))
+        finally:
+            self._isApplying = False
+
+    def _applyMask(self, segmentation) -> bool:
+        """Whether anything had to change."""
+        node, state = self._parameterNode, outputs.readState(segmentation)
+        changed = False
+        if state.get("borderMm") != node.borderMm:
+            self._logic.setBorder(segmentation, node.borderMm)
+            changed = True
+        if bool(state.get("invert")) != node.invert:
+            self._logic.setInvert(segmentation, node.invert)
+            changed = True
+        hasStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
+        if node.makeStripped and not hasStripped:
+            self._logic.makeStripped(segmentation)
+            changed = True
+        if changed and node.showSurface:
+            self._surfaceTimer.start()
+        return changed
+
+    def _applySurface(self, segmentation) -> None:
+        display = segmentation.GetDisplayNode()
+        if display is None:
+            return
+        if not self._parameterNode.showSurface:
+            self._surfaceTimer.stop()
+            display.SetVisibility3D(False)
+            return
+        isShown = bool(display.GetVisibility3D()) and outputs.hasSurface(segmentation)
+        if not isShown and not self._surfaceTimer.isActive():
+            self._updateSurface()
+            slicer.util.resetThreeDViews()
+
+    def _updateSurface(self) -> None:
+        if self.segmentation is not None and self._parameterNode.showSurface:
+            self._logic.showSurface(self.segmentation)
+
+    def refresh(self) -> None:
+        """Show volume and verdict of the result, or nothing without one."""
+        ui, segmentation = self._ui, self.segmentation
+        ui.resultBox.visible = segmentation is not None
+        if segmentation is None:
+            return
+        volume = self._logic.volumeMl(segmentation)
+        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.1f}")
+        checks = self._logic.verdict(segmentation)
+        if checks:
+            self._tell("\n".join(check.message for check in checks))
+        else:
+            ui.verdictLabel.text = _("Nothing unusual was noticed; look at the outline.")
+            ui.verdictLabel.styleSheet = ""
+        ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
+
+    def _tell(self, text: str) -> None:
+        self._ui.verdictLabel.text = text
+        self._ui.verdictLabel.styleSheet = WARNING_STYLE
+
+    def undo(self) -> None:
+        """Take the last run back and show the settings that belong to what is left."""
+        segmentation = self.segmentation
+        self._isApplying = True
+        try:
+            if self._logic.undo(segmentation):
+                state = outputs.readState(segmentation)
+                self._parameterNode.borderMm = state["borderMm"]
+                self._parameterNode.invert = state["invert"]
+                hasStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
+                self._parameterNode.makeStripped = hasStripped
+            else:
+                self._parameterNode.result = None
+            self.refresh()
+        except SkullStripError as error:
+            self._tell(str(error))
+        finally:
+            self._isApplying = False
+        self.apply()
+
+    def edit(self) -> None:
+        """Open the result in the Segment Editor."""
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.SegmentEditorWidget.editor
+        editor.setSegmentationNode(self.segmentation)
+        editor.setSourceVolumeNode(outputs.sourceOf(self.segmentation))

@@ -1,0 +1,136 @@
+"""Stand-ins for what only the application has: `slicer.app`, `qt`, the scripted-module classes.
+
+Real beside them: `slicer.util` (its `launchConsoleProcess` starts the child), the scene, the nodes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import slicer
+from PySide6 import QtCore, QtUiTools, QtWidgets
+
+from Testing.slicer import parameter_node_stand_in, pythonqt
+from Testing.slicer.pythonqt import Proxy, unwrap, wrap
+from Testing.slicer.widget_stand_ins import WIDGETS
+
+MODULE = Path(__file__).resolve().parents[2] / "SkullStrip"
+TRANSLATED: set[str] = set()  # every text that went through `_()`
+
+
+class Settings:
+    """`slicer.app.userSettings()`: here a dictionary."""
+
+    def __init__(self) -> None:
+        self._values: dict = {}
+
+    def value(self, key: str):
+        return self._values.get(key)
+
+    def setValue(self, key: str, value) -> None:
+        self._values[key] = value
+
+
+def translate(text: str) -> str:
+    TRANSLATED.add(text)
+    return text
+
+
+class ScriptedLoadableModule:
+    def __init__(self, parent) -> None:
+        self.parent = parent
+
+
+class ScriptedLoadableModuleWidget:
+    def __init__(self, parent=None) -> None:
+        self.parent = parent
+        self.layout = parent.layout()
+
+    def setup(self) -> None:
+        pass
+
+    def resourcePath(self, name: str) -> str:
+        return str(MODULE / "Resources" / name)
+
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self) -> None:
+        self.moduleName = "SkullStrip"
+
+    def getParameterNode(self):
+        """One node for the scene, as in Slicer: a singleton by the module's name."""
+        scene = slicer.mrmlScene
+        node = scene.GetSingletonNode("SkullStrip", "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+            node.SetSingletonTag("SkullStrip")
+            node.SetModuleName("SkullStrip")
+            node = scene.AddNode(node)
+        return node
+
+
+class ModuleParent(QtWidgets.QWidget):
+    """The module's page: what `self.parent` is in the widget."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        QtWidgets.QVBoxLayout(self)
+
+    isEntered = QtCore.Property(bool, lambda self: True)
+
+
+def loadUI(path: str) -> Proxy:
+    """Slicer's loader knows CTK's and Slicer's widgets; this one the stand-ins."""
+    loader = QtUiTools.QUiLoader()
+    for kind in WIDGETS:
+        loader.registerCustomWidget(kind)
+    return wrap(loader.load(path))
+
+
+def childWidgetVariables(panel: Proxy) -> SimpleNamespace:
+    found = unwrap(panel).findChildren(QtWidgets.QWidget)
+    named = {child.objectName(): Proxy(child) for child in found if child.objectName()}
+    return SimpleNamespace(**named)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets.QApplication:
+    """Make `slicer` look like the application for one test."""
+    application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+    settings = Settings()
+    app = SimpleNamespace(
+        processEvents=application.processEvents,
+        temporaryPath=str(temporaryFolder),
+        userSettings=lambda: settings,
+    )
+    i18n = ModuleType("slicer.i18n")
+    i18n.tr, i18n.translate = translate, lambda context, text: translate(text)
+    scripted = ModuleType("slicer.ScriptedLoadableModule")
+    for kind in (
+        ScriptedLoadableModule,
+        ScriptedLoadableModuleWidget,
+        ScriptedLoadableModuleLogic,
+    ):
+        setattr(scripted, kind.__name__, kind)
+    modules = {
+        "qt": pythonqt.makeQtModule(),
+        "slicer.i18n": i18n,
+        "slicer.ScriptedLoadableModule": scripted,
+        "slicer.parameterNodeWrapper": parameter_node_stand_in.makeModule(),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(slicer, "app", app, raising=False)
+    util = {
+        "loadUI": loadUI,
+        "childWidgetVariables": childWidgetVariables,
+        "confirmOkCancelDisplay": lambda *_: True,
+        "resetThreeDViews": lambda: None,
+        "mainWindow": lambda: None,
+        "selectModule": lambda name: None,
+    }
+    for name, function in util.items():
+        monkeypatch.setattr(slicer.util, name, function)
+    return application

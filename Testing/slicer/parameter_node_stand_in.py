@@ -1,0 +1,195 @@
+"""Stand-in for `slicer.parameterNodeWrapper`, which `slicer-core` lacks.
+
+Values live in a real `vtkMRMLScriptedModuleNode`, nodes as real node references, so that saving and
+loading a scene is real. Widgets are told apart by exact type and bound by `SlicerParameterName`,
+with the properties and signals that the real wrapper uses; a type and widget that the real one does
+not connect fail here as well.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import typing
+from types import ModuleType
+
+import slicer
+import vtk
+
+
+class WithinRange:
+    def __init__(self, minimum: float, maximum: float) -> None:
+        self.minimum, self.maximum = minimum, maximum
+
+
+def parameterNodeWrapper(kind: type) -> type:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for name, hint in hints.items():
+        default = getattr(kind, name, None)
+        setattr(kind, name, property(_getter(name, hint, default), _setter(name, hint)))
+    kind.__init__ = _init
+    kind.connectGui, kind.disconnectGui = _connectGui, _disconnectGui
+    kind.StartModify = lambda self: self.parameterNode.StartModify()
+    kind.EndModify = lambda self, was: self.parameterNode.EndModify(was)
+    kind.AddObserver = lambda self, *args: self.parameterNode.AddObserver(*args)
+    kind.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)
+    kind._hints = hints
+    return kind
+
+
+def _init(self, parameterNode) -> None:
+    self.parameterNode = parameterNode
+    self._connections: dict = {}
+    self._updating = False
+
+
+def _plain(hint) -> type:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
+
+
+def _isNode(hint) -> bool:
+    return issubclass(_plain(hint), slicer.vtkMRMLNode)
+
+
+def _getter(name: str, hint, default):
+    kind = _plain(hint)
+
+    def get(self):
+        node = self.parameterNode
+        if _isNode(hint):
+            return node.GetNodeReference(name)
+        if node.GetParameter(name) == "":
+            return default
+        value = json.loads(node.GetParameter(name))
+        return kind[value] if issubclass(kind, enum.Enum) else kind(value)
+
+    return get
+
+
+def _setter(name: str, hint):
+    kind = _plain(hint)
+
+    def set_(self, value) -> None:
+        if _isNode(hint):
+            nodeId = value.GetID() if value is not None else None
+            if self.parameterNode.GetNodeReferenceID(name) != nodeId:
+                self.parameterNode.SetNodeReferenceID(name, nodeId)
+                self.parameterNode.Modified()
+            return
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}, not a {kind.__name__}")
+        for limits in getattr(hint, "__metadata__", ()):
+            if not limits.minimum <= value <= limits.maximum:
+                raise ValueError(f"{name} is {value}")
+        text = value.name if issubclass(kind, enum.Enum) else value
+        self.parameterNode.SetParameter(name, json.dumps(text))
+
+    return set_
+
+
+class _Connector:
+    """One widget and one parameter: how to read, write and hear of the widget."""
+
+    def __init__(self, widget, hint) -> None:
+        kind, self.widget = _plain(hint), widget
+        className = widget.metaObject().className()
+        self.choices = list(kind) if issubclass(kind, enum.Enum) else []
+        if _isNode(hint):
+            wanted, self.signal = "qMRMLNodeComboBox", widget.currentNodeChanged
+            widget.nodeTypes = [kind.__name__]
+        elif self.choices:
+            wanted, self.signal = "QComboBox", widget.currentIndexChanged
+            widget.clear()
+            for choice in self.choices:
+                widget.addItem(choice.label())
+        elif kind is bool and className == "QPushButton":
+            wanted, self.signal = className, widget.toggled
+            if not widget.checkable:
+                raise TypeError(f"{widget.name} is not checkable")
+        elif kind is bool:
+            wanted, self.signal = "QCheckBox", widget.stateChanged
+        elif kind is float:
+            wanted, self.signal = "ctkSliderWidget", widget.valueChanged
+            (limits,) = hint.__metadata__
+            widget.minimum, widget.maximum = limits.minimum, limits.maximum
+        elif kind is str:
+            wanted, self.signal = "QLineEdit", widget.textChanged
+        else:
+            raise TypeError(f"no connector for {hint} to {className}")
+        if className != wanted:
+            raise TypeError(f"no connector for {hint} to {className}")
+        self.className = className
+
+    def read(self):
+        widget = self.widget
+        if self.className == "qMRMLNodeComboBox":
+            return widget.currentNode()
+        if self.choices:
+            return self.choices[widget.currentIndex]
+        if self.className in ("QCheckBox", "QPushButton"):
+            return widget.checked
+        return widget.value if self.className == "ctkSliderWidget" else widget.text
+
+    def write(self, value) -> None:
+        widget = self.widget
+        if self.className == "qMRMLNodeComboBox":
+            widget.setCurrentNode(value)
+        elif self.choices:
+            widget.currentIndex = self.choices.index(value)
+        elif self.className in ("QCheckBox", "QPushButton"):
+            widget.checked = value
+        elif self.className == "ctkSliderWidget":
+            widget.value = value
+        else:
+            widget.text = value
+
+
+def _connectGui(self, ui) -> int:
+    bound = {}
+    for widget in vars(ui).values():
+        name = widget.property("SlicerParameterName")
+        if name:
+            if name not in self._hints:
+                raise ValueError(f"Cannot find a param with the given name: {name}")
+            bound[name] = _Connector(widget, self._hints[name])
+    slots = {}
+    for name, connector in bound.items():
+        connector.write(getattr(self, name))
+        slots[name] = _guiChanged(self, name, connector)
+        connector.signal.connect(slots[name])
+    tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: _updateGui(self, bound))
+    self._connections[tag] = (bound, slots)
+    return tag
+
+
+def _guiChanged(self, name: str, connector: _Connector):
+    def changed() -> None:
+        if not self._updating:
+            with slicer.util.NodeModify(self):
+                setattr(self, name, connector.read())
+
+    return changed
+
+
+def _updateGui(self, bound) -> None:
+    if self._updating:
+        return
+    self._updating = True
+    try:
+        for name, connector in bound.items():
+            connector.write(getattr(self, name))
+    finally:
+        self._updating = False
+
+
+def _disconnectGui(self, tag: int) -> None:
+    bound, slots = self._connections.pop(tag)
+    self.RemoveObserver(tag)
+    for name, connector in bound.items():
+        connector.signal.disconnect(slots[name])
+
+
+def makeModule() -> ModuleType:
+    module = ModuleType("slicer.parameterNodeWrapper")
+    module.parameterNodeWrapper, module.WithinRange = parameterNodeWrapper, WithinRange
+    return module

@@ -1,0 +1,145 @@
+"""Stand-in for PythonQt: PySide6 objects behind the rules that PythonQt has in Slicer.
+
+Imitated, as measured on a real build: properties are attributes and calling them fails; `.name` is
+the object name; an unknown attribute raises AttributeError, on reading and on writing;
+`connect("nosuch()", f)` returns False and raises nothing; exceptions in slots are printed (and kept
+in `SLOT_ERRORS`, which a fixture looks at); a slot may take fewer arguments than its signal; enums
+arrive as plain ints.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import traceback
+from types import ModuleType
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+SLOT_ERRORS: list[BaseException] = []
+
+
+class Proxy:
+    """One object as PythonQt shows it."""
+
+    def __init__(self, target: QtCore.QObject) -> None:
+        object.__setattr__(self, "_target", target)
+
+    def __getattr__(self, name: str):
+        target = self._target
+        if name == "name":
+            return target.objectName()
+        if target.metaObject().indexOfProperty(name) >= 0:
+            return wrap(target.property(name))
+        value = getattr(target, name)
+        if isinstance(value, QtCore.SignalInstance):
+            return SignalProxy(value)
+        if callable(value):
+            return lambda *args: wrap(value(*map(unwrap, args)))
+        return value
+
+    def __setattr__(self, name: str, value) -> None:
+        if self._target.metaObject().indexOfProperty(name) < 0:
+            raise AttributeError(f"{type(self._target).__name__} has no property '{name}'")
+        if not self._target.setProperty(name, unwrap(value)):
+            raise ValueError(f"'{name}' does not take {value!r}")
+
+    def __eq__(self, other) -> bool:
+        return unwrap(self) is unwrap(other)
+
+    def __hash__(self) -> int:
+        return id(self._target)
+
+    def connect(self, signature: str, slot) -> bool:
+        """As PythonQt: False, and no word, for a signal that does not exist."""
+        target = self._target
+        foreign = getattr(target, "SIGNALS", {})
+        if signature in foreign:
+            getattr(target, foreign[signature]).connect(guarded(slot))
+            return True
+        normalized = QtCore.QMetaObject.normalizedSignature(signature).data().decode()
+        if target.metaObject().indexOfSignal(normalized) < 0:
+            return False
+        name, arguments = normalized.split("(", 1)
+        signal = getattr(target, name)
+        signal.connect(guarded(slot, 0 if arguments == ")" else None))
+        return True
+
+
+class SignalProxy:
+    """`widget.valueChanged.connect(slot)`."""
+
+    def __init__(self, signal) -> None:
+        self._signal = signal
+        self._guarded: dict = {}
+
+    def connect(self, slot) -> None:
+        CONNECTED.setdefault((id(self._signal), slot), guarded(slot))
+        self._signal.connect(CONNECTED[id(self._signal), slot])
+
+    def disconnect(self, slot) -> None:
+        for (_, known), function in list(CONNECTED.items()):
+            if known == slot:
+                try:
+                    self._signal.disconnect(function)
+                except (RuntimeError, TypeError):
+                    continue
+
+
+CONNECTED: dict = {}
+
+
+def guarded(slot, most: int | None = None):
+    """A slot that gets as many arguments as it takes, and whose exceptions are printed and kept."""
+    taken = [
+        parameter
+        for parameter in inspect.signature(slot).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and not (parameter.name == "edit" and parameter.default is not parameter.empty)
+    ]
+    count = len(taken) if most is None else min(most, len(taken))
+
+    def call(*arguments):
+        try:
+            slot(*map(wrap, arguments[:count]))
+        except Exception as error:  # noqa: BLE001
+            traceback.print_exc()
+            SLOT_ERRORS.append(error)
+
+    return call
+
+
+def wrap(value):
+    if isinstance(value, enum.Enum):
+        return value.value
+    return Proxy(value) if isinstance(value, QtCore.QObject) else value
+
+
+def unwrap(value):
+    return value._target if isinstance(value, Proxy) else value
+
+
+class ClassProxy:
+    """A Qt class whose instances are proxies."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __call__(self, *arguments):
+        return wrap(self._kind(*map(unwrap, arguments)))
+
+    def __getattr__(self, name: str):
+        return getattr(self._kind, name)
+
+
+def makeQtModule() -> ModuleType:
+    """The module `qt`, as far as the extension and `slicer.util` use it."""
+    module = ModuleType("qt")
+    for library, names in (
+        (QtCore, ("QTimer", "QProcess", "QFile", "QObject")),
+        (QtGui, ("QIcon",)),
+        (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication")),
+    ):
+        for name in names:
+            setattr(module, name, ClassProxy(getattr(library, name)))
+    return module

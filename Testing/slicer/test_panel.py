@@ -1,0 +1,380 @@
+"""The panel: the real .ui and the real wiring, on stand-ins for CTK, Slicer's widgets and PythonQt.
+
+The scene, the nodes and the child process are real; what the child runs is a stand-in, except in
+the slow test at the end. What is imitated of PythonQt is said in `pythonqt.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+
+pytest.importorskip("PySide6")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from PySide6 import QtCore, QtTest
+
+from SkullStripLib.errors import EngineError
+from SkullStripSlicer import outputs
+from SkullStripSlicer.segment import readMask
+from Testing.phantoms import make_head
+from Testing.slicer import application_stand_in as application
+from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, writePythonSlicer
+from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
+from Testing.slicer.scene import addVolume
+
+RUN_SECONDS = 30.0
+BORDER_SECONDS = 0.3
+
+
+@pytest.fixture
+def qapp(scene, monkeypatch, tmp_path):
+    folder = tmp_path / "slicer"
+    folder.mkdir()
+    yield application.install(monkeypatch, folder)
+    for name in list(sys.modules):
+        if name == "SkullStrip" or name.endswith(("_panel", "parameter_node", "progress_text")):
+            del sys.modules[name]
+    sys.modules.pop("SkullStripSlicer.dependencies", None)
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path):
+    """Says what the child does instead of running a network."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def use(script: str | None) -> None:
+        writePythonSlicer(folder, script)
+
+    use(THRESHOLD)
+    return use
+
+
+@pytest.fixture
+def head():
+    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
+
+
+@pytest.fixture
+def volume(scene, head):
+    """A scan, shown in the red view."""
+    node = addVolume(scene, head.array, head.affine)
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetLayoutName("Red")
+    view.SetBackgroundVolumeID(node.GetID())
+    return node
+
+
+@pytest.fixture
+def makeWidget(qapp, child, monkeypatch):
+    SLOT_ERRORS.clear()
+    made = []
+
+    def make():
+        import SkullStrip
+
+        monkeypatch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
+        parent = application.ModuleParent()
+        widget = SkullStrip.SkullStripWidget(Proxy(parent))
+        widget.setup()
+        parent.resize(420, 900)
+        parent.show()
+        made.append((widget, parent))
+        return widget
+
+    yield make
+    for widget, parent in made:
+        widget.cleanup()
+        parent.close()
+    assert SLOT_ERRORS == []
+
+
+@pytest.fixture
+def widget(volume, makeWidget):
+    return makeWidget()
+
+
+def click(proxy: Proxy) -> None:
+    QtTest.QTest.mouseClick(unwrap(proxy), QtCore.Qt.MouseButton.LeftButton)
+
+
+def wait_for(condition, seconds: float = RUN_SECONDS) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    return bool(condition())
+
+
+def strip(widget):
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: not widget.runPanel.isRunning)
+    assert widget._parameterNode.result is not None, widget.ui.progressLabel.text
+    return widget._parameterNode.result
+
+
+def test_the_scan_that_is_shown_is_chosen_and_followed_until_the_user_picks(
+    widget, volume, scene, head
+) -> None:
+    other = addVolume(scene, head.array, head.affine, "other")
+    node = widget._parameterNode
+    assert node.inputVolume is volume
+    view = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetBackgroundVolumeID(other.GetID())
+    assert node.inputVolume is other
+    assert widget.ui.inputSelector.currentNode() is other
+    unwrap(widget.ui.inputSelector).box.activated.emit(0)
+    assert node.inputVolume is volume
+    view.SetBackgroundVolumeID(volume.GetID())
+    view.SetBackgroundVolumeID(other.GetID())
+    assert node.inputVolume is volume
+
+
+def test_one_click_gives_a_result_with_volume_and_verdict(widget, volume) -> None:
+    ui = widget.ui
+    assert ui.stripButton.enabled
+    assert not ui.resultBox.visible
+    segmentation = strip(widget)
+    assert ui.resultBox.visible
+    assert ui.volumeLabel.text == f"{widget.logic.volumeMl(segmentation):.1f} mL"
+    assert "Nothing unusual" in ui.verdictLabel.text
+    assert ui.stripButton.text == "Strip skull"
+    assert not ui.progressBar.visible
+    assert ui.undoButton.enabled
+
+
+def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> None:
+    child(HANGING)
+    pids = tmp_path / "pids"
+    widget._parameterNode.weights = str(pids)
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: "slice 10 of 100" in widget.ui.progressLabel.text)
+    assert widget.ui.stripButton.text == "Cancel"
+    assert widget.ui.progressBar.visible
+    assert 20 < widget.ui.progressBar.value < 40
+    click(widget.ui.stripButton)
+    assert not widget.runPanel.isRunning
+    assert "Cancelled" in widget.ui.progressLabel.text
+    assert widget.ui.stripButton.text == "Strip skull"
+    assert list(Path(slicer.app.temporaryPath).iterdir()) == []
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+@pytest.mark.parametrize("disturb", ["close", "remove", "leave"])
+def test_a_disturbed_run_ends_and_the_panel_works_on(
+    widget, child, tmp_path, scene, volume, head, disturb: str
+) -> None:
+    child(HANGING)
+    widget._parameterNode.weights = str(tmp_path / "pids")
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: "slice 10" in widget.ui.progressLabel.text)
+    {
+        "close": lambda: scene.Clear(0),
+        "remove": lambda: scene.RemoveNode(volume),
+        "leave": widget.exit,
+    }[disturb]()
+    assert not widget.runPanel.isRunning
+    child(THRESHOLD)
+    widget.enter()
+    if disturb != "leave":
+        widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "new")
+    strip(widget)
+
+
+def test_the_border_slider_moves_the_mask_at_once(widget, volume) -> None:
+    segmentation = strip(widget)
+    segment = outputs.segmentOf(segmentation)
+    before = readMask(segmentation, segment, volume)
+    text = widget.ui.volumeLabel.text
+    start = time.perf_counter()
+    widget.ui.borderSlider.value = 3.0
+    assert time.perf_counter() - start < BORDER_SECONDS
+    after = readMask(segmentation, segment, volume)
+    assert np.all(after[before])
+    assert np.count_nonzero(after) > np.count_nonzero(before)
+    assert widget.ui.volumeLabel.text != text
+
+
+def test_invert_makes_the_stripped_scan_without_the_brain(widget, volume) -> None:
+    segmentation = strip(widget)
+    click(widget.ui.invertButton)
+    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    brain = readMask(segmentation, outputs.segmentOf(segmentation), volume).transpose(2, 1, 0)
+    assert not slicer.util.arrayFromVolume(stripped)[brain].any()
+    assert slicer.util.arrayFromVolume(stripped)[~brain].any()
+
+
+def test_show_3d_makes_the_surface_and_keeps_it_after_a_new_border(widget) -> None:
+    segmentation = strip(widget)
+    click(widget.ui.surfaceButton)
+    assert outputs.hasSurface(segmentation)
+    assert segmentation.GetDisplayNode().GetVisibility3D()
+    widget.ui.borderSlider.value = 2.0
+    assert wait_for(lambda: outputs.hasSurface(segmentation), 3)
+    click(widget.ui.surfaceButton)
+    assert not segmentation.GetDisplayNode().GetVisibility3D()
+
+
+def test_undo_goes_back_run_by_run_with_the_settings(widget, scene) -> None:
+    strip(widget)
+    widget.ui.borderSlider.value = 4.0
+    first = widget.ui.volumeLabel.text
+    widget.ui.borderSlider.value = 1.0
+    strip(widget)
+    widget.ui.borderSlider.value = -2.0
+    click(widget.ui.undoButton)
+    assert widget.ui.borderSlider.value == 1.0
+    assert widget.ui.volumeLabel.text != first
+    click(widget.ui.undoButton)
+    assert not widget.ui.resultBox.visible
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "refused"),
+    [("slice", "slices", True), ("mask", "looks like a mask", False),
+     ("colour", "values per voxel", True), ("stripped", "stripped already", False)],
+)  # fmt: skip
+def test_what_is_no_t1_head_is_said_before_a_run(
+    widget, scene, head, what: str, words: str, refused: bool
+) -> None:
+    array = {
+        "slice": head.array[:, :, :1],
+        "mask": head.brain_mask.astype(np.uint8),
+        "colour": head.array,
+        "stripped": np.where(head.brain_mask, head.array, 0),
+    }[what]
+    node = addVolume(scene, array, head.affine, what)
+    if what == "colour":
+        import vtk
+
+        image = vtk.vtkImageData()
+        image.SetDimensions(9, 9, 9)
+        image.AllocateScalars(vtk.VTK_FLOAT, 3)
+        node.SetAndObserveImageData(image)
+    widget._parameterNode.inputVolume = node
+    assert words in widget.ui.inputNotice.text
+    assert widget.ui.inputNotice.visible
+    assert widget.ui.stripButton.enabled is not refused
+
+
+def test_an_ordinary_scan_is_passed_over_in_silence(widget) -> None:
+    assert widget.ui.inputNotice.text == ""
+    assert not widget.ui.inputNotice.visible
+
+
+CHANGES = {
+    "makeStripped": ("strippedCheckBox", "checked", True),
+    "makeProbability": ("probabilityCheckBox", "checked", True),
+    "invert": ("invertButton", "checked", True),
+    "showSurface": ("surfaceButton", "checked", True),
+    "borderMm": ("borderSlider", "value", 2.5),
+    "engine": ("engineSelector", "currentIndex", 2),
+    "device": ("deviceSelector", "currentIndex", 1),
+    "views": ("viewsSelector", "currentIndex", 1),
+    "weights": ("weightsEdit", "text", "folder"),
+    "wheels": ("wheelsEdit", "text", "folder"),
+    "batchInput": ("batchInputEdit", "text", "folder"),
+    "batchOutput": ("batchOutputEdit", "text", "folder"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+def test_a_setting_and_its_widget_follow_each_other(widget, name: str) -> None:
+    widgetName, attribute, value = CHANGES[name]
+    control, node = getattr(widget.ui, widgetName), widget._parameterNode
+    old, oldShown = getattr(node, name), getattr(control, attribute)
+    setattr(control, attribute, value)
+    changed = getattr(node, name)
+    assert changed != old
+    setattr(node, name, old)
+    assert getattr(control, attribute) == oldShown
+    setattr(node, name, changed)
+    assert getattr(control, attribute) == value
+
+
+def test_every_setting_is_bound_or_set_by_the_panel_itself(widget) -> None:
+    bound = {w.property("SlicerParameterName") for w in vars(widget.ui).values()} - {None}
+    assert bound == {*CHANGES, "inputVolume"}
+    assert set(type(widget._parameterNode)._hints) - bound == {"followActive", "result"}
+
+
+def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) -> None:
+    widget._parameterNode.makeStripped = True
+    widget.ui.engineSelector.currentIndex = 2
+    strip(widget)
+    shown = widget.ui.volumeLabel.text
+    path = str(tmp_path / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    scene.Clear(0)
+    assert not widget.ui.resultBox.visible
+    widget.setParameterNode(None)
+    assert scene.ReadFromMRB(path, True)
+    widget.enter()
+    node = widget._parameterNode
+    assert node.makeStripped
+    assert node.engine.value == "tensorflow"
+    assert widget.ui.volumeLabel.text == shown
+    widget.ui.borderSlider.value = 2.0
+    assert widget.ui.volumeLabel.text != shown
+
+
+@pytest.mark.parametrize("script", ["os.abort()", "print('nonsense')"])
+def test_a_child_that_fails_is_said_in_the_panel(widget, child, script: str) -> None:
+    child(script)
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: not widget.runPanel.isRunning)
+    assert "ended unexpectedly" in widget.ui.progressLabel.text
+    assert widget.ui.stripButton.text == "Strip skull"
+
+
+def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch) -> None:
+    def decline(*_):
+        raise EngineError("The network cannot run without its packages.")
+
+    widget.runPanel._ensurePackages = decline
+    click(widget.ui.stripButton)
+    assert "without its packages" in widget.ui.progressLabel.text
+    assert not widget.runPanel.isRunning
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch) -> None:
+    opened = {}
+    editor = type("Editor", (), {
+        "setSegmentationNode": lambda self, node: opened.update(segmentation=node),
+        "setSourceVolumeNode": lambda self, node: opened.update(source=node),
+    })()  # fmt: skip
+    slicer.modules.SegmentEditorWidget = type("W", (), {"editor": editor})
+    monkeypatch.setattr(slicer.util, "selectModule", lambda name: opened.update(module=name))
+    segmentation = strip(widget)
+    click(widget.ui.editButton)
+    assert opened == {"module": "SegmentEditor", "segmentation": segmentation, "source": volume}
+
+
+def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
+    strip(widget)
+    widget.cleanup()
+    again = makeWidget()
+    assert again._parameterNode.result is not None
+    assert again.ui.resultBox.visible
+
+
+@pytest.mark.slow
+def test_one_click_with_the_trained_weights_in_slicers_own_process_helper(
+    widget, child, weights
+) -> None:
+    child(None)
+    if weights is not None:
+        widget._parameterNode.weights = weights
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: not widget.runPanel.isRunning, 300)
+    assert widget._parameterNode.result is not None, widget.ui.progressLabel.text
+    assert widget.logic.volumeMl(widget._parameterNode.result) > 500

@@ -1,0 +1,154 @@
+"""Stand-ins for the widgets of CTK and Slicer, which no registry has, as the .ui uses them."""
+
+from __future__ import annotations
+
+import slicer
+from PySide6 import QtCore, QtWidgets
+
+Property, Signal = QtCore.Property, QtCore.Signal
+
+
+class qMRMLWidget(QtWidgets.QWidget):
+    """The .ui connects its scene to the selectors by a signal that only Slicer can resolve."""
+
+    def setMRMLScene(self, scene) -> None:
+        for selector in self.findChildren(qMRMLNodeComboBox):
+            selector.setMRMLScene(scene)
+
+
+class ctkCollapsibleButton(QtWidgets.QGroupBox):
+    """A titled box that can be folded; here the title is a group box's."""
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._collapsed = False
+
+    def _setCollapsed(self, collapsed: bool) -> None:
+        self._collapsed = collapsed
+        self.setMaximumHeight(24 if collapsed else 16777215)
+
+    text = Property(str, QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
+    collapsed = Property(bool, lambda self: self._collapsed, _setCollapsed)
+
+
+class ctkSliderWidget(QtWidgets.QWidget):
+    """A slider and a number in one; the number holds the value."""
+
+    valueChanged = Signal(float)
+    STEPS = 10
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.box = QtWidgets.QDoubleSpinBox()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.slider, 1)
+        layout.addWidget(self.box)
+        self.slider.valueChanged.connect(lambda value: self.box.setValue(value / self.STEPS))
+        self.box.valueChanged.connect(self._changed)
+
+    def _changed(self, value: float) -> None:
+        self.slider.setValue(round(value * self.STEPS))
+        self.valueChanged.emit(value)
+
+    def _setMinimum(self, value: float) -> None:
+        self.slider.setMinimum(round(value * self.STEPS))
+        self.box.setMinimum(value)
+
+    def _setMaximum(self, value: float) -> None:
+        self.slider.setMaximum(round(value * self.STEPS))
+        self.box.setMaximum(value)
+
+    value = Property(float, lambda self: self.box.value(), lambda self, x: self.box.setValue(x))
+    minimum = Property(float, lambda self: self.box.minimum(), _setMinimum)
+    maximum = Property(float, lambda self: self.box.maximum(), _setMaximum)
+    singleStep = Property(
+        float, lambda self: self.box.singleStep(), lambda self, x: self.box.setSingleStep(x)
+    )
+    pageStep = Property(float, lambda self: 1.0, lambda self, x: None)
+    decimals = Property(
+        int, lambda self: self.box.decimals(), lambda self, x: self.box.setDecimals(x)
+    )
+    suffix = Property(str, lambda self: self.box.suffix(), lambda self, x: self.box.setSuffix(x))
+
+
+class qMRMLNodeComboBox(QtWidgets.QWidget):
+    """Lists the scene's nodes of some types; disabled until it has a scene."""
+
+    currentNodeChanged = Signal(object)
+    nodeActivated = Signal(object)
+    SIGNALS = {
+        "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
+        "nodeActivated(vtkMRMLNode*)": "nodeActivated",
+    }
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self.box = QtWidgets.QComboBox()
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.box)
+        self._scene, self._types, self._current, self._tags = None, [], None, []
+        self._flags = {"noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+                       "showChildNodeTypes": True}  # fmt: skip
+        self.setEnabled(False)
+        self.box.activated.connect(self._activated)
+
+    def setMRMLScene(self, scene) -> None:
+        self._scene = scene
+        self.setEnabled(scene is not None)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            self._tags.append(scene.AddObserver(event, lambda *_: self._fill()))
+        self._fill()
+
+    def nodes(self) -> list:
+        found = []
+        for kind in self._types:
+            found += slicer.util.getNodesByClass(kind, self._scene)
+        exact = not self._flags["showChildNodeTypes"]
+        return [node for node in found if not exact or node.GetClassName() in self._types]
+
+    def _fill(self) -> None:
+        nodes = self.nodes()
+        self.box.blockSignals(True)
+        self.box.clear()
+        for node in nodes:
+            self.box.addItem(node.GetName())
+        self.box.blockSignals(False)
+        keep = self._current if self._current in nodes else None
+        first = nodes[0] if nodes and not self._flags["noneEnabled"] else None
+        self.setCurrentNode(keep or first)
+
+    def setCurrentNode(self, node) -> None:
+        nodes = self.nodes()
+        self.box.setCurrentIndex(nodes.index(node) if node in nodes else -1)
+        if node is not self._current:
+            self._current = node
+            self.currentNodeChanged.emit(node)
+
+    def currentNode(self):
+        return self._current
+
+    def _activated(self, index: int) -> None:
+        node = self.nodes()[index]
+        self.setCurrentNode(node)
+        self.nodeActivated.emit(node)
+
+    def _flag(name: str):  # noqa: N805  (called while the class is made)
+        return Property(
+            bool,
+            lambda self: self._flags[name],
+            lambda self, value: self._flags.__setitem__(name, value),
+        )
+
+    noneEnabled, addEnabled = _flag("noneEnabled"), _flag("addEnabled")
+    removeEnabled, showChildNodeTypes = _flag("removeEnabled"), _flag("showChildNodeTypes")
+    nodeTypes = Property(
+        "QStringList",
+        lambda self: self._types,
+        lambda self, types: setattr(self, "_types", list(types)),
+    )
+
+
+WIDGETS = (qMRMLWidget, ctkCollapsibleButton, ctkSliderWidget, qMRMLNodeComboBox)
