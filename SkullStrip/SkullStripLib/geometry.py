@@ -7,9 +7,9 @@ head, so its own axes are the better ones for the network, and nothing is interp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .volume import Volume
 
@@ -55,9 +55,10 @@ def orientation_of(affine: np.ndarray) -> Orientation:
         Voxel index to RAS+ mm.
     """
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    _, axes = linear_sum_assignment(-np.abs(directions))
+    cosines = np.abs(directions)
+    axes = max(permutations(range(3)), key=lambda axes: float(cosines[range(3), axes].sum()))
     flipped = tuple(bool(directions[row, axis] < 0) for row, axis in enumerate(axes))
-    return Orientation(tuple(int(axis) for axis in axes), flipped)  # type: ignore[arg-type]
+    return Orientation(axes, flipped)  # type: ignore[arg-type]
 
 
 def axis_codes(affine: np.ndarray) -> str:

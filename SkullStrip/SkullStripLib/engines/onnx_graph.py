@@ -95,7 +95,7 @@ def inverted_bottleneck(graph: GraphWriter, x: str, name: str, stage: Stage, rep
     squeezed = graph.swish(graph.biased_conv(squeezed, f"{name}se_reduce"))
     excited = graph.node("Sigmoid", [graph.biased_conv(squeezed, f"{name}se_expand")])
     x = graph.node("Mul", [x, excited])
-    x = graph.normed_conv(x, f"{name}project_conv", f"{name}project_bn")
+    x = graph.normed_conv(x, f"{name}project_conv", f"{name}project_bn", whole_blocks=True)
     return graph.node("Add", [x, inputs], f"{name}add") if repeat else x
 
 
@@ -105,7 +105,7 @@ def decoder(graph: GraphWriter, features: list[str], architecture: Architecture)
     for stage in range(1, len(architecture.decoder_widths) + 1):
         x = graph.upsample(x)
         if skips:
-            x = graph.node("Concat", [x, skips.pop()], axis=1)
+            x = graph.concatenate(x, skips.pop())
         for step in "ab":
             name = f"decoder{stage}"
             x = graph.normed_conv(x, f"{name}_conv_{step}", f"{name}_norm_{step}")

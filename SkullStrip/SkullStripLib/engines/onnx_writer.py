@@ -14,6 +14,7 @@ from ..errors import WeightsError
 OPSET = 17  # old enough for every ONNX Runtime that the requirements allow
 IR_VERSION = 8
 NORM_EPSILON = 1e-3  # the default of Keras' BatchNormalization
+CHANNEL_BLOCK = 16  # ONNX Runtime's fast kernels want channels in blocks of 8 or 16
 
 
 class GraphWriter:
@@ -23,6 +24,8 @@ class GraphWriter:
     ----------
     layers : dict of str to str
         The tensor that Keras' layer of that name puts out.
+    spare : dict of str to int
+        Channels of zeros that a tensor has behind its own.
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -33,6 +36,7 @@ class GraphWriter:
         self._nodes: list[object] = []
         self._constants: list[object] = []
         self.layers: dict[str, str] = {}
+        self.spare: dict[str, int] = {}
 
     def take(self, path: str) -> np.ndarray:
         """Hand out a weight, once."""
@@ -53,12 +57,24 @@ class GraphWriter:
         output = name or f"{kind}_{len(self._nodes)}"
         self._nodes.append(self._helper.make_node(kind, inputs, [output], **attributes))
         self.layers[output] = output
+        self.spare[output] = self.spare.get(inputs[-1 if kind == "Concat" else 0], 0)
         return output
 
+    def concatenate(self, x: str, y: str) -> str:
+        """Join channels; spare ones may only come last."""
+        if self.spare[x]:
+            raise WeightsError(f"The architecture's layer '{x}' cannot be joined with others.")
+        return self.node("Concat", [x, y], axis=1)
+
     def conv(
-        self, x: str, name: str, kernel: np.ndarray, bias: np.ndarray, stride: int = 1,
+        self,
+        x: str,
+        name: str,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        stride: int = 1,
         groups: int = 1,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Convolve with Keras' "same" padding for sizes that are multiples of the stride.
 
         `kernel` has shape (outputs, inputs / groups, H, W).
@@ -66,11 +82,19 @@ class GraphWriter:
         size = kernel.shape[2]
         before = (size - stride) // 2 if stride > 1 else size // 2
         after = size - stride - before
+        kernel = np.pad(kernel, [(0, 0), (0, self.spare.get(x, 0)), (0, 0), (0, 0)])
         inputs = [x, self.constant(f"{name}_w", kernel), self.constant(f"{name}_b", bias)]
-        return self.node(
-            "Conv", inputs, name, group=groups, strides=[stride] * 2, kernel_shape=[size] * 2,
+        output = self.node(
+            "Conv",
+            inputs,
+            name,
+            group=groups,
+            strides=[stride] * 2,
+            kernel_shape=[size] * 2,
             pads=[before, before, after, after],
-        )  # fmt: skip
+        )
+        self.spare[output] = 0
+        return output
 
     def biased_conv(self, x: str, name: str) -> str:
         """Keras' Conv2D."""
@@ -78,18 +102,31 @@ class GraphWriter:
         return self.conv(x, name, kernel.transpose(3, 2, 0, 1), bias)
 
     def normed_conv(
-        self, x: str, name: str, norm: str, stride: int = 1, depthwise: bool = False
+        self,
+        x: str,
+        name: str,
+        norm: str,
+        stride: int = 1,
+        depthwise: bool = False,
+        whole_blocks: bool = False,
     ) -> str:
-        """Keras' Conv2D or DepthwiseConv2D without a bias, and the BatchNormalization behind it."""
+        """Keras' Conv2D or DepthwiseConv2D without a bias, and the BatchNormalization behind it.
+
+        With `whole_blocks`, channels of zeros fill the last block, so that ONNX Runtime need not
+        bring the tensor into another order before it is joined with another.
+        """
         kernel = self.take(f"{name}/kernel")
         kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
         scale = self.take(f"{norm}/gamma") / np.sqrt(
             self.take(f"{norm}/moving_variance") + NORM_EPSILON
         )
         bias = self.take(f"{norm}/beta") - self.take(f"{norm}/moving_mean") * scale
+        kernel = kernel * scale[:, None, None, None]
         groups = len(kernel) if depthwise else 1
-        output = self.conv(x, name, kernel * scale[:, None, None, None], bias, stride, groups)
-        self.layers[norm] = output
+        spare = -len(kernel) % CHANNEL_BLOCK if whole_blocks else 0
+        kernel, bias = np.pad(kernel, [(0, spare), *[(0, 0)] * 3]), np.pad(bias, (0, spare))
+        output = self.conv(x, name, kernel, bias, stride, groups)
+        self.layers[norm], self.spare[output] = output, spare
         return output
 
     def swish(self, x: str, name: str = "") -> str:
