@@ -133,6 +133,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.inputPanel.update()
         self.ui.stripButton.enabled = not self.inputPanel.isRefused or self.runPanel.isRunning
+        self.resultPanel.follow()
         self.resultPanel.apply()
 
     def onInputActivated(self, node=None) -> None:

@@ -50,9 +50,13 @@ class BorderField:
 
     def whole(self, borderMm: float) -> np.ndarray:
         """The same mask on the image's whole grid, shape (I, J, K)."""
-        mask = np.zeros(self.shape, dtype=bool)
-        mask[self.box] = self.mask(borderMm)
-        return mask
+        return self.placed(self.mask(borderMm))
+
+    def placed(self, mask: np.ndarray) -> np.ndarray:
+        """A mask inside `box` on the whole grid, in Slicer's order of voxels in memory."""
+        whole = np.zeros(self.shape[::-1], dtype=bool).transpose(2, 1, 0)
+        whole[self.box] = mask
+        return whole
 
 
 def packed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:

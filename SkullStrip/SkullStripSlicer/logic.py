@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import slicer
 
 from SkullStripLib.checks import Check
 from SkullStripLib.extract import validate_options
 from SkullStripLib.quality import judge
-from SkullStripLib.volume import Volume
 
 from . import outputs
 from .batch import BatchFile, BatchRun, findScans
@@ -19,7 +19,7 @@ from .child_process import ChildProcess, createProcess
 from .results import Result, Results
 from .segment import readMask
 from .strip_run import Progress, StripRun
-from .volume_node import ijkToRas, requireScalarVolume, volumeFromNode
+from .volume_node import ijkToRas, requireScalarVolume, spacingMm
 
 
 class StripLogic:
@@ -94,7 +94,7 @@ class StripLogic:
 
         def deliver(mask, brainProbability, report):
             result = Result(
-                BorderField(mask, _grid(volumeNode).spacing_mm),
+                BorderField(mask, spacingMm(volumeNode)),
                 report,
                 borderMm,
                 invert,
@@ -184,21 +184,27 @@ class StripLogic:
         return self.results.undo(segmentationNode)
 
     def volumeMl(self, segmentationNode) -> float:
-        """Volume of the segment "Brain" as it is now, in mL."""
-        return self.results.volumeMl(segmentationNode)
+        """Volume of the segment "Brain" as it is now, edits included, in mL."""
+        return self.describe(segmentationNode)[0]
 
-    def verdict(self, segmentationNode) -> tuple[Check, ...]:
-        """What makes the result doubtful: the scan's checks and the mask's own; else nothing."""
-        volumeNode, segmentId = (
-            outputs.sourceOf(segmentationNode),
-            outputs.segmentOf(segmentationNode),
-        )
+    def describe(self, segmentationNode) -> tuple[float, tuple[Check, ...]]:
+        """Volume of the segment "Brain" in mL, and what makes it doubtful.
+
+        Returns
+        -------
+        volumeMl : float
+            Voxels times voxel volume, as the segment is now.
+        checks : tuple of Check
+            What was noticed of the scan and of the mask; empty for an ordinary result.
+        """
+        volumeNode = outputs.sourceOf(segmentationNode)
+        segmentId = outputs.segmentOf(segmentationNode)
         if volumeNode is None or segmentId is None:
-            return ()
-        mask = readMask(segmentationNode, segmentId, volumeNode)
+            return 0.0, ()
+        mask, voxelMl = readMask(segmentationNode, segmentId, volumeNode), _voxelMl(volumeNode)
         report = outputs.readState(segmentationNode).get("report", {})
         noticed = tuple(Check(**check) for check in report.get("checks", []))
-        return (*noticed, *judge(mask, _grid(volumeNode).voxel_volume_ml))
+        return float(np.count_nonzero(mask)) * voxelMl, (*noticed, *judge(mask, voxelMl))
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""
@@ -207,6 +213,6 @@ class StripLogic:
         segmentationNode.GetDisplayNode().SetVisibility3D(True)
 
 
-def _grid(volumeNode) -> Volume:
-    """The volume with its own affine, parent transforms left out: spacing and voxel volume."""
-    return Volume(volumeFromNode(volumeNode).array, ijkToRas(volumeNode))
+def _voxelMl(volumeNode) -> float:
+    """Volume of a voxel, parent transforms left out."""
+    return abs(float(np.linalg.det(ijkToRas(volumeNode)[:3, :3]))) / 1000

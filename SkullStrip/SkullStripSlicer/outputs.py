@@ -32,6 +32,13 @@ def findSegmentation(volumeNode):
     return None
 
 
+def newestSegmentation(volumeNode):
+    """The newest segmentation that we made from this volume, edited or not; or None."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
+    ours = [node for node in nodes if node.GetNodeReference(SOURCE_ROLE) is volumeNode]
+    return ours[-1] if ours else None
+
+
 def createSegmentation(volumeNode):
     """A segmentation "<volume> brain" in the volume's place of the subject hierarchy."""
     scene = volumeNode.GetScene()
@@ -116,12 +123,12 @@ def fillVolume(node, volumeNode, array: np.ndarray) -> None:
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
     node.CopyOrientation(volumeNode)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-    node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node)))
+    node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
 
 
 def isVolumeEdited(node) -> bool:
     """Whether an output volume is no longer what we put in."""
-    return digest(slicer.util.arrayFromVolume(node)) != node.GetAttribute(DIGEST_ATTRIBUTE)
+    return digest(slicer.util.arrayFromVolume(node).T) != node.GetAttribute(DIGEST_ATTRIBUTE)
 
 
 def showProbability(node) -> None:

@@ -46,6 +46,33 @@ class ResultPanel:
         """The segmentation that the panel shows, or None."""
         return self._parameterNode.result if self._parameterNode is not None else None
 
+    def follow(self) -> None:
+        """Show the result of the chosen scan, with the settings that it was made with."""
+        node = self._parameterNode
+        if node is None or self._isApplying:
+            return
+        shown, volume = node.result, node.inputVolume
+        if shown is not None and outputs.sourceOf(shown) in (volume, None):
+            return
+        found = outputs.newestSegmentation(volume) if volume is not None else None
+        if found is shown:
+            return
+        self._isApplying = True
+        try:
+            with slicer.util.NodeModify(node):
+                node.result = found
+                if found is not None:
+                    self._readSettings(found)
+        finally:
+            self._isApplying = False
+        self.refresh()
+
+    def _readSettings(self, segmentation) -> None:
+        state, node = outputs.readState(segmentation), self._parameterNode
+        node.borderMm = float(state.get("borderMm", 0.0))
+        node.invert = bool(state.get("invert"))
+        node.makeStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
+
     def apply(self) -> None:
         """Bring the result in line with the settings, after one of them changed."""
         segmentation = self.segmentation
@@ -102,9 +129,8 @@ class ResultPanel:
         ui.resultBox.visible = segmentation is not None
         if segmentation is None:
             return
-        volume = self._logic.volumeMl(segmentation)
+        volume, checks = self._logic.describe(segmentation)
         ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.1f}")
-        checks = self._logic.verdict(segmentation)
         if checks:
             self._tell("\n".join(check.message for check in checks))
         else:
@@ -122,11 +148,7 @@ class ResultPanel:
         self._isApplying = True
         try:
             if self._logic.undo(segmentation):
-                state = outputs.readState(segmentation)
-                self._parameterNode.borderMm = state["borderMm"]
-                self._parameterNode.invert = state["invert"]
-                hasStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
-                self._parameterNode.makeStripped = hasStripped
+                self._readSettings(segmentation)
             else:
                 self._parameterNode.result = None
             self.refresh()

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from SkullStripLib.errors import InputError
-from SkullStripLib.volume import Volume
 
 from . import outputs
 from .border import BorderField, packed, unpacked
 from .segment import readMask, writeMask
-from .volume_node import ijkToRas, volumeFromNode
+from .volume_node import spacingMm, volumeFromNode
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 
@@ -95,7 +94,7 @@ class Results:
             volumeNode = outputs.sourceOf(segmentationNode)
             mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode)
             self._current[key] = Result(
-                BorderField(mask, _grid(volumeNode).spacing_mm),
+                BorderField(mask, spacingMm(volumeNode)),
                 state.get("report", {}),
                 invert=bool(state.get("invert")),
                 wantsStripped=segmentationNode.GetNodeReference(outputs.STRIPPED_ROLE) is not None,
@@ -123,9 +122,8 @@ class Results:
             past.added += added
 
     def canUndo(self, segmentationNode) -> bool:
-        """Whether there is a run to take back and nobody edited its segment."""
-        past = self._past.get(segmentationNode.GetID())
-        return bool(past) and not outputs.isEdited(segmentationNode)
+        """Whether a run is remembered; `undo` also refuses to take the user's edits along."""
+        return bool(self._past.get(segmentationNode.GetID()))
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; the first run's nodes are removed.
@@ -140,7 +138,7 @@ class Results:
         InputError
             There is nothing to undo, or it would take the user's edits along.
         """
-        if not self.canUndo(segmentationNode):
+        if not self.canUndo(segmentationNode) or outputs.isEdited(segmentationNode):
             raise InputError(
                 f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
                 "run is remembered."
@@ -150,7 +148,7 @@ class Results:
         self._current.pop(key, None)
         outputs.returnToSegment(segmentationNode, past.segmentId)
         if past.result is not None:
-            spacing = _grid(outputs.sourceOf(segmentationNode)).spacing_mm
+            spacing = spacingMm(outputs.sourceOf(segmentationNode))
             base = BorderField(unpacked(*past.baseMask), spacing)
             self._show(segmentationNode, replace(past.result, field=base), {})
         for nodeId in past.added:
@@ -164,24 +162,13 @@ class Results:
         self._current.pop(nodeId, None)
         self._past.pop(nodeId, None)
 
-    def volumeMl(self, segmentationNode) -> float:
-        """Volume of our segment as it is now, edits included: voxels times voxel volume."""
-        volumeNode, segmentId = (
-            outputs.sourceOf(segmentationNode),
-            outputs.segmentOf(segmentationNode),
-        )
-        if volumeNode is None or segmentId is None:
-            return 0.0
-        mask = readMask(segmentationNode, segmentId, volumeNode)
-        return float(np.count_nonzero(mask)) * _grid(volumeNode).voxel_volume_ml
-
     def _show(self, segmentationNode, result: Result, given) -> list[str]:
         """Bring the nodes in line with a result; ids of the nodes that had to be made."""
         volumeNode = outputs.sourceOf(segmentationNode)
         mask, box = result.field.mask(result.borderMm), result.field.box
         outputs.dropSurface(segmentationNode)  # else it is made again at once, for 0.4 s
         writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
-        whole = _place(result, mask)
+        whole = result.field.placed(mask)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         outputs.writeState(segmentationNode, state, whole)
         self._current[segmentationNode.GetID()] = result
@@ -203,18 +190,7 @@ class Results:
         return made
 
 
-def _place(result: Result, mask: np.ndarray) -> np.ndarray:
-    whole = np.zeros(result.field.shape, dtype=bool)
-    whole[result.field.box] = mask
-    return whole
-
-
 def _fill(segmentationNode, role: str, suffix: str, array: np.ndarray, given) -> list[str]:
     node, isNew = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
     outputs.fillVolume(node, outputs.sourceOf(segmentationNode), array)
     return [node.GetID()] if isNew else []
-
-
-def _grid(volumeNode) -> Volume:
-    """The volume's grid with its own affine, for spacing and voxel volume."""
-    return Volume(volumeFromNode(volumeNode).array, ijkToRas(volumeNode))

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 SEGMENT_NAME = "Brain"
 COLOR = (1.0, 0.66, 0.30)  # amber: stands out from grey slices, and is no tissue of Slicer's own
@@ -51,7 +52,7 @@ def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, bo
     labelmap = _grid(volumeNode)
     labelmap.SetExtent(*(edge for part in box for edge in (part.start, part.stop - 1)))
     labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    scalars = vtk.util.numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    scalars = vtk_to_numpy(labelmap.GetPointData().GetScalars())
     scalars.reshape(mask.shape[::-1])[:] = mask.transpose(2, 1, 0)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(
@@ -74,13 +75,16 @@ def readMask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
     resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
     if found.IsEmpty() or not resample(found, grid, whole, False, True):
         return np.zeros(dimensions, dtype=bool)
-    scalars = vtk.util.numpy_support.vtk_to_numpy(whole.GetPointData().GetScalars())
+    scalars = vtk_to_numpy(whole.GetPointData().GetScalars())
     return scalars.reshape(dimensions[::-1]).transpose(2, 1, 0) > 0
 
 
 def digest(array: np.ndarray) -> str:
-    """A fingerprint by which a later edit of an array is noticed; not a security measure."""
-    return f"{zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data):08x}"
+    """A fingerprint by which a later edit of an array (I, J, K) is noticed; no security measure.
+
+    Slicer keeps voxels in the order KJI, so that the transposed array needs no copy.
+    """
+    return f"{zlib.crc32(np.ascontiguousarray(array.T).view(np.uint8).data):08x}"
 
 
 def _grid(volumeNode):

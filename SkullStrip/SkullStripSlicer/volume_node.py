@@ -60,6 +60,11 @@ def ijkToRas(volumeNode) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def spacingMm(volumeNode) -> np.ndarray:
+    """Distance between voxels along IJK in mm, shape (3,)."""
+    return np.array(volumeNode.GetSpacing())
+
+
 def worldAffine(volumeNode) -> np.ndarray:
     """Voxel index to world RAS, float64 (4, 4); a warping parent transform is left out."""
     affine = ijkToRas(volumeNode)

@@ -83,7 +83,7 @@ def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
     voxel_ml = np.prod(volume.GetSpacing()) / 1000
     expected = np.count_nonzero(mask_of(segmentation)) * voxel_ml
     assert logic.volumeMl(segmentation) == pytest.approx(expected, rel=1e-6)
-    assert logic.verdict(segmentation) == ()
+    assert logic.describe(segmentation)[1] == ()
 
 
 def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> None:
