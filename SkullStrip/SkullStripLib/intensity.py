@@ -60,4 +60,6 @@ def scale_intensities(
     low, high = intensity_window(values, low_percentile, high_percentile)
     if high <= low:
         return np.zeros_like(values)
-    return np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32, copy=False)
+    scaled = np.subtract(values, np.float32(low), dtype=np.float32)
+    scaled *= np.float32(1.0 / (high - low))
+    return np.clip(scaled, 0.0, 1.0, out=scaled)
