@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from .appearance import appearance_findings
 from .errors import InputError
 
 MIN_SLICES = 5
@@ -66,7 +67,8 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     refuse(geometry)  # the checks below need a volume in space
     found = [*geometry, *_check_size(array.shape, affine), *_check_intensities(array)]
     refuse(found)
-    return tuple(found)
+    looks = appearance_findings(array, affine)
+    return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 
 def refuse(checks: list[Check]) -> None:
