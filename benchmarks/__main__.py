@@ -1,0 +1,155 @@
+"""Compare SkullStrip with its peers: same scans, cold processes, taking turns.
+
+    python -m benchmarks ../shared/data --rounds 2
+
+Each round runs every tool once on every scan, so that whatever else the machine does meets all of
+them; ratios are formed scan by scan and round by round, and their medians are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from SkullStripLib.metrics import dice
+
+from .peers import PEERS, install
+
+OURS = "skullstrip"
+Command = Callable[[Path, Path], list[str]]  # from scan and mask to the words of a command line
+SCANS = ("MRHead", "ds011_sub-07", "ds011_sub-08")  # of val, those at about 1 mm
+MIB_IN_KIB = 1024
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one cold process took, file to file."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    dice: float
+
+
+def main() -> int:
+    """Install the peers, run all tools in turns, print a table."""
+    arguments = parse_arguments()
+    tools: dict[str, Command] = {OURS: our_command}
+    for name in arguments.peers:
+        try:
+            environment = install(name, arguments.environments, arguments.torch)
+        except subprocess.CalledProcessError as error:
+            print(f"{name} is left out: it does not install here ({error}).", file=sys.stderr)
+            continue
+        tools[name] = partial(PEERS[name].arguments, environment)
+    runs: dict[str, list[Run]] = {name: [] for name in tools}
+    for number in range(arguments.rounds):
+        for scan in arguments.scans:
+            for name in list(tools):
+                run = measure(name, tools[name], arguments.data / "t1", scan, arguments.threads)
+                if run is None:
+                    del tools[name], runs[name]
+                    continue
+                runs[name].append(run)
+                print(f"round {number + 1}, {scan}, {name}: {run}", file=sys.stderr, flush=True)
+    print(table(runs))
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=main.__doc__)
+    parser.add_argument("data", type=Path, help="the development data, ../shared/data")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--scans", nargs="+", default=SCANS, help=f"default: {' '.join(SCANS)}")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--torch", default="torch", help="requirement, e.g. torch==2.13.0+cpu")
+    parser.add_argument(
+        "--environments", type=Path, default=Path.home() / ".cache" / "skullstrip-benchmarks"
+    )
+    return parser.parse_args()
+
+
+def our_command(scan: Path, mask: Path) -> list[str]:
+    """The command as users have it: brain and mask are written."""
+    command = str(Path(sys.executable).with_name(OURS))
+    return [command, str(scan), "-o", f"{mask}.brain.nii.gz", "-m", str(mask), "--quiet"]
+
+
+def measure(name: str, arguments_for: Command, data: Path, scan: str, threads: int) -> Run | None:
+    """Run one tool on one scan in a process of its own; None where it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        mask = Path(folder) / "mask.nii.gz"
+        arguments = arguments_for(data / f"{scan}_T1w.nii.gz", mask)
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            arguments, env=environment(threads), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        errors = process.stderr.read() if process.stderr else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        if status or not mask.is_file():
+            print(f"{name} fails and is left out: {errors.decode()[-500:]}", file=sys.stderr)
+            return None
+        overlap = dice_on_reference_grid(mask, data / f"{scan}_mask.nii.gz")
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(wall, cpu, usage.ru_maxrss / MIB_IN_KIB, overlap)
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The caller's, with the number of threads in every variable that a runtime reads."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def dice_on_reference_grid(mask: Path, reference: Path) -> float:
+    """Overlap with the reference; both are turned to RAS first, which some tools write in."""
+    import nibabel
+
+    found, expected = (
+        np.asarray(nibabel.as_closest_canonical(nibabel.load(path)).dataobj).squeeze() > 0
+        for path in (mask, reference)
+    )
+    return float(dice(found, expected))
+
+
+def table(runs: dict[str, list[Run]]) -> str:
+    """Medians, and medians of the ratios of our runs to each peer's, as Markdown."""
+    ours = runs[OURS]
+    lines = [
+        "| tool | wall s | CPU s | peak MiB | mean Dice | our wall / its | our CPU / its | "
+        "our peak / its | pairs |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in runs.items():
+        values = [median(getattr(run, key) for run in found) for key in ("wall_s", "cpu_s")]
+        ratios = [
+            median(getattr(a, key) / getattr(b, key) for a, b in zip(ours, found, strict=True))
+            for key in ("wall_s", "cpu_s", "peak_mib")
+        ]
+        cells = [
+            name,
+            *(f"{value:.1f}" for value in values),
+            f"{median(run.peak_mib for run in found):.0f}",
+            f"{np.mean([run.dice for run in found]):.4f}",
+            *("" if name == OURS else f"{ratio:.2f}" for ratio in ratios),
+            str(len(found)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
