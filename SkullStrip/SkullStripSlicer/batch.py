@@ -51,7 +51,7 @@ def findScans(inputFolder: Path, outputFolder: Path) -> list[BatchFile]:
     """
     if not inputFolder.is_dir():
         raise InputError(f"'{inputFolder}' is not a folder; choose the folder with the scans.")
-    if str(outputFolder) in ("", ".") or outputFolder.resolve() == inputFolder.resolve():
+    if outputFolder.resolve() == inputFolder.resolve():
         raise InputError("Choose another folder for the results than the one with the scans.")
     files = []
     for path in sorted(inputFolder.rglob("*")):
@@ -61,6 +61,18 @@ def findScans(inputFolder: Path, outputFolder: Path) -> list[BatchFile]:
     if not files:
         raise InputError(f"No image file (NIfTI, MGH, NRRD) is in '{inputFolder}'.")
     return files
+
+
+def namedFolder(folder: str | Path) -> Path:
+    """A folder that was named; an empty text would be the current one.
+
+    Raises
+    ------
+    InputError
+    """
+    if not str(folder).strip():
+        raise InputError("No folder is named; choose one with the scans, and one for the results.")
+    return Path(folder)
 
 
 def _isScan(path: Path) -> bool:

@@ -13,7 +13,7 @@ from SkullStripLib.extract import validate_options
 from SkullStripLib.quality import judge
 
 from . import outputs
-from .batch import BatchFile, BatchRun, findScans
+from .batch import BatchFile, BatchRun, findScans, namedFolder
 from .border import BorderField
 from .child_process import ChildProcess, createProcess
 from .results import Result, Results
@@ -159,7 +159,7 @@ class StripLogic:
             The folders are at fault, or no file can be stripped at all.
         """
         validate_options(borderMm, views)
-        files = findScans(Path(inputFolder), Path(outputFolder))
+        files = findScans(namedFolder(inputFolder), namedFolder(outputFolder))
         options = {"border_mm": borderMm, "views": views, "engine": engine, "device": device}
         options |= {"threads": threads, "weights": weights and str(weights)}
         run = BatchRun(files, options, self._processFactory(), fileChanged, progress, finished)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def pytest_report_header() -> str:
     return f"slicer-core: {version}"
 
 
+with suppress(ImportError):  # PySide6 may be missing; the tests of the panel then skip
+    from Testing.slicer.panel_fixtures import (  # noqa: F401
+        child,
+        head,
+        makeWidget,
+        qapp,
+        volume,
+        widget,
+    )
+
+
 @pytest.fixture
 def scene(tmp_path_factory: pytest.TempPathFactory):
     """A real, empty MRML scene."""
@@ -30,6 +42,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory):
     scene = makeScene(tmp_path_factory.mktemp("cache"))
     yield scene
     scene.Clear(1)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's top folder."""
+    return Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")

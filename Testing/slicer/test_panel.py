@@ -7,7 +7,6 @@ the slow test at the end. What is imitated of PythonQt is said in `pythonqt.py`.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -17,107 +16,15 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from PySide6 import QtCore, QtTest
-
 from SkullStripLib.errors import EngineError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.segment import readMask
-from Testing.phantoms import make_head
-from Testing.slicer import application_stand_in as application
-from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, writePythonSlicer
-from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
+from Testing.slicer.child_stand_ins import HANGING, THRESHOLD
+from Testing.slicer.panel_fixtures import click, strip, wait_for
+from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume
 
-RUN_SECONDS = 30.0
 BORDER_SECONDS = 0.3
-
-
-@pytest.fixture
-def qapp(scene, monkeypatch, tmp_path):
-    folder = tmp_path / "slicer"
-    folder.mkdir()
-    yield application.install(monkeypatch, folder)
-    for name in list(sys.modules):
-        if name == "SkullStrip" or name.endswith(("_panel", "parameter_node", "progress_text")):
-            del sys.modules[name]
-    sys.modules.pop("SkullStripSlicer.dependencies", None)
-
-
-@pytest.fixture
-def child(monkeypatch, tmp_path):
-    """Says what the child does instead of running a network."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-    def use(script: str | None) -> None:
-        writePythonSlicer(folder, script)
-
-    use(THRESHOLD)
-    return use
-
-
-@pytest.fixture
-def head():
-    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
-
-
-@pytest.fixture
-def volume(scene, head):
-    """A scan, shown in the red view."""
-    node = addVolume(scene, head.array, head.affine)
-    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    view.SetLayoutName("Red")
-    view.SetBackgroundVolumeID(node.GetID())
-    return node
-
-
-@pytest.fixture
-def makeWidget(qapp, child, monkeypatch):
-    SLOT_ERRORS.clear()
-    made = []
-
-    def make():
-        import SkullStrip
-
-        monkeypatch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
-        parent = application.ModuleParent()
-        widget = SkullStrip.SkullStripWidget(Proxy(parent))
-        widget.setup()
-        parent.resize(420, 900)
-        parent.show()
-        made.append((widget, parent))
-        return widget
-
-    yield make
-    for widget, parent in made:
-        widget.cleanup()
-        parent.close()
-    assert SLOT_ERRORS == []
-
-
-@pytest.fixture
-def widget(volume, makeWidget):
-    return makeWidget()
-
-
-def click(proxy: Proxy) -> None:
-    QtTest.QTest.mouseClick(unwrap(proxy), QtCore.Qt.MouseButton.LeftButton)
-
-
-def wait_for(condition, seconds: float = RUN_SECONDS) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        slicer.app.processEvents()
-        time.sleep(0.01)
-    return bool(condition())
-
-
-def strip(widget):
-    click(widget.ui.stripButton)
-    assert wait_for(lambda: not widget.runPanel.isRunning)
-    assert widget._parameterNode.result is not None, widget.ui.progressLabel.text
-    return widget._parameterNode.result
 
 
 def test_the_scan_that_is_shown_is_chosen_and_followed_until_the_user_picks(
@@ -268,62 +175,6 @@ def test_what_is_no_t1_head_is_said_before_a_run(
 def test_an_ordinary_scan_is_passed_over_in_silence(widget) -> None:
     assert widget.ui.inputNotice.text == ""
     assert not widget.ui.inputNotice.visible
-
-
-CHANGES = {
-    "makeStripped": ("strippedCheckBox", "checked", True),
-    "makeProbability": ("probabilityCheckBox", "checked", True),
-    "invert": ("invertButton", "checked", True),
-    "showSurface": ("surfaceButton", "checked", True),
-    "borderMm": ("borderSlider", "value", 2.5),
-    "engine": ("engineSelector", "currentIndex", 2),
-    "device": ("deviceSelector", "currentIndex", 1),
-    "views": ("viewsSelector", "currentIndex", 1),
-    "weights": ("weightsEdit", "text", "folder"),
-    "wheels": ("wheelsEdit", "text", "folder"),
-    "batchInput": ("batchInputEdit", "text", "folder"),
-    "batchOutput": ("batchOutputEdit", "text", "folder"),
-}
-
-
-@pytest.mark.parametrize("name", sorted(CHANGES))
-def test_a_setting_and_its_widget_follow_each_other(widget, name: str) -> None:
-    widgetName, attribute, value = CHANGES[name]
-    control, node = getattr(widget.ui, widgetName), widget._parameterNode
-    old, oldShown = getattr(node, name), getattr(control, attribute)
-    setattr(control, attribute, value)
-    changed = getattr(node, name)
-    assert changed != old
-    setattr(node, name, old)
-    assert getattr(control, attribute) == oldShown
-    setattr(node, name, changed)
-    assert getattr(control, attribute) == value
-
-
-def test_every_setting_is_bound_or_set_by_the_panel_itself(widget) -> None:
-    bound = {w.property("SlicerParameterName") for w in vars(widget.ui).values()} - {None}
-    assert bound == {*CHANGES, "inputVolume"}
-    assert set(type(widget._parameterNode)._hints) - bound == {"followActive", "result"}
-
-
-def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) -> None:
-    widget._parameterNode.makeStripped = True
-    widget.ui.engineSelector.currentIndex = 2
-    strip(widget)
-    shown = widget.ui.volumeLabel.text
-    path = str(tmp_path / "scene.mrb")
-    assert scene.WriteToMRB(path, None)
-    scene.Clear(0)
-    assert not widget.ui.resultBox.visible
-    widget.setParameterNode(None)
-    assert scene.ReadFromMRB(path, True)
-    widget.enter()
-    node = widget._parameterNode
-    assert node.makeStripped
-    assert node.engine.value == "tensorflow"
-    assert widget.ui.volumeLabel.text == shown
-    widget.ui.borderSlider.value = 2.0
-    assert widget.ui.volumeLabel.text != shown
 
 
 @pytest.mark.parametrize("script", ["os.abort()", "print('nonsense')"])

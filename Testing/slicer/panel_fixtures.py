@@ -1,0 +1,109 @@
+"""The fixtures of the panel's tests: the real .ui and wiring, on `application_stand_in.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+import slicer
+from PySide6 import QtCore, QtTest
+
+from Testing.phantoms import make_head
+from Testing.slicer import application_stand_in as application
+from Testing.slicer.child_stand_ins import THRESHOLD, writePythonSlicer
+from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
+from Testing.slicer.scene import addVolume
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
+RUN_SECONDS = 30.0
+
+
+@pytest.fixture
+def qapp(scene, monkeypatch, tmp_path):
+    folder = tmp_path / "slicer"
+    folder.mkdir()
+    yield application.install(monkeypatch, folder)
+    for name in list(sys.modules):
+        if name == "SkullStrip" or name.endswith(("_panel", "parameter_node", "progress_text")):
+            del sys.modules[name]
+    sys.modules.pop("SkullStripSlicer.dependencies", None)
+
+
+@pytest.fixture
+def child(monkeypatch, tmp_path):
+    """Says what the child does instead of running a network."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def use(script: str | None) -> None:
+        writePythonSlicer(folder, script)
+
+    use(THRESHOLD)
+    return use
+
+
+@pytest.fixture
+def head():
+    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
+
+
+@pytest.fixture
+def volume(scene, head):
+    """A scan, shown in the red view."""
+    node = addVolume(scene, head.array, head.affine)
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetLayoutName("Red")
+    view.SetBackgroundVolumeID(node.GetID())
+    return node
+
+
+@pytest.fixture
+def makeWidget(qapp, child, monkeypatch):
+    SLOT_ERRORS.clear()
+    made = []
+
+    def make():
+        import SkullStrip
+
+        monkeypatch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
+        parent = application.ModuleParent()
+        widget = SkullStrip.SkullStripWidget(Proxy(parent))
+        widget.setup()
+        parent.resize(420, 900)
+        parent.show()
+        made.append((widget, parent))
+        return widget
+
+    yield make
+    for widget, parent in made:
+        widget.cleanup()
+        parent.close()
+    assert SLOT_ERRORS == []
+
+
+@pytest.fixture
+def widget(volume, makeWidget):
+    return makeWidget()
+
+
+def click(proxy: Proxy) -> None:
+    slicer.app.processEvents()  # the layout is brought up to date, as before any user's click
+    QtTest.QTest.mouseClick(unwrap(proxy), QtCore.Qt.MouseButton.LeftButton)
+
+
+def wait_for(condition, seconds: float = RUN_SECONDS) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        slicer.app.processEvents()
+        time.sleep(0.01)
+    return bool(condition())
+
+
+def strip(widget):
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: not widget.runPanel.isRunning)
+    assert widget._parameterNode.result is not None, widget.ui.progressLabel.text
+    return widget._parameterNode.result

@@ -1,0 +1,151 @@
+"""Packages: what is missing, the question, declining, failing, the record of what was installed.
+
+Versions come from real metadata in a folder on `sys.path`; pip is a stand-in that writes such
+metadata, since a test must not change the environment that it runs in.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import slicer
+
+pytest.importorskip("PySide6")
+from SkullStripLib.errors import EngineError, InputError
+
+NAMES = ("ourfirst", "oursecond")
+
+
+def metadata_of(folder: Path, name: str, version: str) -> None:
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+@pytest.fixture
+def dependencies(qapp, tmp_path, monkeypatch):
+    """The module, asking for two packages that no registry has."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    from SkullStripSlicer import dependencies
+
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# a comment\nourfirst>=1.18\noursecond>=2.0  # why\n")
+    monkeypatch.setattr(dependencies, "REQUIREMENTS", requirements)
+    calls: list[list[str]] = []
+
+    def pip_install(arguments: list[str]) -> None:
+        calls.append(arguments)
+        for name in NAMES:
+            if any(argument.startswith(name) for argument in arguments):
+                metadata_of(site, name, "9.0")
+        metadata_of(site, "broughtalong", "1.0")
+
+    monkeypatch.setattr(slicer.util, "pip_install", pip_install)
+    dependencies.calls, dependencies.site = calls, site
+    return dependencies
+
+
+@pytest.mark.parametrize(
+    ("version", "isMet"),
+    [("1.18", True), ("1.18.0", True), ("1.9", False), ("2.0rc1", True), ("1.17.9", False)],
+)
+def test_versions_are_compared_as_numbers(dependencies, version: str, isMet: bool) -> None:
+    metadata_of(dependencies.site, "ourfirst", version)
+    assert ("ourfirst>=1.18" not in dependencies.missing()) is isMet
+
+
+def test_nothing_is_asked_when_nothing_is_missing(dependencies) -> None:
+    for name in NAMES:
+        metadata_of(dependencies.site, name, "9.0")
+
+    def ask(_: str) -> bool:
+        pytest.fail("asked")
+
+    dependencies.ensure(ask)
+    assert dependencies.calls == []
+
+
+def test_the_question_names_packages_and_size_and_installs_only_what_is_missing(
+    dependencies,
+) -> None:
+    metadata_of(dependencies.site, "ourfirst", "1.20")
+    asked: list[str] = []
+    dependencies.ensure(lambda text: asked.append(text) or True)
+    assert "oursecond>=2.0" in asked[0]
+    assert "ourfirst" not in asked[0]
+    assert "60 MB" in asked[0]
+    assert dependencies.calls == [["--only-binary", ":all:", "oursecond>=2.0"]]
+    assert dependencies.installedByUs() == ["broughtalong", "oursecond"]
+
+
+def test_slicer_512_is_asked_through_its_own_packaging(dependencies, monkeypatch) -> None:
+    packaging = ModuleType("slicer.packaging")
+    given = {}
+
+    def pip_ensure(requirements, **options) -> None:
+        given.update(options, requirements=requirements)
+        slicer.util.pip_install(requirements)
+
+    packaging.pip_ensure = pip_ensure
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    dependencies.ensure(lambda _: True)
+    assert given["requirements"] == ["ourfirst>=1.18", "oursecond>=2.0"]
+    assert given["prompt_install"] is False
+
+
+def test_a_folder_of_wheels_takes_the_place_of_the_network(dependencies, tmp_path) -> None:
+    dependencies.ensure(lambda _: True, wheels=str(tmp_path))
+    assert dependencies.calls[0][:3] == ["--no-index", "--find-links", str(tmp_path)]
+    assert dependencies.missing() == []
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_named(dependencies) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        dependencies.ensure(lambda _: True, wheels="nowhere")
+
+
+def test_declined_changes_nothing_and_says_what_to_do(dependencies) -> None:
+    with pytest.raises(EngineError, match="nothing was installed"):
+        dependencies.ensure(lambda _: False)
+    assert dependencies.calls == []
+    assert dependencies.installedByUs() == []
+
+
+def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatch) -> None:
+    def fail(_) -> None:
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(slicer.util, "pip_install", fail)
+    with pytest.raises(EngineError, match="could not be installed"):
+        dependencies.ensure(lambda _: True)
+
+
+def test_only_what_was_brought_is_removed(dependencies, monkeypatch) -> None:
+    metadata_of(dependencies.site, "ourfirst", "1.20")
+    dependencies.ensure(lambda _: True)
+    removed: list[str] = []
+
+    def pip_uninstall(name: str) -> None:
+        removed.append(name)
+        next(dependencies.site.glob(f"{name}-*")).joinpath("METADATA").unlink()
+        next(dependencies.site.glob(f"{name}-*")).rmdir()
+
+    monkeypatch.setattr(slicer.util, "pip_uninstall", pip_uninstall)
+    assert dependencies.remove() == ["broughtalong", "oursecond"]
+    assert removed == ["broughtalong", "oursecond"]
+    assert dependencies.installedByUs() == []
+
+
+def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root: Path) -> None:
+    lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
+    ours = {line for line in lines if line and not line.startswith("#")}
+    assert all(re.fullmatch(r"[a-z]+>=[\d.]+", line) for line in ours)
+    pyproject = (root / "pyproject.toml").read_text()
+    assert all(f'"{line}"' in pyproject for line in ours)
