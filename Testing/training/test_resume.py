@@ -226,11 +226,12 @@ def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run: Path) -> Non
     image = np.random.default_rng(0).random((1, 32, 32, 3), dtype=np.float32)
     assert np.isfinite(np.asarray(network(image))).all()
     kept = read_weights(smoke_run / "weights.npz")["stem_conv/kernel"]
-    stored = {
-        name: np.mean(array.astype(np.float16) == kept)
-        for name, array in checkpoint_arrays(smoke_run).items()
-        if array.shape == kept.shape
-    }
+    with np.errstate(over="ignore"):  # squared gradients can be large
+        stored = {
+            name: np.mean(array.astype(np.float16) == kept)
+            for name, array in checkpoint_arrays(smoke_run).items()
+            if array.shape == kept.shape
+        }
     (raw,) = (same for name, same in stored.items() if not name.startswith("optimizer"))
     assert raw < 0.9  # where weights hardly moved, half precision shows no difference
     assert max(stored.values()) == 1  # the optimiser's moving average

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from SkullStripLib.slices import slice_stack
+from SkullStripLib.slices import slice_batch
 from Testing.small_sources import bytes_of, scan_of, small_scan
 from training.config import Sampling
 from training.sampler import read_image, read_mask
@@ -44,7 +44,7 @@ def test_an_undeformed_slab_holds_the_voxels_that_inference_slices(plane: int) -
     source = numbered_source()
     level = 17
     slab = centred_slab(source, plane, float(level), PATCH, 1.0)
-    stack = slice_stack(np.moveaxis(source.voxels, plane, 0), level, 1)
+    stack = slice_batch(np.moveaxis(source.voxels, plane, 0), np.array([level]), 1)[0]
     first = np.delete([4, 5, 6], plane)  # the brain has 32 voxels each way, as the patch
     expected = stack[first[0] : first[0] + PATCH, first[1] : first[1] + PATCH]
     found = np.rint(read_image(source, slab) * 255)
