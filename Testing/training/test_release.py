@@ -19,7 +19,7 @@ from SkullStripLib.model import build_model
 from SkullStripLib.weights import save_weights
 from Testing.stand_ins import ThresholdEngine
 from training import release as release_module
-from training.config import Config
+from training.config import Config, Stage
 from training.dataset import Pair, find_pairs
 from training.export import export_run, run_config
 from training.model_card import fill_model_card
@@ -53,7 +53,8 @@ def network() -> Any:
 def run(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as training leaves it, with random weights."""
     folder = tmp_path_factory.mktemp("run")
-    config = Config(name="tiny", stages=(), seed=3, architecture=TINY)
+    stage = Stage(steps=1, batch_size=1, patch=32, spacing_mm=4.0)
+    config = Config(name="tiny", stages=(stage,), seed=3, architecture=TINY)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
     save_weights(network, folder / "weights.npz")
     return folder
