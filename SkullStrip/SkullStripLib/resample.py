@@ -37,13 +37,16 @@ def interpolation_matrix(length: int, target_length: int, step: float) -> np.nda
 
 
 def resample_axis(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarray:
-    """Apply an interpolation matrix along one axis of a 3-D float32 array."""
-    if axis == 0:
-        flat = matrix @ array.reshape(array.shape[0], -1)
-        return flat.reshape(len(matrix), *array.shape[1:])
-    if axis == 1:
-        return np.matmul(matrix, array)
-    return array @ matrix.T
+    """Apply an interpolation matrix along one axis of a 3-D float32 array.
+
+    One large matrix product whatever the axis: hundreds of small ones would each wait for all
+    threads, which takes seconds where the machine has other work.
+    """
+    if axis == 2:
+        return (array.reshape(-1, array.shape[2]) @ matrix.T).reshape(*array.shape[:2], -1)
+    first = np.ascontiguousarray(np.swapaxes(array, 0, axis))
+    flat = matrix @ first.reshape(len(first), -1)
+    return np.ascontiguousarray(np.swapaxes(flat.reshape(-1, *first.shape[1:]), 0, axis))
 
 
 def resample(

@@ -27,7 +27,7 @@ def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm: 
     head = head_with_brain((190, 250, 230), BRAIN)
     region = find_brain_region(head, spacing_mm, bright_is_brain, 1)
     assert region is not None
-    least, most = 6 / spacing_mm, 24 / spacing_mm
+    least, most = 4 / spacing_mm, 20 / spacing_mm
     for found, brain in zip(region.box(), BRAIN, strict=True):
         assert least <= brain.start - found.start <= most
         assert least <= found.stop - brain.stop <= most

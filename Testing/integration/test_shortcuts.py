@@ -1,0 +1,81 @@
+"""What makes the fine pass short never costs brain: real heads, bundled weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SkullStripLib.brain_region import find_brain_region
+from SkullStripLib.engines import Engine, create_engine, is_installed
+from SkullStripLib.inference import predict_head
+from SkullStripLib.io import read_image
+from SkullStripLib.manifest import Preprocessing, default_manifest_path, load_manifest
+from SkullStripLib.metrics import dice
+from SkullStripLib.postprocess import bounding_box, brain_mask_from_probability
+from SkullStripLib.preprocess import Prepared, prepare, restore
+from SkullStripLib.resample import resample
+from SkullStripLib.volume import Volume
+
+LEAST_MARGIN_MM = 2.0
+QUALITY_LOST = 5e-4  # in Dice with the reference mask, on average
+SAME_MASK = 0.99
+HEADS = (
+    *("MRHead", "ds011_sub-04", "ds011_sub-08", "petdeface01", "pycortexS1", "colin27"),
+    *("IXI093-HH-1359", "IXI242-HH-1722"),  # where the coarse pass missed most
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared_data,
+    pytest.mark.skipif(
+        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
+    ),
+    pytest.mark.skipif(not is_installed("onnxruntime"), reason="onnxruntime is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return create_engine("onnxruntime", *load_manifest(), device="cpu")
+
+
+def load(data: Path, subject: str) -> tuple[Prepared, np.ndarray, np.ndarray]:
+    """A prepared head, its reference mask, and that mask's voxel spacing."""
+    image = read_image(data / "t1" / f"{subject}_T1w.nii.gz")
+    volume = Volume(image.array, image.affine)
+    mask = read_image(data / "t1" / f"{subject}_mask.nii.gz").array > 0
+    return prepare(volume, Preprocessing()), mask, volume.spacing_mm
+
+
+@pytest.mark.parametrize("subject", HEADS)
+def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
+    subject: str, shared_data: Path, engine: Engine
+) -> None:
+    prepared, mask, _ = load(shared_data, subject)
+    in_ras = prepared.orientation.apply(mask).astype(np.float32)
+    at_1_mm = resample(in_ras, prepared.source_spacing_mm, prepared.spacing_mm)
+    brain = bounding_box(at_1_mm[prepared.box] >= 0.5)
+    region = find_brain_region(prepared.head, 1.0, engine.predict, 1)
+    assert region is not None
+    for part, found, size in zip(brain, region.box(), prepared.head.shape, strict=True):
+        assert found.start == 0 or part.start - found.start >= LEAST_MARGIN_MM
+        assert found.stop == size or found.stop - part.stop >= LEAST_MARGIN_MM
+
+
+def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Engine) -> None:
+    lost = []
+    for subject in ("MRHead", "ds011_sub-08"):
+        prepared, reference, spacing_mm = load(shared_data, subject)
+        region = find_brain_region(prepared.head, 1.0, engine.predict, 1)
+        long, short = (
+            brain_mask_from_probability(
+                restore(predict_head(prepared.head, engine.predict, region=part), prepared),
+                spacing_mm,
+            )
+            for part in (None, region)
+        )
+        assert dice(long, short) > SAME_MASK
+        lost.append(dice(long, reference) - dice(short, reference))
+    assert np.mean(lost) < QUALITY_LOST
