@@ -5,13 +5,21 @@ SHELL := /bin/bash
 VENV        := .venv
 PYTHON      := $(VENV)/bin/python
 STAMP       := $(VENV)/.setup-done
+SLICER_VENV      := .venv-slicer
+SLICER_PYTHON    := $(SLICER_VENV)/bin/python
+SLICER_STAMP     := $(SLICER_VENV)/.setup-done
+# Slicer 5.12 has Python 3.12; before it, True and False can be miscounted by extension modules, and
+# 3.11 then aborts at exit.
+SLICER_PYTHON3 ?= $(shell for python in python3.12 python3.13 $(PYTHON3); do \
+	$$python -c '' 2>/dev/null && { echo $$python; break; }; done)
+SLICER_LIBRARIES := libegl1 libgl1-mesa-dri libosmesa6 libdbus-1-3 libxkbcommon0 libfontconfig1
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # The first Python that the package supports; PYTHON3=/path/to/python chooses another.
 PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test lint clean lock train-smoke
+.PHONY: help setup demo test test-slicer lint clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -35,8 +43,22 @@ lint: setup ## ruff and mypy
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-test: lint ## ruff, mypy and every test, the slow ones too
+test: lint test-slicer ## ruff, mypy and every test, the slow ones too
 	$(PYTHON) -m pytest --durations=15
+
+test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)
+	$(SLICER_PYTHON) -m pytest Testing/slicer --durations=5
+
+# Rendering and Qt want a few system libraries; root on Debian or Ubuntu gets them here, others are
+# told by the tests, which skip what cannot run.
+$(SLICER_STAMP): requirements/slicer.lock | setup
+	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || ldconfig -p | grep -q libOSMesa \
+		|| { apt-get update -qq && apt-get install -qq -y $(SLICER_LIBRARIES) >/dev/null; } \
+		|| echo "Could not install $(SLICER_LIBRARIES); tests that need them will be skipped."
+	@$(SLICER_PYTHON) -m pip --version >/dev/null 2>&1 || $(SLICER_PYTHON3) -m venv --clear $(SLICER_VENV)
+	@echo "Installing what requirements/slicer.lock pins into $(SLICER_VENV); the first time takes minutes ..."
+	@$(SLICER_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/slicer.lock
+	@touch $@
 
 train-smoke: setup ## train, export and evaluate on made heads, in a minute or two
 	TF_CPP_MIN_LOG_LEVEL=2 $(PYTHON) -m scripts.train_smoke
@@ -45,8 +67,11 @@ lock: setup ## pin the development requirements again
 	@$(PIP_INSTALL) uv
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
 		--custom-compile-command 'make lock' --output-file requirements/dev.lock pyproject.toml requirements/dev.in
+	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
+		--custom-compile-command 'make lock' --constraint requirements/dev.lock \
+		--output-file requirements/slicer.lock pyproject.toml requirements/slicer.in
 
 clean: ## remove the environment and everything generated
-	rm -rf $(VENV) build dist demo *.egg-info SkullStrip/*.egg-info \
+	rm -rf $(VENV) $(SLICER_VENV) build dist demo *.egg-info SkullStrip/*.egg-info \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find SkullStrip training scripts Testing -name __pycache__ -type d -prune -exec rm -rf {} +

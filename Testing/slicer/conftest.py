@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,12 +11,30 @@ import pytest
 
 from SkullStripLib.manifest import default_manifest_path
 
+EXIT_STATUS = pytest.StashKey[int]()
 collect_ignore_glob: list[str] = []
 try:
     import slicer
 except ImportError:
     slicer = None
     collect_ignore_glob.append("test_*.py")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave without the interpreter's teardown, once every result is printed.
+
+    Before Python 3.12 True and False are counted, and some extension module of VTK, Slicer or Qt
+    counts them wrongly, upon which a run with no failure now and then aborts at its very end.
+    """
+    if slicer is not None and sys.version_info < (3, 12) and EXIT_STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[EXIT_STATUS])
 
 
 def pytest_report_header() -> str:
