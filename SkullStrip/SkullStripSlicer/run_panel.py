@@ -42,6 +42,7 @@ class RunPanel:
         self._isStarting = False
         ui.stripButton.connect("clicked()", self.onClicked)
         self._showIdle()
+        self._say("")
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; a run on others ends."""

@@ -218,6 +218,19 @@ def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
     assert again.ui.resultBox.visible
 
 
+def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, child) -> None:
+    """Through `launchConsoleProcess` and the event loop, not the pipe of a bare Python."""
+    stages: list[str] = []
+    segmentation = widget.logic.strip(
+        volume, progress=lambda stage, done, total: stages.append(stage)
+    )
+    assert widget.logic.volumeMl(segmentation) > 0
+    assert stages == ["predict"]
+    child("emit(event='error', message='No GPU.', exit_code=1); sys.exit(1)")
+    with pytest.raises(EngineError, match="No GPU"):
+        widget.logic.strip(volume)
+
+
 @pytest.mark.slow
 def test_one_click_with_the_trained_weights_in_slicers_own_process_helper(
     widget, child, weights

@@ -1,0 +1,121 @@
+"""The child program: requests in, events out, run as a real process without a network.
+
+What it does with a network is tested in `Testing/slicer` (`test_strip.py`, `test_batch.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SkullStripLib.child import MARK, parse_event, read_request
+from SkullStripLib.errors import InputError
+from SkullStripLib.exchange import write_volume
+from SkullStripLib.volume import Volume
+
+SOURCE = Path(__file__).resolve().parents[2] / "SkullStrip"
+END_SECONDS = 5.0
+
+
+def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
+    path = folder / "request.json"
+    path.write_text(request if isinstance(request, str) else json.dumps(request))
+    command = [sys.executable, "-m", "SkullStripLib.child", str(path)]
+    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+    events = [parse_event(line) for line in done.stdout.splitlines()]
+    assert None not in events, done.stdout
+    return done.returncode, [event for event in events if event is not None]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ({"task": "dance"}, "task 'dance' is unknown"),
+        ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
+        ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
+    ],
+)
+def test_a_bad_request_is_one_error_event_and_status_2(
+    tmp_path: Path, request_: object, words: str
+) -> None:
+    status, events = serve(request_, tmp_path)
+    assert status == 2
+    assert [event["event"] for event in events] == ["started", "error"]
+    assert words in events[1]["message"]
+    assert events[1]["exit_code"] == 2
+
+
+def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path: Path) -> None:
+    write_volume(tmp_path / "in.npz", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
+    request = {
+        "task": "volume",
+        "input": str(tmp_path / "in.npz"),
+        "output": str(tmp_path / "out.npz"),
+    }
+    status, events = serve(request, tmp_path)
+    assert status == 2
+    assert "only zeros" in events[-1]["message"]
+    assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (MARK + '{"event": "x", "done": 1}', {"event": "x", "done": 1}),
+        ("a warning without an end of line" + MARK + '{"event": "x"}', {"event": "x"}),
+        ('{"event": "x"}', None),
+        (MARK + '{"event": 3}', None),
+        (MARK + "[1]", None),
+        (MARK + "{", None),
+        ("", None),
+    ],
+)
+def test_an_event_is_told_from_noise(line: str, expected: dict | None) -> None:
+    assert parse_event(line) == expected
+
+
+def test_what_libraries_print_is_kept_out_of_the_events(tmp_path: Path) -> None:
+    program = (
+        "import os; from SkullStripLib.child import event_stream\n"
+        "with event_stream() as emit:\n"
+        "    print('python', flush=True); os.write(1, b'native'); emit({'event': 'x'})\n"
+        "print('after')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f'{MARK}{{"event": "x"}}\nafter\n'
+    assert "native" in done.stderr
+
+
+def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text("{}")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    program = (
+        "import sys, time; from pathlib import Path; from SkullStripLib.child import watch\n"
+        "watch(Path(sys.argv[1]), int(sys.argv[2])); time.sleep(600)"
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(request), str(dead.pid)], cwd=SOURCE, check=False
+    )
+    assert done.returncode == 130
+    assert time.monotonic() - start < END_SECONDS
+
+
+def test_a_request_of_known_options_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text('{"task": "files", "files": [], "options": {"views": 3}}')
+    assert read_request(path)["options"] == {"views": 3}
+    with pytest.raises(InputError, match="cannot be read"):
+        read_request(tmp_path / "none.json")
