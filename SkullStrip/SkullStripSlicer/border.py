@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from SkullStripLib.postprocess import (
@@ -40,12 +42,22 @@ class BorderField:
         )
         self.shape = brainMask.shape
         self._base = brainMask[self.box].copy()
-        self._distance = None if empty else signed_distance_mm(self._base, spacingMm)
+        self._spacingMm, self._isEmpty = spacingMm, empty
+        self._distance: np.ndarray | None = None
+        self._thread = threading.Thread(target=self._measure, daemon=True)
+        self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
+
+    def _measure(self) -> None:
+        if not self._isEmpty:
+            self._distance = signed_distance_mm(self._base, self._spacingMm)
 
     def mask(self, borderMm: float) -> np.ndarray:
         """The mask inside `box`, bool, its surface moved outwards by `borderMm`."""
-        if self._distance is None or borderMm == 0.0:
+        if self._isEmpty or borderMm == 0.0:
             return self._base
+        self._thread.join()
+        if self._distance is None:
+            self._measure()  # the thread failed, for want of memory perhaps: say so here
         return fill_holes(largest_component(self._distance <= borderMm))
 
     def whole(self, borderMm: float) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import nibabel
@@ -24,6 +26,7 @@ ENGINE = "auto"
 AFFINE_TOLERANCE_MM = 1e-5
 PHANTOM_DICE = 0.7  # the network has never seen a phantom; far above chance is enough
 VOLUME_TOLERANCE_ML = 1e-6
+CANCEL_SECONDS = 2.0
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +73,31 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
     check_nodes(volume, segmentation, mask)
     check_saved_segmentation(segmentation, mask, tmp_path)
     check_saved_scene(volume.GetScene(), logic, mask, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="asks for a process group")
+@pytest.mark.parametrize("stage", ["load", "predict"])
+def test_cancel_ends_the_real_network_within_two_seconds(
+    scene, oblique_file, weights, temporary_files, stage: str
+) -> None:
+    stages: list[tuple[str, int]] = []
+    run = StripLogic().strip(
+        loadVolume(oblique_file[0]),
+        engine=ENGINE,
+        weights=weights,
+        progress=lambda name, done, total: stages.append((name, done)),
+        finished=lambda run: None,
+    )
+    end = time.monotonic() + 60
+    while not any(name == stage for name, _ in stages) and time.monotonic() < end:
+        run._child._process.pump()
+        time.sleep(0.01)
+    start = time.monotonic()
+    run.cancel()
+    assert time.monotonic() - start < CANCEL_SECONDS
+    with pytest.raises(ProcessLookupError):
+        os.killpg(run._child._pid, 0)
+    assert list(temporary_files.iterdir()) == []
 
 
 def check_nodes(volume, segmentation, mask) -> None:
