@@ -200,7 +200,7 @@ def _serve_files(
             failures += 1
             emit({**event, "state": "failed", "message": str(error)})
         else:
-            warnings = [check.message for check in result.checks]
+            warnings = [check.message for check in (*result.checks, *result.quality)]
             emit({**event, "state": "done", "volume_ml": result.volume_ml, "checks": warnings})
     emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
     return 0

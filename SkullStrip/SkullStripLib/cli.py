@@ -170,7 +170,7 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
 
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
-    for check in result.checks:
+    for check in (*result.checks, *result.quality):
         print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
     print(f"Brain volume {result.volume_ml:.1f} mL")
     print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")

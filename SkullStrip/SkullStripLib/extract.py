@@ -19,6 +19,7 @@ from .inference import Progress, predict_head
 from .manifest import load_manifest
 from .postprocess import brain_mask_from_probability
 from .preprocess import prepare, restore
+from .quality import judge
 from .volume import Volume
 
 VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
@@ -45,6 +46,8 @@ class BrainExtraction:
         Hash of the weights file.
     checks : tuple of Check
         What was noticed about the input.
+    quality : tuple of Check
+        What makes the mask implausible; empty for a plausible brain.
     """
 
     brain_mask: np.ndarray
@@ -56,6 +59,7 @@ class BrainExtraction:
     device: str
     weights_sha256: str
     checks: tuple[Check, ...]
+    quality: tuple[Check, ...] = ()
 
 
 def extract_brain(
@@ -139,6 +143,7 @@ def extract_brain(
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
         checks=(*checks, *engine_checks(engine)),
+        quality=judge(mask, volume.voxel_volume_ml),
     )
 
 

@@ -29,7 +29,8 @@ def report(
         "brain", "mask", "probability", "qc" and "json", those that were written. ``volume_ml``:
         the mask's volume. ``border_mm``, ``views``: as asked. ``engine``, ``device``: what ran the
         network. ``weights_sha256``: hash of the weights file. ``timings``: seconds of each
-        stage. ``checks``: list of {"code", "severity", "message"} about the input.
+        stage. ``checks``: list of {"code", "severity", "message"} about the input. ``quality``:
+        the same about the mask; empty for a plausible brain.
     """
     return {
         "version": __version__,
@@ -43,6 +44,7 @@ def report(
         "weights_sha256": result.weights_sha256,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
         "checks": [asdict(check) for check in result.checks],
+        "quality": [asdict(check) for check in result.quality],
     }
 
 

@@ -8,7 +8,6 @@ import vtk
 
 from SkullStripLib.checks import Check, check_input
 from SkullStripLib.errors import InputError
-from SkullStripLib.looks import check_looks
 from SkullStripLib.volume import Volume
 
 
@@ -86,7 +85,6 @@ def inspectVolume(volumeNode) -> tuple[Check, ...]:
     """
     try:
         volume = volumeFromNode(volumeNode)
-        found = check_input(volume.array, volume.affine)
+        return check_input(volume.array, volume.affine)
     except InputError as error:
         return (Check("refused", "refuse", str(error)),)
-    return (*found, *check_looks(volume.array, volume.voxel_volume_ml))

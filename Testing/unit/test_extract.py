@@ -107,6 +107,12 @@ def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights
         strip(make_head(), stand_in_weights, border_mm=-90.0)
 
 
+def test_a_plausible_brain_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
+    assert strip(make_head(), stand_in_weights).quality == ()
+    cut = make_head(shift_mm=(0.0, 0.0, -60.0), field_of_view_mm=(200, 240, 160))
+    assert [check.code for check in strip(cut, stand_in_weights).quality] == ["brain_cut"]
+
+
 def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
     stages: list[str] = []
     found = strip(make_head(), stand_in_weights, progress=lambda *word: stages.append(word[0]))

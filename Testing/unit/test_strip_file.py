@@ -29,7 +29,7 @@ ALL_OUTPUTS = {
 }
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
-    "weights_sha256", "timings", "checks",
+    "weights_sha256", "timings", "checks", "quality",
 }  # fmt: skip
 
 
