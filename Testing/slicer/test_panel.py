@@ -146,7 +146,7 @@ def test_undo_goes_back_run_by_run_with_the_settings(widget, scene) -> None:
 
 @pytest.mark.parametrize(
     ("what", "words", "refused"),
-    [("slice", "slices", True), ("mask", "looks like a mask", False),
+    [("slice", "slices", True), ("mask", "like a mask", False),
      ("colour", "values per voxel", True), ("stripped", "stripped already", False)],
 )  # fmt: skip
 def test_what_is_no_t1_head_is_said_before_a_run(
