@@ -79,31 +79,30 @@ def shipped_files(root: Path) -> list[Path]:
     return sorted([*(root / "SkullStrip").rglob("*.py"), *(root / "training").rglob("*.py")])
 
 
+def modules_after(statement: str, root: Path) -> set[str]:
+    """Names of all modules that a new Python holds after one import statement."""
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"],
+            cwd=root / "SkullStrip",
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+    )
+
+
 def test_importing_the_library_loads_nothing_heavy(root: Path) -> None:
-    program = "import sys, SkullStripLib; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=root / "SkullStrip",
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    loaded = modules_after("import SkullStripLib", root)
     assert "SkullStripLib" in loaded
-    assert HEAVY & set(loaded) == set()
+    assert HEAVY & loaded == set()
 
 
 def test_importing_what_slicer_needs_before_a_run_loads_no_runtime(root: Path) -> None:
-    program = "import sys; from SkullStripLib import extract_brain, BrainExtraction, InputError; "
-    program += "print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=root / "SkullStrip",
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    statement = "from SkullStripLib import extract_brain, BrainExtraction, InputError"
+    loaded = modules_after(statement, root)
     assert "SkullStripLib.extract" in loaded
-    assert HEAVY & set(loaded) == set()
+    assert HEAVY & loaded == set()
 
 
 def test_file_scope_imports_are_those_the_extensions_index_allows(root: Path) -> None:
