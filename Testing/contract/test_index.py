@@ -1,0 +1,157 @@
+"""What the Extensions Index checks of an entry and of its repository, as far as files tell.
+
+The rules are those of `slicer-extension-catalog-entry-schema-v1.0.1.json` in Slicer's repository
+and of `scripts/check_description_files.py` in the Index's, restated here. That script also clones
+the repository and downloads the pictures, which waits for a public address (TECH_DEBT.md).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCHEMA = (
+    "https://raw.githubusercontent.com/Slicer/Slicer/main/Schemas/"
+    "slicer-extension-catalog-entry-schema-v1.0.1.json#"
+)
+REPOSITORY = "SlicerSkullStrip/SlicerSkullStrip"
+HOMEPAGE = f"https://github.com/{REPOSITORY}"
+RAW = f"https://raw.githubusercontent.com/{REPOSITORY}/main/"
+MOST_SUMMARY_WORDS = 60
+Rule = Callable[[object], bool]
+
+
+def text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(text, value))
+
+
+REQUIRED = {"$schema", "category", "scm_url"}
+RULES: dict[str, Rule] = {
+    "$schema": lambda value: value == SCHEMA,
+    "category": lambda value: value == "Segmentation",  # one of the Index's known categories
+    "scm_url": lambda value: text(value) and re.match(r"^(https|git)://", str(value)) is not None,
+    "scm_revision": text,
+    "scm_type": lambda value: value in {"git", "local"},
+    "build_dependencies": texts,
+    "build_subdirectory": text,
+    "enabled": lambda value: isinstance(value, bool),
+    "tier": lambda value: value in {1, 3, 5} and not isinstance(value, bool),
+}
+
+
+def faults(entry: dict[str, object]) -> list[str]:
+    """Return what is wrong with a catalogue entry; nothing when it is right."""
+    missing = [f"{key} is missing" for key in sorted(REQUIRED - set(entry))]
+    unknown = [f"{key} is no key of the schema" for key in sorted(set(entry) - set(RULES))]
+    wrong = [f"{key}: {entry[key]!r}" for key in sorted(set(entry) & set(RULES))
+             if not RULES[key](entry[key])]  # fmt: skip
+    return missing + unknown + wrong
+
+
+@pytest.fixture
+def entry(root: Path) -> dict[str, object]:
+    return json.loads((root / "SkullStrip.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def described(root: Path) -> dict[str, str]:
+    """The extension's variables, found in the text as the Index finds them."""
+    cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r'set\(EXTENSION_(\w+)\s*"([^"]+)"\)', cmake))
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n"), f"{path} is not a PNG file"
+    return struct.unpack(">II", header[16:24])
+
+
+def test_the_catalogue_entry_follows_the_schema(entry: dict[str, object]) -> None:
+    assert faults(entry) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"scm_url": None}, "scm_url: None"),
+        ({"scm_url": "git@github.com:a/SlicerB.git"}, "scm_url: 'git@github.com:a/SlicerB.git'"),
+        ({"category": "Brains"}, "category: 'Brains'"),
+        ({"tier": 2}, "tier: 2"),
+        ({"build_dependencies": "PyTorch"}, "build_dependencies: 'PyTorch'"),
+        ({"scmurl": "https://a"}, "scmurl is no key of the schema"),
+    ],
+)
+def test_an_entry_against_the_rules_is_noticed(
+    entry: dict[str, object], change: dict[str, object], fault: str
+) -> None:
+    assert faults(entry | change) == [fault]
+
+
+def test_an_entry_without_an_address_is_noticed(entry: dict[str, object]) -> None:
+    del entry["scm_url"]
+    assert faults(entry) == ["scm_url is missing"]
+
+
+def test_the_entry_is_named_like_the_project_and_the_repository_like_both(
+    root: Path, entry: dict[str, object]
+) -> None:
+    cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
+    project = re.search(r"project\s*\(\s*([^\s)]+)", cmake)
+    assert project
+    assert (root / f"{project[1]}.json").is_file()
+    assert entry["scm_url"] == f"{HOMEPAGE}.git"
+    assert REPOSITORY.endswith(f"/Slicer{project[1]}")
+
+
+def test_entry_and_cmake_say_the_same(entry: dict[str, object], described: dict[str, str]) -> None:
+    assert described["CATEGORY"] == entry["category"]
+    assert described["HOMEPAGE"] == HOMEPAGE
+    assert described["DEPENDS"] == "NA"
+    assert entry["build_dependencies"] == []
+
+
+def test_the_description_is_short_enough_to_be_read(described: dict[str, str]) -> None:
+    words = described["DESCRIPTION"].split()
+    assert 10 < len(words) <= MOST_SUMMARY_WORDS
+    assert "not a medical device" in described["DESCRIPTION"]
+
+
+def test_icon_and_screenshots_are_files_of_the_repository(
+    root: Path, described: dict[str, str]
+) -> None:
+    screenshots = described["SCREENSHOTURLS"].split()
+    urls = [described["ICONURL"], *screenshots]
+    assert len(screenshots) >= 3
+    assert all(url.startswith(RAW) for url in urls)
+    sizes = [png_size(root / url.removeprefix(RAW)) for url in urls]
+    assert sizes[0] == (128, 128)
+    assert all(width >= 600 for width, _ in sizes[1:])
+
+
+def test_the_icon_has_its_drawing_beside_it(root: Path, described: dict[str, str]) -> None:
+    drawing = (root / described["ICONURL"].removeprefix(RAW)).with_suffix(".svg")
+    assert 'viewBox="0 0 128 128"' in drawing.read_text(encoding="utf-8")
+
+
+def test_no_other_address_of_the_repository_is_used(root: Path) -> None:
+    pages = [
+        *root.glob("*.md"),
+        *root.glob("docs/*.md"),
+        root / "CITATION.cff",
+        root / "CMakeLists.txt",
+    ]
+    used = {
+        match
+        for page in pages
+        for match in re.findall(r"github(?:usercontent)?\.com/([\w.-]+/SlicerSkullStrip)", page.read_text("utf-8"))
+    }  # fmt: skip
+    assert used == {REPOSITORY}
