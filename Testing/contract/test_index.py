@@ -143,15 +143,8 @@ def test_the_icon_has_its_drawing_beside_it(root: Path, described: dict[str, str
 
 
 def test_no_other_address_of_the_repository_is_used(root: Path) -> None:
-    pages = [
-        *root.glob("*.md"),
-        *root.glob("docs/*.md"),
-        root / "CITATION.cff",
-        root / "CMakeLists.txt",
-    ]
-    used = {
-        match
-        for page in pages
-        for match in re.findall(r"github(?:usercontent)?\.com/([\w.-]+/SlicerSkullStrip)", page.read_text("utf-8"))
-    }  # fmt: skip
+    address = re.compile(r"github(?:usercontent)?\.com/([\w.-]+/SlicerSkullStrip)")
+    globs = ("*.md", "docs/*.md", "*.cff", "CMakeLists.txt")
+    pages = [page for glob in globs for page in root.glob(glob)]
+    used = {match for page in pages for match in address.findall(page.read_text("utf-8"))}
     assert used == {REPOSITORY}
