@@ -1,7 +1,7 @@
 """The `skullstrip` command.
 
-Only the standard library is imported here at file scope, so that `--help` answers at once. Today
-the command does one thing; when another comes, `main` looks at the first word and hands over.
+Only the standard library is imported here at file scope, so that `--help` answers at once. When the
+first word is `batch`, `batch.cli_batch` takes over; it and `skullstrip-bids` share what is here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DESCRIPTION = """\
 Find the brain in a T1-weighted MRI of the head.
 
   skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
+  skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
 With -o, -m or both, only the images that are named are written. -p, --qc and --json add to either.
@@ -51,12 +52,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit status: 0, 1, 2 or 130.
     """
+    return guarded(lambda: _command(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _command(words: list[str]) -> int:
+    if words[:1] == ["batch"]:
+        from .batch.cli_batch import batch_command
+
+        return batch_command(words[1:])
+    arguments = _parser().parse_args(words)
+    with interruptible() as check_interrupt:
+        return _strip(arguments, check_interrupt)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; whatever ends it early becomes one sentence on stderr and an exit status."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     try:
-        arguments = _parser().parse_args(argv)
-        with interruptible() as check_interrupt:
-            return _strip(arguments, check_interrupt)
+        return command()
     except KeyboardInterrupt:
         return _fail("Interrupted; nothing was written.", EXIT_INTERRUPTED)
     except SkullStripError as error:
@@ -64,21 +78,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
     except Exception as error:  # the last resort: a sentence, not a traceback
-        if _debugging():
+        if debugging():
             raise
         message = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse whose errors are one sentence, like all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[:1].upper()}{message[1:]}; see 'skullstrip --help'.")
+        """Leave by the exception that every other error leaves by."""
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="skullstrip",
         usage="skullstrip [options] T1",
         description=DESCRIPTION,
@@ -96,29 +111,47 @@ def _parser() -> argparse.ArgumentParser:
     add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, timings, engine, weights' hash, input checks")
-    method = parser.add_argument_group("method")
-    add = method.add_argument
-    border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
-    add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
-    views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
-    add("--views", type=int, choices=(1, 3), default=1, help=views_help)
-    add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default auto")
-    add("--threads", metavar="N", type=_count, help="CPU threads; default all")
-    add("--weights", metavar="PATH", help="manifest, or its folder, of other weights")
+    add_method_options(parser)
     add = parser.add_argument
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
     add("--version", action="version", version=f"skullstrip {__version__}")
     return parser
 
 
-def _count(text: str) -> int:
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """How a scan is stripped: the same for one and for many."""
+    add = parser.add_argument_group("method").add_argument
+    border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
+    add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
+    views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
+    add("--views", type=int, choices=(1, 3), default=1, help=views_help)
+    add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default auto")
+    add("--threads", metavar="N", type=count, help="CPU threads; default all")
+    add("--weights", metavar="PATH", help="manifest, or its folder, of other weights")
+
+
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_method_options` read, by the names that `strip_file` has for them."""
+    return {
+        "border_mm": arguments.border,
+        "views": arguments.views,
+        "engine": arguments.engine,
+        "device": arguments.device,
+        "threads": arguments.threads,
+        "weights": arguments.weights,
+    }
+
+
+def count(text: str) -> int:
+    """Read a number of things; argparse turns what this raises into its error."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
     return int(text)
 
 
-def _debugging() -> bool:
+def debugging() -> bool:
+    """Whether tracebacks and native messages are wanted."""
     return bool(os.environ.get("SKULLSTRIP_DEBUG"))
 
 
@@ -129,7 +162,7 @@ def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -
     input_path = _input_path(arguments)
     outputs = _outputs(arguments, input_path)
     start = time.perf_counter()
-    silence = nullcontext() if _debugging() else native_noise_silenced()
+    silence = nullcontext() if debugging() else native_noise_silenced()
     with silence, terminal_progress(arguments.quiet) as show:
 
         def progress(stage: str, done: int, total: int) -> None:
@@ -139,12 +172,7 @@ def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -
         result = strip_file(
             input_path,
             **outputs,
-            border_mm=arguments.border,
-            views=arguments.views,
-            engine=arguments.engine,
-            device=arguments.device,
-            threads=arguments.threads,
-            weights=arguments.weights,
+            **method_options(arguments),
             progress=progress,
         )
     if not arguments.quiet:
