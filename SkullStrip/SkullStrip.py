@@ -25,6 +25,7 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.run_panel import RunPanel
+from SkullStripSlicer.sample_data import registerSampleData
 
 
 class SkullStrip(ScriptedLoadableModule):
@@ -46,6 +47,7 @@ class SkullStrip(ScriptedLoadableModule):
             "The network is a U-Net (Ronneberger et al., MICCAI 2015) with an EfficientNet-B0 "
             "encoder (Tan and Le, ICML 2019)."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
