@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .errors import OutputError
-
-TEMPORARY_PREFIX = ".skullstrip-"
+from .temporary import locked, temporary_folder
 
 
 @contextmanager
@@ -25,7 +23,8 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     """Give a function that maps each target to the path to write it at.
 
     When the block ends, everything written is moved into place. When it is left by an exception,
-    KeyboardInterrupt included, no target has changed. Either way no temporary is left.
+    KeyboardInterrupt included, no target has changed. Either way no temporary is left. Of two runs
+    that write the same targets at once, all files are one run's: the one that moves last.
 
     Raises
     ------
@@ -38,23 +37,22 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     ...     staged(Path("out.txt")).write_text("all or nothing")
     """
     temporaries: dict[Path, Path] = {}
-
-    def staged(target: Path) -> Path:
-        folder = target.parent
-        if folder not in temporaries:
-            temporaries[folder] = _make_temporary_folder(folder)
-        return temporaries[folder] / target.name
-
     try:
-        yield staged
-        _move_into_place(temporaries)
+        with ExitStack() as stack:
+
+            def staged(target: Path) -> Path:
+                folder = target.parent
+                if folder not in temporaries:
+                    temporaries[folder] = stack.enter_context(temporary_folder(folder))
+                return temporaries[folder] / target.name
+
+            yield staged
+            _flush_all(temporaries)
+            _move_into_place(temporaries)
     except OSError as error:
         raise OutputError(
             f"The outputs could not be written ({error.strerror or error}); nothing was changed."
         ) from error
-    finally:
-        for temporary in temporaries.values():
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def require_writable(target: Path) -> None:
@@ -65,20 +63,31 @@ def require_writable(target: Path) -> None:
     OutputError
         The target is a folder or write-protected, or its folder is missing or not writable.
     """
+    try:
+        _refuse_target(target)
+        with temporary_folder(target.parent) as temporary:
+            (temporary / target.name).touch()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{target} cannot be written ({reason}); name another output.") from error
+
+
+def _refuse_target(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file to write.")
     if not target.parent.is_dir():
         raise OutputError(f"{target} cannot be written: {target.parent} is not an existing folder.")
+    if target.exists() and not target.is_file():  # replacing /dev/null would harm the machine
+        raise OutputError(f"{target} is a device or a pipe; name an ordinary file.")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{target} is write-protected; name another output.")
-    try:
-        _make_temporary_folder(target.parent).rmdir()
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written ({error.strerror}).") from error
 
 
-def _make_temporary_folder(folder: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder))
+def _flush_all(temporaries: dict[Path, Path]) -> None:
+    """Bring everything to disk while nobody waits for a lock."""
+    for temporary in temporaries.values():
+        for staged in temporary.iterdir():
+            _flush_to_disk(staged)
 
 
 def _move_into_place(temporaries: dict[Path, Path]) -> None:
@@ -88,17 +97,19 @@ def _move_into_place(temporaries: dict[Path, Path]) -> None:
         for folder, temporary in temporaries.items()
         for staged in sorted(temporary.iterdir())
     ]
-    for staged, _ in moves:
-        _flush_to_disk(staged)
-    touched: list[tuple[Path, Path | None]] = []
-    try:
-        for staged, target in moves:
-            touched.append((target, _keep_previous(target, staged.parent)))
-            os.replace(staged, target)
-    except BaseException:
-        for target, previous in reversed(touched):
-            _restore(target, previous)
-        raise
+    with ExitStack() as stack:
+        # Sorted, so that two runs never wait for each other; once each, whatever it is called.
+        for folder in sorted({folder.resolve() for folder in temporaries}):
+            stack.enter_context(locked(folder))
+        touched: list[tuple[Path, Path | None]] = []
+        try:
+            for staged, target in moves:
+                touched.append((target, _keep_previous(target, staged.parent)))
+                os.replace(staged, target)
+        except BaseException:
+            for target, previous in reversed(touched):
+                _restore(target, previous)
+            raise
     for folder in temporaries:
         _flush_to_disk(folder)
 

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from SkullStripLib.atomic import TEMPORARY_PREFIX, atomic_outputs, require_writable
+from SkullStripLib.atomic import atomic_outputs, require_writable
 from SkullStripLib.errors import OutputError
+from SkullStripLib.temporary import TEMPORARY_PREFIX
 
 
 def names(folder):
