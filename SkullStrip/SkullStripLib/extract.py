@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class BrainExtraction:
     volume_ml : float
         Volume of the mask in mL.
     timings : dict of str to float
-        Seconds of each stage: check, load, prepare, predict, restore, mask.
+        Seconds of each stage: check, prepare, load (what is left of it), predict, restore, mask.
     engine, device : str
         What ran the network, and where.
     weights_sha256 : str
@@ -114,12 +115,15 @@ def extract_brain(
     with stopwatch.stage("check"):
         checks = check_input(array, affine)
         volume = Volume(array, affine)
-    with stopwatch.stage("load"):
-        manifest, weights_path = load_manifest(weights)
+    manifest, weights_path = load_manifest(weights)
+    with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         if isinstance(engine, str):
-            engine = create_engine(engine, manifest, weights_path, device, threads)
-    with stopwatch.stage("prepare"):
-        prepared = prepare(volume, manifest.preprocessing)
+            args = (engine, manifest, weights_path, device, threads)
+            loading = background.submit(create_engine, *args)
+        with stopwatch.stage("prepare"):
+            prepared = prepare(volume, manifest.preprocessing)
+        with stopwatch.stage("load"):
+            engine = loading.result() if isinstance(engine, str) else engine
     with stopwatch.stage("predict"):
         offset = manifest.preprocessing.neighbour_offset
         axes = VIEW_AXES[views]

@@ -1,22 +1,25 @@
 """Slice-wise prediction of a head, along one axis or fused over three.
 
-Without a region every slice is predicted, whole. With one (see `brain_region`) every second slice
+Without a region every slice is predicted, whole. With one (see `brain_region`) every third slice
 is, in a window around the brain, and the slices between come from their neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
 from .brain_region import BATCH_PIXELS, STRIDE, BrainRegion
+from .postprocess import largest_component
 from .slices import Window, pad_to_multiple, slice_batch
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[str, int, int], None]
 
-END_SLICES = 3  # brain reaches an end when it is in all of them; a speck is in one
+STEP = 3  # slices from one that is predicted in a region to the next
+END_SLICES = 4  # brain reaches an end when it is in all of them; what bulges is in one or two
 LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
 
 
@@ -29,6 +32,9 @@ def predict_head(
     region: BrainRegion | None = None,
 ) -> np.ndarray:
     """Mean brain probability over the views along `axes`.
+
+    Where the brain goes on to an end of its region, which therefore was too small, all is predicted
+    again without a region.
 
     Parameters
     ----------
@@ -61,7 +67,10 @@ def predict_head(
     probability = np.zeros(head.shape, dtype=np.float32)
     for axis in axes:
         probability += predict_axis(head, axis, predict, offset, report, region)
-    return probability / len(axes)
+    probability /= len(axes)
+    if region is not None and reaches_ends(probability, axes, region):
+        return predict_head(head, predict, axes, offset, progress)
+    return probability
 
 
 def predict_axis(
@@ -74,8 +83,8 @@ def predict_axis(
 ) -> np.ndarray:
     """Brain probability from the slices along one axis.
 
-    Where brain reaches the edge of its window or region, which therefore was too small, the
-    batch's slices, or all of them, are predicted again, whole.
+    Where brain reaches the edge of its window, which therefore was too small, the batch's slices
+    are predicted again, whole.
 
     Parameters
     ----------
@@ -100,18 +109,16 @@ def predict_axis(
             found = predict_window(slices, indices, whole, predict, offset)
         probability[(indices, *window)] = found
         report(len(indices))
-    if reaches_ends(probability, chosen):
-        return predict_axis(head, axis, predict, offset, report)
     fill_between(probability, chosen)
     return np.moveaxis(probability, 0, axis)
 
 
 def slices_to_predict(count: int, axis: int, region: BrainRegion | None) -> np.ndarray:
-    """Indices of the slices that the network sees: all, or every second one of the region."""
+    """Indices of the slices that the network sees: all, or every third one of the region."""
     if region is None:
         return np.arange(count)
     part = region.box()[axis]
-    return np.unique(np.append(np.arange(part.start, part.stop, 2), part.stop - 1))
+    return np.unique(np.append(np.arange(part.start, part.stop, STEP), part.stop - 1))
 
 
 def predict_window(
@@ -136,26 +143,44 @@ def reaches_edge(found: np.ndarray, window: Window, whole: Window) -> bool:
     return False
 
 
-def reaches_ends(probability: np.ndarray, predicted: np.ndarray) -> bool:
-    """Whether brain goes on to the first or last predicted slice, behind which the head goes on."""
-    has_brain = [bool((probability[index] >= 0.5).any()) for index in predicted]
-    first, last = predicted[0], predicted[-1]
-    return bool(
-        (first > 0 and all(has_brain[:END_SLICES]))
-        or (last < len(probability) - 1 and all(has_brain[-END_SLICES:]))
-    )
+def reaches_ends(probability: np.ndarray, axes: tuple[int, ...], region: BrainRegion) -> bool:
+    """Whether the brain goes on to an end of the region, behind which the head goes on.
+
+    One piece of brain, that is: a network sees some in front of the frontal pole now and then.
+    """
+    box = region.box()
+    brain = largest_component(probability[box] >= 0.5)
+    for axis in axes:
+        slices = np.moveaxis(brain, axis, 0)
+        has_brain = slices.any(axis=(1, 2))
+        if box[axis].start > 0 and has_brain[:END_SLICES].all():
+            return True
+        if box[axis].stop < probability.shape[axis] and has_brain[-END_SLICES:].all():
+            return True
+    return False
 
 
 def fill_between(probability: np.ndarray, predicted: np.ndarray) -> None:
-    """Fill single slices between predicted ones, in place: the geometric mean of their odds.
+    """Fill the slices between predicted ones, in place: their logits, interpolated linearly.
 
-    That is the mean of the network's logits. A mean of probabilities would put the surface where
-    the more uncertain neighbour has it.
+    Probabilities, interpolated, would put the surface where the more uncertain neighbour has it.
     """
-    for before in predicted[:-1][np.diff(predicted) == 2]:
-        pair = np.clip(probability[before : before + 3 : 2], LEAST_PROBABILITY, 1)
-        brain = np.sqrt(pair[0] * pair[1])
-        pair = np.maximum(1 - pair, LEAST_PROBABILITY)
-        other = np.sqrt(pair[0] * pair[1])
-        between = brain / (brain + other)
-        probability[before + 1] = np.where(brain > LEAST_PROBABILITY, between, 0)
+    for before, after in pairwise(predicted):
+        if after == before + 1:
+            continue
+        somewhere = np.maximum(probability[before], probability[after]) > LEAST_PROBABILITY
+        first, last = (logit(probability[index][somewhere]) for index in (before, after))
+        for between in range(before + 1, after):
+            share = np.float32((between - before) / (after - before))
+            probability[between][somewhere] = expit((1 - share) * first + share * last)
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    """Logarithm of the odds, kept finite."""
+    kept = np.clip(probability, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return np.asarray(np.log(kept / (1 - kept)))
+
+
+def expit(logits: np.ndarray) -> np.ndarray:
+    """Probability, from the logarithm of the odds."""
+    return np.asarray(1 / (1 + np.exp(-logits)))

@@ -10,7 +10,8 @@ from .geometry import Orientation, reorient_to_ras
 from .head_box import Box, head_bounding_box
 from .intensity import scale_intensities
 from .manifest import Preprocessing
-from .resample import resample
+from .postprocess import bounding_box
+from .resample import resample, resample_part
 from .volume import Volume
 
 
@@ -87,7 +88,26 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     ndarray of float32
         The input's own shape and axes; zero outside the head.
     """
-    whole = np.zeros(prepared.resampled_shape, dtype=np.float32)
-    whole[prepared.box] = head_probability
-    source = resample(whole, prepared.spacing_mm, prepared.source_spacing_mm, prepared.source_shape)
+    source = np.zeros(prepared.source_shape, dtype=np.float32)
+    found = head_probability > 0
+    if found.any():
+        inner = bounding_box(found)
+        part, box = resample_part(
+            np.ascontiguousarray(head_probability[inner]),
+            shifted(inner, prepared.box),
+            prepared.resampled_shape,
+            prepared.spacing_mm,
+            prepared.source_spacing_mm,
+            prepared.source_shape,
+        )
+        source[box] = part
     return np.ascontiguousarray(prepared.orientation.undo(source))
+
+
+def shifted(inner: Box, outer: Box) -> Box:
+    """A box within another one, in the coordinates of the whole."""
+    x, y, z = (
+        slice(outside.start + inside.start, outside.start + inside.stop)
+        for inside, outside in zip(inner, outer, strict=True)
+    )
+    return x, y, z

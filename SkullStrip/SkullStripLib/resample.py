@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .head_box import Box
+
 SAME_SPACING = 1e-3  # relative difference under which an axis is left as it is
 
 
@@ -83,3 +85,41 @@ def resample(
             continue
         result = resample_axis(result, axis, interpolation_matrix(length, wanted, step))
     return result
+
+
+def resample_part(
+    part: np.ndarray,
+    box: Box,
+    shape: tuple[int, ...],
+    spacing_mm: np.ndarray,
+    target_mm: np.ndarray,
+    target_shape: tuple[int, ...],
+) -> tuple[np.ndarray, Box]:
+    """Resample a volume that is zero outside a box, and only what the box reaches.
+
+    Parameters
+    ----------
+    part : ndarray of float32
+        The volume's voxels in `box`.
+    box : tuple of three slices
+    shape, target_shape : tuple of int
+        Shape of the whole volume and of the whole result.
+    spacing_mm, target_mm : ndarray, shape (3,)
+        Voxel spacing of the volume and of the result, in mm.
+
+    Returns
+    -------
+    part : ndarray of float32
+    box : tuple of three slices
+        Where in the result it lies; elsewhere the result is zero.
+    """
+    reached = list(box)
+    for axis in range(3):
+        step = float(target_mm[axis] / spacing_mm[axis])
+        if target_shape[axis] == shape[axis] and abs(step - 1.0) < SAME_SPACING:
+            continue
+        matrix = interpolation_matrix(shape[axis], target_shape[axis], step)[:, box[axis]]
+        rows = np.flatnonzero(matrix.any(axis=1))
+        reached[axis] = slice(int(rows[0]), int(rows[-1]) + 1)
+        part = resample_axis(part, axis, matrix[reached[axis]])
+    return part, (reached[0], reached[1], reached[2])

@@ -117,7 +117,7 @@ def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
     stages: list[str] = []
     found = strip(make_head(), stand_in_weights, progress=lambda *word: stages.append(word[0]))
     assert list(dict.fromkeys(stages)) == list(found.timings)
-    assert list(found.timings) == ["check", "load", "prepare", "predict", "restore", "mask"]
+    assert list(found.timings) == ["check", "prepare", "load", "predict", "restore", "mask"]
 
 
 def test_a_cancel_reaches_the_caller(stand_in_weights: Path) -> None:

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from SkullStripLib.resample import interpolation_matrix, resample, resampled_length
+from SkullStripLib.resample import (
+    interpolation_matrix,
+    resample,
+    resample_part,
+    resampled_length,
+)
 
 RAMP_TOLERANCE_MM = 0.05  # a widened triangle is not quite linear at uneven ratios
 ONE_MM = np.ones(3)
@@ -59,3 +64,18 @@ def test_a_flipped_view_gives_the_flipped_result() -> None:
     assert_allclose(
         resample(array[::-1, :, ::-1], ONE_MM * 2, ONE_MM), straight[::-1, :, ::-1], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("target", [(0.7, 0.7, 0.7), (1.0, 1.0, 3.0), (1.0, 1.3, 2.0)])
+@pytest.mark.parametrize("box", [(slice(4, 9), slice(0, 20), slice(17, 18)), (slice(0, 30),) * 3])
+def test_a_part_is_resampled_as_it_would_be_in_the_whole(
+    target: tuple[float, ...], box: tuple[slice, slice, slice]
+) -> None:
+    whole = np.zeros((30, 30, 30), np.float32)
+    whole[box] = np.random.default_rng(0).random(whole[box].shape, dtype=np.float32)
+    target_mm = np.array(target)
+    expected = resample(whole, ONE_MM, target_mm)
+    part, reached = resample_part(whole[box], box, whole.shape, ONE_MM, target_mm, expected.shape)
+    found = np.zeros_like(expected)
+    found[reached] = part
+    assert_allclose(found, expected, atol=1e-6)
