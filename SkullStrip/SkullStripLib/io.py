@@ -16,8 +16,9 @@ import numpy as np
 
 from .checks import Check, check_dtype, check_shape, refuse
 from .errors import InputError, OutputError
+from .io_limits import MAX_VOXELS_VARIABLE
+from .io_limits import max_voxels as _max_voxels
 
-MAX_VOXELS = 2**29  # 800 x 800 x 800; a larger header is more likely broken than a head
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 WRITABLE_SUFFIXES = (
     *(".nii.gz", ".nii", ".mgz", ".mgh", ".img.gz", ".hdr.gz", ".img", ".hdr"),
@@ -75,14 +76,15 @@ class Image:
             return np.asarray(scaled + np.float32(self.intercept), dtype=np.float32)
 
 
-def read_image(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Image:
+def read_image(path: str | Path, *, max_voxels: int | None = None) -> Image:
     """Read a scan in any format that nibabel knows, or NRRD.
 
     Parameters
     ----------
     path : path
-    max_voxels : int
-        Larger headers are refused before memory is asked for.
+    max_voxels : int, optional
+        Larger headers are refused before memory is asked for; by default what
+        `io_limits.max_voxels` says.
 
     Raises
     ------
@@ -91,9 +93,10 @@ def read_image(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Image:
     """
     path = Path(path)
     file_format = _format_of(path)
+    limit = _max_voxels() if max_voxels is None else max_voxels
     try:
         _require_file(path)
-        return _read(path, file_format, max_voxels)
+        return _read(path, file_format, limit)
     except (*_FILE_ERRORS, *_DECODE_ERRORS, *file_format.read_errors()) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as an image ({reason}).") from error
@@ -191,7 +194,7 @@ def _read(path: Path, file_format: Any, max_voxels: int) -> Image:
     if np.prod(reader.shape, dtype=float) > max_voxels:
         raise InputError(
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
-            f"{max_voxels}; the header is probably broken."
+            f"{max_voxels}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
         )
     stored, slope, intercept = reader.read()
     checks = () if reader.has_orientation else (NO_ORIENTATION,)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
+from .io_limits import MAX_HEADER_BYTES, HeaderStream, max_voxels, require_bytes, verify_rest
+
+_LARGEST_ITEM_BYTES = 32  # complex256
 
 
 def read_errors() -> tuple[type[Exception], ...]:
@@ -38,12 +42,8 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        import nibabel
-
         with _quiet():
-            image: Any = nibabel.load(path)
-        if not isinstance(image, nibabel.spatialimages.SpatialImage):
-            raise InputError(f"{path} holds no image but a {type(image).__name__}; give a scan.")
+            image: Any = _load(path)
         self._image = image
         self.header = image.header
         self.shape = tuple(int(size) for size in image.shape)
@@ -58,10 +58,73 @@ class Reader:
         proxy = self._image.dataobj
         if type(proxy) is not ArrayProxy:  # formats whose scaling may differ between slices
             return np.asarray(proxy), 1.0, 0.0
-        stored = proxy.get_unscaled()
-        if isinstance(stored, np.memmap):
-            stored = np.array(stored)  # the file may change or vanish while we work
-        return stored, float(proxy.slope), float(proxy.inter)
+        path = Path(self._image.file_map["image"].filename)
+        return _stored_voxels(path, proxy), float(proxy.slope), float(proxy.inter)
+
+
+def _load(path: Path) -> Any:
+    """As `nibabel.load`, but a header gets no more than a header's worth of memory.
+
+    Raises
+    ------
+    InputError
+        It is a format of surfaces, or of anything but voxels in space.
+    ImageFileError
+        It is of no known format.
+    """
+    from nibabel.analyze import AnalyzeImage
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.freesurfer.mghformat import MGHImage
+    from nibabel.imageclasses import all_image_classes
+    from nibabel.spatialimages import SpatialImage
+
+    sniff = None
+    for image_class in all_image_classes:
+        fits, sniff = image_class.path_maybe_image(path, sniff)
+        if not fits:
+            continue
+        if not issubclass(image_class, SpatialImage):
+            raise InputError(f"{path} holds no image but a {image_class.__name__}; give a scan.")
+        if issubclass(image_class, (AnalyzeImage, MGHImage)):
+            return _load_header(image_class, path)
+        return image_class.from_filename(path)
+    raise ImageFileError("it is of no known image format")
+
+
+def _load_header(image_class: Any, path: Path) -> Any:
+    from nibabel.openers import ImageOpener
+
+    file_map = image_class.filespec_to_file_map(path)
+    furthest = MAX_HEADER_BYTES + max_voxels() * _LARGEST_ITEM_BYTES
+    with ExitStack() as stack:
+        for holder in file_map.values():
+            if Path(holder.filename).is_file():
+                stream = HeaderStream(ImageOpener(holder.filename), furthest)
+                holder.fileobj = stack.enter_context(stream)
+        return image_class.from_file_map(file_map)
+
+
+def _stored_voxels(path: Path, proxy: Any) -> np.ndarray:
+    """Voxels as they lie in a file, which is read to its end to verify its checksum.
+
+    Never mapped into memory: the file may change or vanish while we work.
+    """
+    from nibabel.openers import ImageOpener
+    from nibabel.volumeutils import array_from_file
+
+    if proxy.offset > MAX_HEADER_BYTES:
+        raise ValueError(f"the voxels begin at byte {proxy.offset:,}, behind any header")
+    with ImageOpener(str(path)) as file:
+        is_plain = isinstance(file.fobj, io.BufferedReader)
+        if is_plain or path.suffix.lower() in (".gz", ".mgz"):
+            size = proxy.offset + int(np.prod(proxy.shape, dtype=object)) * proxy.dtype.itemsize
+            require_bytes(path, size, compressed=not is_plain)
+        stored: np.ndarray = array_from_file(
+            proxy.shape, proxy.dtype, file, proxy.offset, proxy.order, mmap=False
+        )
+        if not is_plain:
+            verify_rest(file.fobj)
+    return stored
 
 
 def write(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import InputError
+from .io_nrrd_voxels import read_voxels
 
 # Sign of each world axis against right, anterior, superior.
 _SPACES = {
@@ -18,6 +20,7 @@ _SPACES = {
     "left-posterior-superior": (-1, -1, 1),
     "lps": (-1, -1, 1),
 }
+_MAX_HEADER_BYTES = 2**22  # of text; scanners' key/value pairs take a few kB
 _DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 # Fields that describe the source's file rather than its image.
 _FILE_FIELDS = ("endian", "data file", "datafile", "byte skip", "byteskip", "line skip", "lineskip")
@@ -50,7 +53,9 @@ class Reader:
 
         self._path = path
         with path.open("rb") as file:
-            self.header: dict[str, Any] = nrrd.read_header(file)
+            start = io.BytesIO(file.read(_MAX_HEADER_BYTES))
+        self.header: dict[str, Any] = nrrd.read_header(start)
+        self._behind_header = start.tell()
         self.shape = tuple(int(size) for size in self.header["sizes"])
         self.dtype = nrrd.reader._determine_datatype(self.header)
         affine = _affine(self.header)
@@ -59,11 +64,8 @@ class Reader:
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Stored voxels; NRRD has no scaling, so slope 1 and intercept 0."""
-        import nrrd
-
-        with self._path.open("rb") as file:
-            header = nrrd.read_header(file)
-            return np.asarray(nrrd.read_data(header, file, str(self._path))), 1.0, 0.0
+        voxels = read_voxels(self._path, self.header, self._behind_header, self.dtype)
+        return voxels, 1.0, 0.0
 
 
 def write(

@@ -202,7 +202,7 @@ def test_a_file_cut_short_is_refused_in_one_sentence(tmp_path, suffix, keep):
     with pytest.raises(InputError) as caught:
         io.read_image(path)
     assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert str(path.with_suffix("")) in str(caught.value)  # a pair's other half may be at fault
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz", ".nrrd", ".img", ".txt", ""])
