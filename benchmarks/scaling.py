@@ -1,0 +1,92 @@
+"""Our own time by stage, against voxel size and threads.
+
+    python -m benchmarks.scaling ../shared/data
+
+One real head is resampled to each spacing and stripped file to file, in cold processes that take
+turns; medians over the rounds are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from SkullStripLib.io import read_image
+from SkullStripLib.resample import resample
+from SkullStripLib.volume import Volume
+
+SCAN = "MRHead"
+SPACINGS_MM = (2.0, 1.0, 0.7, 0.5)
+THREADS = (1, 2)
+STAGES = ("read", "check", "prepare", "load", "predict", "restore", "mask", "write")
+
+
+def main() -> int:
+    """Measure and print two tables."""
+    parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=main.__doc__)
+    parser.add_argument("data", type=Path, help="the development data, ../shared/data")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    scan = read_image(arguments.data / "t1" / f"{SCAN}_T1w.nii.gz")
+    with tempfile.TemporaryDirectory() as folder:
+        heads = {mm: write_head(scan, mm, Path(folder)) for mm in SPACINGS_MM}
+        cases = [(mm, max(THREADS)) for mm in SPACINGS_MM] + [(1.0, min(THREADS))]
+        runs: dict[tuple[float, int], list[dict[str, float]]] = {case: [] for case in cases}
+        for _ in range(arguments.rounds):
+            for case in cases:
+                runs[case].append(measure(heads[case[0]], case[1], Path(folder)))
+    print(f"| mm | threads | wall s | CPU s | peak MiB | {' | '.join(STAGES)} |")
+    print("|---" * (5 + len(STAGES)) + "|")
+    for (mm, threads), found in runs.items():
+        typical = {key: median(run[key] for run in found) for key in found[0]}
+        stages = " | ".join(f"{typical[stage]:.2f}" for stage in STAGES)
+        whole = f"{typical['wall']:.1f} | {typical['cpu']:.1f} | {typical['peak']:.0f}"
+        print(f"| {mm:g} | {threads} | {whole} | {stages} |")
+    return 0
+
+
+def write_head(scan: Volume, spacing_mm: float, folder: Path) -> Path:
+    """The scan at another isotropic spacing, int16, gzipped."""
+    import nibabel
+
+    volume = Volume(scan.array, scan.affine)
+    target = np.full(3, spacing_mm)
+    array = resample(volume.array, volume.spacing_mm, target)
+    affine = volume.affine.copy()
+    affine[:3, :3] *= target / volume.spacing_mm
+    path = folder / f"head_{spacing_mm:g}mm.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.rint(array).astype(np.int16), affine), path)
+    return path
+
+
+def measure(scan: Path, threads: int, folder: Path) -> dict[str, float]:
+    """Seconds of each stage, wall and CPU seconds and peak MiB of one cold process."""
+    command = [
+        str(Path(sys.executable).with_name("skullstrip")), str(scan), "--quiet",
+        "-o", str(folder / "brain.nii.gz"), "-m", str(folder / "mask.nii.gz"),
+        "--json", str(folder / "report.json"), "--threads", str(threads),
+    ]  # fmt: skip
+    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = {**os.environ, **dict.fromkeys(variables, str(threads))}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"skullstrip failed on {scan}.")
+    timings = json.loads((folder / "report.json").read_text(encoding="utf-8"))["timings"]
+    whole = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}
+    return {**timings, **whole}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
