@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from .postprocess import bounding_box
 
-# Gaussian of this width, in mm and in voxels along each axis: less leaves the stairs between voxels,
+# Gaussian of this width, in mm and in voxels of each axis: less leaves the stairs between voxels,
 # and between slices less than half their distance does.
 SMOOTHING = 1.3
 SLICE_SMOOTHING = 0.5
