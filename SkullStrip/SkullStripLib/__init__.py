@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .batch.run import strip_batch
     from .errors import (
         Cancelled,
         EngineError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BrainExtraction": "extract",
     "extract_brain": "extract",
+    "strip_batch": "batch.run",
     "strip_file": "strip_file",
     "Cancelled": "errors",
     "EngineError": "errors",
@@ -45,6 +47,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "extract_brain",
+    "strip_batch",
     "strip_file",
 ]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 HEAVY = {
-    "PIL", "cv2", "jax", "keras", "matplotlib", "nibabel", "nrrd", "onnx", "onnxruntime", "slicer",
-    "tensorflow", "torch", "tqdm", "vtk",
+    "PIL", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib", "nibabel", "nrrd",
+    "onnx", "onnxruntime", "psutil", "pyarrow", "slicer", "tensorflow", "torch", "tqdm", "vtk",
 }  # fmt: skip
 SLICER = {"SimpleITK", "ctk", "qt", "slicer", "vtk"}
 ALLOWED_AT_FILE_SCOPE = (
@@ -25,16 +25,21 @@ RUNTIME_HOMES = ("model.py", "weights.py", "engines/*.py")
 HOMES = {
     "PIL": ("qc*.py",),
     "cv2": (),
+    "dask": ("batch/cluster.py", "batch/crew.py"),
+    "distributed": ("batch/cluster.py", "batch/crew.py"),
     "jax": ("engines/*.py",),
+    "jinja2": ("batch/report_page.py",),
     "keras": RUNTIME_HOMES,
     "matplotlib": (),
     "nibabel": ("io*.py",),
     "nrrd": ("io*.py",),
     "onnx": ("engines/*.py",),
     "onnxruntime": ("engines/*.py",),
+    "psutil": ("batch/cluster.py",),
+    "pyarrow": ("batch/table.py",),
     "tensorflow": ("engines/*.py",),
     "torch": ("engines/*.py",),
-    "tqdm": ("cli*.py", "progress.py"),
+    "tqdm": ("cli*.py", "progress.py", "batch/progress.py"),
     "training": (),
 } | dict.fromkeys(SLICER, ())
 STATEMENTS_WITHOUT_WORK = (

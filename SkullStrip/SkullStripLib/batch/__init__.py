@@ -1,0 +1,1 @@
+"""Many scans: found, handed out, remembered, and shown on one page."""

@@ -1,0 +1,139 @@
+"""BIDS: T1-weighted scans of a data set, and the derivatives that are written for them.
+
+Names and fields follow BIDS 1.8 (BIDS URIs and `DatasetLinks` came with it), derivatives, imaging
+data types.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from ..atomic import atomic_outputs
+from ..errors import InputError, OutputError
+from ..report import to_json
+from .scans import Scan, refuse_doubles
+
+BIDS_VERSION = "1.8.0"
+RAW = "raw"  # what DatasetLinks calls the data set that was stripped
+T1W = re.compile(r"(sub-[^_]+(?:_(?!desc-)[^_]+)*)_T1w\.nii(?:\.gz)?")
+# What lies beside the derivatives and is no BIDS.
+IGNORED = ("qc/", "results.csv", "results.parquet", "report.html", "decisions.csv")
+
+
+def find_bids_scans(
+    data_set: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
+) -> list[Scan]:
+    """T1-weighted scans of the raw data; derivatives inside the data set are left out.
+
+    Parameters
+    ----------
+    data_set : Path
+    participants, sessions : sequence of str
+        Labels, with or without `sub-` and `ses-`; all by default.
+
+    Raises
+    ------
+    InputError
+        There is no scan, or none of a participant or session that was asked for.
+    """
+    wanted = {
+        "sub": {label.removeprefix("sub-") for label in participants},
+        "ses": {label.removeprefix("ses-") for label in sessions},
+    }
+    files = [*data_set.glob("sub-*/anat/*"), *data_set.glob("sub-*/ses-*/anat/*")]
+    scans = [_scan(file, data_set) for file in sorted(files) if T1W.fullmatch(file.name)]
+    if not scans:
+        raise InputError(
+            f"No sub-*/[ses-*/]anat/*_T1w.nii.gz is in '{data_set}'; give a BIDS data set."
+        )
+    _require_labels(data_set, "participant", wanted["sub"], {scan.subject for scan in scans})
+    _require_labels(data_set, "session", wanted["ses"], {scan.session for scan in scans})
+    chosen = [
+        scan
+        for scan in scans
+        if (not wanted["sub"] or scan.subject in wanted["sub"])
+        and (not wanted["ses"] or scan.session in wanted["ses"])
+    ]
+    if not chosen:
+        raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
+    refuse_doubles(chosen)
+    return chosen
+
+
+def _scan(file: Path, data_set: Path) -> Scan:
+    source = file.relative_to(data_set)
+    match = T1W.fullmatch(file.name)
+    entities = match[1] if match else ""
+    place = f"{source.parent.as_posix()}/{entities}"
+    labels = dict(part.split("-", 1) for part in source.parts[:-2] if "-" in part)
+    return Scan(
+        name=f"{entities}_T1w",
+        path=file.absolute(),
+        brain=f"{place}_desc-brain_T1w.nii.gz",
+        mask=f"{place}_desc-brain_mask.nii.gz",
+        subject=labels.get("sub", ""),
+        session=labels.get("ses", ""),
+        bids_source=source.as_posix(),
+    )
+
+
+def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]) -> None:
+    if missing := sorted(wanted - there):
+        raise InputError(f"The {kind} '{missing[0]}' has no T1w scan in '{data_set}'.")
+
+
+def sidecar_of(image: str) -> str:
+    """The JSON file beside an image."""
+    return f"{image.removesuffix('.nii.gz')}.json"
+
+
+def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
+    """Content of the JSON files beside brain and mask, by their paths."""
+    source = f"bids:{RAW}:{scan.bids_source}"
+    common = {"Sources": [source], "SpatialReference": source}
+    mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
+    brain = {"Description": "T1w image inside the brain mask", "SkullStripped": True, **common}
+    return {sidecar_of(scan.mask): mask, sidecar_of(scan.brain): brain}
+
+
+def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
+    """What BIDS wants to know about the folder of derivatives."""
+    try:
+        link = Path(os.path.relpath(data_set.resolve(), out.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        link = data_set.resolve().as_uri()
+    return {
+        "Name": "SkullStrip brain masks",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "SkullStrip", "Version": __version__}],
+        "DatasetLinks": {RAW: link},
+    }
+
+
+def require_other_folder(data_set: Path, out: Path) -> None:
+    """Refuse to write derivatives among the raw data, whose description they would replace.
+
+    Raises
+    ------
+    OutputError
+    """
+    if data_set.resolve() == out.resolve():
+        place = data_set / "derivatives" / "skullstrip"
+        raise OutputError(f"The output folder is the data set itself; use '{place}'.")
+
+
+def write_dataset_files(data_set: Path, out: Path) -> None:
+    """Write `dataset_description.json` and `.bidsignore`."""
+    texts = {
+        out / "dataset_description.json": to_json(dataset_description(data_set, out)),
+        out / ".bidsignore": "\n".join(IGNORED) + "\n",
+    }
+    with atomic_outputs() as staged:
+        for path, text in texts.items():
+            staged(path).write_text(text, encoding="utf-8")

@@ -1,0 +1,199 @@
+"""Dask: a cluster on this machine or a running one, and scans handed to it a few at a time.
+
+Dask schedules, restarts workers that die and has their scans done by others. What is added here
+keeps its scheduler small: however many scans there are, only a window of them is known to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from ..engines import available_threads
+from ..errors import EngineError, InputError
+
+# Measured on 1 mm heads of 256 x 256 x 176 voxels, Dask and Python included.
+WORKER_BYTES = 800e6
+TRIES = 3  # workers that may die of one scan before it counts as failed
+CONNECT_SECONDS = 20
+POLL_SECONDS = 0.05
+WORKERS_SECONDS = 5.0  # between two looks at how many workers there are
+LOCAL_SETTINGS = {
+    "distributed.scheduler.allowed-failures": TRIES - 1,
+    # A scan waits with the scheduler, not with a worker: a worker that dies takes only its own.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Nothing is held that could be written to disk, and a pause would last for ever.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.comm.timeouts.connect": "30s",
+}
+
+
+def require_dask() -> None:
+    """Say how to install what a batch needs.
+
+    Raises
+    ------
+    EngineError
+    """
+    import importlib.util
+
+    missing = [name for name in ("dask", "distributed") if not importlib.util.find_spec(name)]
+    if missing:
+        raise EngineError(
+            f"A batch needs {' and '.join(missing)}; use 'pip install \"skullstrip[batch]\"'."
+        )
+
+
+def default_jobs(scans: int) -> int:
+    """Worker processes for this machine: one a processor, as far as memory reaches."""
+    import psutil
+    from distributed.system import MEMORY_LIMIT
+
+    memory = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+    return max(1, min(available_threads(), int(memory // WORKER_BYTES), scans))
+
+
+def threads_each(jobs: int) -> int:
+    """Threads of a worker's network where `jobs` share this machine."""
+    return max(1, available_threads() // jobs)
+
+
+@contextmanager
+def local_client(jobs: int, quiet: bool = True) -> Iterator[Any]:
+    """Give a client of worker processes on this machine, reached by loopback alone.
+
+    They end with this process, also when it is killed.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
+
+    with dask.config.set(LOCAL_SETTINGS):
+        cluster = LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=int(MEMORY_LIMIT // jobs),
+            silence_logs=logging.CRITICAL if quiet else logging.WARNING,
+        )
+        with cluster, Client(cluster) as client:
+            client.register_plugin(_quiet_worker(quiet))
+            yield client
+
+
+@contextmanager
+def remote_client(address: str) -> Iterator[Any]:
+    """Give a client of a scheduler that runs already.
+
+    Raises
+    ------
+    InputError
+        It does not answer.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"No Dask scheduler answers at '{address}' ({error}).") from error
+    with client:
+        yield client
+
+
+def _quiet_worker(quiet: bool) -> Any:
+    from distributed import WorkerPlugin
+
+    class QuietWorker(WorkerPlugin):
+        """Leaves Ctrl-C to the coordinator, and the coordinator's stdout alone."""
+
+        name = "skullstrip-quiet"
+
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.dup2(2, 1)
+            if quiet:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+    return QuietWorker()
+
+
+def as_done(
+    client: Any,
+    function: Callable[..., Any],
+    items: Iterable[Any],
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[list[tuple[Any, Any]]]:
+    """Have a function called for each item, and give the answers as they come.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    function : callable
+        Called by a worker with the item.
+    items : iterable
+    stop : callable
+        Asked often; once it says True, items that no worker has begun are dropped.
+
+    Yields
+    ------
+    list of (item, answer)
+        The answer is what the function returned, or the exception with which Dask gave the item
+        up, `KilledWorker` for example.
+    """
+    from distributed import as_completed
+
+    group = f"strip-{uuid.uuid4().hex[:8]}"  # other batches may use the same scheduler
+    waiting: Iterator[tuple[int, Any]] = enumerate(items)
+    running: dict[Any, tuple[Any, Any]] = {}
+    finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+    size, looked, stopped = 0, -WORKERS_SECONDS, False
+    while True:
+        if time.monotonic() - looked > WORKERS_SECONDS:
+            size, looked = _window(client), time.monotonic()
+        for number, item in islice(waiting, max(0, size - len(running))):
+            future = client.submit(function, item, key=(group, number), pure=False)
+            running[future.key] = item, future
+            finished.add(future)
+        if stop() and not stopped:
+            waiting, stopped = iter(()), True
+            _drop_queued(client, running)
+        if not running:
+            return
+        if finished.has_ready():
+            batch = finished.next_batch()
+            yield [
+                (running.pop(future.key)[0], _answer(future, result))
+                for future, result in batch
+                if future.key in running
+            ]
+        else:
+            time.sleep(POLL_SECONDS)
+
+
+def _window(client: Any) -> int:
+    """Items that the scheduler knows at a time: enough that no worker waits for the next one."""
+    return 2 * sum(client.nthreads().values()) + 2
+
+
+def _drop_queued(client: Any, running: dict[Any, tuple[Any, Any]]) -> None:
+    begun = {key for keys in client.processing().values() for key in keys}
+    queued = [key for key, (_, future) in running.items() if key not in begun and not future.done()]
+    client.cancel([running.pop(key)[1] for key in queued])
+
+
+def _answer(future: Any, result: Any) -> Any:
+    if future.status == "cancelled":
+        raise EngineError("The Dask scheduler went away; start the same command again to go on.")
+    return result[1] if future.status == "error" else result

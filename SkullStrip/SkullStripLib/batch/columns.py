@@ -1,0 +1,35 @@
+"""The columns of the results table, in their order: one place for ledger, tables and page."""
+
+from __future__ import annotations
+
+TEXT, REAL, WHOLE = "TEXT", "REAL", "INTEGER"  # SQLite's own names
+COLUMNS: dict[str, str] = {
+    "name": TEXT,
+    "path": TEXT,
+    "subject": TEXT,
+    "session": TEXT,
+    "status": TEXT,  # done or failed
+    "verdict": TEXT,
+    "reasons": TEXT,
+    "volume_ml": REAL,
+    "volume_error_ml": REAL,
+    "dice_estimate": REAL,
+    "dice_error": REAL,
+    "message": TEXT,
+    "seconds": REAL,
+    "engine": TEXT,
+    "device": TEXT,
+    "border_mm": REAL,
+    "views": WHOLE,
+    "version": TEXT,
+    "weights_sha256": TEXT,
+    "input_sha256": TEXT,
+    "mask_sha256": TEXT,
+    "brain_mask": TEXT,
+    "brain": TEXT,
+    "qc": TEXT,
+    "finished": TEXT,
+}
+DONE, FAILED = "done", "failed"
+
+Row = dict[str, object]

@@ -1,0 +1,76 @@
+"""Which scans of a batch are still to be done, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import InputError
+from .columns import DONE, FAILED
+from .decisions import rejected_names
+from .ledger import Entry, Ledger
+from .options import REDO, BatchOptions
+from .scans import Scan
+
+DECISIONS = "decisions.csv"  # below the output folder
+
+
+def reasons_to_do(
+    scans: Iterable[Scan], ledger: Ledger | None, out: Path, options: BatchOptions, digest: str
+) -> Iterator[tuple[Scan, str]]:
+    """Why each scan is to be done, in a few words; "" for one that is not.
+
+    Parameters
+    ----------
+    scans : iterable of Scan
+    ledger : Ledger or None
+        None where nothing was ever done.
+    out : Path
+    options : BatchOptions
+    digest : str
+        Of the options and the weights.
+
+    Raises
+    ------
+    InputError
+        What is to be done again is unknown, or the decisions cannot be read.
+    """
+    if options.redo is not None and options.redo not in REDO:
+        raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")
+    rejected = set()
+    if options.redo == "rejected":
+        rejected = rejected_names(Path(options.decisions or out / DECISIONS))
+    for scan in scans:
+        entry = ledger.get(scan.name) if ledger else None
+        if options.redo:
+            yield scan, _reason_to_redo(scan, entry, options.redo, rejected)
+        elif options.overwrite:
+            yield scan, "to be overwritten" if entry else "new"
+        else:
+            yield scan, _reason(entry, scan, out, digest)
+
+
+def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[str]) -> str:
+    status, verdict = (entry.row["status"], entry.row["verdict"]) if entry else (None, None)
+    chosen = {
+        "rejected": scan.name in rejected,
+        "failed": status == FAILED,
+        "check": status == DONE and verdict not in ("pass", None, ""),
+    }
+    reason = {"rejected": "rejected", "failed": "failed before", "check": "to be checked"}
+    return reason[redo] if chosen[redo] else ""
+
+
+def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
+    """Done is what has its outputs, whole, of this input by these options."""
+    if entry is None:
+        return "new"
+    if entry.row["status"] != DONE:
+        return "failed before"
+    if entry.options != digest:
+        return "other options"
+    if not entry.source.still_holds(scan.path):
+        return "input changed"
+    if not all(state.still_holds(out / path) for path, state in entry.outputs.items()):
+        return "output changed"
+    return ""

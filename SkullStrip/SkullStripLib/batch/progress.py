@@ -1,0 +1,109 @@
+"""Word of how a batch goes: events for programs, a bar or lines for people.
+
+An event is a dict, and a line of JSON with `--progress json`:
+
+    {"event": "start", "total": 40, "todo": 38, "jobs": 2}
+    {"event": "scan", "name": "a/b", "status": "skipped", "done": 1, "total": 40}
+    {"event": "scan", "name": "a/c", "status": "running"}
+    {"event": "scan", "name": "a/c", "status": "done" or "failed", "message": "",
+     "volume_ml": 1432.1, "verdict": "pass", "done": 2, "total": 40, "seconds_left": 83.0}
+    {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html"}
+
+`done` in a scan's event counts the scans that nothing more will happen to.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from .columns import DONE, FAILED, Row
+
+Event = dict[str, Any]
+Hear = Callable[[Event], None]
+
+
+@dataclass
+class Count:
+    """How far a batch is.
+
+    Parameters
+    ----------
+    total : int
+        Scans of the batch.
+    done, failed, skipped : int
+        Scans stripped now, given up now, and left because they were done before.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Scans that nothing more will happen to."""
+        return self.done + self.failed + self.skipped
+
+    def add(self, status: object) -> None:
+        """Count a scan that came back."""
+        if status == DONE:
+            self.done += 1
+        else:
+            self.failed += 1
+
+    def seconds_left(self, seconds: float) -> float | None:
+        """How long the rest takes at the speed so far; None while nobody knows."""
+        stripped = self.done + self.failed
+        return round(seconds / stripped * (self.total - self.settled), 1) if stripped else None
+
+
+def scan_event(row: Row, count: Count, seconds: float) -> Event:
+    """Word of a scan that is done or failed, `seconds` after the start."""
+    shown = {key: row.get(key) for key in ("name", "status", "message", "volume_ml", "verdict")}
+    left = count.seconds_left(seconds)
+    progress = {"done": count.settled, "total": count.total, "seconds_left": left}
+    return {"event": "scan", **shown, **progress}
+
+
+def hear_nothing(event: Event) -> None:
+    """Say nothing."""
+
+
+def say_json(event: Event) -> None:
+    """Write a line of JSON to stdout, whole: some events come from a thread of their own."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def say_failures(event: Event) -> None:
+    """Write a line to stderr for a scan that fails: for logs, and where nobody watches."""
+    if event.get("status") == FAILED:
+        sys.stderr.write(f"skullstrip: {event['name']}: {event['message']}\n")
+
+
+@contextmanager
+def bar() -> Iterator[Hear]:
+    """Draw a bar with the time left on stderr, and tell above it which scans fail."""
+    from tqdm import tqdm
+
+    line: Any = tqdm(total=0, unit="scan", leave=False)
+
+    def hear(event: Event) -> None:
+        if event["event"] == "start":
+            line.reset(total=event["total"])
+            line.initial = line.n = event["total"] - event["todo"]
+            line.set_description(f"{event['jobs']} at a time")
+        elif event.get("status") in (DONE, FAILED):
+            with line.external_write_mode(file=sys.stderr):
+                say_failures(event)
+            line.update()
+
+    try:
+        yield hear
+    finally:
+        line.close()
