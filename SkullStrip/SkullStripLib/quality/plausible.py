@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .checks import Check
+from ..checks import Check
 
 # Intracranial contents of newborns to the largest adults; a child's is the usual false alarm.
 SMALLEST_BRAIN_ML = 700.0
