@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import SkullStripLib
+
 HEAVY = {
     "PIL", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib", "nibabel", "nrrd",
     "onnx", "onnxruntime", "psutil", "pyarrow", "slicer", "tensorflow", "torch", "tqdm", "vtk",
@@ -101,6 +103,11 @@ def test_importing_the_library_loads_nothing_heavy(root: Path) -> None:
     loaded = modules_after("import SkullStripLib", root)
     assert "SkullStripLib" in loaded
     assert HEAVY & loaded == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(SkullStripLib.__all__) - {"__version__"}))
+def test_a_public_name_is_the_thing_and_not_the_module_of_that_name(root: Path, name: str) -> None:
+    modules_after(f"from SkullStripLib import {name}; assert callable({name})", root)
 
 
 def test_importing_what_slicer_needs_before_a_run_loads_no_runtime(root: Path) -> None:
