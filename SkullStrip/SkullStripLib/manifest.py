@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import WeightsError
+from .manifest_values import require_values
 
 MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 2**20
+MAX_WEIGHTS_BYTES = 2**30  # of the file, and of the arrays in it
 FORMAT_VERSION = 1
 
 
@@ -94,11 +97,15 @@ class Manifest:
             architecture = content.pop("architecture")
             for key in ("skip_layers", "decoder_widths"):
                 architecture[key] = tuple(architecture[key])
-            preprocessing = Preprocessing(**content.pop("preprocessing"))
+            preprocessing = content.pop("preprocessing")
+            for fields in (architecture, preprocessing, content):
+                require_values(fields)
             return cls(
-                architecture=Architecture(**architecture), preprocessing=preprocessing, **content
+                architecture=Architecture(**architecture),
+                preprocessing=Preprocessing(**preprocessing),
+                **content,
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"The manifest cannot be read ({error}).") from error
 
 
@@ -131,6 +138,7 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
     if manifest_path.is_dir():
         manifest_path = manifest_path / MANIFEST_NAME
     try:
+        require_file(manifest_path, MAX_MANIFEST_BYTES)
         manifest = Manifest.from_json(manifest_path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
@@ -142,9 +150,29 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
     return manifest, weights_path
 
 
+def require_file(path: Path, max_bytes: int) -> None:
+    """Refuse what is no ordinary file (a pipe would never end), or is too large to be meant.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    WeightsError
+        It is too large.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    if path.stat().st_size > max_bytes:
+        raise WeightsError(
+            f"'{path}' has {path.stat().st_size:,} bytes, more than the {max_bytes:,} that a "
+            "network's files may have; give the folder that training exported."
+        )
+
+
 def verify_sha256(path: Path, expected: str) -> None:
     """Refuse a file whose content is not what was released."""
     try:
+        require_file(path, MAX_WEIGHTS_BYTES)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"The weights '{path}' cannot be read; install them again.") from error

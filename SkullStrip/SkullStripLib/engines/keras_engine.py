@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import EngineError, WeightsError
 from ..manifest import Manifest
 from ..model import build_model
 from ..weights import load_weights
@@ -24,6 +24,8 @@ class KerasEngine:
     ------
     EngineError
         Keras already runs on another backend, or there is no GPU where one was asked for.
+    WeightsError
+        The manifest names no network that can be built, or the weights do not fit it.
     """
 
     def __init__(
@@ -38,7 +40,10 @@ class KerasEngine:
 
         keras.config.disable_interactive_logging()
         with keras.device(self._scope):
-            self._model = build_model(manifest.architecture)
+            try:
+                self._model = build_model(manifest.architecture)
+            except ValueError as error:  # Keras': layers that are not there, or do not fit
+                raise WeightsError(f"The manifest names no network ({error}).") from error
             load_weights(self._model, weights_path)
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
@@ -79,14 +84,19 @@ def set_threads(backend: str, threads: int) -> None:
 
 
 def device_name(backend: str, device: str) -> str:
-    """Keras' name of the device to use: "cpu:0" or "gpu:0"."""
+    """Keras' name of the device to use: "cpu:0" or "gpu:0", on PyTorch "cpu".
+
+    PyTorch's tensors are on "cpu", which Keras 3.15 takes for another device than "cpu:0"; it then
+    copies its integer variables and fails.
+    """
+    cpu = "cpu" if backend == "torch" else "cpu:0"
     if device == "cpu":
-        return "cpu:0"
+        return cpu
     if has_gpu(backend):
         return "gpu:0"
     if device == "gpu":
         raise EngineError(f"{backend} finds no GPU here; use '--device cpu' or 'auto'.")
-    return "cpu:0"
+    return cpu
 
 
 def has_gpu(backend: str) -> bool:

@@ -56,7 +56,7 @@ def build_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) ->
     WeightsError
         The weights belong to another architecture.
     """
-    graph = GraphWriter(weights)
+    graph = GraphWriter(weights, architecture.channels)
     image = graph.node("Transpose", ["image"], perm=[0, 3, 1, 2])
     features = encoder(graph, image, architecture)
     decoded = decoder(graph, features, architecture)

@@ -26,9 +26,11 @@ class GraphWriter:
         The tensor that Keras' layer of that name puts out.
     spare : dict of str to int
         Channels of zeros that a tensor has behind its own.
+    channels : dict of str to int
+        Channels of a tensor, spare ones included; that of constants is not known.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], channels: int) -> None:
         from onnx import helper, numpy_helper
 
         self._helper, self._to_tensor = helper, numpy_helper.from_array
@@ -37,6 +39,7 @@ class GraphWriter:
         self._constants: list[object] = []
         self.layers: dict[str, str] = {}
         self.spare: dict[str, int] = {}
+        self.channels = {"image": channels}
 
     def take(self, path: str) -> np.ndarray:
         """Hand out a weight, once."""
@@ -58,6 +61,12 @@ class GraphWriter:
         self._nodes.append(self._helper.make_node(kind, inputs, [output], **attributes))
         self.layers[output] = output
         self.spare[output] = self.spare.get(inputs[-1 if kind == "Concat" else 0], 0)
+        known = [self.channels[tensor] for tensor in inputs if tensor in self.channels]
+        if kind in ("Add", "Mul") and len(set(known)) > 1:
+            raise WeightsError(
+                f"The weights are of another network ({known} channels at '{name}')."
+            )
+        self.channels[output] = sum(known) if kind == "Concat" else known[0]
         return output
 
     def concatenate(self, x: str, y: str) -> str:
@@ -83,6 +92,11 @@ class GraphWriter:
         before = (size - stride) // 2 if stride > 1 else size // 2
         after = size - stride - before
         kernel = np.pad(kernel, [(0, 0), (0, self.spare.get(x, 0)), (0, 0), (0, 0)])
+        if kernel.shape[1] * groups != self.channels[x]:  # ONNX Runtime would find out too late
+            raise WeightsError(
+                f"The weights are of another network ('{name}' takes {kernel.shape[1] * groups} "
+                f"channels, not {self.channels[x]})."
+            )
         inputs = [x, self.constant(f"{name}_w", kernel), self.constant(f"{name}_b", bias)]
         output = self.node(
             "Conv",
@@ -93,7 +107,7 @@ class GraphWriter:
             kernel_shape=[size] * 2,
             pads=[before, before, after, after],
         )
-        self.spare[output] = 0
+        self.spare[output], self.channels[output] = 0, len(kernel)
         return output
 
     def biased_conv(self, x: str, name: str) -> str:

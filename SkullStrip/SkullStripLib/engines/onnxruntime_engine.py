@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import EngineError, WeightsError
 from ..manifest import Manifest
 from ..weights import read_weights
 from .onnx_graph import build_onnx
@@ -33,6 +33,8 @@ class OnnxRuntimeEngine:
     ------
     EngineError
         There is no GPU where one was asked for, or ONNX Runtime cannot start.
+    WeightsError
+        The weights do not fit the manifest's network.
     """
 
     name = "onnxruntime"
@@ -41,7 +43,10 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         providers = choose_providers(device, onnxruntime.get_available_providers())
-        model = build_onnx(manifest.architecture, read_weights(weights_path))
+        try:
+            model = build_onnx(manifest.architecture, read_weights(weights_path))
+        except (ValueError, IndexError) as error:  # NumPy's, of arrays of other shapes
+            raise WeightsError(f"The weights are of another network ({error}).") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = ERRORS_ONLY
