@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY_FILES = ("SkullStrip.py", "SkullStripLib/**/*.py", "SkullStripSlicer/**/*.py")
-RESOURCE_FILES = ("Resources/**/*",)
+RESOURCE_FILES = ("Resources/**/*", "SkullStripLib/**/templates/*")
 EXTENSION_VARIABLES = (
     "HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS",
 )  # fmt: skip

@@ -25,7 +25,7 @@ ALLOWED_AT_FILE_SCOPE = (
 RUNTIME_HOMES = ("model.py", "weights.py", "engines/*.py")
 # Package: the library's files that may import it, inside a function at that.
 HOMES = {
-    "PIL": ("qc*.py",),
+    "PIL": ("batch/thumbnails.py", "qc*.py",),
     "cv2": (),
     "dask": ("batch/cluster.py", "batch/crew.py"),
     "distributed": ("batch/cluster.py", "batch/crew.py"),

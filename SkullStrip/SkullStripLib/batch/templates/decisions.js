@@ -1,0 +1,94 @@
+// What the reader decided on each scan, kept by the browser under the scan's own id.
+
+const STORAGE_PREFIX = "skullstrip-decision:";
+const DECISION_COLUMNS = ["name", "path", "decision", "comment"];
+const NONE_YET = Object.freeze({ decision: "", comment: "" });
+
+const storage = findStorage();
+const decisions = new Map();
+
+function findStorage() {
+  try {
+    const found = window.localStorage;
+    found.setItem(STORAGE_PREFIX, "");
+    found.removeItem(STORAGE_PREFIX);
+    return found;
+  } catch {
+    return null; // switched off, full, or not allowed for files
+  }
+}
+
+function loadDecisions() {
+  for (const scan of scans) {
+    const kept = storage?.getItem(STORAGE_PREFIX + scan.id);
+    if (kept) decisions.set(scan.id, validDecision(kept));
+  }
+}
+
+function validDecision(text) {
+  try {
+    const { decision, comment } = JSON.parse(text);
+    return { decision: decision in DECISIONS ? decision : "", comment: String(comment ?? "") };
+  } catch {
+    return NONE_YET;
+  }
+}
+
+function decisionOn(scan) {
+  return decisions.get(scan.id) ?? NONE_YET;
+}
+
+function decide(scan, change) {
+  const decided = { ...decisionOn(scan), ...change };
+  const isEmpty = !decided.decision && !decided.comment;
+  if (isEmpty) decisions.delete(scan.id);
+  else decisions.set(scan.id, decided);
+  try {
+    if (isEmpty) storage?.removeItem(STORAGE_PREFIX + scan.id);
+    else storage?.setItem(STORAGE_PREFIX + scan.id, JSON.stringify(decided));
+  } catch {
+    byId("storage-note").hidden = false; // the storage is full
+  }
+}
+
+function decisionsCsv() {
+  const rows = scans.filter((scan) => decisions.has(scan.id)).map((scan) => {
+    const { decision, comment } = decisionOn(scan);
+    return [scan.name, scan.path, decision, comment];
+  });
+  return toCsv([DECISION_COLUMNS, ...rows]);
+}
+
+function exportDecisions() {
+  const address = URL.createObjectURL(new Blob([decisionsCsv()], { type: "text/csv" }));
+  element("a", { href: address, download: "decisions.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  announce(`${decisions.size} decisions exported as decisions.csv`);
+}
+
+// Returns how many rows were taken and how many name no scan of this page.
+function importDecisions(text) {
+  const [head, ...rows] = fromCsv(text);
+  const places = DECISION_COLUMNS.map((column) => (head ?? []).indexOf(column));
+  const [name, path, decision, comment] = places;
+  if (decision < 0 || (name < 0 && path < 0)) {
+    throw new Error("it has no columns name or path, and decision");
+  }
+  const byPath = new Map(scans.map((scan) => [scan.path, scan]));
+  const byName = uniqueNames();
+  let taken = 0;
+  for (const row of rows) {
+    const scan = byPath.get(row[path]) ?? byName.get(row[name]);
+    const given = (row[decision] ?? "").trim();
+    if (!scan || !(given in DECISIONS || given === "")) continue;
+    decide(scan, { decision: given, comment: row[comment] ?? "" });
+    taken += 1;
+  }
+  return { taken, left: rows.length - taken };
+}
+
+function uniqueNames() {
+  const names = new Map();
+  for (const scan of scans) names.set(scan.name, names.has(scan.name) ? undefined : scan);
+  return names;
+}

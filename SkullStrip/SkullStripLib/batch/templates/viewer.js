@@ -1,0 +1,78 @@
+// One scan opened: all cuts, what is known of it, and the decision.
+
+const FACTS = [
+  ["Quality", (scan) => chip(scan.state)],
+  ["Note", (scan) => scan.reasons],
+  ["Brain volume", (scan) => scan.volume_ml === null ? "" : `${plusMinus(scan.volume_ml,
+    scan.volume_error_ml, 0)} mL${scan.outlier ? `, unusually ${scan.outlier}` : ""}`],
+  ["Dice, estimated", (scan) => plusMinus(scan.dice_estimate, scan.dice_error, 3)],
+  ["Subject", (scan) => scan.subject],
+  ["Session", (scan) => scan.session],
+  ["Scan", (scan) => scan.path],
+  ["Brain mask", (scan) => scan.brain_mask],
+  ["Stripped scan", (scan) => scan.brain],
+  ["Time", (scan) => duration(scan.seconds)],
+  ["Run by", (scan) => [scan.engine, scan.device].filter(Boolean).join(", ")],
+  ["Border", (scan) => scan.border_mm && `${scan.border_mm} mm`],
+  ["Views", (scan) => scan.views],
+  ["Finished", (scan) => scan.finished.replace("T", " ").replace("Z", " UTC")],
+  ["SkullStrip", (scan) => scan.version],
+];
+
+function isOpen() {
+  return byId("viewer").open;
+}
+
+function openViewer() {
+  if (!currentScan()) return;
+  drawViewer();
+  if (!isOpen()) byId("viewer").showModal();
+}
+
+function drawViewer() {
+  const scan = currentScan();
+  byId("viewer-name").textContent = scan.name;
+  byId("viewer-place").textContent =
+    `${grouped.format(table.current + 1)} of ${grouped.format(table.shown.length)}`;
+  byId("picture").replaceChildren(picture(scan));
+  byId("facts").replaceChildren(...facts(scan));
+  byId("previous").disabled = table.current === 0;
+  byId("next").disabled = table.current === table.shown.length - 1;
+  drawDecision(scan);
+  const following = table.shown[table.current + 1];
+  if (following?.qc) new Image().src = relativeAddress(following.qc); // so that `j` is quick
+}
+
+function drawDecision(scan) {
+  const { decision, comment } = decisionOn(scan);
+  for (const name of Object.keys(DECISIONS)) {
+    byId(name).setAttribute("aria-pressed", decision === name);
+  }
+  byId("comment").value = comment;
+}
+
+function picture(scan) {
+  if (!scan.qc) {
+    const reason = scan.state === "error" ? "it was not stripped" : "none was made";
+    return element("p", { class: "missing" }, `There is no picture of this scan: ${reason}.`);
+  }
+  const address = relativeAddress(scan.qc);
+  const missing = () => {
+    if (link.isConnected) link.replaceWith(element("p", { class: "missing" },
+      `The picture ${scan.qc} is not beside this page. Keep the page in the folder of the results.`));
+  };
+  const image = element("img", {
+    src: address, onerror: missing,
+    alt: `Outline of the brain mask of ${scan.name} over slices in three planes`,
+  });
+  const link = element("a",
+    { href: address, target: "_blank", rel: "noopener", title: "Open in full size" }, image);
+  return link;
+}
+
+function facts(scan) {
+  return FACTS.flatMap(([word, value]) => {
+    const content = value(scan);
+    return content ? [element("dt", {}, word), element("dd", {}, content)] : [];
+  });
+}
