@@ -31,3 +31,9 @@ def phantom() -> Callable[..., Phantom]:
 def stand_in_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a manifest and weights that only stand-in engines can run."""
     return write_stand_in_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def library_path() -> str:
+    """What PYTHONPATH needs so that a new process finds the library."""
+    return str(Path(__file__).resolve().parents[1] / "SkullStrip")
