@@ -1,0 +1,127 @@
+"""What the panel installs leaves Slicer's own packages alone, and runs beside them.
+
+Real: Python, packages, pip's resolver, a strip of a made head by the network that ships. Stand-in:
+an environment with the Python, NumPy and SciPy of a Slicer release instead of the release itself.
+Needs Python 3.12 and a package index; skipped with the reason where either is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from Testing.image_files import save
+from Testing.phantoms import make_head
+
+RELEASES = {
+    "Slicer 5.10": {"numpy": "2.0.2", "scipy": "1.13.1"},
+    "Slicer 5.12": {"numpy": "2.4.6", "scipy": "1.17.1"},
+}
+INSTALL_OPTIONS = (
+    *("--quiet", "--disable-pip-version-check", "--only-binary", ":all:"),
+    "--no-compile",  # half of the time
+)
+OFFLINE = re.compile(r"(Could not find a version|connection|network|resolve|timed out)", re.I)
+pytestmark = pytest.mark.slow
+
+
+class Environment(NamedTuple):
+    """A Slicer release's packages, and how to install into them and run them."""
+
+    python: Path
+    bundled: dict[str, str]
+
+    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pip", "--python", str(self.python), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def install(self, *arguments: str) -> None:
+        """Wheels only, as Slicer's packaging does."""
+        done = self.pip("install", *INSTALL_OPTIONS, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    def versions(self) -> dict[str, str]:
+        listed = json.loads(self.pip("list", "--format", "json").stdout)
+        return {package["name"].lower(): package["version"] for package in listed}
+
+
+def python_3_12() -> Path:
+    """Slicer's Python: the one on the path that answers, or pyenv's."""
+    pyenv = Path.home() / ".pyenv" / "versions"
+    for candidate in (shutil.which("python3.12"), *sorted(pyenv.glob("3.12*/bin/python"))):
+        if candidate and runs_3_12(str(candidate)):
+            return Path(candidate)
+    pytest.skip("no Python 3.12 here, which is what Slicer 5.10 and 5.12 bundle")
+
+
+def runs_3_12(python: str) -> bool:
+    program = "import sys; print(sys.version_info[:2] == (3, 12))"
+    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == "True"
+
+
+@pytest.fixture(scope="module", params=list(RELEASES))
+def slicer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    folder = tmp_path_factory.mktemp("slicer")
+    command = [python_3_12(), "-m", "venv", "--without-pip", folder]
+    subprocess.run(command, check=True)
+    bundled = RELEASES[request.param]
+    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    environment = Environment(programs / "python", bundled)
+    pins = [f"{name}=={version}" for name, version in bundled.items()]
+    done = environment.pip("install", *INSTALL_OPTIONS, *pins)
+    if done.returncode != 0 and OFFLINE.search(done.stderr):
+        pytest.skip(f"no package index here ({done.stderr.strip().splitlines()[-1][:120]})")
+    assert done.returncode == 0, done.stderr
+    yield environment
+    shutil.rmtree(folder)  # hundreds of megabytes, which pytest would keep
+
+
+def test_the_first_click_installs_beside_slicers_packages_and_strips(
+    root: Path, slicer: Environment, tmp_path: Path
+) -> None:
+    slicer.install("--requirement", str(root / "SkullStrip" / "Resources" / "requirements.txt"))
+    assert unchanged(slicer)
+    head = make_head("PIR", (3.0, 3.0, 3.0))
+    scan, mask = save(tmp_path / "head.nii.gz", head.array, head.affine), tmp_path / "mask.nii.gz"
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from SkullStripLib import strip_file; "
+        "print(strip_file(sys.argv[2], mask=sys.argv[3]).volume_ml)"
+    )
+    command = [slicer.python, "-I", "-c", program, root / "SkullStrip", scan, mask]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 500 < float(done.stdout) < 2000
+    assert mask.is_file()
+
+
+def test_batch_installs_beside_slicers_packages(root: Path, slicer: Environment) -> None:
+    slicer.install(*extra(root, "batch"))
+    assert unchanged(slicer)
+
+
+def unchanged(slicer: Environment) -> bool:
+    """Whether the bundled packages are as they were and no package lacks another."""
+    versions = slicer.versions()
+    assert {name: versions[name] for name in slicer.bundled} == slicer.bundled
+    consistent = slicer.pip("check")
+    assert consistent.returncode == 0, consistent.stdout
+    return True
+
+
+def extra(root: Path, name: str) -> list[str]:
+    """Requirements of an extra of the package."""
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.search(rf"^{name} = \[(.*?)\]", pyproject, re.MULTILINE | re.DOTALL)
+    assert listed
+    return re.findall(r'"([^"]+)"', listed[1])
