@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from Testing.image_files import save
+from Testing.phantoms import make_head
+
 PACKAGED = ("pyproject.toml", "README.md", "LICENSE.txt", "SkullStrip")
 
 
@@ -68,13 +71,18 @@ def run_installed(installed: Path, *command: str) -> str:
     return done.stdout.strip()
 
 
+def scripts_folder() -> str:
+    """Where pip puts commands."""
+    return "Scripts" if os.name == "nt" else "bin"
+
+
 def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, wheel: Path) -> None:
     library = root / "SkullStrip" / "SkullStripLib"
     models = root / "SkullStrip" / "Resources" / "Models"
-    expected = {f"SkullStripLib/{p.relative_to(library).as_posix()}" for p in library.rglob("*.py")}
+    files = (path for path in library.rglob("*.*") if path.suffix != ".pyc")
+    expected = {f"SkullStripLib/{path.relative_to(library).as_posix()}" for path in files}
     expected |= {f"SkullStripLib/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == expected
+    assert set(packed_code(wheel)) == expected
 
 
 def test_the_source_distribution_builds_the_same_wheel(
@@ -84,7 +92,13 @@ def test_the_source_distribution_builds_the_same_wheel(
     command = [sys.executable, "-c", program, str(tmp_path)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     rebuilt = build_wheel(next(tmp_path.glob("*.tar.gz")), tmp_path)
-    assert sorted(zipfile.ZipFile(rebuilt).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+    assert packed_code(rebuilt) == packed_code(wheel)
+
+
+def packed_code(wheel: Path) -> dict[str, int]:
+    """Names and checksums of what a wheel installs, its own metadata aside."""
+    members = zipfile.ZipFile(wheel).infolist()
+    return {m.filename: m.CRC for m in members if ".dist-info/" not in m.filename}
 
 
 def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed: Path) -> None:
@@ -95,10 +109,25 @@ def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed:
 
 
 def test_the_installed_command_knows_its_version(root: Path, installed: Path) -> None:
-    scripts = installed / ("Scripts" if os.name == "nt" else "bin")
-    program = shutil.which("skullstrip", path=str(scripts))
+    program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
     assert program
     assert version_of(root) in run_installed(installed, program, "--version")
+
+
+@pytest.mark.slow
+def test_the_installed_command_strips_a_head_far_from_the_checkout(
+    installed: Path, tmp_path: Path
+) -> None:
+    head = make_head("PIR", (3.0, 3.0, 3.0))
+    scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
+    program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
+    assert program
+    run_installed(installed, program, str(scan), "--engine", "onnxruntime")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "head.nii.gz",
+        "head_brain.nii.gz",
+        "head_brain_mask.nii.gz",
+    }
 
 
 def test_the_wheel_has_the_version_and_the_licence(root: Path, wheel: Path) -> None:
