@@ -1,0 +1,29 @@
+"""The pictures of README and docs, drawn from a made head by the network that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import pictures
+from Testing.image_files import save
+from Testing.phantoms import make_head
+
+
+@pytest.mark.slow
+def test_every_picture_is_drawn_and_shows_orange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = make_head("PIR", (3.0, 3.0, 3.0))
+    scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
+    targets = {name: tmp_path / f"{name}.png" for name in pictures.TARGETS}
+    monkeypatch.setattr(pictures, "TARGETS", targets)
+    monkeypatch.setattr("sys.argv", ["pictures", str(scan)])
+    pictures.main()
+    for path in targets.values():
+        values = np.asarray(Image.open(path).convert("RGB"), dtype=int)
+        assert ((values[..., 0] - values[..., 2]) > 60).mean() > 0.005, path
+    assert Image.open(targets["thumbnail"]).size == (260, 280)
