@@ -26,7 +26,9 @@ function isOpen() {
 function openViewer() {
   if (!currentScan()) return;
   drawViewer();
-  if (!isOpen()) byId("viewer").showModal();
+  if (isOpen()) return;
+  byId("viewer").showModal();
+  byId("picture").focus(); // on no button, so that a stray Enter decides nothing
 }
 
 function drawViewer() {

@@ -1,0 +1,175 @@
+"""The report page in real Chromium: accepted, rejected, commented, kept, exported, imported."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from SkullStripLib.batch.decisions import rejected_names
+from Testing.web.reports import current, names, row, study, wait_until
+
+NO_STORAGE = """
+Object.defineProperty(window, "localStorage", { get() { throw new Error("not allowed"); } });
+"""
+
+
+def exported(page, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.click("#export")
+    assert waiting.value.suggested_filename == "decisions.csv"
+    path = folder / "exported.csv"
+    waiting.value.save_as(path)
+    return path
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def decisions(page) -> dict[str, str]:
+    rows = page.locator("#rows tr[role=row]").all()
+    found = {
+        row.locator(".title").inner_text(): row.locator(".words .word").inner_text() for row in rows
+    }
+    return {name: word for name, word in found.items() if word}
+
+
+def test_keys_accept_and_reject_and_go_on(open_report, tmp_path) -> None:
+    page = open_report(study())
+    page.keyboard.press("r")  # sub-11
+    page.keyboard.press("r")  # sub-12
+    page.keyboard.press("a")  # sub-05
+    assert current(page) == "sub-01"
+    assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Rejected", "sub-05": "Accepted"}
+    path = exported(page, tmp_path)
+    assert [*read(path)[0]] == ["name", "path", "decision", "comment"]
+    assert {line["name"]: line["decision"] for line in read(path)} == {
+        "sub-05": "accept", "sub-11": "reject", "sub-12": "reject",
+    }  # fmt: skip
+    assert rejected_names(path) == {"sub-11", "sub-12"}  # as `batch --redo rejected` reads it
+
+
+def test_u_clears_a_decision(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("a")
+    page.keyboard.press("k")
+    page.keyboard.press("u")
+    assert decisions(page) == {}
+    assert current(page) == "sub-11"
+
+
+def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report) -> None:
+    page = open_report(study())
+    page.click("#scan-2 [data-mark=reject]")
+    assert decisions(page) == {"sub-03": "Rejected"}
+    assert current(page) == "sub-03"
+    page.click("#scan-2 [data-mark=reject]")
+    assert decisions(page) == {}
+
+
+def test_in_the_opened_scan_marks_go_on_to_the_next(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("Enter")
+    page.keyboard.press("r")
+    assert page.inner_text("#viewer-name") == "sub-12"
+    page.click("#accept")
+    assert page.inner_text("#viewer-name") == "sub-05"
+    page.keyboard.press("Escape")
+    assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
+
+
+def test_a_comment_may_hold_anything(open_report, tmp_path) -> None:
+    page = open_report(study())
+    page.keyboard.press("c")
+    page.keyboard.type('dura, "at the top"\nand j, a, r: "é"')
+    page.keyboard.press("Escape")  # leaves the comment
+    assert page.locator("#viewer").is_visible()
+    page.keyboard.press("r")
+    page.keyboard.press("Escape")
+    (line,) = read(exported(page, tmp_path))
+    assert line["comment"] == 'dura, "at the top"\nand j, a, r: "é"'
+    assert (line["name"], line["decision"]) == ("sub-11", "reject")
+
+
+def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(open_report) -> None:
+    page = open_report(study())
+    page.select_option("#decided", "")
+    page.focus("#grid")
+    page.keyboard.press("a")
+    assert current(page) == "sub-12"
+    assert "sub-11" not in names(page)
+    page.select_option("#decided", "accept")
+    assert names(page) == ["sub-11"]
+
+
+def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("r")
+    page.keyboard.press("a")
+    page.reload()
+    page.wait_for_selector("#rows tr[role=row]")
+    assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
+    rows = [*study(), row(13)]
+    rows[10]["mask_sha256"] = "f" * 64
+    page = open_report(rows, context=page.context)
+    assert decisions(page) == {"sub-12": "Accepted"}
+
+
+def test_without_storage_decisions_are_taken_and_a_note_says_so(open_report, tmp_path) -> None:
+    page = open_report(study(), init_script=NO_STORAGE)
+    assert page.locator("#storage-note").is_visible()
+    page.keyboard.press("r")
+    assert decisions(page) == {"sub-11": "Rejected"}
+    assert len(read(exported(page, tmp_path))) == 1
+
+
+def test_with_storage_there_is_no_note(open_report) -> None:
+    assert open_report(study()).locator("#storage-note").is_hidden()
+
+
+def test_decisions_are_imported(open_report, tmp_path) -> None:
+    page = open_report(study())
+    path = tmp_path / "decisions.csv"
+    path.write_text(
+        "\ufeffname,path,decision,comment\r\n"
+        'sub-01,/data/sub-01.nii.gz,reject,"a ""b"", c"\r\n'
+        "sub-02,/moved/sub-02.nii.gz,accept,\r\n"
+        "sub-99,/data/sub-99.nii.gz,accept,\r\n"
+        "sub-03,/data/sub-03.nii.gz,maybe,\r\n",
+        encoding="utf-8",
+    )
+    page.set_input_files("#file", path)
+    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    assert decisions(page) == {"sub-01": "Rejected", "sub-02": "Accepted"}
+    assert page.inner_text("#scan-0 .comment") == 'a "b", c'
+    assert page.inner_text("#count").startswith("2 decisions read from decisions.csv; 2 rows")
+
+
+def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
+    page = open_report(study())
+    page.keyboard.press("c")
+    page.keyboard.type("one,\ntwo")
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.keyboard.press("Escape")
+    path = exported(page, tmp_path)
+    page.keyboard.press("k")
+    page.keyboard.press("u")
+    assert decisions(page) == {}
+    page.set_input_files("#file", path)
+    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    assert decisions(page) == {"sub-11": "Accepted"}
+    assert exported(page, tmp_path).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("content", ["", "one,two\n1,2\n", 'name,decision\n"sub-01,accept\n'])
+def test_a_file_that_holds_no_decisions_is_refused(open_report, tmp_path, content: str) -> None:
+    page = open_report(study())
+    path = tmp_path / "other.csv"
+    path.write_text(content)
+    page.set_input_files("#file", path)
+    wait_until(page, "document.querySelector('#count').textContent.includes('not read')")
+    assert decisions(page) == {}

@@ -1,0 +1,194 @@
+"""The report page in real Chromium: what is shown, sorted, filtered, searched, walked, opened."""
+
+from __future__ import annotations
+
+import pytest
+
+from Testing.web.reports import BROKEN, REASON, current, names, row, study, wait_until
+
+
+def sort_by(page, column: str) -> None:
+    page.locator(f"[data-sort={column}]").click()
+
+
+def facet(page, name: str):
+    return page.locator(f"[data-facet={name}]")
+
+
+def test_what_needs_a_look_comes_first(open_report) -> None:
+    page = open_report(study())
+    assert names(page)[:4] == ["sub-11", "sub-12", "sub-05", "sub-01"]
+    chips = page.locator("#rows .chip").all_inner_texts()
+    assert [" ".join(chip.split()) for chip in chips[:4]] == [
+        "✕ Fail", "! Not stripped", "? Check", "✓ Pass",
+    ]  # fmt: skip
+    assert "12 scans · 9 pass · 1 check · 1 fail · 1 not stripped" in page.inner_text("header")
+
+
+def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(open_report) -> None:
+    page = open_report(study())
+    sort_by(page, "volume_ml")
+    assert names(page)[:2] == ["sub-11", "sub-01"]
+    assert names(page)[-1] == "sub-12"  # has none
+    heading = page.locator("th.volume_ml")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    sort_by(page, "volume_ml")
+    assert names(page)[:2] == ["sub-10", "sub-09"]
+    assert names(page)[-1] == "sub-12"  # still last
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert page.locator("th.state").get_attribute("aria-sort") == "none"
+
+
+def test_names_are_sorted_as_people_do(open_report) -> None:
+    rows = [row(number) | {"name": f"sub-{number}"} for number in (10, 9, 1)]
+    page = open_report(rows)
+    sort_by(page, "name")
+    assert names(page) == ["sub-1", "sub-9", "sub-10"]
+
+
+def test_quality_buttons_filter_and_say_how_many(open_report) -> None:
+    page = open_report(study())
+    assert " ".join(facet(page, "pass").inner_text().split()) == "✓ Pass 9"
+    facet(page, "check").click()
+    assert names(page) == ["sub-05"]
+    assert facet(page, "check").get_attribute("aria-pressed") == "true"
+    facet(page, "error").click()
+    assert names(page) == ["sub-12", "sub-05"]
+    assert page.inner_text("#count") == "2 of 12 scans"
+    page.click("#clear")
+    assert len(names(page)) == 12
+    assert page.locator("#clear").is_hidden()
+
+
+def test_words_are_searched_in_names_paths_and_notes(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("/")
+    page.keyboard.type("UNSURE base")
+    assert names(page) == ["sub-05"]
+    page.fill("#search", "nothing of the sort")
+    assert names(page) == []
+    assert page.locator("#empty").is_visible()
+    page.fill("#search", "sub-1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    assert current(page) == "sub-12"
+
+
+def test_outliers_are_marked_with_their_rule(open_report) -> None:
+    page = open_report(study())
+    assert page.locator("#scan-10 .tag").inner_text() == "◆ low"
+    assert page.locator("#rows .tag").count() == 1
+    note = page.inner_text("#volumes-note")
+    assert "1 of 11 stand out" in note
+    assert "3.5 robust standard deviations" in note
+    facet(page, "outliers").click()
+    assert names(page) == ["sub-11"]
+
+
+def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report) -> None:
+    page = open_report(study())
+    bar = page.locator("#histogram g[role=button]").first
+    assert bar.get_attribute("aria-label") == ("700 to 750 mL: 1 scan, 1 outside the usual range")
+    bar.click()
+    assert names(page) == ["sub-11"]
+    bar.click()
+    assert len(names(page)) == 12
+    bar.focus()
+    for _ in range(14):  # to 1,400 mL
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert names(page) == ["sub-01", "sub-02", "sub-03"]
+    assert page.evaluate("document.activeElement.id") == "bar-14"
+
+
+def test_too_few_volumes_have_no_outliers(open_report) -> None:
+    page = open_report([row(1, volume_ml=300.0), row(2), row(3)])
+    assert page.locator("#rows .tag").count() == 0
+    assert "from 8 differing volumes on" in page.inner_text("#volumes-note")
+
+
+@pytest.mark.parametrize(("down", "up"), [("j", "k"), ("ArrowDown", "ArrowUp")])
+def test_keys_walk_through_the_scans(open_report, down: str, up: str) -> None:
+    page = open_report(study())
+    assert current(page) == "sub-11"
+    page.keyboard.press(down)
+    page.keyboard.press(down)
+    assert current(page) == "sub-05"
+    page.keyboard.press(up)
+    assert current(page) == "sub-12"
+    page.keyboard.press("End")
+    page.keyboard.press(down)
+    assert current(page) == "sub-10"
+    active = page.locator("#grid").get_attribute("aria-activedescendant")
+    assert active == page.locator("#rows tr[aria-selected]").get_attribute("id") == "scan-9"
+    page.keyboard.press("Home")
+    assert current(page) == "sub-11"
+
+
+def test_the_current_scan_stays_current_when_the_order_changes(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("j")
+    sort_by(page, "name")
+    assert current(page) == "sub-12"
+
+
+def test_thumbnails_are_pictures(open_report) -> None:
+    page = open_report(study())
+    images = page.locator("#rows td.cuts img")
+    assert images.count() == 11
+    drawn = "[...document.querySelectorAll('#rows img')].every((i) => i.naturalWidth > 99)"
+    wait_until(page, drawn)
+
+
+def test_enter_opens_all_cuts_and_escape_closes_them(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("Enter")
+    viewer = page.locator("#viewer")
+    assert viewer.is_visible()
+    assert viewer.locator("#viewer-name").inner_text() == "sub-11"
+    wait_until(page, "document.querySelector('#picture img').naturalWidth > 400")
+    assert viewer.locator("#viewer-place").inner_text() == "1 of 12"
+    page.keyboard.press("j")
+    assert "There is no picture of this scan" in viewer.inner_text()
+    assert BROKEN in viewer.inner_text()
+    page.keyboard.press("ArrowDown")
+    assert viewer.locator("#viewer-name").inner_text() == "sub-05"
+    assert REASON in viewer.inner_text()
+    page.keyboard.press("Escape")
+    assert viewer.is_hidden()
+    assert current(page) == "sub-05"
+    assert page.evaluate("document.activeElement.id") == "grid"
+
+
+def test_a_click_on_the_cuts_opens_that_scan(open_report) -> None:
+    page = open_report(study())
+    page.click("#scan-6 .open")
+    assert page.inner_text("#viewer-name") == "sub-07"
+    page.click("#next")
+    assert page.inner_text("#viewer-name") == "sub-08"
+    page.click("#close")
+    assert page.locator("#viewer").is_hidden()
+
+
+def test_a_picture_that_is_missing_is_told(open_report) -> None:
+    rows = study()
+    rows[10]["qc"] = "qc/nowhere: 100%?#.png"
+    page = open_report(rows)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#picture .missing")
+    assert "qc/nowhere: 100%?#.png is not beside this page" in page.inner_text("#picture")
+    # Chromium itself logs that a file is not there; nothing else may be wrong.
+    assert all("ERR_FILE_NOT_FOUND" in line for line in page.wrong)
+    page.wrong.clear()
+
+
+def test_the_keys_are_listed(open_report) -> None:
+    page = open_report(study())
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    assert "next scan" in page.inner_text("#keys")
+    page.keyboard.press("Escape")
+    assert page.locator("#keys").is_hidden()
+    page.click("#help")
+    page.click("#keys button")
+    assert page.locator("#keys").is_hidden()
