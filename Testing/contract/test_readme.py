@@ -12,15 +12,12 @@ from pathlib import Path
 import pytest
 
 import SkullStripLib
+from Testing.markdown import fenced_blocks
 
 
 @pytest.fixture(scope="module")
 def readme(root: Path) -> str:
     return (root / "README.md").read_text(encoding="utf-8")
-
-
-def fenced_blocks(markdown: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL)
 
 
 def shell_commands(markdown: str) -> list[list[str]]:

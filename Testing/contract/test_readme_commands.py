@@ -1,0 +1,158 @@
+"""Every command of the README is run, in order, by the network that ships, on made heads.
+
+Those that cannot run here are skipped with the reason, so that a test run's summary lists them.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from Testing.image_files import save
+from Testing.markdown import fenced_blocks
+from Testing.phantoms import make_head
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+NOT_RUN = {
+    "make": "its targets install, test or clean; test_readme.py compares their names",
+    "pip": "test_packaging.py and test_slicer_environments.py install the package and its extras",
+    "python -m training": "takes data that are not here; its options were looked up in its help",
+    "python -m benchmarks": "installs other networks; its options were looked up in its help",
+}
+VOXEL_MM = 3.0
+COMMAND_SECONDS = 300
+
+
+def blocks(language: str) -> list[str]:
+    return fenced_blocks(README.read_text(encoding="utf-8"), language)
+
+
+def command_lines() -> list[str]:
+    """Commands in order, a line that ends in a backslash joined with the next."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    return [line for line in lines if shlex.split(line, comments=True)]
+
+
+@pytest.fixture(scope="module")
+def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the README's reader has it: one scan, a folder of scans, a BIDS data set."""
+    folder = tmp_path_factory.mktemp("desk")
+    head = make_head("PIR", (VOXEL_MM,) * 3)
+    scan = save(folder / "T1.nii.gz", head.array, head.affine)
+    bids = folder / "bids" / "sub-01" / "anat"
+    for place in (folder / "scans", bids):
+        place.mkdir(parents=True)
+    shutil.copy(scan, folder / "scans" / "first.nii.gz")
+    shutil.copy(scan, bids / "sub-01_T1w.nii.gz")
+    description = '{"Name": "made", "BIDSVersion": "1.8.0"}'
+    (folder / "bids" / "dataset_description.json").write_text(description, encoding="utf-8")
+    write_commands(root, folder / "bin")
+    return folder
+
+
+def write_commands(root: Path, folder: Path) -> None:
+    """The package's commands, of this checkout, whatever is installed."""
+    folder.mkdir()
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    for name, module, function in re.findall(
+        r'^(skullstrip[\w-]*) = "([\w.]+):(\w+)"', pyproject, re.M
+    ):
+        program = folder / name
+        program.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(root / 'SkullStrip')!r})\n"
+            f"from {module} import {function}\nsys.exit({function}())\n",
+            encoding="utf-8",
+        )
+        program.chmod(0o755)
+
+
+def environment(root: Path, desk: Path) -> dict[str, str]:
+    """Variables of this process, with our commands first on the path."""
+    path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(root / "SkullStrip"), "HOME": str(desk)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the README's lines are those of a POSIX shell")
+@pytest.mark.parametrize("line", command_lines(), ids=lambda line: line.split("#")[0].strip())
+def test_a_command_of_the_readme_runs(root: Path, desk: Path, line: str) -> None:
+    words = " ".join(shlex.split(line, comments=True))
+    for beginning, reason in NOT_RUN.items():
+        if words.startswith(f"{beginning} "):
+            look_up_options(root, shlex.split(words))
+            pytest.skip(f"not run: {words} ({reason})")
+    done = subprocess.run(
+        ["bash", "-euc", line],
+        cwd=desk,
+        env=environment(root, desk),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    missing = [word for word in outputs(line) if not (desk / word).exists()]
+    assert missing == []
+
+
+def look_up_options(root: Path, words: list[str]) -> None:
+    """The options of `python -m PACKAGE [COMMAND] ...` are in its help."""
+    if words[:2] != ["python", "-m"]:
+        return
+    subcommand = words[3:4] if words[2] == "training" else []
+    command = [sys.executable, "-m", words[2], *subcommand, "--help"]
+    paths = os.environ | {"PYTHONPATH": f"{root / 'SkullStrip'}{os.pathsep}{root}"}
+    done = subprocess.run(command, cwd=root, env=paths, capture_output=True, text=True, check=True)
+    assert [word for word in words if word.startswith("--") and word not in done.stdout] == []
+
+
+def outputs(line: str) -> list[str]:
+    """Files that a command names after an option, which therefore must be there afterwards."""
+    words = shlex.split(line, comments=True)
+    pairs = itertools.pairwise(words)
+    return [after for word, after in pairs if word[0] == "-" and re.search(r"\.[a-z]\w*$", after)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_a_python_example_of_the_readme_runs(root: Path, desk: Path, number: int) -> None:
+    command = [sys.executable, "-c", blocks("python")[number]]
+    done = subprocess.run(
+        command,
+        cwd=desk,
+        env=environment(root, desk),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_calls_in_slicers_console_are_those_of_the_logic(root: Path) -> None:
+    """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
+    source = (root / "SkullStrip" / "SkullStripSlicer" / "logic.py").read_text(encoding="utf-8")
+    methods = {
+        node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    }
+    calls = [
+        node
+        for block in blocks("py")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logic.")
+    ]
+    assert calls
+    for call in calls:
+        name = ast.unparse(call.func).removeprefix("logic.")
+        assert name in methods
+        assert {keyword.arg for keyword in call.keywords} <= methods[name]
