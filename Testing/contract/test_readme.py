@@ -34,21 +34,40 @@ def test_the_readme_and_the_makefile_name_the_same_targets(root: Path, readme: s
     assert mentioned == targets
 
 
-def test_the_commands_options_in_the_readme_are_in_its_help(root: Path, readme: str) -> None:
-    command = [sys.executable, "-m", "SkullStripLib.cli", "--help"]
+HELPS = {
+    "skullstrip": "SkullStripLib.cli",
+    "skullstrip batch": "SkullStripLib.cli batch",
+    "skullstrip-bids": "SkullStripLib.batch.cli_bids",
+}
+
+
+@pytest.mark.parametrize("name", HELPS)
+def test_the_commands_options_in_the_readme_are_in_its_help(
+    root: Path, readme: str, name: str
+) -> None:
+    module, *more = HELPS[name].split()
+    program = f"import sys; from {module} import main; sys.exit(main())"
     shown = subprocess.run(
-        command, cwd=root / "SkullStrip", capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *more, "--help"],
+        cwd=root / "SkullStrip",
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
-    known = set(re.findall(r"(?<![\w-])--?[a-z]+", shown))
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown))
     used = {
         word
         for words in shell_commands(readme)
-        if words[0] == "skullstrip"
-        for word in words[1:]
+        if command_of(words) == name
+        for word in words
         if word.startswith("-")
     }
-    assert used
     assert used - known == set()
+
+
+def command_of(words: list[str]) -> str:
+    """The entry of HELPS that a command line belongs to."""
+    return max((name for name in HELPS if f"{' '.join(words)} ".startswith(f"{name} ")), default="")
 
 
 def test_the_extras_in_the_readme_are_declared(root: Path, readme: str) -> None:
