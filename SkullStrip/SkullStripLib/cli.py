@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from ._version import __version__
 from .errors import InputError, SkullStripError
-from .process import interruptible, native_noise_silenced
+from .process import abandon_stdout, interruptible, native_noise_silenced, repair_streams
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -34,6 +34,7 @@ EPILOG = """\
 With -o, -m or both, only the images that are named are written. -p, --qc and --json add to either.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
 whatever else nibabel reads. The ending of an output names its format.
+SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
 Exit status: 0 done, 2 the input or an argument is at fault and nothing was written, 130
 interrupted, 1 anything else.
 """
@@ -67,6 +68,7 @@ def _command(words: list[str]) -> int:
 
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; whatever ends it early becomes one sentence on stderr and an exit status."""
+    repair_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     try:
@@ -80,7 +82,7 @@ def guarded(command: Callable[[], int]) -> int:
     except Exception as error:  # the last resort: a sentence, not a traceback
         if debugging():
             raise
-        message = " ".join(f"{type(error).__name__}: {error}".split())
+        message = f"{type(error).__name__}: {error}"
         return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
 
 
@@ -176,7 +178,13 @@ def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -
             progress=progress,
         )
     if not arguments.quiet:
-        _print_summary(result, outputs, time.perf_counter() - start)
+        try:
+            _print_summary(result, outputs, time.perf_counter() - start)
+            sys.stdout.flush()
+        except OSError as error:  # a pipe that was closed, a full disk
+            abandon_stdout()
+            reason = f"the summary could not be printed ({error.strerror})"
+            raise SkullStripError(f"The outputs were written, but {reason}.") from error
     return 0
 
 
@@ -184,7 +192,10 @@ def _input_path(arguments: argparse.Namespace) -> Path:
     named = [path for path in (arguments.input, arguments.image) if path is not None]
     if len(named) != 1:
         raise InputError(f"{len(named)} scans are named; give one, as 'skullstrip T1.nii.gz'.")
-    return Path(named[0])
+    path = Path(named[0])
+    if not path.name:  # "", "." and "/"
+        raise InputError(f"'{named[0]}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
+    return path
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
@@ -207,7 +218,7 @@ def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"skullstrip: {message}", file=sys.stderr)
+    print(f"skullstrip: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

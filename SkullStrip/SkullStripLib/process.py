@@ -1,4 +1,4 @@
-"""How the command lives in its process: signals, and the noise of native libraries."""
+"""How the command lives in its process: signals, streams, and the noise of native libraries."""
 
 from __future__ import annotations
 
@@ -42,6 +42,33 @@ def interruptible() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
+def repair_streams() -> None:
+    """Make standard streams that can be written to, whatever they are connected to.
+
+    A stream that was closed (`2>&-`, or no console on Windows) becomes the null device; otherwise
+    the next file opened would take its number, and be written into by native libraries. Characters
+    that a terminal lacks are escaped.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def abandon_stdout() -> None:
+    """Point standard output nowhere, so that Python's own flush at exit cannot fail."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
 @contextmanager
 def native_noise_silenced() -> Iterator[None]:
     """Keep what C++ libraries print off stderr, where TensorFlow logs before it can be told not to.
@@ -51,7 +78,8 @@ def native_noise_silenced() -> Iterator[None]:
     original = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     stream = sys.stderr
-    with os.fdopen(original, "w", buffering=1, encoding=stream.encoding, closefd=False) as kept:
+    text = {"encoding": stream.encoding, "errors": "backslashreplace"}
+    with os.fdopen(original, "w", buffering=1, closefd=False, **text) as kept:
         if stream is sys.__stderr__:
             sys.stderr = kept
         os.dup2(null, 2)

@@ -133,6 +133,8 @@ def _identity(path: Path) -> tuple[int, int] | str:
         status = path.stat()
     except OSError:
         return os.path.normcase(os.path.realpath(path))
+    except ValueError:  # a null character; whoever opens the file refuses it
+        return str(path)
     return status.st_dev, status.st_ino
 
 

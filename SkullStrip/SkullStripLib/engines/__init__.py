@@ -56,14 +56,15 @@ def create_engine(
         `auto` takes the first that is installed and works.
     device : {"auto", "cpu", "gpu"}
     threads : int, optional
-        CPU threads; by default all that this process may use.
+        CPU threads; by default, and at most, all that this process may use.
 
     Raises
     ------
     EngineError
         The runtime is not installed or does not work here, or `gpu` was asked for in vain.
     """
-    threads = threads or available_threads()
+    # More threads than processors are slower; ONNX Runtime takes minutes to start thousands.
+    threads = min(threads or available_threads(), available_threads())
 
     def load(candidate: str) -> Engine:
         engine = _load(candidate, manifest, weights_path, device, threads)
