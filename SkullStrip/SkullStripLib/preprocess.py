@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import InputError
 from .geometry import Orientation, reorient_to_ras
 from .head_box import Box, head_bounding_box
 from .intensity import scale_intensities
@@ -13,6 +14,8 @@ from .manifest import Preprocessing
 from .postprocess import bounding_box
 from .resample import resample, resample_part
 from .volume import Volume
+
+MAX_WORKING_VOXELS = 2**27  # at the network's spacing: 512 x 512 x 512 mm for the released one
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,15 @@ def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
         Any orientation, spacing and real dtype.
     settings : Preprocessing
         From the weights' manifest.
+
+    Raises
+    ------
+    InputError
+        The field of view is so large that memory would not do.
     """
-    scaled, orientation = normalise(volume, settings)
     target_mm = np.full(3, settings.spacing_mm)
+    require_head_sized(volume, target_mm)
+    scaled, orientation = normalise(volume, settings)
     resampled = resample(scaled.array, scaled.spacing_mm, target_mm)
     box = head_bounding_box(resampled, settings.spacing_mm, settings.head_margin_mm)
     return Prepared(
@@ -74,6 +83,23 @@ def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
         spacing_mm=target_mm,
         orientation=orientation,
     )
+
+
+def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
+    """Refuse a field of view that would take gigabytes at the network's spacing.
+
+    A few voxels with a broken spacing are enough to ask for that.
+
+    Raises
+    ------
+    InputError
+    """
+    extent_mm = volume.spacing_mm * volume.array.shape
+    if float(np.prod(extent_mm / target_mm)) > MAX_WORKING_VOXELS:
+        size = " x ".join(f"{length:.0f}" for length in extent_mm)
+        raise InputError(
+            f"The field of view is {size} mm, far more than a head; repair the header's spacing."
+        )
 
 
 def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:

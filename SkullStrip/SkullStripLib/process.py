@@ -52,7 +52,7 @@ def repair_streams() -> None:
     for number in (0, 1, 2):
         try:
             os.fstat(number)
-        except OSError:
+        except OSError:  # noqa: PERF203
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -78,8 +78,8 @@ def native_noise_silenced() -> Iterator[None]:
     original = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     stream = sys.stderr
-    text = {"encoding": stream.encoding, "errors": "backslashreplace"}
-    with os.fdopen(original, "w", buffering=1, closefd=False, **text) as kept:
+    text = stream.encoding, "backslashreplace"
+    with os.fdopen(original, "w", 1, *text, closefd=False) as kept:
         if stream is sys.__stderr__:
             sys.stderr = kept
         os.dup2(null, 2)

@@ -131,10 +131,13 @@ def _identity(path: Path) -> tuple[int, int] | str:
     """Equal for two names of one file, through symbolic and hard links."""
     try:
         status = path.stat()
-    except OSError:
-        return os.path.normcase(os.path.realpath(path))
     except ValueError:  # a null character; whoever opens the file refuses it
         return str(path)
+    except OSError:
+        try:
+            return os.path.normcase(os.path.realpath(path))
+        except OSError:  # the working folder is gone
+            return str(path)
     return status.st_dev, status.st_ino
 
 
