@@ -139,10 +139,10 @@ def test_a_python_example_of_the_readme_runs(root: Path, desk: Path, number: int
 
 def test_calls_in_slicers_console_are_those_of_the_logic(root: Path) -> None:
     """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
-    source = (root / "SkullStrip" / "SkullStripSlicer" / "logic.py").read_text(encoding="utf-8")
     methods = {
         node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
-        for node in ast.walk(ast.parse(source))
+        for source in (root / "SkullStrip" / "SkullStripSlicer").glob("*logic.py")
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
     }
     calls = [

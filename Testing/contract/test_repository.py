@@ -13,7 +13,10 @@ import pytest
 
 CLONE_LIMIT_MB = 90.0  # the Extensions Index refuses 100 MB, history included
 FILE_LINES_LIMIT = 300
-ABSOLUTE_PATH = re.compile(r"^(/(home|Users|work|root|tmp|mnt|opt|data)/\w|[A-Za-z]:\\\w)")
+ABSOLUTE_PATH = re.compile(
+    r"^(/(home|Users|work|root|tmp|mnt|opt|data)/\w|[A-Za-z]:[\\/](Users|Program|Windows|temp))",
+    re.I,
+)
 DEBUGGERS = {"breakpoint", "set_trace", "pprint"}
 MAY_PRINT = ("cli*.py", "scripts/*.py", "training/*.py", "Testing/**/*.py", "benchmarks/*.py")
 
