@@ -63,9 +63,8 @@ def test_rows_have_the_columns_of_the_table_in_their_order(tmp_path):
 
 
 def test_a_second_batch_in_the_same_folder_is_refused(tmp_path):
-    with Ledger(tmp_path):
-        with pytest.raises(OutputError, match="Another batch is at work"):
-            Ledger(tmp_path)
+    with Ledger(tmp_path), pytest.raises(OutputError, match="Another batch is at work"):
+        Ledger(tmp_path)
     Ledger(tmp_path).close()
 
 

@@ -103,7 +103,7 @@ def test_only_what_should_be_checked_is_redone(done):
 
 
 def test_only_what_was_rejected_on_the_page_is_redone(done):
-    scans, _, out = done
+    out = done[2]
     text = "name,path,decision,comment\na,,accept,\nb,,reject,neck\nc,,,\n"
     (out / "decisions.csv").write_text(text)
     assert reasons(done, redo="rejected") == ["", "rejected", ""]

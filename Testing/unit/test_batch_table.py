@@ -43,7 +43,7 @@ def test_parquet_keeps_types_and_many_rows(tmp_path, monkeypatch):
 
 
 def test_without_pyarrow_there_is_no_parquet(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert table.write_parquet(map(complete, ROWS), tmp_path) is None
     assert names(tmp_path) == []
 

@@ -7,6 +7,7 @@ keeps its scheduler small: however many scans there are, only a window of them i
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import time
@@ -25,6 +26,7 @@ TRIES = 3  # workers that may die of one scan before it counts as failed
 CONNECT_SECONDS = 20
 POLL_SECONDS = 0.05
 WORKERS_SECONDS = 5.0  # between two looks at how many workers there are
+PATIENCE_SECONDS = 120.0  # for workers of this machine, which Dask starts again when they die
 LOCAL_SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     # A scan waits with the scheduler, not with a worker: a worker that dies takes only its own.
@@ -134,6 +136,7 @@ def as_done(
     function: Callable[..., Any],
     items: Iterable[Any],
     stop: Callable[[], bool] = lambda: False,
+    patience: float = math.inf,
 ) -> Iterator[list[tuple[Any, Any]]]:
     """Have a function called for each item, and give the answers as they come.
 
@@ -145,12 +148,19 @@ def as_done(
     items : iterable
     stop : callable
         Asked often; once it says True, items that no worker has begun are dropped.
+    patience : float
+        Seconds without any worker before this is given up; those of a cluster may wait in a queue.
 
     Yields
     ------
     list of (item, answer)
         The answer is what the function returned, or the exception with which Dask gave the item
         up, `KilledWorker` for example.
+
+    Raises
+    ------
+    EngineError
+        The scheduler went away, or there are no workers.
     """
     from distributed import as_completed
 
@@ -158,10 +168,9 @@ def as_done(
     waiting: Iterator[tuple[int, Any]] = enumerate(items)
     running: dict[Any, tuple[Any, Any]] = {}
     finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-    size, looked, stopped = 0, -WORKERS_SECONDS, False
+    window, stopped = _Window(client, patience), False
     while True:
-        if time.monotonic() - looked > WORKERS_SECONDS:
-            size, looked = _window(client), time.monotonic()
+        size = window.size()
         for number, item in islice(waiting, max(0, size - len(running))):
             future = client.submit(function, item, key=(group, number), pure=False)
             running[future.key] = item, future
@@ -182,9 +191,29 @@ def as_done(
             time.sleep(POLL_SECONDS)
 
 
-def _window(client: Any) -> int:
-    """Items that the scheduler knows at a time: enough that no worker waits for the next one."""
-    return 2 * sum(client.nthreads().values()) + 2
+class _Window:
+    """How many items the scheduler knows at a time: so many that no worker waits for the next."""
+
+    def __init__(self, client: Any, patience: float) -> None:
+        self._client, self._patience = client, patience
+        self._size, self._looked, self._seen = 0, -math.inf, time.monotonic()
+
+    def size(self) -> int:
+        """Follow the number of workers, which may grow and shrink.
+
+        Raises
+        ------
+        EngineError
+            There have been none for too long.
+        """
+        now = time.monotonic()
+        if now - self._looked > WORKERS_SECONDS:
+            threads = sum(self._client.nthreads().values())
+            self._size, self._looked = 2 * threads + 2, now
+            self._seen = now if threads else self._seen
+            if now - self._seen > self._patience:
+                raise EngineError("No worker process stays alive; SKULLSTRIP_DEBUG=1 shows why.")
+        return self._size
 
 
 def _drop_queued(client: Any, running: dict[Any, tuple[Any, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,13 +18,13 @@ from .ledger import Entry, Ledger
 from .progress import Count, Hear, scan_event
 from .scans import Scan
 from .table import write_csv
-from .work import Job, lost, outputs_of, strip_one
+from .work import Job, lost, outputs_of, sentence, strip_one
 
 TABLE_SECONDS = 15.0  # at least, between two tables written on the way
 TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
-GAVE_UP = (
-    "Every worker that tried this scan ended before it was done ({reason}), most likely for want "
-    "of memory; use fewer --jobs."
+KILLED = (
+    "Every worker process that tried this scan was killed, most likely for want of memory; use "
+    "fewer --jobs."
 )
 
 
@@ -59,7 +60,8 @@ class Crew:
                     {"event": "start", "total": self.count.total, "todo": len(scans), "jobs": jobs}
                 )
                 function = partial(strip_aloud, job=self.job, topic=self._topic(client))
-                self.keep_books(cluster.as_done(client, function, scans, self.stop))
+                patience = math.inf if self.job.options.scheduler else cluster.PATIENCE_SECONDS
+                self.keep_books(cluster.as_done(client, function, scans, self.stop, patience))
         finally:
             sweep(scans, self.job.out)
 
@@ -105,7 +107,8 @@ class Crew:
     def _entry(self, scan: Scan, answer: Any) -> Entry:
         if isinstance(answer, Entry):
             return answer
-        return lost(scan, self.job, GAVE_UP.format(reason=type(answer).__name__))
+        is_killed = type(answer).__name__ == "KilledWorker"
+        return lost(scan, self.job, KILLED if is_killed else sentence(answer))
 
 
 def strip_aloud(scan: Scan, job: Job, topic: str) -> Entry:

@@ -1,0 +1,207 @@
+"""`skullstrip batch` and `skullstrip-bids` as processes of their own, with the real network."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from SkullStripLib.batch import cli_bids
+from SkullStripLib.cli import main
+from Testing.bids_data import make_bids
+from Testing.image_files import assert_one_sentence, names, save
+
+HELP_SECONDS = 0.3
+ORPHAN_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def start(library_path):
+    """Starts the command with stdout and stderr as pipes."""
+
+    def start(*arguments, module="SkullStripLib.cli"):
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            env=os.environ | {"PYTHONPATH": library_path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def heads(folder, number, phantom):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    folder.mkdir(parents=True)
+    for index in range(number):
+        save(folder / f"head{index}.nii.gz", head.array.astype(np.int16), head.affine)
+    return folder
+
+
+@pytest.mark.parametrize("module", ["SkullStripLib.cli", "SkullStripLib.batch.cli_bids"])
+def test_help_answers_at_once(start, module):
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = ["batch", "--help"] if module.endswith(".cli") else ["--help"]
+        process = start(*words, module=module)
+        output, _ = process.communicate()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert process.returncode == 0
+    for option in ("--participant-label", "--jobs", "--scheduler", "--redo", "--border"):
+        assert option in output
+    assert min(seconds) < HELP_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "required"),
+        (["in"], "required"),
+        (["in", "out", "--jobs", "0"], "positive whole number"),
+        (["in", "out", "--jobs", "2", "--scheduler", "tcp://x:1"], "--scheduler"),
+        (["in", "out", "--participant-label", "01"], "add --bids"),
+        (["in", "out", "--redo", "all"], "--redo"),
+        (["missing", "out"], "No image file"),
+        (["--bids", "missing", "out"], "BIDS"),
+        (["in", "out", "--border", "nan"], "border"),
+        (["in", "out", "--weights", "missing"], "manifest"),
+        (["in", "out", "--redo", "rejected"], "decisions"),
+    ],
+)
+def test_a_bad_argument_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nii").write_bytes(b"x")
+    assert main(["batch", *words]) == 2
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert_one_sentence(error)
+    assert message in error
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nii").write_bytes(b"x")
+    assert main(["batch", "in", "out", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("a_brain_mask.nii (new)")
+    assert lines[1] == "1 of 1 scans would be stripped."
+    assert names(tmp_path) == ["in"]
+
+
+def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):
+    data_set = make_bids(tmp_path / "data")
+    words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
+    assert cli_bids.main([*map(str, words), "--dry-run"]) == 0
+    assert "2 of 2 scans" in capsys.readouterr().out
+
+
+def test_a_group_of_nothing_is_refused(tmp_path, capsys):
+    assert cli_bids.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 2
+    assert_one_sentence(capsys.readouterr().err)
+
+
+@pytest.mark.slow
+def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start):
+    source, out = heads(tmp_path / "in", 6, phantom), tmp_path / "out"
+    words = ["batch", source, out, "--jobs", "2", "--progress", "json"]
+    process = start(*words)
+    done = []
+    for line in process.stdout:
+        event = json.loads(line)
+        if event.get("status") == "done":
+            done.append(event["name"])
+        if len(done) == 2:
+            break
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=ORPHAN_SECONDS)
+    assert workers
+    assert alive == []
+
+    process = start(*words)
+    output, error = process.communicate()
+    assert process.returncode == 0, error
+    assert error == ""
+    events = [json.loads(line) for line in output.splitlines()]
+    skipped = {event["name"] for event in events if event.get("status") == "skipped"}
+    again = {event["name"] for event in events if event.get("status") == "done"}
+    assert skipped >= set(done)
+    assert skipped | again == {f"head{number}" for number in range(6)}
+    assert skipped & again == set()
+    assert events[-1] == {
+        "event": "end", "done": 6, "failed": 0, "skipped": len(skipped),
+        "report": events[-1]["report"],
+    }  # fmt: skip
+    assert list(out.rglob(".skullstrip-*")) == []
+    assert len(list(out.glob("*_brain_mask.nii.gz"))) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to_group", [False, True])
+def test_an_interrupted_batch_finishes_what_it_began(tmp_path, phantom, start, to_group):
+    source, out = heads(tmp_path / "in", 6, phantom), tmp_path / "out"
+    process = start("batch", source, out, "--jobs", "1", "--progress", "json")
+    for line in process.stdout:
+        if json.loads(line).get("status") == "done":
+            break
+    # Ctrl-C on a terminal reaches the workers too.
+    targets = psutil.Process(process.pid).children(recursive=True) if to_group else []
+    for target in [process, *targets]:
+        target.send_signal(signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert_one_sentence(error)
+    assert "start the same command again" in error
+    rows = (out / "results.csv").read_text().splitlines()[1:]
+    assert 1 <= len(rows) < 6
+    assert len(list(out.glob("*_brain.nii.gz"))) == len(rows)
+    assert list(out.rglob(".skullstrip-*")) == []
+    assert "failed" not in output
+
+
+@pytest.mark.slow
+def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_path, start):
+    data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
+    out = tmp_path / "out"
+    jobs = [
+        start(
+            data_set, out, "participant", "--participant-label", label, "--jobs", "1",
+            module="SkullStripLib.batch.cli_bids",
+        )
+        for label in ("01", "02")
+    ]  # fmt: skip
+    for job in jobs:
+        _, error = job.communicate()
+        assert job.returncode == 0, error
+    assert not (out / "results.csv").exists()
+    assert cli_bids.main([str(data_set), str(out), "group"]) == 0
+    assert len((out / "results.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_a_batch_that_is_told_to_end_twice_ends_at_once(tmp_path, phantom, start):
+    source = heads(tmp_path / "in", 3, phantom)
+    process = start("batch", source, tmp_path / "out", "--jobs", "1", "--progress", "json")
+    for line in process.stdout:
+        if json.loads(line).get("status") == "running":
+            break
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert_one_sentence(error)

@@ -1,0 +1,249 @@
+"""A real Dask scheduler and real worker processes over loopback, some of them killed.
+
+The workers run `ThresholdEngine`, a stand-in for the network, put in place by a worker plugin.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from SkullStripLib.batch import cluster
+from SkullStripLib.batch.options import BatchOptions
+from SkullStripLib.batch.run import Source, run_batch
+from SkullStripLib.errors import Cancelled, InputError
+from Testing.bids_data import make_bids
+from Testing.image_files import save
+
+pytest.importorskip("distributed")
+WORKERS = 3
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Three worker processes with the stand-in network."""
+    import sys
+
+    from distributed import WorkerPlugin
+
+    path = list(sys.path)
+
+    class StandIn(WorkerPlugin):
+        def setup(self, worker):
+            import sys
+
+            sys.path[:] = path
+            from SkullStripLib.batch import work
+            from Testing.stand_ins import ThresholdEngine
+
+            work.create_engine = lambda *_: ThresholdEngine()
+
+    with cluster.local_client(WORKERS) as client:
+        client.register_plugin(StandIn())
+        yield client
+
+
+@pytest.fixture
+def address(client):
+    return client.scheduler.address
+
+
+def heads(folder, number, phantom):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    folder.mkdir(parents=True)
+    for index in range(number):
+        save(folder / f"head{index:02}.nii.gz", head.array.astype(np.int16), head.affine)
+    return folder
+
+
+def options(address, weights, **others):
+    return BatchOptions(scheduler=address, weights=weights, **others)
+
+
+def table(out):
+    with (out / "results.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def assert_complete(out, number):
+    """One row for each scan, outputs with the hashes of their rows, and nothing else."""
+    rows = table(out)
+    assert [row["status"] for row in rows] == ["done"] * number, rows
+    assert len({row["name"] for row in rows}) == number
+    for row in rows:
+        mask = (out / row["brain_mask"]).read_bytes()
+        assert hashlib.sha256(mask).hexdigest() == row["mask_sha256"]
+    assert len(list(out.rglob("*_brain_mask.nii.gz"))) == number
+    assert len(list(out.rglob("*_brain.nii.gz"))) == number
+    assert len(list((out / "qc").rglob("*.png"))) == number
+    assert list(out.rglob(".skullstrip-*")) == []
+
+
+# ---- handing out ---------------------------------------------------------------------------------
+
+
+def slow_square(number):
+    time.sleep(0.05)
+    return number * number
+
+
+def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
+    taken = []
+
+    def items():
+        for number in range(60):
+            taken.append(number)
+            yield number
+
+    answers, most = [], 0
+    for batch in cluster.as_done(client, slow_square, items()):
+        answers += batch
+        most = max(most, len(taken) - len(answers))
+    assert sorted(answers) == [(number, number * number) for number in range(60)]
+    assert most <= 2 * WORKERS + 2
+
+
+def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
+    answers = []
+    stop = lambda: len(answers) > 10  # noqa: E731
+    for batch in cluster.as_done(client, slow_square, range(500), stop):
+        answers.extend(batch)
+    assert 10 < len(answers) < 50
+    assert len(set(answers)) == len(answers)
+
+
+# ---- whole batches -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
+    tmp_path, phantom, stand_in_weights, client, address
+):
+    source = heads(tmp_path / "in", 16, phantom)
+    out = tmp_path / "out"
+    finished, begun, victims = Counter(), [], []
+
+    def hear(event):
+        if event.get("status") == "running":  # said in the client's own thread, which must not wait
+            begun.append(event["name"])
+        elif event.get("status") in ("done", "failed"):
+            finished[event["name"]] += 1
+        if sum(finished.values()) == 3 and not victims and event.get("status") == "done":
+            assert set(begun) - set(finished), "no scan is in flight"
+            victims.extend(client.run(os.getpid).values())
+            os.kill(victims[0], signal.SIGKILL)
+
+    told = options(address, stand_in_weights)
+    result = run_batch(Source(str(source)), out, told, hear=hear)
+    assert victims
+    assert (result.done, result.failed) == (16, 0)
+    assert set(finished.values()) == {1}
+    assert len(finished) == 16
+    assert_complete(out, 16)
+
+
+@pytest.mark.slow
+def test_a_batch_that_was_stopped_goes_on_where_it_was(
+    tmp_path, phantom, stand_in_weights, address
+):
+    source = heads(tmp_path / "in", 8, phantom)
+    out = tmp_path / "out"
+    events = []
+
+    def stop():
+        return any(event.get("status") == "done" for event in events)
+
+    told = options(address, stand_in_weights)
+    with pytest.raises(Cancelled, match=r"of 8 scans done; start the same command again"):
+        run_batch(Source(str(source)), out, told, hear=events.append, stop=stop)
+    first = len(table(out))
+    assert 0 < first < 8
+    result = run_batch(Source(str(source)), out, told)
+    assert (result.done, result.skipped) == (8 - first, first)
+    assert_complete(out, 8)
+    again = run_batch(Source(str(source)), out, told)
+    assert (again.done, again.skipped) == (0, 8)
+
+
+@pytest.mark.slow
+def test_a_bad_scan_is_a_row_and_stops_none_of_the_rest(
+    tmp_path, phantom, stand_in_weights, address
+):
+    source = heads(tmp_path / "in", 3, phantom)
+    (source / "bad.nii.gz").write_bytes(b"no image")
+    events = []
+    told = options(address, stand_in_weights)
+    result = run_batch(Source(str(source)), tmp_path / "out", told, hear=events.append)
+    assert (result.done, result.failed) == (3, 1)
+    assert [row["status"] for row in table(tmp_path / "out")] == ["failed", *["done"] * 3]
+    assert events[0] == {"event": "start", "total": 4, "todo": 4, "jobs": events[0]["jobs"]}
+    assert (events[-1]["event"], events[-1]["done"], events[-1]["failed"]) == ("end", 3, 1)
+    json.dumps(events)
+
+
+@pytest.mark.slow
+def test_a_rejected_scan_is_redone_with_other_options_and_no_other(
+    tmp_path, phantom, stand_in_weights, address
+):
+    source = heads(tmp_path / "in", 3, phantom)
+    out = tmp_path / "out"
+    run_batch(Source(str(source)), out, options(address, stand_in_weights))
+    before = table(out)
+    (out / "decisions.csv").write_text("name,path,decision,comment\nhead01,,reject,\n")
+    told = options(address, stand_in_weights, redo="rejected", border_mm=4.0)
+    result = run_batch(Source(str(source)), out, told)
+    assert (result.done, result.skipped) == (1, 2)
+    after = table(out)
+    assert [row["border_mm"] for row in after] == ["0.0", "4.0", "0.0"]
+    assert float(after[1]["volume_ml"]) > float(before[1]["volume_ml"])
+    assert after[0] == before[0]
+
+
+@pytest.mark.slow
+def test_a_bids_data_set_gets_derivatives(tmp_path, stand_in_weights, address):
+    data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
+    out = data_set / "derivatives" / "skullstrip"
+    told = options(address, stand_in_weights)
+    result = run_batch(Source(str(data_set), bids=True), out, told)
+    assert (result.done, result.failed) == (3, 0)
+    assert [(row["subject"], row["session"]) for row in table(out)] == [
+        ("01", ""),
+        ("02", "a"),
+        ("02", "b"),
+    ]
+    anat = out / "sub-02" / "ses-b" / "anat"
+    assert (anat / "sub-02_ses-b_run-1_desc-brain_mask.nii.gz").is_file()
+    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, phantom, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    source = heads(tmp_path / "in", 1, phantom)
+    with pytest.raises(InputError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:1'"):
+        run_batch(
+            Source(str(source)), tmp_path / "out", BatchOptions(scheduler="tcp://127.0.0.1:1")
+        )
+
+
+def die(number):
+    if number == 5:
+        time.sleep(1)  # Dask brings no worker back that dies while it starts
+        os.kill(os.getpid(), signal.SIGKILL)
+    return slow_square(number)
+
+
+@pytest.mark.slow
+def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_is_done(client):
+    from distributed import KilledWorker
+
+    answers = dict(pair for batch in cluster.as_done(client, die, range(12)) for pair in batch)
+    assert isinstance(answers.pop(5), KilledWorker)
+    assert answers == {number: number * number for number in range(12) if number != 5}
