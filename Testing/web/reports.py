@@ -58,7 +58,7 @@ def study() -> list[dict[str, object]]:
     rows[4] |= {"verdict": "check", "reasons": REASON}
     rows[10] |= {"verdict": "fail", "reasons": "The brain found is unusually small."}
     empty = dict.fromkeys(COLUMNS, "")
-    lost = {"name": "sub-12", "path": "/data/sub-12.nii.gz", "status": "failed", "message": BROKEN}
+    lost = {"name": "sub-12", "path": "/scans/sub-12.nii.gz", "status": "failed", "message": BROKEN}
     return [*rows, empty | lost]
 
 
