@@ -5,20 +5,24 @@ crash of a native library harms nobody. The request is a JSON object::
 
     {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1}}
     {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
+    {"task": "batch", "arguments": ["IN", "OUT", "--views", "1"]}
 
-Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
-"started", "progress", "file", "result" or "error". The exit status is the command's: 0, 1, 2, 130.
+The last is the command `skullstrip batch` with these arguments. Every event is one line on stdout:
+`MARK` and a JSON object with the key "event", which is "started", "progress", "file", "result" or
+"error"; for a batch also what `batch.progress` tells, "start", "scan" and "end". The exit status is
+the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0.
 The process ends by itself when its request file is removed or its parent is gone.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ from .errors import Cancelled, InputError, SkullStripError
 
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
+TASKS = ("volume", "files", "batch")
 OPTIONS = ("border_mm", "views", "engine", "device", "threads", "weights")
 
 Emit = Callable[[dict[str, Any]], None]
@@ -88,8 +93,10 @@ def read_request(path: Path) -> dict[str, Any]:
         unknown = set(request.get("options", {})) - set(OPTIONS)
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"The request '{path}' cannot be read ({error}).") from error
-    if request.get("task") not in ("volume", "files"):
-        raise InputError(f"The task '{request.get('task')}' is unknown; use volume or files.")
+    if request.get("task") not in TASKS:
+        raise InputError(
+            f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
+        )
     if unknown:
         raise InputError(f"The option '{sorted(unknown)[0]}' is unknown.")
     return dict(request)
@@ -152,6 +159,8 @@ def _serve(request: dict[str, Any], emit: Emit) -> int:
     options = request.get("options", {})
     if request["task"] == "volume":
         return _serve_volume(request, options, emit, progress)
+    if request["task"] == "batch":
+        return _serve_batch(request["arguments"], emit)
     return _serve_files(request["files"], options, emit, progress)
 
 
@@ -204,6 +213,28 @@ def _serve_files(
             emit({**event, "state": "done", "volume_ml": result.volume_ml, "checks": warnings})
     emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
     return 0
+
+
+def _serve_batch(arguments: list[str], emit: Emit) -> int:
+    from .batch.cli_batch import batch_command
+
+    with redirect_stdout(_EventLines(emit)):
+        batch_command([*arguments, "--progress", "json"])
+    emit({"event": "result", "report": {}})
+    return 0
+
+
+class _EventLines(io.TextIOBase):
+    """Standard output that makes events of the lines of JSON written to it."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+
+    def write(self, text: str) -> int:
+        """Take whole lines, as the command writes them."""
+        for line in text.splitlines():
+            self._emit(json.loads(line))
+        return len(text)
 
 
 def _fail(emit: Emit, message: str, status: int) -> int:

@@ -1,66 +1,175 @@
-"""A folder of scans through one child process, with a table's worth of news about each file."""
+"""A folder of scans through `skullstrip batch` in a child process, with word of each scan."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib import io
 from SkullStripLib.errors import InputError, SkullStripError
-from SkullStripLib.strip_file import default_outputs
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
 
-Progress = Callable[[str, int, int], None]
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
-_OUTPUT_ENDINGS = ("_brain", "_brain_mask")
+SKIPPED = "skipped"  # done by an earlier run
+SETTLED = (DONE, SKIPPED)
+PACKAGES = ("dask", "distributed", "jinja2", "psutil")  # imported by the command, in the child
+CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 
 
 @dataclass
-class BatchFile:
-    """One scan of the folder.
+class BatchScan:
+    """One scan of a batch.
 
     Attributes
     ----------
-    state : {"waiting", "running", "done", "failed", "cancelled"}
+    name : str
+        Its path below the input folder.
+    state : {"waiting", "running", "done", "skipped", "failed", "cancelled"}
     message : str
-        Why it failed, or what the checks noticed.
+        Why it failed, or what was noticed.
     volumeMl : float or None
+    verdict : str
+        "pass", "check", "fail" or empty.
     """
 
     index: int
-    input: Path
-    outputs: dict[str, Path]
+    name: str
     state: str = WAITING
     message: str = ""
     volumeMl: float | None = None
+    verdict: str = ""
 
 
-def findScans(inputFolder: Path, outputFolder: Path) -> list[BatchFile]:
-    """Image files of a folder and the folders in it, in order, with the outputs of each.
+ScanChanged = Callable[[BatchScan], None]
 
-    Files named as our own outputs are left out, and so is the output folder.
 
-    Raises
-    ------
-    InputError
-        The input is no folder, the output is the input, or no scan is found.
+class Batch:
+    """What every way to strip many scans has in common: scans with states, told of once each.
+
+    Parameters
+    ----------
+    scanChanged : callable, optional
+        Gets a `BatchScan` whenever it changes, also when it is first heard of.
+    finished : callable, optional
+        Gets this batch at its end.
+
+    Attributes
+    ----------
+    scans : list of BatchScan
+    total : int
+        How many there will be.
+    secondsLeft : float or None
+    report : Path or None
+        The page of all scans.
+    error : SkullStripError or None
+        Why the batch ended early.
     """
-    if not inputFolder.is_dir():
-        raise InputError(f"'{inputFolder}' is not a folder; choose the folder with the scans.")
-    if outputFolder.resolve() == inputFolder.resolve():
-        raise InputError("Choose another folder for the results than the one with the scans.")
-    files = []
-    for path in sorted(inputFolder.rglob("*")):
-        if _isScan(path) and outputFolder.resolve() not in path.resolve().parents:
-            place = outputFolder / path.relative_to(inputFolder)
-            files.append(BatchFile(len(files), path, default_outputs(place)))
-    if not files:
-        raise InputError(f"No image file (NIfTI, MGH, NRRD) is in '{inputFolder}'.")
-    return files
+
+    def __init__(
+        self,
+        scanChanged: ScanChanged | None = None,
+        finished: Callable[[Batch], None] | None = None,
+    ) -> None:
+        self._scanChanged, self._finished = scanChanged, finished
+        self.scans: list[BatchScan] = []
+        self.total = 0
+        self.secondsLeft: float | None = None
+        self.report: Path | None = None
+        self.error: SkullStripError | None = None
+
+    def count(self, *states: str) -> int:
+        """How many scans are in these states."""
+        return sum(scan.state in states for scan in self.scans)
+
+    def change(self, scan: BatchScan, state: str, **changes: Any) -> None:
+        """Set a scan's state and tell of it."""
+        scan.state = state
+        for name, value in changes.items():
+            setattr(scan, name, value)
+        if self._scanChanged is not None:
+            self._scanChanged(scan)
+
+    def finish(self, error: SkullStripError | None) -> None:
+        """Leave no scan waiting, and tell of the end."""
+        self.error = error
+        for scan in self.scans:
+            if scan.state in (WAITING, RUNNING):
+                self.change(scan, CANCELLED)
+        if self._finished is not None:
+            self._finished(self)
+
+
+class CommandBatch(Batch):
+    """`skullstrip batch` in a child process; see `Batch` for the rest.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Of the command.
+    process : ChildProcess
+    """
+
+    def __init__(self, arguments: list[str], process: ChildProcess, *hear: Any) -> None:
+        super().__init__(*hear)
+        self._arguments = arguments
+        self._byName: dict[str, BatchScan] = {}
+        self._child = ChildRun(process, self._onEvent, lambda child: self.finish(child.error))
+
+    @property
+    def isFinished(self) -> bool:
+        """Whether nothing more will come."""
+        return self._child.isFinished
+
+    def start(self) -> None:
+        """Start the child."""
+        self._child.start({"task": "batch", "arguments": self._arguments})
+
+    def wait(self) -> list[BatchScan]:
+        """Block until every scan is done or failed."""
+        self._child.wait()
+        return self.scans
+
+    def cancel(self) -> None:
+        """End the child and its workers; scans that are done stay, and are not done again."""
+        self._child.cancel(CANCELLED_TEXT)
+
+    def _onEvent(self, event: dict[str, Any]) -> None:
+        self.total = event.get("total") or self.total
+        if event["event"] == "scan":
+            self.secondsLeft = event.get("seconds_left", self.secondsLeft)
+            self._onScan(event)
+        elif event["event"] == "end" and event.get("report"):
+            self.report = Path(event["report"])
+
+    def _onScan(self, event: dict[str, Any]) -> None:
+        name = event["name"]
+        if name not in self._byName:
+            self._byName[name] = BatchScan(len(self.scans), name)
+            self.scans.append(self._byName[name])
+        scan = self._byName[name]
+        if event["status"] == RUNNING and scan.state in (DONE, FAILED):
+            return  # word from a worker may come late
+        self.change(
+            scan,
+            event["status"],
+            message=event.get("message") or "",
+            volumeMl=event.get("volume_ml"),
+            verdict=event.get("verdict") or "",
+        )
+
+
+def commandArguments(inputFolder: Path, outputFolder: Path, options: dict[str, Any]) -> list[str]:
+    """Words of `skullstrip batch`; options are named as `strip_file` names them."""
+    flags = {"border_mm": "--border"}
+    words = [str(inputFolder.absolute()), str(outputFolder.absolute())]
+    for name, value in options.items():
+        if value is not None:  # joined by "=", since a border may begin with a minus
+            words.append(f"{flags.get(name, f'--{name}')}={value}")
+    return words
 
 
 def namedFolder(folder: str | Path) -> Path:
@@ -75,79 +184,19 @@ def namedFolder(folder: str | Path) -> Path:
     return Path(folder)
 
 
-def _isScan(path: Path) -> bool:
-    suffix = io.suffix_of(path)
-    if not suffix or suffix in (".img", ".img.gz") or not path.is_file():
-        return False  # the header names an .img
-    return not path.name[: -len(suffix)].endswith(_OUTPUT_ENDINGS)
+def requireFolders(inputFolder: Path, outputFolder: Path) -> None:
+    """Refuse an input that is no folder, and an output that is the input.
 
-
-class BatchRun:
-    """All files in one child, which loads the network once.
-
-    Parameters
-    ----------
-    files : list of BatchFile
-    options : dict
-        For `strip_file`.
-    process : ChildProcess
-    fileChanged, progress, finished : callable, optional
-        Get a `BatchFile`, (stage, done, total), and this run at its end.
+    Raises
+    ------
+    InputError
     """
+    if not inputFolder.is_dir():
+        raise InputError(f"'{inputFolder}' is not a folder; choose the folder with the scans.")
+    if outputFolder.resolve() == inputFolder.resolve():
+        raise InputError("Choose another folder for the results than the one with the scans.")
 
-    def __init__(
-        self,
-        files: list[BatchFile],
-        options: dict[str, Any],
-        process: ChildProcess,
-        fileChanged: Callable[[BatchFile], None] | None = None,
-        progress: Progress | None = None,
-        finished: Callable[[BatchRun], None] | None = None,
-    ) -> None:
-        self.files, self._options = files, options
-        self._fileChanged, self._progress, self._finished = fileChanged, progress, finished
-        self.error: SkullStripError | None = None
-        self._child = ChildRun(process, self._onEvent, self._onFinished)
 
-    @property
-    def isFinished(self) -> bool:
-        """Whether nothing more will come of this run."""
-        return self._child.isFinished
-
-    def start(self) -> None:
-        """Start the child."""
-        requests = [
-            {"input": str(file.input), **{name: str(path) for name, path in file.outputs.items()}}
-            for file in self.files
-        ]
-        self._child.start({"task": "files", "files": requests, "options": self._options})
-
-    def wait(self) -> list[BatchFile]:
-        """Block until every file is done or failed."""
-        self._child.wait()
-        return self.files
-
-    def cancel(self) -> None:
-        """End the child; files that are done stay."""
-        self._child.cancel("The batch was cancelled; files that were done stay.")
-
-    def _onEvent(self, event: dict[str, Any]) -> None:
-        if event["event"] == "progress" and self._progress is not None:
-            self._progress(event["stage"], event["done"], event["total"])
-        elif event["event"] == "file":
-            file = self.files[event["index"]]
-            message = event.get("message") or " ".join(event.get("checks", []))
-            self._change(file, event["state"], message, event.get("volume_ml"))
-
-    def _onFinished(self, child: ChildRun) -> None:
-        self.error = child.error
-        for file in self.files:
-            if file.state in (WAITING, RUNNING):
-                self._change(file, CANCELLED, "", None)
-        if self._finished is not None:
-            self._finished(self)
-
-    def _change(self, file: BatchFile, state: str, message: str, volumeMl: float | None) -> None:
-        file.state, file.message, file.volumeMl = state, message, volumeMl
-        if self._fileChanged is not None:
-            self._fileChanged(file)
+def hasBatchPackages() -> bool:
+    """Whether the child will find what the command needs; nothing is imported here."""
+    return all(importlib.util.find_spec(name) is not None for name in PACKAGES)

@@ -1,4 +1,4 @@
-"""The panel's batch part: a folder in, a folder out, and a table that fills."""
+"""The panel's batch part: a folder of files, or the whole scene, and a table that fills."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SkullStripLib.errors import SkullStripError
+from SkullStripLib.errors import EngineError, SkullStripError
 
 from . import dependencies
-from .batch import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
 from .parameter_node import runOptions
-
-FILE_COLUMN, STATE_COLUMN, VOLUME_COLUMN, NOTE_COLUMN = range(4)
+from .progress_text import timeLeft
 
 
 class BatchPanel:
-    """Runs a folder through the child process.
+    """Runs a folder or the scene through child processes.
 
     Parameters
     ----------
@@ -31,12 +30,17 @@ class BatchPanel:
         self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
         self._parameterNode = None
         self._run = None
-        ui.batchButton.connect("clicked()", self.onClicked)
-        headers = [_("Scan"), _("State"), _("Brain (mL)"), _("Note")]
+        self._report = None
+        self._note = ""
+        ui.batchButton.connect("clicked()", lambda: self.onClicked(self._startFolder))
+        ui.sceneButton.connect("clicked()", lambda: self.onClicked(self._startScene))
+        ui.reportButton.connect("clicked()", self.openReport)
+        headers = [_("Scan"), _("State"), _("Quality"), _("Brain (mL)"), _("Note")]
         ui.batchTable.setHorizontalHeaderLabels(headers)
+        self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; a batch goes on when the scene is closed."""
+        """Work on these settings; a batch of files goes on when the scene is closed."""
         self._parameterNode = parameterNode
 
     @property
@@ -44,31 +48,32 @@ class BatchPanel:
         """Whether a batch is on."""
         return self._run is not None
 
-    def onClicked(self) -> None:
-        """The button was clicked: cancel or start."""
+    def onClicked(self, start) -> None:
+        """A button was clicked: cancel, or start."""
         if self._run is not None:
-            self._run.cancel()
+            self.cancel()
         elif self._parameterNode is not None:
-            self.start()
+            self._start(start)
 
     def cancel(self) -> None:
         """End the batch, if one is on."""
         if self._run is not None:
             self._run.cancel()
 
-    def start(self) -> None:
-        """Run the folder; problems are shown, never raised."""
+    def openReport(self) -> None:
+        """Open the report page in the browser."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
+
+    def _start(self, start) -> None:
+        """Run; problems are shown, never raised."""
         node = self._parameterNode
+        ask = slicer.util.confirmOkCancelDisplay
+        self._report, self._note = None, ""
+        self._ui.reportButton.visible = False
+        self._ui.batchTable.setRowCount(0)
         try:
-            ask = slicer.util.confirmOkCancelDisplay
             self._ensurePackages(ask, node.engine.value, node.wheels.strip())
-            self._run = self._logic.stripFolder(
-                node.batchInput.strip(),
-                node.batchOutput.strip(),
-                **runOptions(node),
-                fileChanged=self._showFile,
-                finished=self._onFinished,
-            )
+            self._run = start(node, ask)
         except SkullStripError as error:
             self._run = None
             self._ui.batchLabel.text = str(error)
@@ -76,31 +81,75 @@ class BatchPanel:
         if self._run.isFinished:  # it failed at once, and said so
             self._run = None
             return
-        self._ui.batchTable.setRowCount(len(self._run.files))
-        for file in self._run.files:
-            self._showFile(file)
-        self._ui.batchButton.text = _("Cancel batch")
-        self._ui.batchLabel.text = _("{count} scans").format(count=len(self._run.files))
+        for scan in self._run.scans:
+            self._showScan(scan)
+        self._showRunning(start)
+
+    def _startFolder(self, node, ask):
+        try:
+            self._ensurePackages(ask, dependencies.BATCH, node.wheels.strip())
+        except EngineError:  # no network, or the user would rather not
+            self._note = _("Without Dask scans go one after another, and no report page is made.")
+        return self._logic.stripFolder(
+            node.batchInput.strip(), node.batchOutput.strip(), **self._options(node)
+        )
+
+    def _startScene(self, node, ask):
+        return self._logic.stripScene(**self._options(node))
+
+    def _options(self, node) -> dict:
+        return {
+            **runOptions(node),
+            "scanChanged": self._onScanChanged,
+            "finished": self._onFinished,
+        }
+
+    def _onScanChanged(self, scan) -> None:
+        self._showScan(scan)
+        if self._run is not None:
+            self._showProgress()
 
     def _onFinished(self, run) -> None:
         self._run = None
-        self._ui.batchButton.text = _("Strip folder")
-        done = sum(file.state == DONE for file in run.files)
-        text = _("{done} of {count} scans are done.").format(done=done, count=len(run.files))
-        self._ui.batchLabel.text = text if run.error is None else f"{text} {run.error}"
+        self._showIdle()
+        done = _("{done} of {count} scans are done.")
+        count = max(run.total, len(run.scans))
+        texts = [done.format(done=run.count(*SETTLED), count=count), run.error, self._note]
+        self._ui.batchLabel.text = " ".join(str(text) for text in texts if text)
+        self._report = run.report
+        self._ui.reportButton.visible = run.report is not None
 
-    def _showFile(self, file) -> None:
-        volume = "" if file.volumeMl is None else f"{file.volumeMl:.1f}"
-        texts = {
-            FILE_COLUMN: file.input.name,
-            STATE_COLUMN: stateWords()[file.state],
-            VOLUME_COLUMN: volume,
-            NOTE_COLUMN: file.message,
-        }
-        for column, text in texts.items():
+    def _showRunning(self, start) -> None:
+        isFolder = start == self._startFolder
+        button = self._ui.batchButton if isFolder else self._ui.sceneButton
+        other = self._ui.sceneButton if isFolder else self._ui.batchButton
+        button.text, other.enabled = _("Cancel batch"), False
+        self._showProgress()
+
+    def _showIdle(self) -> None:
+        self._ui.batchButton.text = _("Strip folder")
+        self._ui.sceneButton.text = _("Strip every T1 in the scene")
+        self._ui.batchButton.enabled = self._ui.sceneButton.enabled = True
+        self._ui.reportButton.visible = False
+
+    def _showProgress(self) -> None:
+        run = self._run
+        settled = run.count(*SETTLED, FAILED)
+        texts = [_("{done} of {count} scans").format(done=settled, count=run.total or "?")]
+        if run.secondsLeft:
+            texts.append(timeLeft(run.secondsLeft))
+        self._ui.batchLabel.text = ", ".join(texts)
+
+    def _showScan(self, scan) -> None:
+        table = self._ui.batchTable
+        if scan.index >= table.rowCount:
+            table.setRowCount(scan.index + 1)
+        volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"
+        words = (stateWords()[scan.state], verdictWords().get(scan.verdict, ""))
+        for column, text in enumerate((scan.name, *words, volume, scan.message)):
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
-            self._ui.batchTable.setItem(file.index, column, item)
+            table.setItem(scan.index, column, item)
 
 
 def stateWords() -> dict[str, str]:
@@ -109,6 +158,12 @@ def stateWords() -> dict[str, str]:
         WAITING: _("waiting"),
         RUNNING: _("running"),
         DONE: _("done"),
+        SKIPPED: _("done before"),
         FAILED: _("failed"),
         CANCELLED: _("not done"),
     }
+
+
+def verdictWords() -> dict[str, str]:
+    """What the table calls each verdict."""
+    return {"pass": _("pass"), "check": _("check"), "fail": _("fail")}

@@ -18,9 +18,15 @@ from slicer.i18n import tr as _
 from SkullStripLib.errors import EngineError, InputError
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
-# Only where the user chose that engine.
-ENGINE_REQUIREMENTS = {"tensorflow": ("tensorflow>=2.20", "keras>=3.10")}
-SIZES_MB = {"auto": 60, "onnxruntime": 60, "tensorflow": 650}  # to download, dependencies included
+BATCH = "batch"  # named in the place of an engine
+# Only where the user chose that engine, or strips a folder. What `batch` adds are the packages of
+# the extra [batch] in pyproject.toml, but for PyArrow, which only a second table needs.
+EXTRA_REQUIREMENTS = {
+    "tensorflow": ("tensorflow>=2.20", "keras>=3.10"),
+    BATCH: ("dask>=2024.4", "distributed>=2024.4", "jinja2>=3.1", "psutil>=5.9", "pillow>=10.1"),
+}
+# To download, dependencies included.
+SIZES_MB = {"auto": 60, "onnxruntime": 60, "tensorflow": 650, BATCH: 80}
 SETTINGS_KEY = "SkullStrip/InstalledPackages"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
 
@@ -31,7 +37,7 @@ def requirements(engine: str = "auto") -> list[str]:
     """Lines of requirements.txt, and what a chosen engine adds."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     needed = [line.split("#")[0].strip() for line in lines]
-    return [*filter(None, needed), *ENGINE_REQUIREMENTS.get(engine, ())]
+    return [*filter(None, needed), *EXTRA_REQUIREMENTS.get(engine, ())]
 
 
 def missing(engine: str = "auto") -> list[str]:
@@ -48,7 +54,7 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
     ask : callable
         Shows a question and returns whether the answer was yes.
     engine : str
-        As chosen in the panel.
+        As chosen in the panel, or `BATCH`.
     wheels : path
         A folder with wheels for a computer without a network; empty for PyPI.
 

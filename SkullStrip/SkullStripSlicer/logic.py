@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import slicer
 
 from SkullStripLib.checks import Check
 from SkullStripLib.extract import validate_options
-from SkullStripLib.quality import judge
 
 from . import outputs
-from .batch import BatchFile, BatchRun, findScans, namedFolder
+from .batch_logic import BatchLogic
 from .border import BorderField
 from .child_process import ChildProcess, createProcess
 from .results import Result, Results
@@ -22,8 +20,8 @@ from .strip_run import Progress, StripRun
 from .volume_node import ijkToRas, requireScalarVolume, spacingMm
 
 
-class StripLogic:
-    """Strip scans of the scene and folders of files.
+class StripLogic(BatchLogic):
+    """Strip scans of the scene; folders, and whole scenes, by `BatchLogic`.
 
     Parameters
     ----------
@@ -32,7 +30,7 @@ class StripLogic:
     """
 
     def __init__(self, processFactory: Callable[[], ChildProcess] = createProcess) -> None:
-        self._processFactory = processFactory
+        self.processFactory = processFactory
         self.results = Results()
 
     def strip(
@@ -105,10 +103,15 @@ class StripLogic:
 
         options = {"views": views, "engine": engine, "device": device}
         options |= {"threads": threads, "weights": weights and str(weights)}
-        process = self._processFactory()
+        run = self.startRun(volumeNode, options, deliver, progress, finished)
+        return run if finished is not None else run.wait()
+
+    def startRun(self, volumeNode, options, deliver, progress, finished) -> StripRun:
+        """Start the child on one volume; see `StripRun`."""
+        process = self.processFactory()
         run = StripRun(volumeNode, options, process, deliver, progress, finished)
         run.start()
-        return run if finished is not None else run.wait()
+        return run
 
     def _deliver(self, volumeNode, segmentationNode, result: Result, given, surface: bool):
         created = []
@@ -122,49 +125,6 @@ class StripLogic:
         if surface:
             self.showSurface(segmentationNode)
         return segmentationNode
-
-    def stripFolder(
-        self,
-        inputFolder: str | Path,
-        outputFolder: str | Path,
-        *,
-        borderMm: float = 0.0,
-        views: int = 1,
-        engine: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        weights: str | None = None,
-        fileChanged: Callable[[BatchFile], None] | None = None,
-        progress: Progress | None = None,
-        finished: Callable[[BatchRun], None] | None = None,
-    ):
-        """Strip every image file in a folder and the folders in it.
-
-        Parameters
-        ----------
-        inputFolder, outputFolder : path
-            Each scan gives <name>_brain and <name>_brain_mask in the same place of the output.
-        fileChanged : callable, optional
-            Gets each `BatchFile` when its state changes.
-        finished : callable, optional
-            As for `strip`; it gets the `BatchRun`.
-
-        Returns
-        -------
-        list of BatchFile, or BatchRun where `finished` was given
-
-        Raises
-        ------
-        SkullStripError
-            The folders are at fault, or no file can be stripped at all.
-        """
-        validate_options(borderMm, views)
-        files = findScans(namedFolder(inputFolder), namedFolder(outputFolder))
-        options = {"border_mm": borderMm, "views": views, "engine": engine, "device": device}
-        options |= {"threads": threads, "weights": weights and str(weights)}
-        run = BatchRun(files, options, self._processFactory(), fileChanged, progress, finished)
-        run.start()
-        return run if finished is not None else run.wait()
 
     def setBorder(self, segmentationNode, borderMm: float) -> None:
         """Move the surface of a result, in mm from where the network put it."""
@@ -203,8 +163,9 @@ class StripLogic:
             return 0.0, ()
         mask, voxelMl = readMask(segmentationNode, segmentId, volumeNode), _voxelMl(volumeNode)
         report = outputs.readState(segmentationNode).get("report", {})
-        noticed = tuple(Check(**check) for check in report.get("checks", []))
-        return float(np.count_nonzero(mask)) * voxelMl, (*noticed, *judge(mask, voxelMl))
+        noticed = [*report.get("checks", []), *report.get("quality", [])]
+        checks = tuple(Check(**check) for check in noticed)
+        return float(np.count_nonzero(mask)) * voxelMl, checks
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""

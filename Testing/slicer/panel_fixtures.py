@@ -68,7 +68,8 @@ def makeWidget(qapp, child, monkeypatch):
     def make():
         import SkullStrip
 
-        monkeypatch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
+        for panel in (SkullStrip.RunPanel, SkullStrip.BatchPanel):
+            monkeypatch.setattr(panel.__init__, "__defaults__", (lambda *_: None,))
         parent = application.ModuleParent()
         widget = SkullStrip.SkullStripWidget(Proxy(parent))
         widget.setup()

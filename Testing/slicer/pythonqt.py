@@ -136,8 +136,8 @@ def makeQtModule() -> ModuleType:
     """The module `qt`, as far as the extension and `slicer.util` use it."""
     module = ModuleType("qt")
     for library, names in (
-        (QtCore, ("QTimer", "QProcess", "QFile", "QObject")),
-        (QtGui, ("QIcon",)),
+        (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
+        (QtGui, ("QIcon", "QDesktopServices")),
         (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication")),
     ):
         for name in names:

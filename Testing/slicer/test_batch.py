@@ -1,8 +1,13 @@
-"""A folder of scans: files chosen, the table filled, bad files told apart, cancelled."""
+"""A folder of scans by `skullstrip batch`: the table filled, the report opened, cancelled.
+
+The command is a stand-in that prints what the real one would, except in the slow test at the end.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import nibabel
@@ -11,26 +16,34 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from SkullStripLib.errors import InputError
+from SkullStripLib.errors import Cancelled, EngineError, InputError
 from Testing.phantoms import make_head
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
 
-# Does for each file what the real child tells of it, without a network.
-FILES = """
+# What `skullstrip batch --progress json` tells, by way of the child.
+COMMAND = """
 emit(event="started", pid=os.getpid())
-for index, file in enumerate(request["files"]):
-    emit(event="file", index=index, state="running")
-    if "broken" in file["input"]:
-        emit(event="file", index=index, state="failed", message="It is broken.")
-    else:
-        emit(event="file", index=index, state="done", volume_ml=1234.56, checks=[])
+source, out = request["arguments"][:2]
+emit(event="scan", name="a", status="skipped", done=1, total=3)
+emit(event="start", total=3, todo=2, jobs=2)
+emit(event="scan", name="b/c", status="running")
+emit(event="scan", name="broken", status="running")
+emit(event="scan", name="broken", status="failed", message="It is broken.", volume_ml=None,
+     verdict=None, done=2, total=3, seconds_left=60.0)
+emit(event="scan", name="b/c", status="done", message="", volume_ml=1234.56, verdict="check",
+     done=3, total=3, seconds_left=0.0)
+emit(event="scan", name="b/c", status="running")
+Path(out).mkdir(exist_ok=True)
+Path(out, "arguments.txt").write_text(json.dumps(request["arguments"]))
+emit(event="end", done=2, failed=1, skipped=1, report=str(Path(out, "report.html")))
 emit(event="result", report={})
 """
 WAITS_AT_THE_SECOND = """
 emit(event="started", pid=os.getpid())
-emit(event="file", index=0, state="done", volume_ml=1.0, checks=[])
-emit(event="file", index=1, state="running")
+emit(event="start", total=3, todo=3, jobs=1)
+emit(event="scan", name="a", status="done", volume_ml=1.0, done=1, total=3, seconds_left=180.0)
+emit(event="scan", name="b/c", status="running")
 time.sleep(600)
 """
 
@@ -49,60 +62,72 @@ def folder(tmp_path: Path) -> Path:
     return scans
 
 
-def cell(widget, row: int, column: int) -> str:
-    return unwrap(widget.ui.batchTable).item(row, column).text()
+@pytest.fixture(autouse=True)
+def packages(qapp, monkeypatch):
+    """As if the packages of the command were installed."""
+    monkeypatch.setattr("SkullStripSlicer.batch_logic.hasBatchPackages", lambda: True)
 
 
-def test_scans_are_found_in_order_and_our_own_outputs_left_out(folder, tmp_path, qapp) -> None:
-    from SkullStripSlicer.batch import findScans
-
-    files = findScans(folder, tmp_path / "out")
-    names = [file.input.relative_to(folder).as_posix() for file in files]
-    assert names == ["a.nii.gz", "b/c.nii", "broken.nii.gz"]
-    assert files[1].outputs == {
-        "brain": tmp_path / "out" / "b" / "c_brain.nii",
-        "mask": tmp_path / "out" / "b" / "c_brain_mask.nii",
-    }
+@pytest.fixture
+def panel(widget, folder, tmp_path):
+    widget.ui.batchBox.collapsed = False
+    widget.ui.batchInputEdit.text = str(folder)
+    widget.ui.batchOutputEdit.text = str(tmp_path / "out")
+    return widget
 
 
-@pytest.mark.parametrize(("source", "target"), [("nowhere", "out"), ("scans", "scans"),
-                                                ("empty", "out")])  # fmt: skip
-def test_folders_that_make_no_sense_are_refused(
-    folder, tmp_path, qapp, source: str, target: str
+def column(widget, number: int) -> list[str]:
+    table = unwrap(widget.ui.batchTable)
+    return [table.item(row, number).text() for row in range(table.rowCount())]
+
+
+def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> None:
+    child(COMMAND)
+    panel._parameterNode.borderMm = -1.5
+    click(panel.ui.batchButton)
+    assert panel.ui.batchButton.text == "Cancel batch"
+    assert not panel.ui.sceneButton.enabled
+    assert wait_for(lambda: not panel.batchPanel.isRunning)
+    assert column(panel, 0) == ["a", "b/c", "broken"]
+    assert column(panel, 1) == ["done before", "done", "failed"]
+    assert column(panel, 2) == ["", "check", ""]
+    assert column(panel, 3) == ["", "1234.6", ""]
+    assert column(panel, 4) == ["", "", "It is broken."]
+    assert panel.ui.batchLabel.text == "2 of 3 scans are done."
+    assert panel.ui.batchButton.text == "Strip folder"
+    assert panel.ui.sceneButton.enabled
+    assert "--border=-1.5" in (tmp_path / "out" / "arguments.txt").read_text()
+
+
+def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
+    panel, child, tmp_path, monkeypatch
 ) -> None:
-    from SkullStripSlicer.batch import findScans
+    import qt
 
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError):
-        findScans(tmp_path / source, tmp_path / target)
-
-
-def test_the_table_fills(widget, child, folder, tmp_path) -> None:
-    child(FILES)
-    widget.ui.batchBox.collapsed = False
-    widget.ui.batchInputEdit.text = str(folder)
-    widget.ui.batchOutputEdit.text = str(tmp_path / "out")
-    click(widget.ui.batchButton)
-    assert widget.ui.batchButton.text == "Cancel batch"
-    assert wait_for(lambda: not widget.batchPanel.isRunning)
-    assert [cell(widget, row, 1) for row in range(3)] == ["done", "done", "failed"]
-    assert cell(widget, 0, 2) == "1234.6"
-    assert cell(widget, 2, 3) == "It is broken."
-    assert widget.ui.batchLabel.text == "2 of 3 scans are done."
-    assert widget.ui.batchButton.text == "Strip folder"
+    opened: list[str] = []
+    monkeypatch.setattr(
+        qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile())
+    )
+    child(COMMAND)
+    assert not panel.ui.reportButton.visible
+    click(panel.ui.batchButton)
+    assert wait_for(lambda: not panel.batchPanel.isRunning)
+    assert panel.ui.reportButton.visible
+    click(panel.ui.reportButton)
+    assert opened == [str(tmp_path / "out" / "report.html")]
 
 
-def test_a_cancelled_batch_says_what_was_done(widget, child, folder, tmp_path) -> None:
+def test_a_cancelled_batch_says_what_was_done(panel, child) -> None:
     child(WAITS_AT_THE_SECOND)
-    widget.ui.batchBox.collapsed = False
-    widget.ui.batchInputEdit.text = str(folder)
-    widget.ui.batchOutputEdit.text = str(tmp_path / "out")
-    click(widget.ui.batchButton)
-    assert wait_for(lambda: cell(widget, 1, 1) == "running")
-    click(widget.ui.batchButton)
-    assert not widget.batchPanel.isRunning
-    assert [cell(widget, row, 1) for row in range(3)] == ["done", "not done", "not done"]
-    assert "1 of 3" in widget.ui.batchLabel.text
+    click(panel.ui.batchButton)
+    assert wait_for(lambda: column(panel, 1) == ["done", "running"])
+    assert panel.ui.batchLabel.text == "1 of 3 scans, about 3 min left"
+    click(panel.ui.batchButton)
+    assert not panel.batchPanel.isRunning
+    assert column(panel, 1) == ["done", "not done"]
+    assert "1 of 3" in panel.ui.batchLabel.text
+    assert "go on where it was left" in panel.ui.batchLabel.text
+    assert not panel.ui.reportButton.visible
     assert list(Path(slicer.app.temporaryPath).iterdir()) == []
 
 
@@ -112,18 +137,132 @@ def test_an_empty_choice_is_said(widget) -> None:
     assert "No folder is named" in widget.ui.batchLabel.text
 
 
-@pytest.mark.slow
-def test_the_real_child_strips_a_folder_and_passes_over_a_broken_file(
-    folder, tmp_path, weights, scene
+@pytest.mark.parametrize(("source", "target"), [("nowhere", "out"), ("scans", "scans")])
+def test_folders_that_make_no_sense_are_refused(
+    folder, tmp_path, scene, source: str, target: str
 ) -> None:
     from SkullStripSlicer.logic import StripLogic
 
+    with pytest.raises(InputError):
+        StripLogic().stripFolder(tmp_path / source, tmp_path / target)
+
+
+def test_the_packages_of_the_command_are_asked_for_after_those_of_the_network(
+    panel, child, tmp_path
+) -> None:
+    child(COMMAND)
+    asked: list[str] = []
+    panel.batchPanel._ensurePackages = lambda ask, engine, wheels: asked.append(engine)
+    click(panel.ui.batchButton)
+    assert wait_for(lambda: not panel.batchPanel.isRunning)
+    assert asked == ["auto", "batch"]
+
+
+def test_without_them_scans_go_one_after_another(panel, child, monkeypatch, tmp_path) -> None:
+    from Testing.slicer.test_batch_serial import FILES
+
+    def decline(ask, engine: str, wheels: str) -> None:
+        if engine == "batch":
+            raise EngineError("Declined.")
+
+    child(FILES)
+    monkeypatch.setattr("SkullStripSlicer.batch_logic.hasBatchPackages", lambda: False)
+    panel.batchPanel._ensurePackages = decline
+    click(panel.ui.batchButton)
+    assert wait_for(lambda: not panel.batchPanel.isRunning)
+    assert column(panel, 1) == ["done", "done", "failed"]
+    assert "one after another, and no report page" in panel.ui.batchLabel.text
+    assert not panel.ui.reportButton.visible
+
+
+def test_options_become_words_of_the_command(tmp_path) -> None:
+    from SkullStripLib.batch.cli_batch import _parser
+    from SkullStripSlicer.batch import commandArguments
+
+    options = {"border_mm": -2.0, "views": 3, "engine": "onnxruntime", "device": "cpu"}
+    options |= {"threads": None, "weights": "/a folder/w"}
+    words = commandArguments(tmp_path / "in", tmp_path / "out", options)
+    read = _parser().parse_args(words)
+    assert (read.source, read.out) == (str(tmp_path / "in"), str(tmp_path / "out"))
+    assert (read.border, read.views, read.engine, read.device) == (-2.0, 3, "onnxruntime", "cpu")
+    assert (read.threads, read.weights) == (None, "/a folder/w")
+
+
+@pytest.fixture
+def pythonWithDask(root: Path) -> Path:
+    """The development environment's Python: Slicer's here has no Dask."""
+    python = root / ".venv" / "bin" / "python"
+    imports = [str(python), "-c", "import dask, distributed, jinja2, psutil, onnxruntime"]
+    if not python.is_file() or subprocess.run(imports, capture_output=True).returncode:
+        pytest.skip("no Dask in .venv: make setup")
+    return python
+
+
+@pytest.mark.slow
+def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
+    folder, tmp_path, weights, scene, pythonWithDask, monkeypatch
+) -> None:
+    from SkullStripSlicer.logic import StripLogic
+
+    monkeypatch.setattr(
+        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonWithDask)
+    )
+    monkeypatch.setattr(slicer, "app", None)
     head = make_head("RAS", (2.5, 2.5, 2.5))
     nibabel.save(nibabel.Nifti1Image(head.array, head.affine), folder / "a.nii.gz")
-    (folder / "b" / "c.nii").unlink()
-    files = StripLogic().stripFolder(folder, tmp_path / "out", weights=weights)
-    assert [file.state for file in files] == ["done", "failed"]
-    assert "cannot be read" in files[1].message
-    mask = nibabel.load(files[0].outputs["mask"])
-    assert mask.shape == head.array.shape
-    assert files[0].volumeMl == pytest.approx(mask.get_fdata().sum() * 2.5**3 / 1000, rel=1e-3)
+    shutil.rmtree(folder / "b")
+
+    def run():
+        ended = []
+        batch = StripLogic().stripFolder(
+            folder, tmp_path / "out", weights=weights, finished=ended.append
+        )
+        batch.wait()
+        assert ended == [batch]
+        return batch
+
+    first = run()
+    assert {scan.name: scan.state for scan in first.scans} == {"a": "done", "broken": "failed"}
+    done, broken = sorted(first.scans, key=lambda scan: scan.name)
+    assert "cannot be read" in broken.message
+    mask = nibabel.load(tmp_path / "out" / "a_brain_mask.nii.gz")
+    assert done.volumeMl == pytest.approx(mask.get_fdata().sum() * 2.5**3 / 1000, rel=1e-3)
+    assert first.report == tmp_path / "out" / "report.html"
+    assert first.report.is_file()
+    second = run()
+    assert {scan.name: scan.state for scan in second.scans} == {"a": "skipped", "broken": "failed"}
+
+
+@pytest.mark.slow
+def test_cancelling_the_real_command_ends_its_workers(
+    folder, tmp_path, weights, scene, pythonWithDask, monkeypatch
+) -> None:
+    from SkullStripSlicer.logic import StripLogic
+
+    monkeypatch.setattr(
+        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonWithDask)
+    )
+    head = make_head("RAS", (1.0, 1.0, 1.0))
+    nibabel.save(nibabel.Nifti1Image(head.array, head.affine), folder / "a.nii.gz")
+    ended = []
+    batch = StripLogic().stripFolder(
+        folder, tmp_path / "out", weights=weights, views=3, finished=ended.append
+    )
+    assert wait_for(lambda: batch.count("running"), 60)
+    group = batch._child._pid
+    assert processesOf(group) > 1
+    batch.cancel()
+    assert isinstance(batch.error, Cancelled)
+    assert wait_for(lambda: processesOf(group) == 0, 10)
+
+
+def processesOf(group: int) -> int:
+    """How many processes, other than dead ones, a process group has (Linux)."""
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        count += int(fields[2]) == group and fields[0] != "Z"
+    return count
