@@ -19,7 +19,6 @@ VESSEL = (30, 62)
 EYES = (259, 506)
 BONE = (165, 511, 515)
 SINUS_AIR = (516,)
-OUTSIDE_CSF = 24
 
 SHELL_MM = 2.5  # dura, venous sinuses and what else touches the mask from outside
 SKIN_MM = 3.0
