@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,16 +28,22 @@ def report(
     dict
         ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
         "brain", "mask", "probability", "qc" and "json", those that were written. ``volume_ml``:
-        the mask's volume. ``border_mm``, ``views``: as asked. ``engine``, ``device``: what ran the
+        the mask's volume. ``volume_error_ml``: half width of its 90 % interval. ``verdict``: "pass",
+        "check" or "fail". ``dice_estimate``, ``dice_error``: estimated Dice, and half width of its
+        90 % interval. ``border_mm``, ``views``: as asked. ``engine``, ``device``: what ran the
         network. ``weights_sha256``: hash of the weights file. ``timings``: seconds of each
         stage. ``checks``: list of {"code", "severity", "message"} about the input. ``quality``:
-        the same about the mask; empty for a plausible brain.
+        the verdict's reasons in the same form; empty for "pass".
     """
     return {
         "version": __version__,
         "input": str(input_path.absolute()),
         "outputs": {name: str(path.absolute()) for name, path in outputs.items()},
         "volume_ml": round(result.volume_ml, 3),
+        "volume_error_ml": _rounded(result.volume_error_ml, 3),
+        "verdict": result.verdict,
+        "dice_estimate": _rounded(result.dice_estimate, 4),
+        "dice_error": _rounded(result.dice_error, 4),
         "border_mm": border_mm,
         "views": views,
         "engine": result.engine,
@@ -46,6 +53,11 @@ def report(
         "checks": [asdict(check) for check in result.checks],
         "quality": [asdict(check) for check in result.quality],
     }
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON knows no NaN."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 def to_json(content: Mapping[str, Any]) -> str:

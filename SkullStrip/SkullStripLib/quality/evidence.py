@@ -31,16 +31,15 @@ class Evidence:
         Positions of those slices along the second axis, in blocks.
     block_mm : float
         Side of a block.
-    edge_cm2 : ndarray, shape (3, 2)
-        Brain in the outermost slices of the image along each axis; 0 where the head ends before
-        the image does.
+    image_ends : ndarray of bool, shape (3, 2)
+        Whether the image ends where these arrays do, at the start and the end of each axis.
     """
 
     probability: np.ndarray
     second: np.ndarray
     places: np.ndarray
     block_mm: float
-    edge_cm2: np.ndarray
+    image_ends: np.ndarray
 
     @property
     def block_ml(self) -> float:
@@ -53,10 +52,10 @@ def gather_evidence(
     probability: np.ndarray,
     spacing_mm: float,
     image_ends: np.ndarray,
+    *,
     predict: Callable[[np.ndarray], np.ndarray],
     offset: int,
     region: BrainRegion | None,
-    apart_mm: float = APART_MM,
 ) -> Evidence:
     """Look a second time and keep what the verdict and the confidence need.
 
@@ -70,14 +69,12 @@ def gather_evidence(
         Whether the image ends where the head's box does; see `box_ends`.
     predict, offset, region
         As for `inference.predict_head`.
-    apart_mm : float
-        From one slice of the second look to the next.
     """
     factor = max(1, round(COARSE_MM / spacing_mm))
-    coarse = block_means(probability, factor)
+    coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
     block_mm = factor * spacing_mm
     extent = slice(0, head.shape[AXIS]) if region is None else region.box()[AXIS]
-    step = max(1, round(apart_mm / block_mm))
+    step = max(1, round(APART_MM / block_mm))
     places = np.arange(extent.start // factor + step // 2, -(-extent.stop // factor), step)
     found = second_look(head, predict, offset, region, places * factor)
     return Evidence(
@@ -85,8 +82,16 @@ def gather_evidence(
         second=plane_means(found, factor),
         places=places,
         block_mm=block_mm,
-        edge_cm2=brain_at_edges(probability, image_ends, spacing_mm),
+        image_ends=image_ends,
     )
+
+
+def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.ndarray:
+    """Make the last blocks, which zeros fill up, the means of what they really hold; in place."""
+    for axis, size in enumerate(shape):
+        if size % factor:
+            np.moveaxis(means, axis, 0)[-1] *= factor / (size % factor)
+    return means
 
 
 def plane_means(slices: np.ndarray, factor: int) -> np.ndarray:
@@ -102,16 +107,3 @@ def box_ends(box: Box, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(
         [(part.start == 0, part.stop == size) for part, size in zip(box, shape, strict=True)]
     )
-
-
-def brain_at_edges(
-    probability: np.ndarray, image_ends: np.ndarray, spacing_mm: float
-) -> np.ndarray:
-    """Brain in cm2 in the outermost slices along each axis, where those end the image."""
-    areas = np.zeros((3, 2))
-    for axis in range(3):
-        slices = np.moveaxis(probability, axis, 0)
-        for side in (0, 1):
-            if image_ends[axis, side]:
-                areas[axis, side] = np.count_nonzero(slices[-side] >= 0.5)
-    return areas * spacing_mm**2 / 100

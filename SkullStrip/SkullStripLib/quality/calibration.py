@@ -1,0 +1,91 @@
+"""What was learned about masks: how measures tell their Dice, what is unusual, what to believe.
+
+A small JSON file beside the weights, written by `python -m training quality`; weights without one
+are judged by the bundled file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import WeightsError
+from ..manifest import default_manifest_path
+
+CALIBRATION_NAME = "quality.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Numbers of the verdict; `training/quality.py` says how each is found.
+
+    Parameters
+    ----------
+    intercept : float
+    weights : dict of str to float
+        log(1 - Dice) = intercept + sum of weight times term; `estimate.terms` names the terms.
+    relative_error : float
+        Half width of the estimate's 90 % interval, over 1 - estimate.
+    relative_volume_error : float
+        The same of the volume, over volume times (1 - estimate).
+    check_below, fail_below : float
+        Estimated Dice under which the verdict is not "pass", and under which it is "fail".
+    limits : dict of str to float
+        Values of measures that hardly a right mask exceeds.
+    confidence : dict of str to float
+        log odds that a voxel's label is right: constant, certainty, disagreement.
+    provenance : dict
+        Weights, data and commit.
+    """
+
+    intercept: float
+    weights: dict[str, float]
+    relative_error: float
+    relative_volume_error: float
+    check_below: float
+    fail_below: float
+    limits: dict[str, float]
+    confidence: dict[str, float]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise in the order of the fields, so that equal calibrations are equal files."""
+        content = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        WeightsError
+            Not JSON, or a key is unknown or missing.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise WeightsError(
+                f"The calibration of the verdict cannot be read ({error})."
+            ) from error
+
+
+def load_calibration(folder: Path | None = None) -> Calibration:
+    """Read the calibration in a folder of weights, or the bundled one where it has none.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing or cannot be read.
+    """
+    bundled = default_manifest_path().with_name(CALIBRATION_NAME)
+    own = bundled if folder is None else folder / CALIBRATION_NAME
+    path = own if own.is_file() else bundled
+    try:
+        return Calibration.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(
+            f"The calibration of the verdict '{path}' cannot be read; install SkullStrip again."
+        ) from error
