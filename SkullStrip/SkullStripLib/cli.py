@@ -111,8 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--out", metavar="FILE", help="the scan with everything but the brain set to zero")
     add("-m", "--mask", metavar="FILE", help="brain mask, 0 and 1")
     add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
+    confidence_help = "how likely each voxel's label is right, float32 in [0, 1]"
+    add("--confidence", metavar="FILE", help=confidence_help)
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
-    add("--json", metavar="FILE", help="volume, timings, engine, weights' hash, input checks")
+    add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
     add_method_options(parser)
     add = parser.add_argument
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
@@ -204,14 +206,18 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     images = {"brain": arguments.out, "mask": arguments.mask}
     if images == {"brain": None, "mask": None}:
         images = default_outputs(input_path)
-    extras = {"probability": arguments.probability, "qc": arguments.qc, "json": arguments.json}
+    names = ("probability", "confidence", "qc", "json")
+    extras = {name: getattr(arguments, name) for name in names}
     return {name: path for name, path in {**images, **extras}.items() if path is not None}
 
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
     for check in (*result.checks, *result.quality):
         print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
-    print(f"Brain volume {result.volume_ml:.1f} mL")
+    from .report import quality_line, volume_line
+
+    print(f"Brain volume {volume_line(result)}")
+    print(f"Quality      {quality_line(result)}")
     print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
     for name, path in outputs.items():
         print(f"{_LABELS.get(name, name.capitalize()):<12} {path}")

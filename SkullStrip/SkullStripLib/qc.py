@@ -23,6 +23,12 @@ BACKGROUND = (16, 17, 20)
 TEXT = (232, 232, 236)
 FAINT_TEXT = (146, 149, 158)
 OUTLINE = (255, 112, 40)
+# Of the outline, from unsure to sure; told apart whatever colours one sees.
+RAMP = ((255, 60, 0), (255, 214, 70), (60, 170, 255))
+# Confidence around the outline: on the surface itself, no network is sure.
+AROUND_MM = 9.0
+UNSURE, SURE = 0.70, 0.95
+LEGEND = (180, 12)  # pixels
 
 
 class _Plane(NamedTuple):
@@ -41,12 +47,13 @@ class _Plane(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """What is drawn: in RAS+, the voxels in view per axis, the intensities of black and white."""
+    """What is drawn, in RAS+: `shown` are the voxels in view, `window` what is black and white."""
 
     scan: Volume
     mask: np.ndarray
     shown: np.ndarray
     window: tuple[float, float]
+    confidence: np.ndarray | None
 
 
 _PLANES = (
@@ -56,7 +63,13 @@ _PLANES = (
 )
 
 
-def qc_picture(array: np.ndarray, affine: np.ndarray, brain_mask: np.ndarray, title: str) -> Image:
+def qc_picture(
+    array: np.ndarray,
+    affine: np.ndarray,
+    brain_mask: np.ndarray,
+    title: str,
+    brain_confidence: np.ndarray | None = None,
+) -> Image:
     """Draw the mask's outline over evenly spaced slices, one row a plane.
 
     Parameters
@@ -68,6 +81,9 @@ def qc_picture(array: np.ndarray, affine: np.ndarray, brain_mask: np.ndarray, ti
         When it is empty, the whole field of view is shown.
     title : str
         Drawn above the slices.
+    brain_confidence : ndarray of float32, shape (I, J, K), optional
+        Colours the outline by its mean in 9 mm around, with a legend; without it the outline is
+        orange.
 
     Returns
     -------
@@ -78,14 +94,17 @@ def qc_picture(array: np.ndarray, affine: np.ndarray, brain_mask: np.ndarray, ti
     mask = reorient_to_ras(Volume(brain_mask, affine))[0].array
     brain = _bounds(mask, np.zeros(3))
     shown = _bounds(mask, MARGIN_MM / scan.spacing_mm)
-    content = _Content(scan, mask, shown, _window(scan.array, mask))
+    confidence = None
+    if brain_confidence is not None:
+        confidence = reorient_to_ras(Volume(brain_confidence, affine))[0].array
+    content = _Content(scan, mask, shown, _window(scan.array, mask), confidence)
     rows = []
     for plane in _PLANES:
         # The outermost cuts are well inside the brain, not on its poles.
         first, last = brain[plane.depth]
         depths = np.linspace(first, last, CUTS + 2)[1:-1].round().astype(int)
         rows.append([_tile(content, plane, int(depth)) for depth in depths])
-    return _page(rows, title)
+    return _page(rows, title, has_legend=confidence is not None)
 
 
 def _bounds(mask: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -130,11 +149,37 @@ def _tile(content: _Content, plane: _Plane, depth: int) -> np.ndarray:
     grey = np.clip((sample(content.scan.array) - low) / (high - low), 0.0, 1.0)
     tile = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
     inside = sample(content.mask) >= 0.5
-    tile[inside & ~ndimage.binary_erosion(inside)] = OUTLINE
+    outline = inside & ~ndimage.binary_erosion(inside)
+    tile[outline] = OUTLINE
+    if content.confidence is not None:
+        around = ndimage.uniform_filter(sample(content.confidence), round(AROUND_MM / PIXEL_MM))
+        tile[outline] = _colours(around[outline])
     return tile
 
 
-def _page(rows: list[list[np.ndarray]], title: str) -> Image:
+def _colours(confidence: np.ndarray) -> np.ndarray:
+    """RGB uint8 of confidences, shape (n, 3)."""
+    share = np.clip((confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+    stops = np.linspace(0.0, 1.0, len(RAMP))
+    channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def _draw_legend(page: Image, right: int) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = LEGEND
+    bar = np.repeat(_colours(np.linspace(UNSURE, SURE, width))[None], height, axis=0)
+    small = ImageFont.load_default(15)
+    draw = ImageDraw.Draw(page)
+    middle = HEADER // 2 + 4
+    left = right - width - 40
+    page.paste(Image.fromarray(bar), (left, middle - height // 2))
+    draw.text((right, middle), "sure", fill=FAINT_TEXT, font=small, anchor="rm")
+    draw.text((left - 8, middle), "unsure", fill=FAINT_TEXT, font=small, anchor="rm")
+
+
+def _page(rows: list[list[np.ndarray]], title: str, has_legend: bool) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
     width = max(tile.shape[1] for row in rows for tile in row)
@@ -144,6 +189,8 @@ def _page(rows: list[list[np.ndarray]], title: str) -> Image:
     draw = ImageDraw.Draw(page)
     draw.text((2 * GAP, 18), title, fill=TEXT, font=ImageFont.load_default(24))
     small = ImageFont.load_default(15)
+    if has_legend:
+        _draw_legend(page, page_width - 2 * GAP)
     top = HEADER
     for plane, row in zip(_PLANES, rows, strict=True):
         draw.text((2 * GAP, top), plane.label, fill=FAINT_TEXT, font=small)

@@ -27,13 +27,13 @@ def report(
     -------
     dict
         ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
-        "brain", "mask", "probability", "qc" and "json", those that were written. ``volume_ml``:
-        the mask's volume. ``volume_error_ml``: half width of its 90 % interval. ``verdict``: "pass",
-        "check" or "fail". ``dice_estimate``, ``dice_error``: estimated Dice, and half width of its
-        90 % interval. ``border_mm``, ``views``: as asked. ``engine``, ``device``: what ran the
-        network. ``weights_sha256``: hash of the weights file. ``timings``: seconds of each
-        stage. ``checks``: list of {"code", "severity", "message"} about the input. ``quality``:
-        the verdict's reasons in the same form; empty for "pass".
+        "brain", "mask", "probability", "confidence", "qc" and "json", those that were written.
+        ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 % interval.
+        ``verdict``: "pass", "check" or "fail". ``dice_estimate``, ``dice_error``: estimated Dice,
+        and half width of its 90 % interval. ``border_mm``, ``views``: as asked. ``engine``,
+        ``device``: what ran the network. ``weights_sha256``: hash of the weights file.
+        ``timings``: seconds of each stage. ``checks``: list of {"code", "severity", "message"}
+        about the input. ``quality``: the verdict's reasons in the same form; empty for "pass".
     """
     return {
         "version": __version__,
@@ -58,6 +58,19 @@ def report(
 def _rounded(value: float, digits: int) -> float | None:
     """JSON knows no NaN."""
     return round(value, digits) if math.isfinite(value) else None
+
+
+def quality_line(result: BrainExtraction) -> str:
+    """Verdict and estimate in words: ``pass (Dice about 0.988 ± 0.006)``."""
+    if not math.isfinite(result.dice_estimate):
+        return result.verdict
+    return f"{result.verdict} (Dice about {result.dice_estimate:.3f} ± {result.dice_error:.3f})"
+
+
+def volume_line(result: BrainExtraction) -> str:
+    """Volume with its error: ``1442.4 mL ± 21 mL``."""
+    error = result.volume_error_ml
+    return f"{result.volume_ml:.1f} mL" + (f" ± {error:.0f} mL" if math.isfinite(error) else "")
 
 
 def to_json(content: Mapping[str, Any]) -> str:

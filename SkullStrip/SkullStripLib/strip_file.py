@@ -15,9 +15,9 @@ from .engines import Engine
 from .errors import OutputError
 from .extract import BrainExtraction, extract_brain, validate_options
 from .inference import Progress
-from .report import report, to_json
+from .report import quality_line, report, to_json, volume_line
 
-IMAGE_OUTPUTS = ("brain", "mask", "probability")
+IMAGE_OUTPUTS = ("brain", "mask", "probability", "confidence")
 
 
 def strip_file(
@@ -26,6 +26,7 @@ def strip_file(
     brain: str | Path | None = None,
     mask: str | Path | None = None,
     probability: str | Path | None = None,
+    confidence: str | Path | None = None,
     qc: str | Path | None = None,
     json: str | Path | None = None,
     border_mm: float = 0.0,
@@ -50,8 +51,10 @@ def strip_file(
         uint8, 1 in the brain.
     probability : path, optional
         float32 in [0, 1].
+    confidence : path, optional
+        How likely each voxel's label is right, float32 in [0, 1].
     qc : path, optional
-        PNG of the mask's outline over slices in three planes.
+        PNG of the mask's outline, coloured by confidence, over slices in three planes.
     json : path, optional
         What `report.report` documents.
     border_mm, views, engine, device, threads, weights, progress
@@ -68,7 +71,14 @@ def strip_file(
         The image, an argument or an output is at fault; nothing has been written.
     """
     input_path = Path(input_path)
-    named = {"brain": brain, "mask": mask, "probability": probability, "qc": qc, "json": json}
+    named = {
+        "brain": brain,
+        "mask": mask,
+        "probability": probability,
+        "confidence": confidence,
+        "qc": qc,
+        "json": json,
+    }
     outputs = {name: Path(path) for name, path in named.items() if path is not None}
     validate_options(border_mm, views)
     require_outputs(input_path, outputs)
@@ -157,8 +167,13 @@ def _write_outputs(
     def write_qc(path: Path) -> None:
         from .qc import qc_picture
 
-        title = f"{image.path.name}: {result.volume_ml:.0f} mL"
-        picture = qc_picture(image.array, image.affine, result.brain_mask, title)
+        picture = qc_picture(
+            image.array,
+            image.affine,
+            result.brain_mask,
+            f"{image.path.name}: {volume_line(result)}, {quality_line(result)}",
+            result.brain_confidence,
+        )
         picture.save(path)
 
     def write_json(path: Path) -> None:
@@ -169,6 +184,7 @@ def _write_outputs(
         "brain": lambda path: io.write_brain(path, image, result.brain_mask),
         "mask": lambda path: io.write_mask(path, image, result.brain_mask),
         "probability": lambda path: io.write_probability(path, image, result.brain_probability),
+        "confidence": lambda path: io.write_probability(path, image, result.brain_confidence),
         "qc": write_qc,
         "json": write_json,
     }
