@@ -8,19 +8,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from .brain_region import find_brain_region
+from .brain_region import BrainRegion, find_brain_region
 from .checks import Check, check_input
+from .cut import cut_brain
 from .engines import Engine, create_engine
 from .errors import InputError
 from .inference import Progress, predict_head
 from .manifest import load_manifest
-from .postprocess import brain_mask_from_probability
 from .preprocess import prepare, restore
-from .quality import judge
+from .quality.calibration import load_calibration
+from .quality.confidence import ConfidenceSource, without_head
+from .quality.evidence import box_ends, gather_evidence
+from .quality.verdict import Verdict, judge
+from .reorient import Reorient, find_upright, require_reorient
 from .volume import Volume
 
 VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
@@ -40,7 +45,8 @@ class BrainExtraction:
     volume_ml : float
         Volume of the mask in mL.
     timings : dict of str to float
-        Seconds of each stage: check, prepare, load (what is left of it), predict, restore, mask.
+        Seconds of each stage: check, prepare, load (what is left of it), predict, judge, restore,
+        mask.
     engine, device : str
         What ran the network, and where.
     weights_sha256 : str
@@ -48,7 +54,16 @@ class BrainExtraction:
     checks : tuple of Check
         What was noticed about the input.
     quality : tuple of Check
-        What makes the mask implausible; empty for a plausible brain.
+        The verdict's reasons; empty for "pass".
+    verdict : {"pass", "check", "fail"}
+        Of the mask before `border_mm` moved its surface. check: look before using it. fail: do not
+        use it as it is.
+    dice_estimate, dice_error : float
+        Estimated Dice with a careful reference, and the half width of its 90 % interval.
+    volume_error_ml : float
+        Half width of the volume's 90 % interval, in mL.
+    confidence_source : ConfidenceSource, optional
+        What `brain_confidence` is made of.
     """
 
     brain_mask: np.ndarray
@@ -61,6 +76,24 @@ class BrainExtraction:
     weights_sha256: str
     checks: tuple[Check, ...]
     quality: tuple[Check, ...] = ()
+    verdict: Verdict = "check"
+    dice_estimate: float = math.nan
+    dice_error: float = math.nan
+    volume_error_ml: float = math.nan
+    confidence_source: ConfidenceSource | None = None
+
+    @cached_property
+    def brain_confidence(self) -> np.ndarray:
+        """How likely each voxel's label is right, before border and CSF; made when first asked for.
+
+        Returns
+        -------
+        ndarray of float32, shape (I, J, K)
+            In [0, 1].
+        """
+        if self.confidence_source is None:
+            raise InputError("This result was made without a second look; strip the scan again.")
+        return self.confidence_source.map(self.brain_probability)
 
 
 def extract_brain(
@@ -68,6 +101,8 @@ def extract_brain(
     affine: np.ndarray,
     *,
     border_mm: float = 0.0,
+    keep_csf: bool = True,
+    reorient: Reorient = "off",
     views: int = 1,
     engine: str | Engine = "auto",
     device: str = "auto",
@@ -85,6 +120,11 @@ def extract_brain(
         Voxel index to RAS+ mm.
     border_mm : float
         Moves the mask's surface outwards (positive) or inwards (negative), in mm.
+    keep_csf : bool
+        False takes the fluid outside the brain's surface off the mask; ventricles stay.
+    reorient : {"off", "auto"}
+        "auto" turns a head that lies another way than its header says before it is predicted;
+        the result is on the input's grid all the same. Either way there is a warning.
     views : {1, 3}
         1: slices along X. 3: X, Y and Z, mean of the probabilities.
     engine : str or Engine
@@ -110,7 +150,7 @@ def extract_brain(
     EngineError
         No engine can run here.
     """
-    validate_options(border_mm, views)
+    validate_options(border_mm, views, reorient)
     stopwatch = Stopwatch(progress)
     with stopwatch.stage("check"):
         checks = check_input(array, affine)
@@ -128,15 +168,30 @@ def extract_brain(
         offset = manifest.preprocessing.neighbour_offset
         axes = VIEW_AXES[views]
         spacing_mm = manifest.preprocessing.spacing_mm
-        region = find_brain_region(prepared.head, spacing_mm, engine.predict, offset)
+        predict = engine.predict
+
+        def look(head: np.ndarray) -> BrainRegion | None:
+            return find_brain_region(head, spacing_mm, predict, offset)
+
+        prepared, region, lying_checks = find_upright(prepared, look, reorient)
         head = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
+    with stopwatch.stage("judge"):
+        ends = box_ends(prepared.box, prepared.resampled_shape)
+        evidence = gather_evidence(
+            prepared.head,
+            head,
+            spacing_mm,
+            ends,
+            predict=engine.predict,
+            offset=offset,
+            region=region,
+        )
+        calibration = load_calibration(weights_path.parent)
+        judgement = judge(evidence, calibration)
     with stopwatch.stage("restore"):
         probability = restore(head, prepared)
     with stopwatch.stage("mask"):
-        mask = brain_mask_from_probability(
-            probability, volume.spacing_mm, border_mm, manifest.threshold
-        )
-        refuse_empty(mask, border_mm)
+        mask = cut_brain(volume, probability, border_mm, keep_csf, manifest.threshold)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -146,40 +201,31 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        checks=(*checks, *engine_checks(engine)),
-        quality=judge(mask, volume.voxel_volume_ml),
+        checks=(*checks, *lying_checks, *engine_checks(engine)),
+        quality=judgement.reasons,
+        verdict=judgement.verdict,
+        dice_estimate=judgement.estimate.dice,
+        dice_error=judgement.estimate.dice_error,
+        volume_error_ml=judgement.estimate.volume_error_ml,
+        confidence_source=ConfidenceSource(
+            evidence, without_head(prepared), calibration, volume.spacing_mm, manifest.threshold
+        ),
     )
 
 
-def validate_options(border_mm: float, views: int) -> None:
+def validate_options(border_mm: float, views: int, reorient: str = "off") -> None:
     """Refuse options that make no sense.
 
     Raises
     ------
     InputError
-        The border is not finite, or the number of views is neither 1 nor 3.
+        The border is not finite, the number of views is neither 1 nor 3, or reorient is unknown.
     """
     if not math.isfinite(border_mm):
         raise InputError(f"The border is {border_mm}; give a finite number of millimetres.")
     if views not in VIEW_AXES:
         raise InputError(f"The number of views is {views}; use 1 or 3.")
-
-
-def refuse_empty(mask: np.ndarray, border_mm: float) -> None:
-    """Say that nothing was found instead of returning nothing.
-
-    Raises
-    ------
-    InputError
-        The mask is empty.
-    """
-    if mask.any():
-        return
-    if border_mm < 0:
-        raise InputError(f"A border of {border_mm:g} mm leaves no brain; use one nearer to 0.")
-    raise InputError(
-        "No brain was found; give a T1-weighted scan of a human head with the brain in view."
-    )
+    require_reorient(reorient)
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

@@ -43,6 +43,15 @@ class Orientation:
         return tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
 
 
+def then(first: Orientation, second: Orientation) -> Orientation:
+    """The orientation that turns an array as one and then another does."""
+    axes = tuple(first.axes[axis] for axis in second.axes)
+    flipped = tuple(
+        first.flipped[axis] != flip for axis, flip in zip(second.axes, second.flipped, strict=True)
+    )
+    return Orientation(axes, flipped)  # type: ignore[arg-type]
+
+
 def orientation_of(affine: np.ndarray) -> Orientation:
     """Assign each array axis to one anatomical direction.
 
@@ -69,7 +78,11 @@ def axis_codes(affine: np.ndarray) -> str:
     affine : ndarray, shape (4, 4)
         Voxel index to RAS+ mm.
     """
-    orientation = orientation_of(affine)
+    return orientation_codes(orientation_of(affine))
+
+
+def orientation_codes(orientation: Orientation) -> str:
+    """Three letters for where the input's axes point, of an orientation that leads to RAS+."""
     codes = [""] * 3
     for row, (axis, flip) in enumerate(zip(orientation.axes, orientation.flipped, strict=True)):
         codes[axis] = _CODES[row][0 if flip else 1]

@@ -35,15 +35,6 @@ def turns() -> list[Orientation]:
     return [turn for turn in every if _parity(turn) > 0]
 
 
-def then(first: Orientation, second: Orientation) -> Orientation:
-    """The turn that does what one turn and then another do."""
-    axes = tuple(first.axes[axis] for axis in second.axes)
-    flipped = tuple(
-        first.flipped[axis] != flip for axis, flip in zip(second.axes, second.flipped, strict=True)
-    )
-    return Orientation(axes, flipped)  # type: ignore[arg-type]
-
-
 def turn_to_upright(brain: np.ndarray, spacing_mm: np.ndarray) -> Orientation:
     """How a brain must be turned to lie as brains do.
 

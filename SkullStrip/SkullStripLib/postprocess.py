@@ -31,7 +31,11 @@ def brain_mask_from_probability(
     -------
     ndarray of bool, shape (X, Y, Z)
     """
-    mask = largest_component(probability >= threshold)
+    return with_border(largest_component(probability >= threshold), spacing_mm, border_mm)
+
+
+def with_border(mask: Mask, spacing_mm: np.ndarray, border_mm: float) -> Mask:
+    """A mask's one solid piece with its surface moved outwards by `border_mm`."""
     if border_mm != 0.0 and mask.any():
         mask = largest_component(move_surface(fill_holes(mask), spacing_mm, border_mm))
     return fill_holes(mask)

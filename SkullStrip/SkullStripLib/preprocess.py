@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .errors import InputError
-from .geometry import Orientation, reorient_to_ras
+from .geometry import Orientation, reorient_to_ras, then
 from .head_box import Box, head_bounding_box
 from .intensity import scale_intensities
 from .manifest import Preprocessing
@@ -82,6 +82,27 @@ def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
         source_spacing_mm=scaled.spacing_mm,
         spacing_mm=target_mm,
         orientation=orientation,
+    )
+
+
+def turned(prepared: Prepared, turn: Orientation) -> Prepared:
+    """The same scan on axes turned once more; `restore` still leads to the input's own grid."""
+    axes = list(turn.axes)
+    shape = tuple(prepared.resampled_shape[axis] for axis in axes)
+    box = tuple(
+        slice(size - part.stop, size - part.start) if flip else part
+        for part, size, flip in zip(
+            (prepared.box[axis] for axis in axes), shape, turn.flipped, strict=True
+        )
+    )
+    return replace(
+        prepared,
+        head=np.ascontiguousarray(turn.apply(prepared.head)),
+        box=box,
+        resampled_shape=shape,
+        source_shape=tuple(prepared.source_shape[axis] for axis in axes),
+        source_spacing_mm=prepared.source_spacing_mm[axes],
+        orientation=then(prepared.orientation, turn),
     )
 
 

@@ -1,0 +1,63 @@
+"""From a brain probability to the mask that was asked for, or a sentence that there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .csf import without_outer_csf
+from .errors import InputError
+from .postprocess import brain_mask_from_probability, with_border
+from .volume import Volume
+
+
+def cut_brain(
+    volume: Volume,
+    probability: np.ndarray,
+    border_mm: float = 0.0,
+    keep_csf: bool = True,
+    threshold: float = 0.5,
+) -> np.ndarray:
+    """Cut the probability at its threshold, take outer fluid off if asked to, move the surface.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan, shape (I, J, K).
+    probability : ndarray of float32, shape (I, J, K)
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of bool, shape (I, J, K)
+
+    Raises
+    ------
+    InputError
+        Nothing is left.
+    """
+    if keep_csf:
+        mask = brain_mask_from_probability(probability, volume.spacing_mm, border_mm, threshold)
+    else:
+        mask = brain_mask_from_probability(probability, volume.spacing_mm, 0.0, threshold)
+        if mask.any():
+            mask = without_outer_csf(mask, volume.array, volume.affine)
+            mask = with_border(mask, volume.spacing_mm, border_mm)
+    refuse_empty(mask, border_mm)
+    return mask
+
+
+def refuse_empty(mask: np.ndarray, border_mm: float) -> None:
+    """Say that nothing was found instead of returning nothing.
+
+    Raises
+    ------
+    InputError
+        The mask is empty.
+    """
+    if mask.any():
+        return
+    if border_mm < 0:
+        raise InputError(f"A border of {border_mm:g} mm leaves no brain; use one nearer to 0.")
+    raise InputError(
+        "No brain was found; give a T1-weighted scan of a human head with the brain in view."
+    )
