@@ -31,7 +31,8 @@ from .errors import Cancelled, InputError, SkullStripError
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
 TASKS = ("volume", "files", "batch")
-OPTIONS = ("border_mm", "views", "engine", "device", "threads", "weights")
+REPORTED = ("border_mm", "keep_csf", "reorient", "views")
+OPTIONS = (*REPORTED, "engine", "device", "threads", "weights")
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -175,7 +176,8 @@ def _serve_volume(
     volume = read_volume(source)
     result = extract_brain(volume.array, volume.affine, progress=progress, **options)
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability))
-    settings = {"border_mm": options.get("border_mm", 0.0), "views": options.get("views", 1)}
+    asked = {"border_mm": 0.0, "views": 1} | options
+    settings = {key: asked[key] for key in asked if key in REPORTED}
     content = report(result, input_path=source, outputs={}, **settings)
     emit({"event": "result", "report": content})
     return 0

@@ -31,7 +31,7 @@ Find the brain in a T1-weighted MRI of the head.
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
-With -o, -m or both, only the images that are named are written. -p, --qc and --json add to either.
+With -o, -m or --invert, only the images that are named are written; the others add to either.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
 whatever else nibabel reads. The ending of an output names its format.
 SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
@@ -113,10 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
     confidence_help = "how likely each voxel's label is right, float32 in [0, 1]"
     add("--confidence", metavar="FILE", help=confidence_help)
+    add("--invert", metavar="FILE", help="the head without the brain: the brain set to zero")
+    add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
     add_method_options(parser)
     add = parser.add_argument
+    again_help = "cut the mask from what -p wrote earlier: another border, no network run"
+    add("--from-probability", metavar="FILE", help=again_help)
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
     add("--version", action="version", version=f"skullstrip {__version__}")
     return parser
@@ -124,9 +128,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:
     """How a scan is stripped: the same for one and for many."""
-    add = parser.add_argument_group("method").add_argument
+    group = parser.add_argument_group("method")
+    add = group.add_argument
     border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
     add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
+    csf = group.add_mutually_exclusive_group().add_argument
+    keep_help = "keep the fluid around the brain in the mask; the default"
+    csf("--keep-csf", action="store_true", default=True, help=keep_help)
+    no_csf_help = "take the fluid around the brain out of the mask; ventricles stay"
+    csf("--no-csf", action="store_false", dest="keep_csf", help=no_csf_help)
+    reorient_help = "auto: turn a head that lies another way than its header says; default off"
+    add("--reorient", choices=("off", "auto"), default="off", help=reorient_help)
     views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
     add("--views", type=int, choices=(1, 3), default=1, help=views_help)
     add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
@@ -139,6 +151,8 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what `add_method_options` read, by the names that `strip_file` has for them."""
     return {
         "border_mm": arguments.border,
+        "keep_csf": arguments.keep_csf,
+        "reorient": arguments.reorient,
         "views": arguments.views,
         "engine": arguments.engine,
         "device": arguments.device,
@@ -177,6 +191,7 @@ def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -
             input_path,
             **outputs,
             **method_options(arguments),
+            from_probability=arguments.from_probability,
             progress=progress,
         )
     if not arguments.quiet:
@@ -203,10 +218,10 @@ def _input_path(arguments: argparse.Namespace) -> Path:
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     from .strip_file import default_outputs
 
-    images = {"brain": arguments.out, "mask": arguments.mask}
-    if images == {"brain": None, "mask": None}:
+    images = {"brain": arguments.out, "mask": arguments.mask, "head": arguments.invert}
+    if not any(images.values()):
         images = default_outputs(input_path)
-    names = ("probability", "confidence", "qc", "json")
+    names = ("probability", "confidence", "surface", "qc", "json")
     extras = {name: getattr(arguments, name) for name in names}
     return {name: path for name, path in {**images, **extras}.items() if path is not None}
 

@@ -20,6 +20,8 @@ def report(
     outputs: Mapping[str, Path],
     border_mm: float,
     views: int,
+    keep_csf: bool = True,
+    reorient: str = "off",
 ) -> dict[str, Any]:
     """Describe a run. Keys stay as they are within a major version; new ones may come.
 
@@ -27,13 +29,14 @@ def report(
     -------
     dict
         ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
-        "brain", "mask", "probability", "confidence", "qc" and "json", those that were written.
-        ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 % interval.
-        ``verdict``: "pass", "check" or "fail". ``dice_estimate``, ``dice_error``: estimated Dice,
-        and half width of its 90 % interval. ``border_mm``, ``views``: as asked. ``engine``,
-        ``device``: what ran the network. ``weights_sha256``: hash of the weights file.
-        ``timings``: seconds of each stage. ``checks``: list of {"code", "severity", "message"}
-        about the input. ``quality``: the verdict's reasons in the same form; empty for "pass".
+        "brain", "mask", "probability", "confidence", "head", "surface", "qc" and "json", those
+        that were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its
+        90 % interval. ``verdict``: "pass", "check" or "fail". ``dice_estimate``, ``dice_error``:
+        estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
+        ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
+        ``weights_sha256``: hash of the weights file. ``timings``: seconds of each stage.
+        ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
+        verdict's reasons in the same form; empty for "pass".
     """
     return {
         "version": __version__,
@@ -45,6 +48,8 @@ def report(
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
         "border_mm": border_mm,
+        "keep_csf": keep_csf,
+        "reorient": reorient,
         "views": views,
         "engine": result.engine,
         "device": result.device,

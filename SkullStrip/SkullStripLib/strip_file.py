@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,13 @@ from .engines import Engine
 from .errors import OutputError
 from .extract import BrainExtraction, extract_brain, validate_options
 from .inference import Progress
+from .recut import brain_from_probability, read_probability
+from .reorient import Reorient
 from .report import quality_line, report, to_json, volume_line
+from .surface import mask_surface
+from .surface_files import require_surface_suffix, write_surface
 
-IMAGE_OUTPUTS = ("brain", "mask", "probability", "confidence")
+IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
 
 
 def strip_file(
@@ -27,9 +31,14 @@ def strip_file(
     mask: str | Path | None = None,
     probability: str | Path | None = None,
     confidence: str | Path | None = None,
+    head: str | Path | None = None,
+    surface: str | Path | None = None,
     qc: str | Path | None = None,
     json: str | Path | None = None,
+    from_probability: str | Path | None = None,
     border_mm: float = 0.0,
+    keep_csf: bool = True,
+    reorient: Reorient = "off",
     views: int = 1,
     engine: str | Engine = "auto",
     device: str = "auto",
@@ -53,11 +62,17 @@ def strip_file(
         float32 in [0, 1].
     confidence : path, optional
         How likely each voxel's label is right, float32 in [0, 1].
+    head : path, optional
+        The image with the brain set to zero, in the input's dtype and scaling.
+    surface : path, optional
+        The mask's surface in RAS mm, closed and smooth: .vtp, .stl or .ply.
     qc : path, optional
         PNG of the mask's outline, coloured by confidence, over slices in three planes.
     json : path, optional
         What `report.report` documents.
-    border_mm, views, engine, device, threads, weights, progress
+    from_probability : path, optional
+        What an earlier run wrote for `probability`: the mask is cut from it and no network runs.
+    border_mm, keep_csf, reorient, views, engine, device, threads, weights, progress
         As for `extract_brain`.
 
     Returns
@@ -76,32 +91,48 @@ def strip_file(
         "mask": mask,
         "probability": probability,
         "confidence": confidence,
+        "head": head,
+        "surface": surface,
         "qc": qc,
         "json": json,
     }
     outputs = {name: Path(path) for name, path in named.items() if path is not None}
-    validate_options(border_mm, views)
-    require_outputs(input_path, outputs)
+    validate_options(border_mm, views, reorient)
+    inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
+    require_outputs(inputs, outputs)
     start = time.perf_counter()
     image = io.read_image(input_path)
     read_seconds = time.perf_counter() - start
-    result = extract_brain(
-        image.array,
-        image.affine,
-        border_mm=border_mm,
-        views=views,
-        engine=engine,
-        device=device,
-        threads=threads,
-        weights=weights,
-        progress=progress,
-    )
+    if from_probability is not None:
+        kept = read_probability(Path(from_probability), image)
+        result = brain_from_probability(
+            image.array, image.affine, kept, border_mm=border_mm, keep_csf=keep_csf
+        )
+    else:
+        result = extract_brain(
+            image.array,
+            image.affine,
+            border_mm=border_mm,
+            keep_csf=keep_csf,
+            reorient=reorient,
+            views=views,
+            engine=engine,
+            device=device,
+            threads=threads,
+            weights=weights,
+            progress=progress,
+        )
     result = replace(
         result,
         checks=(*image.checks, *result.checks),
         timings={"read": read_seconds, **result.timings},
     )
-    settings = {"border_mm": border_mm, "views": views}
+    settings = {
+        "border_mm": border_mm,
+        "keep_csf": keep_csf,
+        "reorient": reorient,
+        "views": views,
+    }
     return _write_outputs(image, result, outputs, settings, progress)
 
 
@@ -117,19 +148,21 @@ def default_outputs(input_path: str | Path) -> dict[str, Path]:
     }
 
 
-def require_outputs(input_path: Path, outputs: dict[str, Path]) -> None:
-    """Refuse outputs that cannot be written or would overwrite the input or each other.
+def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
+    """Refuse outputs that cannot be written or would overwrite an input or each other.
 
     Raises
     ------
     OutputError
     """
-    taken = {_identity(path): "the input" for path in io.files_of(input_path)}
+    taken = {_identity(file): "the input" for path in inputs for file in io.files_of(path)}
     for name, path in outputs.items():
         if name in IMAGE_OUTPUTS:
             io.require_image_suffix(path)
         elif name == "qc" and path.suffix.lower() != ".png":
             raise OutputError(f"{path} is no name for the QC picture; end it in .png.")
+        elif name == "surface":
+            require_surface_suffix(path)
         for file in io.files_of(path):
             other = taken.setdefault(_identity(file), f"the {name} output")
             if other != f"the {name} output":
@@ -172,19 +205,22 @@ def _write_outputs(
             image.affine,
             result.brain_mask,
             f"{image.path.name}: {volume_line(result)}, {quality_line(result)}",
-            result.brain_confidence,
+            result.brain_confidence if result.confidence_source else None,
         )
         picture.save(path)
 
     def write_json(path: Path) -> None:
         content = report(timed(), input_path=image.path, outputs=outputs, **settings)
-        path.write_text(to_json(content), encoding="utf-8")
+        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
+        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
 
     writers: dict[str, Callable[[Path], object]] = {
         "brain": lambda path: io.write_brain(path, image, result.brain_mask),
         "mask": lambda path: io.write_mask(path, image, result.brain_mask),
         "probability": lambda path: io.write_probability(path, image, result.brain_probability),
         "confidence": lambda path: io.write_probability(path, image, result.brain_confidence),
+        "head": lambda path: io.write_brain(path, image, ~result.brain_mask),
+        "surface": lambda path: write_surface(path, mask_surface(result.brain_mask, result.affine)),
         "qc": write_qc,
         "json": write_json,
     }

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..reorient import Reorient
+
 REDO = ("rejected", "failed", "check")
 
 
@@ -17,7 +19,7 @@ class BatchOptions:
 
     Parameters
     ----------
-    border_mm, views, engine, device, threads, weights
+    border_mm, keep_csf, reorient, views, engine, device, threads, weights
         As for `strip_file`; `threads` counts for each scan.
     jobs : int, optional
         Worker processes; by default as many as processors and memory allow.
@@ -32,6 +34,8 @@ class BatchOptions:
     """
 
     border_mm: float = 0.0
+    keep_csf: bool = True
+    reorient: Reorient = "off"
     views: int = 1
     engine: str = "auto"
     device: str = "auto"
@@ -45,7 +49,8 @@ class BatchOptions:
 
     def method(self) -> dict[str, Any]:
         """What `strip_file` is called with, its engine and weights aside."""
-        return {"border_mm": self.border_mm, "views": self.views}
+        names = ("border_mm", "keep_csf", "reorient", "views")
+        return {name: getattr(self, name) for name in names}
 
     def digest(self, weights_sha256: str) -> str:
         """Hash of everything that changes the outputs; an engine or a device does not."""
