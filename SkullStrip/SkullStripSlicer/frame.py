@@ -10,6 +10,8 @@ from .border import BorderField
 from .segment import addBrainSegment, writeMask
 from .volume_node import spacingMm
 
+FRAME_SEGMENT = "Brain"  # the same id in all frames, so that they are displayed alike
+
 
 def frameSegmentation(volumeNode, mask: np.ndarray, borderMm: float):
     """A segmentation node outside any scene, with a segment "Brain" on the frame's grid.
@@ -24,8 +26,8 @@ def frameSegmentation(volumeNode, mask: np.ndarray, borderMm: float):
     """
     field = BorderField(mask, spacingMm(volumeNode))
     node = slicer.vtkMRMLSegmentationNode()
-    segmentId = addBrainSegment(node)
-    writeMask(node, segmentId, volumeNode, field.mask(borderMm), field.box)
+    addBrainSegment(node, FRAME_SEGMENT)
+    writeMask(node, FRAME_SEGMENT, volumeNode, field.mask(borderMm), field.box)
     # The volume is in no scene to refer to, so that its grid is kept as text.
     toRas = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(toRas)

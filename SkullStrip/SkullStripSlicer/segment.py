@@ -19,10 +19,13 @@ TERMINOLOGY = (
 )
 
 
-def addBrainSegment(segmentationNode) -> str:
-    """Add an empty segment "Brain" and return its id; segments that are there stay as they are."""
+def addBrainSegment(segmentationNode, segmentId: str = "") -> str:
+    """Add an empty segment "Brain" and return its id, a new one if none is given.
+
+    Segments that are there stay as they are.
+    """
     segmentation = segmentationNode.GetSegmentation()
-    segmentId = segmentation.AddEmptySegment("", SEGMENT_NAME, COLOR)
+    segmentId = segmentation.AddEmptySegment(segmentId, SEGMENT_NAME, COLOR)
     segment = segmentation.GetSegment(segmentId)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), TERMINOLOGY)
     return segmentId

@@ -193,7 +193,7 @@ def pythonWithDask(root: Path) -> Path:
     """The development environment's Python: Slicer's here has no Dask."""
     python = root / ".venv" / "bin" / "python"
     imports = [str(python), "-c", "import dask, distributed, jinja2, psutil, onnxruntime"]
-    if not python.is_file() or subprocess.run(imports, capture_output=True).returncode:
+    if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
         pytest.skip("no Dask in .venv: make setup")
     return python
 

@@ -1,0 +1,222 @@
+"""Every T1 of a scene and each frame of its sequences; real nodes, a child that goes by intensity.
+
+Real too: sequences and their browser, from `slicer-core`. Playing them is the application's part.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import slicer
+
+pytest.importorskip("PySide6")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from SkullStripLib.errors import Cancelled, InputError
+from SkullStripSlicer import outputs
+from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.scene_scans import findSceneScans
+from SkullStripSlicer.segment import readMask
+from Testing.phantoms import make_head
+from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, script_process
+from Testing.slicer.panel_fixtures import click, wait_for
+from Testing.slicer.pythonqt import unwrap
+from Testing.slicer.scene import addVolume
+
+DICE = 0.95  # of the stand-in, which finds the brain by its grey values
+INDICES = ("0", "2.5", "5")
+
+
+@pytest.fixture
+def head():
+    return make_head("PIR", (3.0, 3.0, 3.0), oblique_degrees=10)
+
+
+@pytest.fixture
+def sequence(scene, head):
+    """Three frames, and a browser that shows the first; the heads differ by their brightness."""
+    sequences = slicer.vtkSlicerSequencesLogic()  # registers the nodes
+    sequences.SetMRMLScene(scene)
+    node = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Dynamic")
+    node.SetIndexName("time")
+    node.SetIndexUnit("s")
+    for place, index in enumerate(INDICES):
+        frame = addVolume(scene, head.array + place, head.affine, "frame")
+        node.SetDataNodeAtValue(frame, index)
+        scene.RemoveNode(frame)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browser.SetAndObserveMasterSequenceNodeID(node.GetID())
+    sequences.UpdateProxyNodesFromSequences(browser)
+    node.keptAlive = sequences
+    return node
+
+
+def resultOf(scene, sequence):
+    """The sequence that our run made beside this one."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSequenceNode", scene)
+    (found,) = [node for node in nodes if node is not sequence]
+    return found
+
+
+def browserOf(scene):
+    return scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def names(scene) -> list[str]:
+    return [scan.name for scan in findSceneScans(scene)]
+
+
+def test_each_t1_gets_a_segmentation(scene, head) -> None:
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
+    changes = []
+    scans = StripLogic(script_process(THRESHOLD)).stripScene(
+        scanChanged=lambda scan: changes.append((scan.name, scan.state))
+    )
+    assert changes == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
+    for volume, scan in zip(volumes, scans, strict=True):
+        node = outputs.findSegmentation(volume)
+        mask = readMask(node, outputs.segmentOf(node), volume)
+        assert dice(mask, head.brain_mask) > DICE
+        assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
+
+
+def test_what_is_no_t1_is_left_out(scene, head) -> None:
+    addVolume(scene, head.array, head.affine, "T1")
+    addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")
+    addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
+    addVolume(scene, head.array[:4], head.affine, "four slices")
+    hidden = addVolume(scene, head.array, head.affine, "hidden")
+    hidden.SetHideFromEditors(True)
+    scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    assert names(scene) == ["T1"]
+
+
+def test_our_own_outputs_are_left_out(scene, head) -> None:
+    volume = addVolume(scene, head.array, head.affine, "T1")
+    StripLogic(script_process(THRESHOLD)).strip(
+        volume, stripped=True, invert=True, probability=True
+    )
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
+    assert names(scene) == ["T1"]
+
+
+def test_a_scene_without_a_t1_is_refused(scene) -> None:
+    with pytest.raises(InputError, match="no T1"):
+        StripLogic().stripScene()
+
+
+def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence) -> None:
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
+    assert names(scene) == ["Dynamic, time 0 s", "Dynamic, time 2.5 s", "Dynamic, time 5 s"]
+
+
+def test_a_sequence_of_masks_is_left_out(scene, sequence, head) -> None:
+    for index in INDICES:
+        sequence.RemoveDataNodeAtValue(index)
+    mask = addVolume(scene, head.brain_mask.astype(np.uint8), head.affine)
+    sequence.SetDataNodeAtValue(mask, "0")
+    scene.RemoveNode(mask)
+    assert names(scene) == []
+
+
+def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
+    scene, sequence, head
+) -> None:
+    scans = StripLogic(script_process(THRESHOLD)).stripScene()
+    assert [scan.state for scan in scans] == ["done"] * 3
+    result = resultOf(scene, sequence)
+    assert result.GetName() == "Dynamic brain"
+    assert [result.GetNthIndexValue(place) for place in range(3)] == list(INDICES)
+    assert (result.GetIndexName(), result.GetIndexUnit()) == ("time", "s")
+    for index in INDICES:
+        segmentation = result.GetDataNodeAtValue(index)
+        (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
+        mask = readMask(segmentation, segmentId, sequence.GetDataNodeAtValue(index))
+        assert dice(mask, head.brain_mask) > DICE
+    shown = scene.GetNodesByClass("vtkMRMLSegmentationNode")
+    assert shown.GetNumberOfItems() == 1  # the browser's, for the current frame
+    assert browserOf(scene).GetSequenceNode(shown.GetItemAsObject(0)) is result
+    browserOf(scene).SetSelectedItemNumber(2)
+    sequence.keptAlive.UpdateProxyNodesFromSequences(browserOf(scene))
+    assert list(shown.GetItemAsObject(0).GetSegmentation().GetSegmentIDs()) == ["Brain"]
+
+
+def test_the_border_moves_frames_too(scene, sequence) -> None:
+    def voxels(borderMm: float) -> int:
+        StripLogic(script_process(THRESHOLD)).stripScene(borderMm=borderMm)
+        result = resultOf(scene, sequence)
+        segmentation = result.GetDataNodeAtValue("0")
+        (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
+        mask = readMask(segmentation, segmentId, sequence.GetDataNodeAtValue("0"))
+        scene.RemoveNode(result)
+        return int(mask.sum())
+
+    assert voxels(-3.0) < voxels(0.0) < voxels(3.0)
+
+
+def test_a_scan_that_fails_stops_none_of_the_rest(scene, head, tmp_path) -> None:
+    for name in ("one", "two"):
+        addVolume(scene, head.array, head.affine, name)
+    fails_once = """
+seen = Path(request["options"]["weights"])
+if not seen.exists():
+    seen.write_text("")
+    emit(event="error", message="No luck.", exit_code=1)
+    sys.exit(1)
+"""
+    scans = StripLogic(script_process(fails_once + THRESHOLD)).stripScene(
+        weights=str(tmp_path / "seen")
+    )
+    assert [(scan.state, scan.message) for scan in scans] == [("failed", "No luck."), ("done", "")]
+
+
+def test_the_panel_strips_the_scene(widget, scene, head) -> None:
+    addVolume(scene, head.array, head.affine, "another")
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    assert widget.ui.sceneButton.text == "Cancel batch"
+    assert not widget.ui.batchButton.enabled
+    assert wait_for(lambda: not widget.batchPanel.isRunning)
+    table = unwrap(widget.ui.batchTable)
+    assert [table.item(row, 0).text() for row in range(2)] == ["T1", "another"]
+    assert [table.item(row, 1).text() for row in range(2)] == ["done", "done"]
+    assert widget.ui.batchLabel.text == "2 of 2 scans are done."
+    assert widget.ui.sceneButton.text == "Strip every T1 in the scene"
+    assert not widget.ui.reportButton.visible
+
+
+@pytest.mark.parametrize("how", ["button", "scene closed"])
+def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> None:
+    addVolume(scene, head.array, head.affine, "another")
+    child(HANGING)
+    widget._parameterNode.weights = str(tmp_path / "pids")
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    assert wait_for((tmp_path / "pids").exists)
+    if how == "button":
+        click(widget.ui.sceneButton)
+    else:
+        scene.Clear(0)
+    assert not widget.batchPanel.isRunning
+    table = unwrap(widget.ui.batchTable)
+    assert [table.item(row, 1).text() for row in range(2)] == ["not done", "not done"]
+    assert "0 of 2 scans are done." in widget.ui.batchLabel.text
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+def test_a_script_is_told_of_a_cancelled_scene(scene, head, tmp_path) -> None:
+    addVolume(scene, head.array, head.affine, "one")
+    ended = []
+    batch = StripLogic(script_process(HANGING)).stripScene(
+        weights=str(tmp_path / "pids"), finished=ended.append
+    )
+    batch.cancel()
+    assert ended == [batch]
+    assert isinstance(batch.error, Cancelled)
+    assert batch.isFinished
