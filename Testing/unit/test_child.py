@@ -119,3 +119,27 @@ def test_a_request_of_known_options_is_read(tmp_path: Path) -> None:
     assert read_request(path)["options"] == {"views": 3}
     with pytest.raises(InputError, match="cannot be read"):
         read_request(tmp_path / "none.json")
+
+
+def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None:
+    pytest.importorskip("dask")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
+    request = {"task": "batch", "arguments": [str(tmp_path / "in"), str(tmp_path / "out"), "-j1"]}
+    status, events = serve(request, tmp_path)
+    assert status == 0
+    told = [(event["event"], event.get("status")) for event in events]
+    assert [*told[:2], *told[-3:]] == [
+        ("started", None), ("start", None), ("scan", "failed"), ("end", None), ("result", None),
+    ]  # fmt: skip
+    failed = events[-3]
+    assert (failed["name"], failed["done"], failed["total"]) == ("broken", 1, 1)
+    assert "cannot be read" in failed["message"]
+
+
+def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("dask")
+    request = {"task": "batch", "arguments": [str(tmp_path / "nowhere"), str(tmp_path / "out")]}
+    status, events = serve(request, tmp_path)
+    assert status == 2
+    assert "No image file" in events[-1]["message"]

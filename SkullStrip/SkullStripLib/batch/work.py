@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,6 +23,7 @@ from .files import FileState
 from .ledger import Entry
 from .options import BatchOptions
 from .scans import Scan
+from .thumbnails import thumbnail
 
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
 
@@ -111,6 +113,7 @@ def _strip(scan: Scan, job: Job) -> BrainExtraction:
         weights=options.weights,
         **options.method(),
     )
+    thumbnail(out, scan.qc)  # made here by many, the report page only reads it
     if scan.bids_source:
         with atomic_outputs() as staged:
             for path, content in sidecars(scan).items():
@@ -127,12 +130,12 @@ def _engine(name: str, device: str, threads: int | None, weights: str | Path | N
 
 def _findings(result: BrainExtraction) -> Row:
     return {
-        "verdict": getattr(result, "verdict", ""),
+        "verdict": result.verdict,
         "reasons": "; ".join(check.message for check in result.quality),
         "volume_ml": round(result.volume_ml, 3),
-        "volume_error_ml": _rounded(getattr(result, "volume_error_ml", None), 2),
-        "dice_estimate": _rounded(getattr(result, "dice_estimate", None), 4),
-        "dice_error": _rounded(getattr(result, "dice_error", None), 4),
+        "volume_error_ml": _rounded(result.volume_error_ml, 2),
+        "dice_estimate": _rounded(result.dice_estimate, 4),
+        "dice_error": _rounded(result.dice_error, 4),
         "message": "; ".join(check.message for check in result.checks),
         "engine": result.engine,
         "device": result.device,
@@ -140,5 +143,6 @@ def _findings(result: BrainExtraction) -> Row:
     }
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)
+def _rounded(value: float, digits: int) -> float | None:
+    """Nothing for what is not known: NaN is no value of a table."""
+    return None if math.isnan(value) else round(float(value), digits)
