@@ -69,7 +69,8 @@ def write_commands(root: Path, folder: Path) -> None:
         program = folder / name
         program.write_text(
             f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(root / 'SkullStrip')!r})\n"
-            f"from {module} import {function}\nsys.exit({function}())\n",
+            f"from {module} import {function}\n"
+            f'if __name__ == "__main__":\n    sys.exit({function}())\n',  # workers import this file
             encoding="utf-8",
         )
         program.chmod(0o755)
