@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,27 @@ from SkullStripLib.quality.confidence import (
     confidence_terms,
     disagreement_map,
 )
-from SkullStripLib.quality.estimate import LEAST_ERROR, estimate, terms
-from SkullStripLib.quality.verdict import judge_measures
+from SkullStripLib.quality.estimate import (
+    LEAST_ERROR,
+    contradicted_error,
+    doubt_terms,
+    doubted_error,
+)
 
 from .quality_cases import Case
 from .quality_rows import OWN, Row, table
+from .stress import UNTOUCHED
 
 BAD_DICE = 0.95  # masks below are to be flagged
-GOOD_DICE = 0.97  # masks above say what is usual
 FAIL_DICE = 0.90
-DETECT = 0.97  # of the bad masks of the calibration; 0.95 of new ones are asked for
+# Of the network's own good masks, as many may be flagged for their estimated Dice; 5 % in all.
+FALSE_ALARMS = 0.03
+HIGHEST_CHECK = 0.96
 COVER = 0.90
-USUAL = 0.995  # of the good masks are within a limit, which is then widened
-WIDEN = 1.15
-LIMITED = ("disagreement_cm2", "asymmetry", "roughness", "removed_ml", "surface_entropy")
+USUAL = 0.99
+SPECK_ML = 5.0  # pieces that nobody need look for
+WIDEN = 1.15  # limits are so much wider than the worst good mask needs
+LIMITED = ("asymmetry", "roughness", "removed_ml", "surface_entropy")
 VOXELS_PER_CASE = 6000
 
 
@@ -43,67 +49,84 @@ def fit_calibration(
     cases : sequence of Case
         The network's own masks of those scans, for the confidence.
     """
-    intercept, weights = fit_estimate(rows)
-    draft = Calibration(intercept, weights, 0, 0, 0, FAIL_DICE, {}, {})
     own = [row for row in rows if row.kind == OWN]
-    errors = np.array([1 - estimate(row.measured, draft).dice for row in own])
-    missed = np.array([abs(1 - row.dice - error) for row, error in zip(own, errors, strict=True)])
-    lost_ml = np.array([abs(row.volume_ml - row.truth_ml) / row.volume_ml for row in own])
-    limits = fit_limits([row for row in own if row.dice >= GOOD_DICE])
+    good = [row for row in own if row.dice >= BAD_DICE]
+    doubt = fit_doubt(own)
+    allowance = fit_allowance(rows, doubt)
+    errors = np.array([estimated_error(row, doubt, allowance) for row in good])
+    missed = np.array([abs(1 - row.dice - error) for row, error in zip(good, errors, strict=True)])
+    lost = np.array([abs(row.volume_ml - row.truth_ml) / row.volume_ml for row in good])
+    clean = [row for row in good if row.what == UNTOUCHED]
+    sure_entropy = float(table(clean, ["surface_entropy"]).max()) * 1.02
+    sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
     return Calibration(
-        intercept=intercept,
-        weights=weights,
-        relative_error=float(np.quantile(missed / errors, COVER)),
-        relative_volume_error=float(np.quantile(lost_ml / errors, COVER)),
-        check_below=fit_check(rows, draft, limits),
+        doubt=doubt,
+        allowance=allowance,
+        relative_error=round(float(np.quantile(missed / errors, COVER)), 4),
+        relative_volume_error=round(float(np.quantile(lost / errors, COVER)), 4),
+        check_below=fit_check(1 - errors),
         fail_below=FAIL_DICE,
-        limits=limits,
+        limits=fit_limits(good),
+        sure_entropy=round(sure_entropy, 4),
+        sure_disagreement_cm2=round(float(table(sure, ["disagreement_cm2"]).max()) * 1.1, 2),
         confidence=fit_confidence(cases),
         provenance=dict(provenance),
     )
 
 
-def fit_estimate(rows: Sequence[Row]) -> tuple[float, dict[str, float]]:
-    """Least squares for log(1 - Dice) with weights that are not negative.
+def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
+    """Least squares for log(1 - Dice) of the network's own masks, with no negative weight."""
+    found = [doubt_terms(row.measured) for row in own]
+    names = [name for name in found[0] if name != "constant"]
+    matrix = np.array([[term[name] for name in names] for term in found])
+    target = np.log(np.maximum([1 - row.dice for row in own], LEAST_ERROR))
+    weights, _ = nnls(matrix - matrix.mean(axis=0), target - target.mean())
+    constant = target.mean() - weights @ matrix.mean(axis=0)
+    values = {"constant": constant, **dict(zip(names, weights, strict=True))}
+    return {name: round(float(value), 5) for name, value in values.items()}
+
+
+def fit_allowance(rows: Sequence[Row], doubt: Mapping[str, float]) -> float:
+    """The share, in steps of 0.05, that makes the smallest mean error of log(1 - Dice).
 
     The network's own masks count as much as all damaged ones together.
     """
-    found = [terms(row.measured) for row in rows]
-    names = tuple(found[0])
     own = np.array([row.kind == OWN for row in rows])
-    share = np.where(own, 0.5 / own.sum(), 0.5 / max(1, (~own).sum()))
-    matrix = np.array([[term[name] for name in names] for term in found])
+    share = np.where(own, 1 / own.sum(), 1 / max(1, (~own).sum()))
     target = np.log(np.maximum([1 - row.dice for row in rows], LEAST_ERROR))
-    centre, middle = share @ matrix, float(share @ target)
-    root = np.sqrt(share)[:, None]
-    weights, _ = nnls(root * (matrix - centre), root[:, 0] * (target - middle))
-    kept = {name: round(float(w), 5) for name, w in zip(names, weights, strict=True) if w > 0}
-    return round(middle - float(weights @ centre), 5), kept
+
+    def loss(allowance: float) -> float:
+        errors = np.log([estimated_error(row, doubt, allowance) for row in rows])
+        return float(share @ np.abs(errors - target))
+
+    return float(min(np.round(np.arange(0, 1.01, 0.05), 2), key=loss))
+
+
+def estimated_error(row: Row, doubt: Mapping[str, float], allowance: float) -> float:
+    """1 - Dice as `estimate` has it."""
+    doubted = doubted_error(row.measured, doubt)
+    return max(doubted, contradicted_error(row.measured, allowance), LEAST_ERROR)
 
 
 def fit_limits(good: Sequence[Row]) -> dict[str, float]:
-    """Values that 99.5 % of good masks stay under, widened by 15 %."""
+    """Values that 99 % of good masks of the calibration stay under, widened."""
     values = np.quantile(table(good, LIMITED), USUAL, axis=0) * WIDEN
-    return {name: float(f"{value:.3g}") for name, value in zip(LIMITED, values, strict=True)}
+    limits = {name: float(f"{value:.3g}") for name, value in zip(LIMITED, values, strict=True)}
+    return {**limits, "removed_ml": max(limits["removed_ml"], SPECK_ML)}
 
 
-def fit_check(rows: Sequence[Row], draft: Calibration, limits: Mapping[str, float]) -> float:
-    """The estimated Dice below which masks are flagged, so that 97 % of the bad ones are.
+def fit_check(estimated: np.ndarray) -> float:
+    """The estimated Dice below which masks are flagged.
 
-    Limits flag some of them already; the threshold is never below the Dice that is called bad.
+    As high as 3 % of good masks allow, because a bad mask that passes does more harm; never below
+    the Dice that is called bad.
+
+    Parameters
+    ----------
+    estimated : ndarray, shape (n,)
+        Of the network's own masks whose Dice is not bad.
     """
-    limited = replace(draft, limits=dict(limits))
-    judged = [judge_measures(row.measured, limited) for row in rows]
-    missed = [
-        found.estimate.dice
-        for row, found in zip(rows, judged, strict=True)
-        if row.dice < BAD_DICE and not found.reasons
-    ]
-    bad = sum(row.dice < BAD_DICE for row in rows)
-    spare = int((1 - DETECT) * bad)
-    ordered = sorted(missed, reverse=True)
-    needed = ordered[spare] + 1e-4 if len(ordered) > spare else BAD_DICE
-    return round(max(needed, BAD_DICE), 4)
+    return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
 
 
 def fit_confidence(cases: Sequence[Case]) -> dict[str, float]:

@@ -23,9 +23,10 @@ class Calibration:
 
     Parameters
     ----------
-    intercept : float
-    weights : dict of str to float
-        log(1 - Dice) = intercept + sum of weight times term; `estimate.terms` names the terms.
+    doubt : dict of str to float
+        log(1 - Dice) that the network's own doubts give: constant, own, entropy.
+    allowance : float
+        Share of the second look's own doubts that is taken off its disagreement with a mask.
     relative_error : float
         Half width of the estimate's 90 % interval, over 1 - estimate.
     relative_volume_error : float
@@ -34,19 +35,24 @@ class Calibration:
         Estimated Dice under which the verdict is not "pass", and under which it is "fail".
     limits : dict of str to float
         Values of measures that hardly a right mask exceeds.
+    sure_entropy, sure_disagreement_cm2 : float
+        Where the network is as sure of the surface as on clean scans, a second look disagrees no
+        more than this with a right mask.
     confidence : dict of str to float
-        log odds that a voxel's label is right: constant, certainty, disagreement.
+        log odds that a voxel's label is right; see `confidence.confidence_terms`.
     provenance : dict
         Weights, data and commit.
     """
 
-    intercept: float
-    weights: dict[str, float]
+    doubt: dict[str, float]
+    allowance: float
     relative_error: float
     relative_volume_error: float
     check_below: float
     fail_below: float
     limits: dict[str, float]
+    sure_entropy: float
+    sure_disagreement_cm2: float
     confidence: dict[str, float]
     provenance: dict[str, Any] = field(default_factory=dict)
 

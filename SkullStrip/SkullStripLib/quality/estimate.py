@@ -28,33 +28,40 @@ class Estimate(NamedTuple):
     volume_error_ml: float
 
 
-def terms(measured: Mapping[str, float]) -> dict[str, float]:
-    """What the estimate is a weighted sum of; every term grows as a mask gets worse."""
+def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:
+    """What the network's own doubts are a weighted sum of; both grow as a mask gets worse."""
     return {
-        "second": _log_error(measured["second_dice"]),
+        "constant": 1.0,
         "own": _log_error(measured["own_dice"]),
-        "disagreement": float(np.log1p(measured["disagreement_cm2"])),
         "entropy": measured["surface_entropy"],
-        "asymmetry": measured["asymmetry"],
-        "roughness": measured["roughness"],
     }
 
 
-def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimate:
-    """Estimate a mask's Dice from its measures.
+def doubted_error(measured: Mapping[str, float], doubt: Mapping[str, float]) -> float:
+    """1 - Dice of a mask whose faults the network suspects."""
+    return float(np.exp(sum(doubt[name] * term for name, term in doubt_terms(measured).items())))
 
-    A log-linear model with weights of one sign: a mask that looks worse in any measure and better
-    in none is never estimated better.
+
+def contradicted_error(measured: Mapping[str, float], allowance: float) -> float:
+    """1 - Dice of a mask whose faults the second look sees.
+
+    Two looks that are unsure differ, whichever is right, so a share of the second look's own doubts
+    is taken off.
+    """
+    return 1 - measured["second_dice"] - allowance * (1 - measured["second_own_dice"])
+
+
+def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimate:
+    """Estimate a mask's Dice from its measures: by what the network or the second look doubts more.
 
     Parameters
     ----------
     measured : mapping
         From `measures.measure`.
     """
-    found = terms(measured)
-    weighted = (weight * found[name] for name, weight in calibration.weights.items())
-    error = float(np.exp(calibration.intercept + sum(weighted)))
-    error = min(max(error, LEAST_ERROR), 1.0)
+    doubted = doubted_error(measured, calibration.doubt)
+    contradicted = contradicted_error(measured, calibration.allowance)
+    error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
     return Estimate(
         dice=1.0 - error,
         dice_error=min(calibration.relative_error * error, 1.0),

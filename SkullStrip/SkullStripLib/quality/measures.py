@@ -49,6 +49,7 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
         "own_dice": expected_dice(probability, judged),
         "surface_entropy": surface_entropy(probability[box], near),
         "second_dice": second_dice(evidence, judged),
+        "second_own_dice": expected_dice(evidence.second, evidence.second >= 0.5),
         "disagreement_cm2": disagreement_cm2(evidence, judged),
     }
 

@@ -23,11 +23,6 @@ LARGEST_BRAIN_ML = 2100.0
 CUT_SHARE = 0.2
 # What exceeds a limit of the calibration, in words; {value} and {limit} are the measure's.
 _UNUSUAL = {
-    "disagreement_cm2": (
-        "second_look",
-        "A second look at the scan, along another axis, disagrees with the mask over {value:.1f} "
-        "cm2 in one place ({limit:.1f} at most is usual); look for a leak or a missing part.",
-    ),
     "asymmetry": (
         "asymmetric",
         "The left and the right half of the mask differ by {value:.0%} ({limit:.0%} at most is "
@@ -94,6 +89,7 @@ def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> J
         *dice_reason(found, calibration),
         *volume_reason(measured["volume_ml"]),
         *edge_reason(measured["edge_share"]),
+        *contradiction_reason(measured, calibration),
         *unusual_reasons(measured, calibration.limits),
     )
     failed = found.dice < calibration.fail_below
@@ -126,6 +122,20 @@ def edge_reason(edge_share: float) -> Iterator[Check]:
     if edge_share > CUT_SHARE:
         message = "The brain reaches the edge of the image, so part of it is missing."
         yield Check("brain_cut", "warn", message)
+
+
+def contradiction_reason(
+    measured: Mapping[str, float], calibration: Calibration
+) -> Iterator[Check]:
+    """Two looks that are both sure contradict each other; on a poor scan that says little."""
+    area, limit = measured["disagreement_cm2"], calibration.sure_disagreement_cm2
+    if measured["surface_entropy"] <= calibration.sure_entropy and area > limit:
+        message = (
+            "A second look at the scan, along another axis, disagrees with the mask over "
+            f"{area:.1f} cm2 in one place ({limit:.1f} at most is usual); look for a leak or a "
+            "missing part."
+        )
+        yield Check("second_look", "warn", message)
 
 
 def unusual_reasons(measured: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[Check]:
