@@ -43,6 +43,8 @@ class Crew:
     stop : callable
         Says True when no further scan shall be begun.
     quiet : bool
+    tables : bool
+        Write the results table now and then, so that one is there should this process be killed.
     """
 
     job: Job
@@ -51,6 +53,7 @@ class Crew:
     hear: Hear
     stop: Callable[[], bool]
     quiet: bool
+    tables: bool = True
 
     def strip(self, scans: list[Scan]) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
@@ -75,7 +78,7 @@ class Crew:
             for entry in entries:
                 self.count.add(entry.row["status"])
                 self.hear(scan_event(entry.row, self.count, time.monotonic() - start))
-            if time.monotonic() - table_written > pause:
+            if self.tables and time.monotonic() - table_written > pause:
                 began = time.monotonic()
                 write_csv(self.ledger.rows(), self.job.out)
                 table_written = time.monotonic()

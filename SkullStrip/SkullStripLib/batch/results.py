@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -32,9 +33,9 @@ def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
     """
     write_csv(rows(), out)
     write_parquet(rows(), out)
-    try:
-        from .report_page import write_report
-    except ImportError:
+    if importlib.util.find_spec("jinja2") is None:
         return None
+    from .report_page import write_report
+
     write_report(rows(), out / PAGE)
     return out / PAGE

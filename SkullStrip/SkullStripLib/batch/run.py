@@ -183,7 +183,7 @@ def run_batch(
         try:
             if todo:
                 job = Job(out, options, digest)
-                crew = Crew(job, ledger, count, hear, stop, quiet)
+                crew = Crew(job, ledger, count, hear, stop, quiet, tables=not shared)
                 crew.strip(todo)
         finally:
             page = None if shared else write_results(ledger.rows, out)
@@ -198,5 +198,5 @@ def run_batch(
 
 
 def _digest(options: BatchOptions) -> str:
-    validate_options(options.border_mm, options.views)
+    validate_options(options.border_mm, options.views, options.reorient)
     return options.digest(load_manifest(options.weights)[0].weights_sha256)
