@@ -149,3 +149,25 @@ def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root: 
     assert all(re.fullmatch(r"[a-z]+>=[\d.]+", line) for line in ours)
     pyproject = (root / "pyproject.toml").read_text()
     assert all(f'"{line}"' in pyproject for line in ours)
+
+
+def test_a_batch_needs_the_packages_of_the_extra(dependencies, root) -> None:
+    """PyArrow is left out, and Pillow is one of the package's own requirements."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    extra = re.search(r"^batch = \[([^]]*)\]", text, re.MULTILINE)[1]
+    wanted = {name for name in re.findall(r'"([^"]+)"', extra) if not name.startswith("pyarrow")}
+    ours = set(dependencies.EXTRA_REQUIREMENTS[dependencies.BATCH])
+    assert {name for name in ours if not name.startswith("pillow")} == wanted
+    (pillow,) = ours - wanted
+    assert f'"{pillow}"' in text
+
+
+def test_for_a_batch_more_is_asked_for(dependencies) -> None:
+    for name in NAMES:
+        metadata_of(dependencies.site, name, "9.0")
+    asked: list[str] = []
+    with pytest.raises(EngineError):
+        dependencies.ensure(asked.append, dependencies.BATCH)
+    assert "dask>=" in asked[0]
+    assert "ourfirst" not in asked[0]
+    assert dependencies.calls == []
