@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from .checks import Check
 from .errors import InputError
+from .header_checks import scaled, spacing_checks, unit_findings
 from .io_limits import MAX_HEADER_BYTES, HeaderStream, max_voxels, require_bytes, verify_rest
 
 _LARGEST_ITEM_BYTES = 32  # complex256
+
+_UNITS = {1: "meter", 2: "mm", 3: "micron"}  # NIfTI's codes; the bits above are of time
 
 
 def read_errors() -> tuple[type[Exception], ...]:
@@ -38,6 +42,8 @@ class Reader:
     affine : ndarray of float64, shape (4, 4)
     has_orientation : bool
         False when the header names none, so that the affine is nibabel's default.
+    checks : tuple of Check
+        What the header says against itself.
     header : nibabel header
     """
 
@@ -50,6 +56,8 @@ class Reader:
         self.dtype = np.dtype(image.get_data_dtype())
         self.affine = np.asarray(image.affine, dtype=np.float64)
         self.has_orientation = _has_orientation(image)
+        factor, self.checks = _space_checks(self.header, self.shape, self.affine)
+        self.affine = scaled(self.affine, factor)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Stored voxels, and the slope and intercept that turn them into values."""
@@ -145,6 +153,8 @@ def write(
     header = _header_for(image_class.header_class, source_header)
     is_new = header is None
     header = image_class.header_class() if is_new else header
+    if not is_new and "xyzt_units" in header:
+        affine = header.get_best_affine()  # in the header's own unit
     if image_class is nibabel.MGHImage:  # which tells no frames from one frame
         stored = stored.reshape(stored.shape[:3])
     if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
@@ -186,9 +196,9 @@ def _image_class(path: Path, source_header: object) -> Any:
         return nibabel.MGHImage
     if name.endswith((".nii", ".nii.gz")):
         return nibabel.Nifti2Image if second else nibabel.Nifti1Image
-    for analyze in (nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage):
-        if type(source_header) is analyze.header_class:
-            return analyze
+    if type(source_header) is nibabel.AnalyzeImage.header_class:
+        return nibabel.AnalyzeImage
+    # SPM's variants too: they would bring a .mat file, perhaps over one that is somebody else's.
     return nibabel.Nifti2Pair if second else nibabel.Nifti1Pair
 
 
@@ -209,6 +219,18 @@ def _holds_scaling(header: Any) -> tuple[bool, bool]:
         getattr(header, "has_data_slope", False),
         getattr(header, "has_data_intercept", False),
     )
+
+
+def _space_checks(
+    header: Any, shape: tuple[int, ...], affine: np.ndarray
+) -> tuple[float, tuple[Check, ...]]:
+    """What makes the affine millimetres, and what NIfTI's spacing and units are at odds with."""
+    if "xyzt_units" not in header:
+        return 1.0, ()
+    stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    unit = _UNITS.get(int(header["xyzt_units"]) & 7, "unknown")
+    factor, found = unit_findings(unit, shape, affine)
+    return factor, (*found, *spacing_checks(stated * factor, scaled(affine, factor)))
 
 
 def _has_orientation(image: Any) -> bool:

@@ -15,7 +15,7 @@ from .postprocess import bounding_box
 from .resample import resample, resample_part
 from .volume import Volume
 
-MAX_WORKING_VOXELS = 2**27  # at the network's spacing: 512 x 512 x 512 mm for the released one
+MAX_WORKING_VOXELS = 2**27  # 512 x 512 x 512 mm for a network of 1 mm
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def turned(prepared: Prepared, turn: Orientation) -> Prepared:
 
 
 def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
-    """Refuse a field of view that would take gigabytes at the network's spacing.
+    """Refuse a field of view that would take gigabytes at the network's spacing, or at 1 mm.
 
     A few voxels with a broken spacing are enough to ask for that.
 
@@ -116,7 +116,7 @@ def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
     InputError
     """
     extent_mm = volume.spacing_mm * volume.array.shape
-    if float(np.prod(extent_mm / target_mm)) > MAX_WORKING_VOXELS:
+    if float(np.prod(extent_mm / np.minimum(target_mm, 1.0))) > MAX_WORKING_VOXELS:
         size = " x ".join(f"{length:.0f}" for length in extent_mm)
         raise InputError(
             f"The field of view is {size} mm, far more than a head; repair the header's spacing."

@@ -1,0 +1,153 @@
+"""Hostile and odd inputs, one a row of the table in docs/robustness.md.
+
+`Testing/integration/test_hostile.py` runs every row through the command; `python -m
+Testing.hostile` writes the table into the document again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel
+import numpy as np
+
+from Testing.hostile_files import (
+    DIM,
+    SCL_INTER,
+    SCL_SLOPE,
+    SROW,
+    VOX_OFFSET,
+    changed,
+    coloured,
+    content,
+    cut,
+    dims,
+    edited,
+    extension_bomb,
+    f32,
+    flip_bit,
+    giant_voxels,
+    half_pair,
+    head,
+    image,
+    linked,
+    nrrd,
+    nrrd_bomb,
+    pipe,
+    surface,
+    swapped,
+    whole_pair,
+    zip_file,
+)  # fmt: skip
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "robustness.md"
+BEGIN, END = "<!-- rows of Testing/hostile.py -->\n", "<!-- end of rows -->\n"
+STRIPPED = "stripped"
+
+
+class Row(NamedTuple):
+    """What the input is, how it is made, and words of the refusal (or `STRIPPED`)."""
+
+    what: str
+    make: Callable[[Path], Path]
+    outcome: str
+
+
+READ = "cannot be read as an image"
+ROWS = (
+    Row("NIfTI cut in half", cut("T1.nii"), "cut short"),
+    Row("NIfTI, gzip, cut in half", cut("T1.nii.gz"), READ),
+    Row("MGH cut in half", cut("T1.mgh"), "cut short"),
+    Row("MGZ cut in half", cut("T1.mgz"), READ),
+    Row("NRRD cut in half", cut("T1.nrrd"), READ),
+    Row("one bit of a gzip file flipped", changed(flip_bit), READ),
+    Row("one bit of a NRRD file flipped", changed(flip_bit, "T1.nrrd"), READ),
+    Row("gzip with a wrong checksum", changed(lambda d: d[:-8] + bytes(4) + d[-4:]), READ),
+    Row("gzip without its last 8 bytes", changed(lambda d: d[:-8]), READ),
+    Row("gzip in two members", changed(lambda d: gzip.compress(gzip.decompress(d)[:999])
+        + gzip.compress(gzip.decompress(d)[999:])), STRIPPED),
+    Row("zeros behind the gzip stream", changed(lambda d: d + bytes(99)), STRIPPED),
+    Row("empty file", content(b""), "is empty"),
+    Row("text", content(b"T1 of subject 7\n" * 99), READ),
+    Row("gzip of text", content(gzip.compress(b"T1 of subject 7\n" * 99)), READ),
+    Row("pickle", content(pickle.dumps({"a": 1}), "T1.nii"), READ),
+    Row("zip archive", zip_file, READ),
+    Row("surface (GIFTI)", surface, "holds no image"),
+    Row("sizes that ask for 54 TB", edited(dims(30000, 30000, 30000)), "more than the limit"),
+    Row("the same, gzip", edited(dims(30000, 30000, 30000), name="T1.nii.gz"), "the limit"),
+    Row("sizes of 640 x 640 x 640 in a small file", edited(dims(640, 640, 640)), "cut short"),
+    Row("the same, gzip", edited(dims(640, 640, 640), name="T1.nii.gz"), "cut short"),
+    Row("gzip bomb: header extension", extension_bomb, "header has more than"),
+    Row("gzip bomb: behind NRRD's voxels", nrrd_bomb, STRIPPED),
+    Row("voxels that begin at byte 10^12", edited((VOX_OFFSET, f32(1e12)), name="T1.nii.gz"), READ),
+    Row("voxels that begin at NaN", edited((VOX_OFFSET, f32(np.nan))), READ),
+    Row("voxels of 199 mm: 1 000 000 000 at 1 mm", giant_voxels, "far more than a head"),
+    Row("negative sizes", edited(dims(-40, 40, 40)), "slices along one axis"),
+    Row("no sizes", edited(dims()), "1 dimensions"),
+    Row("nine axes", edited((DIM, struct.pack("<h", 9))), READ),
+    Row("negative sizes (MGH)", edited((4, struct.pack(">i", -9)), name="T1.mgh"), "T1.mgh"),
+    Row("scl_slope NaN", edited((SCL_SLOPE, f32(np.nan))), STRIPPED),
+    Row("scl_slope 0", edited((SCL_SLOPE, f32(0))), STRIPPED),
+    Row("scl_slope infinite", edited((SCL_SLOPE, f32(np.inf))), STRIPPED),
+    Row("scl_slope 1e38: infinite voxels, with a warning", edited((SCL_SLOPE, f32(1e38)),
+        (SCL_INTER, f32(0))), STRIPPED),
+    Row("scl_slope 1e-38", edited((SCL_SLOPE, f32(1e-38)), (SCL_INTER, f32(0))), STRIPPED),
+    Row("scl_inter NaN", edited((SCL_SLOPE, f32(1)), (SCL_INTER, f32(np.nan))), READ),
+    Row("scl_inter 1e38", edited((SCL_SLOPE, f32(1)), (SCL_INTER, f32(1e38))), "same value"),
+    Row("affine with NaN", edited((SROW, f32(np.nan))), "not a finite"),
+    Row("affine of zeros", edited((SROW, bytes(48))), "singular"),
+    Row("affine of 1e30", edited((SROW, f32(1e30))), "no head"),
+    Row("16-bit unsigned", image(array=head(np.uint16)[0]), STRIPPED),
+    Row("64-bit integers", image(array=head(np.int64)[0]), STRIPPED),
+    Row("64-bit floats up to 1e300", image(array=head(np.float64)[0] * 1e298), "No brain"),
+    Row("complex", image(array=head(np.complex64)[0]), "complex"),
+    Row("RGB", image(array=coloured()), "colour"),
+    Row("big-endian", swapped, STRIPPED),
+    Row("NIfTI-2", image(kind=nibabel.Nifti2Image), STRIPPED),
+    Row("NIfTI pair", whole_pair, STRIPPED),
+    Row("NIfTI pair without its voxels", half_pair, "T1.hdr cannot be read"),
+    Row("4-D, one volume", image(array=head()[0][..., None]), STRIPPED),
+    Row("4-D, three volumes", image(array=np.stack([head()[0]] * 3, -1)), "4 dimensions"),
+    Row("2-D", image(array=head()[0][20]), "2 dimensions"),
+    Row("NRRD that names /dev/zero", nrrd(b"\n\n", b"\ndata file: /dev/zero\n\n"), "own folder"),
+    Row("NRRD that names ../secret", nrrd(b"\n\n", b"\ndata file: ../secret\n\n"), "own folder"),
+    Row("NRRD whose voxels are missing", nrrd(b"T1.raw.gz", b"gone.raw.gz", "T1.nhdr"), "copy it"),
+    Row("NRRD that skips 10^12 lines", nrrd(b"\n\n", b"\nline skip: 1000000000000\n\n"), READ),
+    Row("NRRD that skips 10^17 bytes", nrrd(b"\n\n", b"\nbyte skip: 100000000000000000\n\n"), READ),
+    Row("NRRD in an unknown encoding", nrrd(b"gzip", b"hex"), READ),
+    Row("NRRD with a header of 5 MB", nrrd(b"\n\n", b"\n#" + bytes(5 * 2**20) + b"\n\n"), READ),
+    Row("symbolic link", linked("real.nii.gz"), STRIPPED),
+    Row("symbolic link to nothing", linked("gone.nii.gz"), "does not exist"),
+    Row("symbolic link to itself", linked("T1.nii.gz"), "does not exist"),
+    Row("symbolic link to /dev/zero", linked("/dev/zero"), "not a file"),
+    Row("named pipe", pipe, "not a file"),
+    Row("name of other scripts", image("脳 мозг 🧠.nii.gz"), STRIPPED),
+    Row("name with a new line and quotes", image("a\n'b\".nii.gz"), STRIPPED),
+    Row("name that is no UTF-8", image("a\udcff.nii.gz"), STRIPPED),
+    Row("name of 255 bytes", image("x" * 248 + ".nii.gz"), STRIPPED),
+)  # fmt: skip
+
+
+def table() -> str:
+    """The rows in Markdown."""
+    lines = ["| input | outcome |", "|---|---|"]
+    for what, _, outcome in ROWS:
+        said = outcome if outcome == STRIPPED else f"refused: “{outcome}”"
+        lines.append(f"| {what} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the table into the document."""
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}{table()}{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Every row of docs/robustness.md, through the command; the network is `ThresholdEngine`."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+
+import nibabel
+import numpy as np
+import pytest
+
+from SkullStripLib import extract
+from SkullStripLib.cli import main
+from Testing import hostile, hostile_files
+from Testing.image_files import assert_one_sentence, names
+from Testing.stand_ins import ThresholdEngine
+
+MEMORY_KB = 120 * 1024  # a bomb of 128 MB would take more
+
+
+def contents(folder):
+    """What lies in a folder, and what it holds."""
+    return {
+        path.name: path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        for path in folder.iterdir()
+    }
+
+
+@pytest.fixture
+def strip(monkeypatch, tmp_path, stand_in_weights, capsys):
+    """Run the command; outputs go to a folder of their own."""
+    monkeypatch.setattr(extract, "create_engine", lambda *_: ThresholdEngine())
+    (tmp_path / "out").mkdir()
+    outputs = {"-o": "brain.nii.gz", "-m": "mask.nii.gz", "--json": "report.json"}
+    options = [word for flag, name in outputs.items() for word in (flag, tmp_path / "out" / name)]
+
+    def call(path):
+        status = main([str(w) for w in ("-i", path, "--weights", stand_in_weights, *options)])
+        return status, capsys.readouterr().err, names(tmp_path / "out")
+
+    return call
+
+
+@pytest.mark.parametrize("row", hostile.ROWS, ids=lambda row: row.what)
+def test_an_odd_input_is_stripped_or_refused_in_one_sentence(tmp_path, strip, row):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = row.make(folder)
+    before = contents(folder)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, said, written = strip(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MEMORY_KB
+    assert contents(folder) == before
+    if row.outcome == hostile.STRIPPED:
+        assert status == 0, said
+        assert written == ["brain.nii.gz", "mask.nii.gz", "report.json"]
+        assert np.asarray(nibabel.load(tmp_path / "out" / "mask.nii.gz").dataobj).max() == 1
+    else:
+        assert (status, written) == (2, [])
+        assert_one_sentence(said)
+        assert row.outcome in said
+
+
+def test_the_document_shows_the_rows_that_are_tested():
+    text = hostile.DOCUMENT.read_text(encoding="utf-8")
+    assert hostile.BEGIN + hostile.table() + hostile.END in text, "run python -m Testing.hostile"
+
+
+def test_a_limit_that_is_too_low_can_be_raised(tmp_path, strip, monkeypatch):
+    path = hostile_files.image()(tmp_path)
+    monkeypatch.setenv("SKULLSTRIP_MAX_VOXELS", "1000")
+    status, said, _ = strip(path)
+    assert status == 2
+    assert "set SKULLSTRIP_MAX_VOXELS to a larger number" in said
+    monkeypatch.setenv("SKULLSTRIP_MAX_VOXELS", "many")
+    assert strip(path)[0] == 2
+    monkeypatch.setenv("SKULLSTRIP_MAX_VOXELS", "1000000")
+    assert strip(path)[0] == 0
+
+
+def test_a_limit_that_is_named_in_the_help(capsys):
+    with contextlib.suppress(SystemExit):
+        main(["--help"])
+    assert "SKULLSTRIP_MAX_VOXELS" in capsys.readouterr().out
