@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..reorient import Reorient
 
-from ..reorient import Reorient
 
 REDO = ("rejected", "failed", "check")
 
