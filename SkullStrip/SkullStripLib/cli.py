@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -239,7 +239,8 @@ def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"skullstrip: {' '.join(message.split())}", file=sys.stderr)
+    with suppress(OSError):  # a full disk: the status still tells
+        print(f"skullstrip: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

@@ -1,0 +1,203 @@
+"""Runs that are killed, starved of disk or crossed by others leave whole files or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from SkullStripLib.atomic import atomic_outputs
+from SkullStripLib.temporary import TEMPORARY_PREFIX
+from Testing.image_files import names, save
+from Testing.processes import INSIDE, STAGES, fork, run, strip, strip_until, wait
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+OUTPUTS = ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
+NOBODY = 65534
+
+
+@pytest.fixture
+def run_command(stand_in_weights, scan):
+    """Arguments of a run on the scan."""
+    return [scan, "--weights", stand_in_weights]
+
+
+def is_whole(path):
+    """Whether an image can be read to its last voxel."""
+    return np.asarray(nibabel.load(path).dataobj).any()
+
+
+# ---- signals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stage", STAGES + INSIDE)
+def test_an_interrupted_run_leaves_nothing(scan, run_command, stage, number):
+    process = strip_until(stage, *run_command)
+    process.wait_until_there()
+    os.kill(process.pid, number)
+    status = process.finish()
+    if stage == "between moves":  # too late to stop; it is finished instead
+        assert (status, names(scan.parent)) == (0, ["T1.nii.gz", *OUTPUTS])
+    else:
+        assert (status, names(scan.parent)) == (130, ["T1.nii.gz"])
+
+
+@pytest.mark.parametrize("stage", STAGES + INSIDE)
+def test_after_a_kill_outputs_are_whole_and_the_next_run_cleans_up(scan, run_command, stage):
+    process = strip_until(stage, *run_command)
+    process.wait_until_there()
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.finish() == -signal.SIGKILL
+    left = [name for name in names(scan.parent) if not name.startswith(TEMPORARY_PREFIX)]
+    assert set(left) <= {"T1.nii.gz", *OUTPUTS}
+    assert all(is_whole(scan.parent / name) for name in left)
+    if stage in ("write", *INSIDE):
+        assert len(names(scan.parent)) > len(left), "the kill came where a temporary was in use"
+    assert run(lambda: strip(*run_command)) == 0
+    assert names(scan.parent) == ["T1.nii.gz", *OUTPUTS]
+
+
+# ---- runs at the same time -----------------------------------------------------------------------
+
+
+def test_two_runs_on_one_output_leave_the_files_of_one_of_them(tmp_path):
+    def write(tag):
+        for number in range(20):
+            with atomic_outputs() as staged:
+                for name in ("a.hdr", "a.img", "z.json"):
+                    staged(tmp_path / name).write_text(f"{tag}{number}")
+        return 0
+
+    for _ in range(8):
+        pids = [fork(lambda tag=tag: write(tag)) for tag in "AB"]
+        assert [wait(pid) for pid in pids] == [0, 0]
+        assert len({(tmp_path / name).read_text() for name in names(tmp_path)}) == 1
+        assert names(tmp_path) == ["a.hdr", "a.img", "z.json"]
+
+
+def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command, phantom):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    other = save(tmp_path / "other.nii.gz", head.array.astype(np.uint8), head.affine)
+    outputs = ["-o", tmp_path / "b.img", "-m", tmp_path / "m.nii.gz"]
+    first = strip_until("write", *run_command, *outputs)
+    first.wait_until_there()
+    second = strip_until("write", other, *run_command[1:], *outputs)
+    second.wait_until_there()
+    assert first.finish() == second.finish() == 0
+    brain, mask = nibabel.load(tmp_path / "b.img"), nibabel.load(tmp_path / "m.nii.gz")
+    assert brain.shape == mask.shape == head.array.shape, "the run that moved last"
+    np.testing.assert_array_equal(np.asarray(brain.dataobj) > 0, np.asarray(mask.dataobj) > 0)
+
+
+# ---- disks ---------------------------------------------------------------------------------------
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 400, 5_000, 12_000])
+def test_a_disk_that_fills_while_writing_leaves_everything_as_it_was(scan, run_command, limit):
+    (scan.parent / OUTPUTS[0]).write_text("an older result")
+    before = files_in(scan.parent)
+
+    def strip_on_a_small_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        qc = ["--qc", scan.parent / "qc.png", "--json", scan.parent / "r.json"]
+        return strip(*run_command, *qc, "-p", scan.parent / "p.nii.gz")
+
+    assert run(strip_on_a_small_disk) == 2
+    assert files_in(scan.parent) == before
+
+
+@contextlib.contextmanager
+def mounted(options):
+    """A small file system of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("mounting is not allowed here")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_file_system_leaves_nothing(scan, run_command):
+    with mounted("size=16k") as folder:
+        assert run(lambda: strip(*run_command, "-p", folder / "p.nii.gz")) == 2
+        assert names(folder) == []
+
+
+def test_a_read_only_file_system_is_refused(scan, run_command):
+    with mounted("ro") as folder:
+        assert run(lambda: strip(*run_command, "-m", folder / "m.nii.gz")) == 2
+        assert names(folder) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_of_somebody_else_is_refused(stand_in_weights, phantom):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        head = phantom("RAS", (4.0, 4.0, 4.0))
+        scan = save(folder / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+        weights = shutil.copytree(stand_in_weights, folder / "weights")
+        for path in (folder, weights):
+            path.chmod(0o755)
+
+        def strip_as_nobody():
+            os.setuid(NOBODY)
+            return strip(scan, "--weights", weights)
+
+        assert run(strip_as_nobody) == 2
+        assert names(folder) == ["T1.nii.gz", "weights"]
+
+
+@pytest.mark.parametrize("what", ["output folder", "input"])
+def test_what_vanishes_during_the_run_ends_it_or_not(tmp_path, scan, run_command, what):
+    (tmp_path / "out").mkdir()
+    process = strip_until("mask", *run_command, "-m", tmp_path / "out" / "m.nii.gz")
+    process.wait_until_there()
+    if what == "input":
+        scan.unlink()
+        assert process.finish() == 0
+        assert is_whole(tmp_path / "out" / "m.nii.gz")
+    else:
+        (tmp_path / "out").rmdir()
+        assert process.finish() == 2
+        assert names(tmp_path) == ["T1.nii.gz"]
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_streams_harm_nothing(scan, run_command, closed):
+    def strip_without_streams():
+        for number in closed:
+            os.close(number)
+        return strip(*run_command)
+
+    assert run(strip_without_streams) == 0
+    assert all(is_whole(scan.parent / name) for name in OUTPUTS)
+
+
+def test_a_summary_that_cannot_be_printed_is_told_and_the_outputs_are_there(scan, run_command):
+    def strip_into_a_full_disk():
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+        return strip(*run_command)
+
+    assert run(strip_into_a_full_disk) == 1
+    assert all(is_whole(scan.parent / name) for name in OUTPUTS)

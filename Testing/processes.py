@@ -1,0 +1,135 @@
+"""The command in a forked process, stopped at a stage so that something can be done to it.
+
+The network is `stand_ins.ThresholdEngine`; everything else, signals and files, is the real thing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from SkullStripLib import atomic, extract, io, progress
+from SkullStripLib.cli import main
+from Testing.stand_ins import ThresholdEngine
+
+STAGES = ("check", "load", "prepare", "predict", "restore", "mask", "write")
+INSIDE = ("half a file", "between moves")
+CRASHED = 99  # exit status of a forked process that raised
+
+
+class Stopped:
+    """A forked process that waits at a stage.
+
+    Attributes
+    ----------
+    pid : int
+    """
+
+    def __init__(self, pid: int, reached: int, go: int) -> None:
+        self.pid, self._reached, self._go = pid, reached, go
+
+    def wait_until_there(self) -> None:
+        """Block until the process waits at its stage."""
+        assert os.read(self._reached, 1) == b"!", "the process ended before its stage"
+
+    def finish(self) -> int:
+        """Let it go on, and return its exit status; minus the signal that ended it."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._go, b"!")
+        for descriptor in (self._reached, self._go):
+            os.close(descriptor)
+        return wait(self.pid)
+
+
+def run(function: Callable[[], int]) -> int:
+    """Call a function in a process of its own and return its exit status."""
+    return wait(fork(function))
+
+
+def fork(function: Callable[[], int]) -> int:
+    """Start a process that calls a function and exits with what it returns."""
+    pid = os.fork()
+    if pid == 0:
+        status = CRASHED
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            sys.stdout = os.fdopen(1, "w", closefd=False)  # pytest's own is elsewhere
+            status = function()
+        except BaseException:  # noqa: BLE001  (nothing may return into pytest twice)
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return pid
+
+
+def wait(pid: int) -> int:
+    """Exit status of a process, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def strip(*arguments: object) -> int:
+    """Run the command in this process with the stand-in network."""
+    extract.create_engine = lambda *_: ThresholdEngine()  # type: ignore[assignment]
+    return main([str(argument) for argument in arguments])
+
+
+def strip_until(stage: str, *arguments: object) -> Stopped:
+    """Start the command in a process that stops at a stage until told to go on."""
+    reached, at_stage = os.pipe()
+    may_go, go = os.pipe()
+
+    def pause() -> None:
+        os.write(at_stage, b"!")
+        os.read(may_go, 1)
+
+    def stopping() -> int:
+        for descriptor in (reached, go):
+            os.close(descriptor)
+        _stop_at(stage, pause)
+        return strip(*arguments)
+
+    pid = fork(stopping)
+    for descriptor in (at_stage, may_go):
+        os.close(descriptor)
+    return Stopped(pid, reached, go)
+
+
+def _stop_at(stage: str, pause: Callable[[], None]) -> None:
+    """Patch this process, which is forked for the purpose, to pause once."""
+    paused: list[bool] = []
+
+    def once() -> None:
+        if not paused:
+            paused.append(True)
+            pause()
+
+    @contextmanager
+    def shown(_: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+        yield lambda name, *_: once() if name == stage else None
+
+    progress.terminal_progress = shown
+    if stage == "half a file":
+        write = io._write
+
+        def write_half(path: Path, *rest: Any) -> None:
+            write(path, *rest)
+            os.truncate(path, path.stat().st_size // 2)
+            once()
+            write(path, *rest)
+
+        io._write = write_half
+    if stage == "between moves":
+        replace = os.replace
+
+        def replace_and_pause(source: Any, target: Any) -> None:
+            replace(source, target)
+            once()
+
+        atomic.os = type("os", (), {**vars(os), "replace": staticmethod(replace_and_pause)})  # type: ignore[assignment]
