@@ -13,6 +13,8 @@ from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
 from .parameter_node import runOptions
 from .progress_text import timeLeft
 
+WIDTHS = (96, 62, 52, 70)  # pixels; the last column takes the rest
+
 
 class BatchPanel:
     """Runs a folder or the scene through child processes.
@@ -37,6 +39,8 @@ class BatchPanel:
         ui.reportButton.connect("clicked()", self.openReport)
         headers = [_("Scan"), _("State"), _("Quality"), _("Brain (mL)"), _("Note")]
         ui.batchTable.setHorizontalHeaderLabels(headers)
+        for column, width in enumerate(WIDTHS):
+            ui.batchTable.setColumnWidth(column, width)
         self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:

@@ -26,6 +26,16 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With an outline in the colours of confidence, some of them nearly grey."""
+    head = make_head("RAS", (4.0, 4.0, 4.0))
+    confidence = np.linspace(0, 1, head.array.size, dtype=np.float32).reshape(head.array.shape)
+    path = tmp_path_factory.mktemp("qc") / "coloured.png"
+    qc_picture(head.array, head.affine, head.brain_mask, "A title", confidence).save(path)
+    return path
+
+
 @pytest.fixture
 def out(tmp_path: Path, picture: Path) -> Path:
     (tmp_path / "qc").mkdir()
@@ -38,8 +48,11 @@ def opened(content: bytes | None) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
 
 
-def test_it_shows_one_cut_of_each_plane_with_its_outline(picture: Path) -> None:
-    content = make_thumbnail(picture)
+@pytest.mark.parametrize("kind", ["picture", "coloured"])
+def test_it_shows_one_cut_of_each_plane_with_its_outline(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    content = make_thumbnail(request.getfixturevalue(kind))
     pixels = opened(content)
     height, width, _ = pixels.shape
     assert height == HEIGHT
@@ -52,10 +65,10 @@ def test_it_shows_one_cut_of_each_plane_with_its_outline(picture: Path) -> None:
 
 def test_a_picture_that_is_not_ours_is_shown_whole(tmp_path: Path) -> None:
     path = tmp_path / "other.png"
-    Image.new("RGB", (300, 100), (200, 30, 30)).save(path)
+    Image.new("RGB", (300, 100), (200, 200, 200)).save(path)
     pixels = opened(make_thumbnail(path))
     assert pixels.shape == (HEIGHT, 3 * HEIGHT, 3)
-    assert abs(pixels[40, 100] - np.array((200, 30, 30))).max() < 12
+    assert abs(pixels[40, 100] - 200).max() < 12
 
 
 def test_it_is_made_once(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

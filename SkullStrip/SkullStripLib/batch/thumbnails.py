@@ -21,6 +21,7 @@ HEIGHT = 84  # pixels; shown at half of it, so that it is sharp on dense screens
 PLANES = 3
 QUALITY = 45
 HALF = 0.5  # of a cut's height: letters beside a cut fill less
+COLOURED = 12  # of 255, between the channels of a pixel; all but the outline is grey
 FAINT = 0.15  # of a shrunken pixel: less outline than this in it is not drawn
 
 
@@ -100,11 +101,15 @@ def _middle_cuts(page: np.ndarray) -> list[tuple[int, int, int, int]]:
 
 
 def _shrunk(cut: Image) -> Image:
-    """A cut at the thumbnail's height, with its outline drawn anew, which averaging would fade."""
+    """A cut at the thumbnail's height, with its outline drawn anew, which averaging would fade.
+
+    It is of one colour here, whatever the picture's colours say: at this size what counts is where
+    it runs.
+    """
     from PIL import Image
 
     size = (max(1, round(cut.width * HEIGHT / cut.height)), HEIGHT)
-    is_outline = (np.asarray(cut) == OUTLINE).all(axis=2)
+    is_outline = np.ptp(np.asarray(cut), axis=2) > COLOURED
     share = Image.fromarray((255 * is_outline).astype(np.uint8)).resize(size, Image.Resampling.BOX)
     small = np.array(cut.resize(size, Image.Resampling.BOX))
     small[np.asarray(share) > 255 * FAINT] = OUTLINE

@@ -15,7 +15,7 @@ const FACTS = [
   ["Run by", (scan) => [scan.engine, scan.device].filter(Boolean).join(", ")],
   ["Border", (scan) => scan.border_mm && `${scan.border_mm} mm`],
   ["Views", (scan) => scan.views],
-  ["Finished", (scan) => scan.finished.replace("T", " ").replace("Z", " UTC")],
+  ["Finished", (scan) => scan.finished.replace("T", " ").replace(/(Z|\+00:00)$/, " UTC")],
   ["SkullStrip", (scan) => scan.version],
 ];
 
