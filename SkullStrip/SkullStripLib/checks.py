@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from .appearance import appearance_findings
+from .coverage import coverage_findings
 from .errors import InputError
 
 MIN_SLICES = 5
@@ -21,6 +22,9 @@ MAX_SPACING_MM = 8.0
 MIN_EXTENT_MM = 20.0  # thinner slabs hold too little of a head to recognise it
 MAX_EXTENT_MM = 1000.0  # larger "heads" are a header with wrong units
 MIN_DETERMINANT = 1e-9
+# From a right angle. Scanners tilt CT, not MRI: 157 real scans had less than 0.001 degrees. What is
+# more comes from a registration that was written into the header.
+MAX_SHEAR_DEGREES = 2.0
 
 Severity = Literal["refuse", "warn", "note"]
 
@@ -65,9 +69,10 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     """
     geometry = [*check_shape(array.shape), *check_dtype(array.dtype), *_check_affine(affine)]
     refuse(geometry)  # the checks below need a volume in space
-    found = [*geometry, *_check_size(array.shape, affine), *_check_intensities(array)]
+    size = [*_check_size(array.shape, affine), *_check_shear(affine)]
+    found = [*geometry, *size, *_check_intensities(array)]
     refuse(found)
-    looks = appearance_findings(array, affine)
+    looks = (*coverage_findings(array, affine), *appearance_findings(array, affine))
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 
@@ -125,6 +130,19 @@ def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
             f"({MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm expected); check the header's spacing."
         )
         yield Check("extent_implausible", "refuse", message)
+
+
+def _check_shear(affine: np.ndarray) -> Iterator[Check]:
+    """Axes at right angles to each other."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = np.abs(axes.T @ axes - np.diag(np.sum(axes**2, axis=0)))
+    shear = float(np.degrees(np.arcsin(min(1.0, float(cosines.max())))))
+    if shear > MAX_SHEAR_DEGREES:
+        message = (
+            f"The image's axes are {shear:.0f} degrees from a right angle, so the header holds a "
+            "shear; distances such as the border's are approximate."
+        )
+        yield Check("affine_sheared", "warn", message)
 
 
 def _check_intensities(array: np.ndarray) -> Iterator[Check]:

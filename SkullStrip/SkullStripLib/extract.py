@@ -15,6 +15,7 @@ import numpy as np
 
 from .brain_region import BrainRegion, find_brain_region
 from .checks import Check, check_input
+from .contrast import contrast_checks
 from .cut import cut_brain
 from .engines import Engine, create_engine
 from .errors import InputError
@@ -174,6 +175,7 @@ def extract_brain(
             return find_brain_region(head, spacing_mm, predict, offset)
 
         prepared, region, lying_checks = find_upright(prepared, look, reorient)
+        seen_checks = (*lying_checks, *contrast_checks(prepared.head, region))
         head = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
     with stopwatch.stage("judge"):
         ends = box_ends(prepared.box, prepared.resampled_shape)
@@ -201,7 +203,7 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        checks=(*checks, *lying_checks, *engine_checks(engine)),
+        checks=(*checks, *seen_checks, *engine_checks(engine)),
         quality=judgement.reasons,
         verdict=judgement.verdict,
         dice_estimate=judgement.estimate.dice,

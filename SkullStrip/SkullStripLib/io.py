@@ -197,7 +197,8 @@ def _read(path: Path, file_format: Any, max_voxels: int) -> Image:
             f"{max_voxels}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
         )
     stored, slope, intercept = reader.read()
-    checks = () if reader.has_orientation else (NO_ORIENTATION,)
+    missing = () if reader.has_orientation else (NO_ORIENTATION,)
+    checks = (*missing, *reader.checks)
     return Image(path, stored, slope, intercept, reader.affine, reader.header, checks)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import Check
 from .errors import InputError
 from .io_nrrd_voxels import read_voxels
 
@@ -45,6 +46,8 @@ class Reader:
     affine : ndarray of float64, shape (4, 4)
     has_orientation : bool
         False when the header names none, so that the affine is the one nibabel would assume.
+    checks : tuple of Check
+        What the header says against itself: nothing, since NRRD states its spacing once.
     header : dict
     """
 
@@ -61,6 +64,7 @@ class Reader:
         affine = _affine(self.header)
         self.has_orientation = affine is not None
         self.affine = _default_affine(self.header) if affine is None else affine
+        self.checks: tuple[Check, ...] = ()
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Stored voxels; NRRD has no scaling, so slope 1 and intercept 0."""
