@@ -89,8 +89,26 @@ def test_the_names_that_the_readme_imports_exist(readme: str) -> None:
     assert [name for name in names if not hasattr(SkullStripLib, name)] == []
 
 
-def test_files_that_the_readme_links_to_exist(root: Path, readme: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", readme)
-    assert links
-    missing = [link for link in links if "://" not in link and not (root / link).exists()]
+def pages(root: Path) -> list[Path]:
+    """Every Markdown page of ours."""
+    folders = ("", "docs", "training", "Testing", "benchmarks", "SkullStrip/Resources/Models")
+    return [page for folder in folders for page in (root / folder).glob("*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub names them in addresses."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_files_and_headings_that_a_page_links_to_exist(root: Path) -> None:
+    missing = []
+    for page in pages(root):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" in link:
+                continue
+            name, _, heading = link.partition("#")
+            target = page.parent / name if name else page
+            if not target.exists() or (heading and heading not in anchors(target)):
+                missing.append(f"{page.relative_to(root)}: {link}")
     assert missing == []
