@@ -98,7 +98,7 @@ def turned(prepared: Prepared, turn: Orientation) -> Prepared:
     return replace(
         prepared,
         head=np.ascontiguousarray(turn.apply(prepared.head)),
-        box=box,
+        box=box,  # type: ignore[arg-type]
         resampled_shape=shape,
         source_shape=tuple(prepared.source_shape[axis] for axis in axes),
         source_spacing_mm=prepared.source_spacing_mm[axes],

@@ -86,14 +86,14 @@ def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
 def with_volume(surface: Surface, volume_ml: float) -> Surface:
     """Move the whole surface along its normals, by a fraction of a voxel, to a given volume."""
     corners = surface.points_mm[surface.triangles]
-    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2  # vectors
+    areas = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # vectors
     move_mm = 1000 * (volume_ml - surface.volume_ml) / float(np.linalg.norm(areas, axis=1).sum())
     indices = surface.triangles.ravel()
     normals = np.stack(
         [np.bincount(indices, np.repeat(part, 3), len(surface.points_mm)) for part in areas.T],
         axis=1,
     )
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     points = surface.points_mm + move_mm * normals
     return Surface(points.astype(np.float32), surface.triangles)
 
@@ -189,13 +189,13 @@ def _critical(inside: np.ndarray) -> np.ndarray:
         square &= part[0, 0] != part[0, 1]
         for steps in part:
             _shifted(found, {first: steps[0], second: steps[1]})[square] = True
-    steps3 = [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
-    cube = {steps: _shifted(inside, dict(enumerate(steps))) for steps in steps3}
+    corners = [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
+    cube = {corner: _shifted(inside, dict(enumerate(corner))) for corner in corners}
     count = sum(part.astype(np.uint8) for part in cube.values())
-    for steps in steps3[:4]:
-        opposite = tuple(1 - step for step in steps)
-        alike = cube[steps] == cube[opposite]
-        diagonal = alike & (count == np.where(cube[steps], 2, 6))
-        for corner in steps3:
-            _shifted(found, dict(enumerate(corner)))[diagonal] = True
+    for corner in corners[:4]:
+        opposite = (1 - corner[0], 1 - corner[1], 1 - corner[2])
+        alike = cube[corner] == cube[opposite]
+        diagonal = alike & (count == np.where(cube[corner], 2, 6))
+        for each in corners:
+            _shifted(found, dict(enumerate(each)))[diagonal] = True
     return found
