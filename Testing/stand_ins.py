@@ -14,6 +14,7 @@ import numpy as np
 from SkullStripLib.manifest import MANIFEST_NAME, Manifest, Preprocessing
 
 BRAIN_INTENSITIES = (0.28, 0.85)
+FEW_SLICES = 16
 
 
 class ThresholdEngine:
@@ -27,6 +28,26 @@ class ThresholdEngine:
         low, high = BRAIN_INTENSITIES
         middle = batch[..., 1:2]
         return ((middle > low) & (middle < high)).astype(np.float32)
+
+
+class BrightEngine:
+    """Stand-in network for a head that is all brain: probability one wherever it is bright."""
+
+    name = "stand-in"
+    device = "cpu"
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
+        return (batch[..., 1:2] > 0.5).astype(np.float32)
+
+
+class ContraryEngine(BrightEngine):
+    """Finds no brain in a few slices at once, as a second look has them."""
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
+        found = super().predict(batch)
+        return found if len(batch) > FEW_SLICES else np.zeros_like(found)
 
 
 class BlindEngine:

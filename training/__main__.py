@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "turn a run into weights with a manifest, to judge or to use",
     "evaluate": "judge weights on a split, scan by scan",
     "stress": "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
+    "quality": "calibrate the verdict on masks and test it on held-out scans",
     "predict": "write the brain masks of a folder of scans",
     "score": "compare a folder of masks with the truth, here or by an HTTP scorer",
     "release": "export a run to the bundled weights, if it is better, with its model card",

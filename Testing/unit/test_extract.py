@@ -6,6 +6,7 @@ mask comes back on the input's own grid whatever that grid is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,13 @@ from numpy.testing import assert_array_equal
 from SkullStripLib import BrainExtraction, Cancelled, InputError, extract_brain
 from SkullStripLib.metrics import dice
 from Testing.phantoms import Phantom, make_head
-from Testing.stand_ins import BlindEngine, FailingEngine, ThresholdEngine
+from Testing.stand_ins import (
+    BlindEngine,
+    BrightEngine,
+    ContraryEngine,
+    FailingEngine,
+    ThresholdEngine,
+)
 
 # The stand-in cuts at fixed intensities and works at 3 mm, so partial volume costs some voxels.
 PHANTOM_DICE = 0.94
@@ -107,17 +114,66 @@ def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights
         strip(make_head(), stand_in_weights, border_mm=-90.0)
 
 
-def test_a_plausible_brain_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
-    assert strip(make_head(), stand_in_weights).quality == ()
-    cut = make_head(shift_mm=(0.0, 0.0, -60.0), field_of_view_mm=(200, 240, 160))
-    assert [check.code for check in strip(cut, stand_in_weights).quality] == ["brain_cut"]
+def bare_brain(**grid: object) -> Phantom:
+    """A phantom that is all brain, so that the stand-in network `BrightEngine` makes no mistake."""
+    head = make_head(**grid)  # type: ignore[arg-type]
+    return replace(head, array=np.where(head.brain_mask, np.float32(100), 2))
+
+
+def test_a_right_mask_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
+    found = strip(bare_brain(), stand_in_weights, engine=BrightEngine())
+    assert (found.verdict, found.quality) == ("pass", ())
+    assert found.dice_estimate > 0.98
+    cut = bare_brain(shift_mm=(0.0, 0.0, -60.0), field_of_view_mm=(200, 240, 160))
+    found = strip(cut, stand_in_weights, engine=BrightEngine())
+    assert (found.verdict, [check.code for check in found.quality]) == ("check", ["brain_cut"])
+
+
+@pytest.mark.parametrize("options", [{"border_mm": 6.0}, {"border_mm": -6.0}, {"keep_csf": False}])
+def test_the_verdict_is_about_the_mask_before_border_and_csf(
+    options: dict[str, object], stand_in_weights: Path
+) -> None:
+    head = make_head()
+    plain, moved = strip(head, stand_in_weights), strip(head, stand_in_weights, **options)
+    assert (moved.brain_mask != plain.brain_mask).any()
+    assert (moved.verdict, moved.quality) == (plain.verdict, plain.quality)
+    assert moved.dice_estimate == plain.dice_estimate
+    assert_array_equal(moved.brain_confidence, plain.brain_confidence)
+
+
+def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
+    stand_in_weights: Path,
+) -> None:
+    head = bare_brain(orientation="PIR", spacing_mm=(1.5, 2.0, 2.5), oblique_degrees=15)
+    sure = strip(head, stand_in_weights, engine=BrightEngine()).brain_confidence
+    unsure = strip(head, stand_in_weights, engine=ContraryEngine()).brain_confidence
+    assert sure.shape == head.array.shape
+    assert sure.dtype == np.float32
+    assert 0 <= sure.min() <= sure.max() <= 1
+    assert sure[head.brain_mask].mean() > 0.95
+    assert unsure[head.brain_mask].mean() < sure[head.brain_mask].mean() - 0.02
+
+
+def test_a_second_look_that_finds_nothing_fails_the_mask(stand_in_weights: Path) -> None:
+    found = strip(bare_brain(), stand_in_weights, engine=ContraryEngine())
+    assert found.verdict == "fail"
+    assert "dice_low" in [check.code for check in found.quality]
+    assert found.dice_estimate < 0.1
 
 
 def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
     stages: list[str] = []
     found = strip(make_head(), stand_in_weights, progress=lambda *word: stages.append(word[0]))
     assert list(dict.fromkeys(stages)) == list(found.timings)
-    assert list(found.timings) == ["check", "prepare", "load", "predict", "restore", "mask"]
+    assert list(found.timings) == [
+        "check",
+        "prepare",
+        "load",
+        "predict",
+        "judge",
+        "restore",
+        "mask",
+    ]
 
 
 def test_a_cancel_reaches_the_caller(stand_in_weights: Path) -> None:

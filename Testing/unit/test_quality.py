@@ -1,37 +1,238 @@
-"""What is said about a result: nothing of a plausible brain, one warning for each doubt."""
+"""Measures, estimate and verdict: each tells a wrong mask from the right one of a phantom.
+
+The phantom's own mask is the right one; the evidence is made from it, with a soft surface.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
-from SkullStripLib.quality import judge
+from SkullStripLib.errors import WeightsError
+from SkullStripLib.quality.calibration import Calibration, load_calibration
+from SkullStripLib.quality.confidence import disagreement_map, right_odds
+from SkullStripLib.quality.estimate import estimate
+from SkullStripLib.quality.evidence import Evidence
+from SkullStripLib.quality.measures import asymmetry, measure, roughness, solid_mask
+from SkullStripLib.quality.verdict import judge
 from Testing.phantoms import make_head
 
-
-def test_a_plausible_brain_is_passed_over_in_silence() -> None:
-    assert judge(make_head(spacing_mm=(3.0, 3.0, 3.0)).brain_mask, 0.027) == ()
+BLOCK_MM = 2.0
 
 
-@pytest.mark.parametrize(("voxel_ml", "code"), [(0.01, "brain_small"), (0.06, "brain_large")])
-def test_a_brain_of_an_odd_size_is_named(voxel_ml: float, code: str) -> None:
-    mask = make_head(spacing_mm=(3.0, 3.0, 3.0)).brain_mask
-    assert [check.code for check in judge(mask, voxel_ml)] == [code]
+def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
+    """Evidence of a network that found `mask`, and `second` when it looked again."""
+    places = np.arange(4, mask.shape[1], 8)
+    looked = soft(mask if second is None else second)[:, places]
+    ends = np.ones((3, 2), dtype=bool)
+    return Evidence(soft(mask), np.moveaxis(looked, 1, 0).copy(), places, BLOCK_MM, ends)
+
+
+def soft(mask: np.ndarray) -> np.ndarray:
+    """Probability with a surface as sharp as the network's."""
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
+    return (1 / (1 + np.exp(-10 * (smooth - 0.5)))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def brain() -> np.ndarray:
+    return make_head("RAS", (2.0, 2.0, 2.0)).brain_mask
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return load_calibration()
+
+
+def leak(brain: np.ndarray) -> np.ndarray:
+    """A ball of 24 mm at the front, as an eye is."""
+    i, j, k = np.ogrid[tuple(map(slice, brain.shape))]
+    x, y, z = (size // 2 for size in brain.shape)
+    ball = (i - x - 16) ** 2 + (j - y - 42) ** 2 + (k - z + 10) ** 2 <= 6**2
+    return brain | ball
+
+
+def half(brain: np.ndarray) -> np.ndarray:
+    halved = brain.copy()
+    halved[: len(brain) // 2] = False
+    return halved
+
+
+def below(brain: np.ndarray) -> np.ndarray:
+    """Without its lowest third, as without a cerebellum."""
+    cut = brain.copy()
+    cut[:, :, : brain.shape[2] // 2 - 10] = False
+    return cut
+
+
+def test_the_right_mask_passes_with_a_high_estimate(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    found = judge(evidence_of(brain), calibration)
+    assert (found.verdict, found.reasons) == ("pass", ())
+    assert found.estimate.dice > 0.98
+    assert 0 < found.estimate.dice_error < 0.02
+    assert 0 < found.estimate.volume_error_ml < 60
+
+
+@pytest.mark.parametrize("damage", [half, below, ndimage.binary_dilation, ndimage.binary_erosion])
+def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(
+    brain: np.ndarray, calibration: Calibration, damage
+) -> None:
+    iterations = {"iterations": 3} if damage.__module__.startswith("scipy") else {}
+    wrong = damage(brain, **iterations)
+    found = judge(evidence_of(wrong, second=brain), calibration)
+    real = 2 * (wrong & brain).sum() / (wrong.sum() + brain.sum())
+    assert "dice_low" in [check.code for check in found.reasons]
+    assert found.estimate.dice == pytest.approx(real, abs=0.03)
+
+
+def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    found = judge(evidence_of(leak(brain), second=brain), calibration)
+    assert found.verdict == "check"
+    assert [check.code for check in found.reasons] == ["second_look"]
+    assert found.estimate.dice > 0.97
+
+
+def test_a_mask_that_differs_from_its_probability_is_judged_itself(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(brain)
+    assert judge(evidence, calibration, mask=below(brain)).estimate.dice < 0.9
+
+
+def test_a_network_that_doubts_everything_is_believed(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(brain)
+    unsure = replace(evidence, probability=0.5 + 0.2 * (evidence.probability - 0.5))
+    assert judge(unsure, calibration).verdict == "fail"
+
+
+def test_two_unsure_looks_may_differ_more_than_two_sure_ones(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    measured = measure(evidence_of(brain, second=ndimage.binary_dilation(brain)))
+    unsure = {**measured, "second_own_dice": 0.94}
+    assert estimate(unsure, calibration).dice > estimate(measured, calibration).dice
+
+
+def test_pieces_away_from_the_brain_are_named_with_their_volume(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    pieces = brain.copy()
+    pieces[2:14, 2:14, 2:14] = True
+    found = judge(evidence_of(pieces), calibration)
+    removed = [check for check in found.reasons if check.code == "pieces_removed"]
+    assert "14 mL" in removed[0].message
+
+
+@pytest.mark.parametrize(("block_mm", "code"), [(1.4, "brain_small"), (2.4, "brain_large")])
+def test_a_brain_of_an_odd_size_is_named(
+    brain: np.ndarray, calibration: Calibration, block_mm: float, code: str
+) -> None:
+    found = judge(replace(evidence_of(brain), block_mm=block_mm), calibration)
+    assert [check.code for check in found.reasons] == [code]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_brain_cut_by_the_images_edge_is_named(axis: int) -> None:
-    mask = make_head(spacing_mm=(3.0, 3.0, 3.0)).brain_mask
-    half = np.moveaxis(np.moveaxis(mask, axis, 0)[mask.shape[axis] // 3 :], 0, axis)
-    assert [check.code for check in judge(half, 0.027)] == ["brain_cut"]
+@pytest.mark.parametrize("is_end", [True, False])
+def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_box_not(
+    brain: np.ndarray, calibration: Calibration, axis: int, is_end: bool
+) -> None:
+    cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
+    evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end))
+    assert ("brain_cut" in [check.code for check in judge(evidence, calibration).reasons]) == is_end
 
 
-def test_a_stem_that_leaves_the_image_is_no_cut() -> None:
-    mask = make_head(spacing_mm=(3.0, 3.0, 3.0)).brain_mask
-    x, y, _ = (size // 2 for size in mask.shape)
-    mask[x - 3 : x + 3, y - 3 : y + 3, :20] = True
-    assert judge(mask, 0.027) == ()
+def test_a_stem_that_leaves_the_image_is_no_cut(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    x, y, _ = (size // 2 for size in brain.shape)
+    stem = brain.copy()
+    stem[x - 5 : x + 5, y - 5 : y + 5, : brain.shape[2] // 2] = True
+    codes = [check.code for check in judge(evidence_of(stem), calibration).reasons]
+    assert "brain_cut" not in codes
 
 
-def test_an_empty_mask_is_named() -> None:
-    assert [check.code for check in judge(np.zeros((5, 5, 5), bool), 1.0)] == ["no_brain"]
+def test_hardly_any_brain_fails(brain: np.ndarray, calibration: Calibration) -> None:
+    found = judge(evidence_of(np.zeros_like(brain)), calibration)
+    assert (found.verdict, [check.code for check in found.reasons]) == ("fail", ["no_brain"])
+
+
+def test_a_turned_head_is_as_symmetric_as_a_straight_one(brain: np.ndarray) -> None:
+    turn = Rotation.from_euler("yz", [20, 15], degrees=True).as_matrix()
+    middle = (np.array(brain.shape) - 1) / 2
+    turned = ndimage.affine_transform(
+        brain.astype(np.float32), turn, middle - turn @ middle, order=1
+    )
+    assert asymmetry(brain) < 0.02
+    assert asymmetry(turned >= 0.5) < 0.05
+    dented = brain.copy()
+    dented[: len(brain) // 3, :, brain.shape[2] // 2 :] = False
+    assert asymmetry(dented) > 0.08
+
+
+def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents() -> None:
+    i, j, k = np.ogrid[:60, :60, :60]
+    ball = (i - 30) ** 2 + (j - 30) ** 2 + (k - 30) ** 2 <= 24**2
+    noise = np.random.default_rng(0).normal(size=ball.shape)
+    dents = ndimage.gaussian_filter(noise, 2) > 0.05
+    assert roughness(ball) == pytest.approx((36 * np.pi) ** (1 / 3), rel=0.03)
+    assert roughness(ball & ~dents) > 1.3 * roughness(ball)
+
+
+def test_holes_are_filled_and_only_the_largest_piece_is_judged(brain: np.ndarray) -> None:
+    broken = brain.copy()
+    x, y, z = (size // 2 for size in brain.shape)
+    broken[x - 3 : x + 3, y - 3 : y + 3, z - 3 : z + 3] = False
+    broken[:3, :3, :3] = True
+    assert (solid_mask(broken.astype(np.float32)) == brain).all()
+
+
+def test_confidence_falls_near_the_surface_and_where_the_looks_disagree(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(leak(brain), second=brain)
+    odds = right_odds(evidence.probability, disagreement_map(evidence), calibration)
+    deep = ndimage.binary_erosion(brain, iterations=8)
+    leaked = ndimage.binary_erosion(leak(brain) & ~brain)
+    surface = (evidence.probability > 0.3) & (evidence.probability < 0.7)
+    assert odds[leaked].mean() < odds[deep].mean() - 0.5
+    assert odds[surface].max() < odds[deep].min()
+
+
+def test_the_disagreement_is_found_between_the_slices_of_the_second_look(
+    brain: np.ndarray,
+) -> None:
+    evidence = evidence_of(leak(brain), second=brain)
+    found = disagreement_map(evidence)
+    _, where, _ = np.unravel_index(found.argmax(), found.shape)
+    leaked_at = np.flatnonzero((leak(brain) & ~brain).any(axis=(0, 2)))
+    assert leaked_at[0] - 4 <= where <= leaked_at[-1] + 4
+    between = found[:, int(evidence.places[-3]) + 4]
+    assert between.max() > 0.0
+    assert found[:, :10].max() < 0.1 * found.max()
+
+
+def test_a_calibration_is_read_back_as_it_was_written(calibration: Calibration) -> None:
+    assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"allowance": 1}', '{"unknown": 1}'])
+def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) -> None:
+    (tmp_path / "quality.json").write_text(text)
+    with pytest.raises(WeightsError, match="calibration of the verdict cannot be read"):
+        load_calibration(tmp_path)
+
+
+def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
+    tmp_path, calibration: Calibration
+) -> None:
+    assert load_calibration(tmp_path) == calibration

@@ -29,7 +29,8 @@ ALL_OUTPUTS = {
 }
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
-    "weights_sha256", "timings", "checks", "quality",
+    "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
+    "dice_error",
 }  # fmt: skip
 
 

@@ -104,10 +104,10 @@ def roughness(mask: np.ndarray) -> float:
 
 
 def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
-    """The mask's Dice if the probability is taken at its word."""
+    """The mask's Dice if the probability is taken at its word; 1 if neither finds anything."""
     inside = float(probability[mask].sum())
     total = float(probability.sum()) + float(np.count_nonzero(mask))
-    return 2.0 * inside / total if total else 0.0
+    return 2.0 * inside / total if total else 1.0
 
 
 def surface_entropy(probability: np.ndarray, mask: np.ndarray) -> float:
