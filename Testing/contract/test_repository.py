@@ -18,7 +18,10 @@ ABSOLUTE_PATH = re.compile(
     re.I,
 )
 DEBUGGERS = {"breakpoint", "set_trace", "pprint"}
-MAY_PRINT = ("cli*.py", "scripts/*.py", "training/*.py", "Testing/**/*.py", "benchmarks/*.py")
+MAY_PRINT = (
+    *("cli*.py", "scripts/*.py", "training/*.py", "benchmarks/*.py"),
+    *("Testing/*.py", "Testing/**/*.py"),
+)
 
 
 def size_mb(folder: Path) -> float:
