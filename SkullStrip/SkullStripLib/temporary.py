@@ -20,6 +20,7 @@ from pathlib import Path
 TEMPORARY_PREFIX = ".skullstrip-"
 LOCK_SECONDS = 10.0  # nobody holds a folder's lock for longer than a few renames take
 ABANDONED_SECONDS = 24 * 3600.0  # where locks tell nothing: Windows, other hosts' files
+_looked_at: set[Path] = set()  # folders that this process has searched for abandoned temporaries
 
 
 @contextmanager
@@ -32,7 +33,11 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         No folder can be made there.
     """
     with locked(parent):
-        remove_abandoned(parent)
+        # Once in each process: a worker writes thousands of scans into a folder of as many files,
+        # and listing it every time would take longer than the scan.
+        if parent not in _looked_at:
+            _looked_at.add(parent)
+            remove_abandoned(parent)
         path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
         owner = _open_folder(path)
         if owner is not None:

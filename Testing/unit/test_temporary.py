@@ -93,3 +93,12 @@ def test_without_locks_outputs_are_written_all_the_same(tmp_path, monkeypatch):
     with atomic_outputs() as staged:
         staged(tmp_path / "out").write_text("out")
     assert names(tmp_path) == [young.name, "out"]
+
+
+def test_a_folder_of_many_files_is_searched_once_by_each_process(tmp_path, monkeypatch):
+    searched = []
+    monkeypatch.setattr(temporary, "remove_abandoned", searched.append)
+    for _ in range(3):
+        with temporary_folder(tmp_path):
+            pass
+    assert searched == [tmp_path]
