@@ -87,7 +87,11 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one sentence, like all others."""
+    """argparse with texts as they are written, no abbreviations, and errors of one sentence."""
+
+    def __init__(self, **settings: Any) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=formatter, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Leave by the exception that every other error leaves by."""
@@ -100,8 +104,6 @@ def _parser() -> argparse.ArgumentParser:
         usage="skullstrip [options] T1",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("input", nargs="?", metavar="T1", help="the scan: a whole head, T1-weighted")

@@ -155,8 +155,6 @@ def _parser() -> argparse.ArgumentParser:
         usage="skullstrip batch [options] IN OUT",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("source", metavar="IN", help="folder, .csv, quoted glob or BIDS data set")
     parser.add_argument("out", metavar="OUT", help="folder for the results; made if need be")

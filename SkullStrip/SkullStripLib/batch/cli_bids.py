@@ -72,8 +72,6 @@ def _parser() -> argparse.ArgumentParser:
         usage="skullstrip-bids [options] BIDS_DIR OUT_DIR {participant,group}",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("source", metavar="BIDS_DIR", help="the data set")
     parser.add_argument("out", metavar="OUT_DIR", help="folder for the derivatives")
