@@ -157,11 +157,6 @@ class Results:
                 scene.RemoveNode(node)
         return scene.GetNodeByID(key) is not None
 
-    def forget(self, nodeId: str) -> None:
-        """Drop what is known of a removed segmentation."""
-        self._current.pop(nodeId, None)
-        self._past.pop(nodeId, None)
-
     def _show(self, segmentationNode, result: Result, given) -> list[str]:
         """Bring the nodes in line with a result; ids of the nodes that had to be made."""
         volumeNode = outputs.sourceOf(segmentationNode)
