@@ -13,6 +13,7 @@ _WORDS = {
     "prepare": "Preparing the scan",
     "predict": "Finding the brain",
     "restore": "Returning to the scan's grid",
+    "judge": "Judging the mask",
     "mask": "Drawing the mask",
     "write": "Writing",
 }

@@ -9,9 +9,10 @@ from slicer.i18n import tr as _
 
 # Where each stage begins, in percent of a run on an ordinary computer.
 _BEGINS = {
-    "check": 0, "load": 2, "prepare": 15, "predict": 20, "restore": 92, "mask": 96, "write": 98,
+    "check": 0, "load": 2, "prepare": 15, "predict": 20, "judge": 84, "restore": 92, "mask": 96,
+    "write": 98,
 }  # fmt: skip
-_PREDICT_PERCENT = _BEGINS["restore"] - _BEGINS["predict"]
+_PREDICT_PERCENT = _BEGINS["judge"] - _BEGINS["predict"]
 MINUTE = 60
 
 
@@ -57,6 +58,7 @@ def stageWords() -> dict[str, str]:
         "load": _("Loading the network"),
         "prepare": _("Preparing the scan"),
         "predict": _("Finding the brain"),
+        "judge": _("Judging the mask"),
         "restore": _("Returning to the scan's grid"),
         "mask": _("Drawing the mask"),
         "write": _("Writing"),

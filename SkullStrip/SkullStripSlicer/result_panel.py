@@ -9,8 +9,10 @@ from slicer.i18n import tr as _
 from SkullStripLib.errors import SkullStripError
 
 from . import outputs
-from .input_panel import WARNING_STYLE
+from .input_panel import ERROR_STYLE, WARNING_STYLE
 
+GOOD_STYLE = "color: #2e7d32;"
+VERDICT_STYLES = {"pass": GOOD_STYLE, "check": WARNING_STYLE, "fail": ERROR_STYLE}
 SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
 
 
@@ -131,11 +133,12 @@ class ResultPanel:
             return
         volume, checks = self._logic.describe(segmentation)
         ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.1f}")
-        if checks:
-            self._tell("\n".join(check.message for check in checks))
-        else:
-            ui.verdictLabel.text = _("Nothing unusual was noticed; look at the outline.")
-            ui.verdictLabel.styleSheet = ""
+        report = outputs.readState(segmentation).get("report", {})
+        told = [check.message for check in checks]
+        told = told or [_("Nothing unusual was noticed; look at the outline.")]
+        verdict = report.get("verdict", "check" if checks else "")
+        ui.verdictLabel.text = "\n".join([*verdictWords(report), *told])
+        ui.verdictLabel.styleSheet = VERDICT_STYLES.get(verdict, "")
         ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
 
     def _tell(self, text: str) -> None:
@@ -164,3 +167,19 @@ class ResultPanel:
         editor = slicer.modules.SegmentEditorWidget.editor
         editor.setSegmentationNode(self.segmentation)
         editor.setSourceVolumeNode(outputs.sourceOf(self.segmentation))
+
+
+def verdictWords(report) -> list[str]:
+    """Verdict and estimated Dice of a run's report as one line; nothing for older reports."""
+    words = {
+        "pass": _("Mask passed"),
+        "check": _("Check this mask"),
+        "fail": _("Mask failed: do not use it as it is"),
+    }.get(report.get("verdict"))
+    if words is None:
+        return []
+    dice, error = report.get("dice_estimate"), report.get("dice_error")
+    if dice is None or error is None:
+        return [words]
+    estimated = _("{verdict} (Dice about {dice} ± {error})")
+    return [estimated.format(verdict=words, dice=f"{dice:.3f}", error=f"{error:.3f}")]
