@@ -57,6 +57,25 @@ def test_one_click_gives_a_result_with_volume_and_verdict(widget, volume) -> Non
     assert ui.undoButton.enabled
 
 
+@pytest.mark.parametrize(
+    ("verdict", "words", "style"),
+    [("pass", "Mask passed", "2e7d32"), ("check", "Check this mask", "b35900"),
+     ("fail", "do not use it", "b00020")],
+)  # fmt: skip
+def test_the_panel_shows_verdict_and_estimated_dice_in_words_and_colour(
+    widget, volume, verdict, words, style
+) -> None:
+    segmentation = strip(widget)
+    state = outputs.readState(segmentation)
+    state["report"] |= {"verdict": verdict, "dice_estimate": 0.9876, "dice_error": 0.0041}
+    mask = readMask(segmentation, outputs.segmentOf(segmentation), volume)
+    outputs.writeState(segmentation, state, mask)
+    widget.resultPanel.refresh()
+    assert words in widget.ui.verdictLabel.text
+    assert "Dice about 0.988 ± 0.004" in widget.ui.verdictLabel.text
+    assert style in widget.ui.verdictLabel.styleSheet
+
+
 def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> None:
     child(HANGING)
     pids = tmp_path / "pids"
