@@ -47,6 +47,7 @@ def save(path, array, affine=None):
     affine = np.diag([3.0, 3.0, 3.0, 1.0]) if affine is None else affine
     image = nibabel.Nifti1Image(array, None, dtype=array.dtype)
     image.header.set_sform(affine, 1)
+    image.header["pixdim"][1:4] = np.linalg.norm(affine[:3, :3], axis=0)
     nibabel.save(image, path)
     return path
 
