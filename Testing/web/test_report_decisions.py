@@ -63,10 +63,10 @@ def test_u_clears_a_decision(open_report) -> None:
 
 def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report) -> None:
     page = open_report(study())
-    page.click("#scan-2 [data-mark=reject]")
+    page.click("#scan-5 [data-mark=reject]")
     assert decisions(page) == {"sub-03": "Rejected"}
     assert current(page) == "sub-03"
-    page.click("#scan-2 [data-mark=reject]")
+    page.click("#scan-5 [data-mark=reject]")
     assert decisions(page) == {}
 
 
@@ -144,7 +144,7 @@ def test_decisions_are_imported(open_report, tmp_path) -> None:
     page.set_input_files("#file", path)
     wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
     assert decisions(page) == {"sub-01": "Rejected", "sub-02": "Accepted"}
-    assert page.inner_text("#scan-0 .comment") == 'a "b", c'
+    assert page.inner_text("#scan-3 .comment") == 'a "b", c'
     assert page.inner_text("#count").startswith("2 decisions read from decisions.csv; 2 rows")
 
 

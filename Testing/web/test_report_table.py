@@ -76,7 +76,7 @@ def test_words_are_searched_in_names_paths_and_notes(open_report) -> None:
 
 def test_outliers_are_marked_with_their_rule(open_report) -> None:
     page = open_report(study())
-    assert page.locator("#scan-10 .tag").inner_text() == "◆ low"
+    assert page.locator("#scan-0 .tag").inner_text() == "◆ low"
     assert page.locator("#rows .tag").count() == 1
     note = page.inner_text("#volumes-note")
     assert "1 of 11 stand out" in note
@@ -120,7 +120,7 @@ def test_keys_walk_through_the_scans(open_report, down: str, up: str) -> None:
     page.keyboard.press(down)
     assert current(page) == "sub-10"
     active = page.locator("#grid").get_attribute("aria-activedescendant")
-    assert active == page.locator("#rows tr[aria-selected]").get_attribute("id") == "scan-9"
+    assert active == page.locator("#rows tr[aria-selected]").get_attribute("id") == "scan-11"
     page.keyboard.press("Home")
     assert current(page) == "sub-11"
 
@@ -162,7 +162,7 @@ def test_enter_opens_all_cuts_and_escape_closes_them(open_report) -> None:
 
 def test_a_click_on_the_cuts_opens_that_scan(open_report) -> None:
     page = open_report(study())
-    page.click("#scan-6 .open")
+    page.click("#scan-8 .open")
     assert page.inner_text("#viewer-name") == "sub-07"
     page.click("#next")
     assert page.inner_text("#viewer-name") == "sub-08"

@@ -33,6 +33,7 @@ TEXTS = (
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
 STATES = {"pass": "pass", "check": "check", "fail": "fail", "error": "not stripped", "none": "done"}
+FIRST = ("fail", "error", "check", "none", "pass")  # the page's own order when it is opened
 CHUNK = 50  # thumbnails that are decoded together
 MOST_THUMBNAILS = 10_000  # more would make a page that no browser opens in a few seconds
 
@@ -57,7 +58,7 @@ def write_report(rows: Iterable[Row], path: Path, title: str = TITLE) -> None:
     OutputError
         The page cannot be written.
     """
-    content = render(list(rows), path.parent, title)
+    content = render(sorted(rows, key=_place), path.parent, title)
     with atomic_outputs() as staged:
         staged(path).write_text(content, encoding="utf-8", newline="\n")
 
@@ -84,7 +85,7 @@ def render(rows: Sequence[Row], folder: Path, title: str = TITLE) -> str:
         style=Markup(style),  # ours, not a scan's  # noqa: S704
         script=Markup(script),  # noqa: S704
         data=Markup(_inert(page_data(rows))),  # noqa: S704
-        thumbnails=_chunks(rows[:MOST_THUMBNAILS], folder),
+        thumbnails=list(_chunks(rows[:MOST_THUMBNAILS], folder)),
     )
 
 
@@ -136,6 +137,11 @@ def _state(row: Row) -> str:
     return verdict if verdict in STATES else "none"
 
 
+def _place(row: Row) -> int:
+    """Scans to be looked at come first, so that what is seen first is also loaded first."""
+    return FIRST.index(_state(row))
+
+
 def _text(value: object) -> str:
     """As text; the lone surrogates of undecodable file names become a question mark."""
     text = "" if value is None else str(value)
@@ -151,7 +157,10 @@ def _number(value: object) -> float | None:
 
 
 def _chunks(rows: Sequence[Row], folder: Path) -> Iterator[str]:
-    """Base64 of the thumbnails, one a line, in texts that the page reads when it needs them."""
+    """Base64 of the thumbnails, one a line, in texts that the page reads when it needs them.
+
+    The first of them comes before the page's script, the others after it.
+    """
     for start in range(0, len(rows), CHUNK):
         yield "\n".join(_thumbnail_text(row, folder) for row in rows[start : start + CHUNK])
 

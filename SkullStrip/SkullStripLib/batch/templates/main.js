@@ -189,7 +189,7 @@ function wireWindow() {
   window.addEventListener("resize", onView);
   window.addEventListener("beforeprint", () => showEverything(true));
   window.addEventListener("afterprint", () => showEverything(false));
-  // Thumbnails come after this script in the page.
+  // Most thumbnails come after this script in the page.
   document.addEventListener("DOMContentLoaded", () => drawRows(true));
   new ResizeObserver(([{ target }]) => {
     byId("grid").style.setProperty("--top", `${target.getBoundingClientRect().height}px`);
