@@ -51,7 +51,7 @@ class SkullStrip(ScriptedLoadableModule):
 
 
 class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
-    """`logic.strip(volumeNode)` and `logic.stripFolder(input, output)`; see `StripLogic`."""
+    """`strip(volumeNode)`, `stripFolder(input, output)` and `stripScene()`; see `StripLogic`."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
