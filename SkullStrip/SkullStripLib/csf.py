@@ -2,8 +2,8 @@
 
 By intensity alone: of three classes (Otsu, IEEE SMC 1979) within the mask, the one that the mask's
 shell belongs to is fluid, dark in T1-weighted scans and bright in inverted ones. Fluid goes where a
-path through fluid leads to it from outside without going deep. A mask that is so tight that it holds
-no fluid would lose cortex.
+path through fluid leads to it from outside without going deep. A mask so tight that it holds no
+fluid could lose cortex.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import signal
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import SkullStripLib
 from SkullStripLib import extract
@@ -91,7 +92,11 @@ def test_a_border_may_be_negative(tmp_path, scan, stand_in, capsys):
     assert volumes[0] < volumes[1] < volumes[2]
 
 
-def test_the_fluid_around_the_brain_may_go(tmp_path, scan, stand_in):
+def test_the_fluid_around_the_brain_may_go(tmp_path, scan, stand_in, phantom):
+    head = phantom(spacing_mm=(3.0, 3.0, 3.0))
+    depth = ndimage.distance_transform_edt(head.brain_mask, sampling=3.0)
+    fluid = head.brain_mask & (depth <= 6.0)  # as bright as the stand-in still takes for brain
+    save(scan, np.where(fluid, np.float32(32.0), head.array), head.affine)
     volumes = {}
     for flag in ("--keep-csf", "--no-csf"):
         report = tmp_path / "out.json"

@@ -24,13 +24,15 @@ ALL_OUTPUTS = {
     "brain": "brain.nii.gz",
     "mask": "mask.nii.gz",
     "probability": "p.nii.gz",
+    "head": "head.nii.gz",
+    "surface": "brain.stl",
     "qc": "qc.png",
     "json": "out.json",
 }
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
-    "dice_error",
+    "dice_error", "keep_csf", "reorient",
 }  # fmt: skip
 
 
@@ -96,6 +98,51 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     assert report["outputs"] == {name: str(p) for name, p in all_outputs(tmp_path).items()}
     assert {"read", "predict", "write"} <= report["timings"].keys()
     assert report["checks"] == []
+
+
+def test_brain_and_head_are_the_scan_between_them(tmp_path, scan, strip):
+    strip(scan, brain=tmp_path / "b.nii.gz", head=tmp_path / "h.nii.gz", mask=tmp_path / "m.nii.gz")
+    stored, brain, rest, mask = (
+        np.asarray(nibabel.load(path).dataobj)
+        for path in (scan, *(tmp_path / f"{name}.nii.gz" for name in "bhm"))
+    )
+    assert rest.dtype == stored.dtype
+    np.testing.assert_array_equal(brain + rest, stored)
+    np.testing.assert_array_equal(rest, np.where(mask, 0, stored))
+
+
+def test_the_surface_encloses_the_masks_volume_even_without_csf(tmp_path, scan, strip):
+    result = strip(scan, surface=tmp_path / "s.stl", keep_csf=False, border_mm=1.0)
+    content = (tmp_path / "s.stl").read_bytes()
+    record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("colour", "<u2")])
+    a, b, c = np.moveaxis(np.frombuffer(content, record, offset=84)["corners"], 1, 0)
+    volume_ml = np.einsum("ij,ij->", a.astype(float), np.cross(b, c).astype(float)) / 6000
+    assert volume_ml == pytest.approx(result.volume_ml, rel=0.01)
+
+
+def test_a_kept_probability_gives_another_border_without_the_network(tmp_path, scan, strip):
+    kept = tmp_path / "p.nii.gz"
+    strip(scan, probability=kept)
+    wanted = strip(scan, border_mm=3.0)
+    never = FailingEngine(AssertionError("the network ran"))
+    outputs = {"mask": tmp_path / "m.nii.gz", "qc": tmp_path / "q.png", "json": tmp_path / "j"}
+    found = strip(scan, from_probability=kept, border_mm=3.0, engine=never, **outputs)
+    np.testing.assert_array_equal(found.brain_mask, wanted.brain_mask)
+    assert json.loads((tmp_path / "j").read_text())["engine"] == "none"
+    assert (tmp_path / "q.png").is_file()
+
+
+def test_the_kept_probability_is_not_overwritten(tmp_path, scan, strip):
+    kept = tmp_path / "p.nii.gz"
+    strip(scan, probability=kept)
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, from_probability=kept, mask=kept)
+
+
+def test_a_surface_of_another_format_is_refused_before_the_run(tmp_path, scan, strip):
+    never = FailingEngine(AssertionError("the network ran"))
+    with pytest.raises(OutputError, match=r"use one of \.vtp, \.stl, \.ply"):
+        strip(scan, surface=tmp_path / "brain.obj", engine=never)
 
 
 def test_only_what_is_named_is_written(tmp_path, scan, strip):
