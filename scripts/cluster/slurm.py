@@ -32,13 +32,14 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Read the command line; `options` is what follows --."""
+    words = sys.argv[1:]
+    own = words[: words.index("--")] if "--" in words else words
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", metavar="IN")
     parser.add_argument("out", metavar="OUT")
-    parser.add_argument("options", nargs="*", help="for 'skullstrip batch', after --")
     parser.add_argument("--workers", type=int, default=10, help="jobs of Slurm, at most")
     parser.add_argument("--cores", type=int, default=2, help="of each; default 2")
     parser.add_argument("--memory", default="3GB", help="of each; default 3GB")
@@ -47,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--account")
     parser.add_argument("--interface", help="network that the nodes share, for example ib0")
     parser.add_argument("--show", action="store_true", help="print the job and submit nothing")
-    return parser.parse_args()
+    return parser.parse_args(own, argparse.Namespace(options=words[len(own) + 1 :]))
 
 
 def slurm_cluster(arguments: argparse.Namespace) -> Any:

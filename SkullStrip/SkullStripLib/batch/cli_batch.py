@@ -65,7 +65,7 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
             quiet=not debugging(),
             shared=shared,
         )
-    if arguments.progress != "json":
+    if arguments.progress not in ("json", "none"):
         print_result(result)
     return EXIT_FAILURE if result.failed else 0
 

@@ -1,0 +1,91 @@
+"""The scripts for clusters: what they start is a batch that the command accepts.
+
+`SlurmStandIn` takes the place of dask-jobqueue's cluster; nothing is submitted anywhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from scripts.cluster import slurm
+from SkullStripLib.batch.cli_batch import _parser
+
+KUBERNETES = Path(slurm.__file__).with_name("kubernetes.yaml")
+
+
+class SlurmStandIn:
+    """Remembers what it was asked for."""
+
+    scheduler_address = "tcp://node:8786"
+
+    def __init__(self, **options):
+        self.options = options
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def job_script(self):
+        return f"#SBATCH {self.options['walltime']}\n"
+
+    def adapt(self, **limits):
+        self.options |= limits
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Words that the batch was started with."""
+    words = []
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SlurmStandIn))
+    monkeypatch.setattr(slurm, "skullstrip", lambda argv: words.extend(argv) or 0)
+    return words
+
+
+def test_slurm_starts_a_batch_on_its_scheduler_with_the_options_behind_the_dashes(
+    monkeypatch, started
+):
+    words = ["slurm.py", "/in", "/out", "--cores", "4", "--", "--border", "1", "--bids"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert slurm.main() == 0
+    assert started[0] == "batch"
+    arguments = _parser().parse_args(started[1:])
+    assert (arguments.scheduler, arguments.threads) == ("tcp://node:8786", 4)
+    assert (arguments.source, arguments.out, arguments.border, arguments.bids) == (
+        "/in",
+        "/out",
+        1.0,
+        True,
+    )
+
+
+def test_a_slurm_job_can_be_looked_at_before_any_is_submitted(monkeypatch, started, capsys):
+    monkeypatch.setattr(sys, "argv", ["slurm.py", "/in", "/out", "--minutes", "90", "--show"])
+    assert slurm.main() == 0
+    assert started == []
+    assert capsys.readouterr().out == "#SBATCH 01:30:00\n"
+
+
+def test_kubernetes_runs_a_batch_that_the_command_accepts():
+    job = yaml.safe_load(KUBERNETES.read_text(encoding="utf-8"))
+    words = job["spec"]["job"]["spec"]["containers"][0]["args"]
+    assert words[:2] == ["skullstrip", "batch"]
+    assert _parser().parse_args(words[2:]).threads == 2
+
+
+def test_kubernetes_gives_workers_the_volume_and_the_service_the_clusters_name():
+    job = yaml.safe_load(KUBERNETES.read_text(encoding="utf-8"))
+    cluster = job["spec"]["cluster"]["spec"]
+    runner = job["spec"]["job"]["spec"]
+    worker = cluster["worker"]["spec"]
+    assert worker["volumes"] == runner["volumes"]
+    mounts = [pod["containers"][0]["volumeMounts"] for pod in (worker, runner)]
+    assert mounts[0] == mounts[1]
+    selector = cluster["scheduler"]["service"]["selector"]
+    assert selector["dask.org/cluster-name"] == job["metadata"]["name"]
