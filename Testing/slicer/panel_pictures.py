@@ -71,7 +71,8 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     waitFor(lambda: widget.ui.progressBar.value >= HALF or not widget.runPanel.isRunning)
     pictures.append(parent.grab())
     waitFor(lambda: not widget.runPanel.isRunning)
-    slicer.app.processEvents()
+    for _ in range(5):  # the layout follows its labels step by step
+        slicer.app.processEvents()
     if widget._parameterNode.result is None:
         raise SystemExit(f"The run failed: {widget.ui.progressLabel.text}")
     pictures.append(parent.grab())
