@@ -15,6 +15,7 @@ from .evidence import Evidence
 BLUR_MM = 6.0  # a disagreement speaks for its surroundings
 LEAST_DISAGREEMENT = 0.01
 LEAST_PROBABILITY = 1e-4
+SLAB = 16  # slices whose confidence is worked out at a time
 
 
 def disagreement_map(evidence: Evidence) -> np.ndarray:
@@ -105,9 +106,14 @@ class ConfidenceSource:
         """
         mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
         disagreement = restore(self._fine_disagreement(), self.placement)
-        odds = right_odds(probability, disagreement, self.calibration)
-        likely = 1 / (1 + np.exp(-odds))
-        return np.where((probability >= 0.5) == mask, likely, 1 - likely).astype(np.float32)
+        confidence = np.empty(probability.shape, dtype=np.float32)
+        for start in range(0, len(probability), SLAB):  # the terms of a large scan take gigabytes
+            part = slice(start, start + SLAB)
+            odds = right_odds(probability[part], disagreement[part], self.calibration)
+            likely = 1 / (1 + np.exp(-odds))
+            is_likely = (probability[part] >= 0.5) == mask[part]
+            confidence[part] = np.where(is_likely, likely, 1 - likely)
+        return confidence
 
     def _fine_disagreement(self) -> np.ndarray:
         """The disagreement on the head's own grid."""
