@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,9 @@ from SkullStripLib.quality.estimate import (
     doubt_terms,
     doubted_error,
 )
+from SkullStripLib.quality.measures import solid_mask
 
+from .damage import DAMAGES, damaged_probability
 from .quality_cases import Case
 from .quality_rows import OWN, Row, table
 from .stress import UNTOUCHED
@@ -130,8 +134,14 @@ def fit_check(estimated: np.ndarray) -> float:
 
 
 def fit_confidence(cases: Sequence[Case]) -> dict[str, float]:
-    """Logistic regression of "the label is right" on a sample of voxels of every case."""
-    features, right = zip(*(confidence_sample(case) for case in cases), strict=True)
+    """Logistic regression of "the label is right" on a sample of voxels of every case.
+
+    Masks damaged with their probability are among them, one of each scan as it came: from the
+    network's own masks alone nothing can be learned of strong disagreement.
+    """
+    samples = [voxel_sample(case, VOXELS_PER_CASE) for case in cases]
+    samples += [damaged_sample(case) for case in cases if case.perturbation == UNTOUCHED]
+    features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])
     for _ in range(25):  # Newton's method
@@ -144,12 +154,27 @@ def fit_confidence(cases: Sequence[Case]) -> dict[str, float]:
     return {name: round(float(weight), 5) for name, weight in zip(names, weights, strict=True)}
 
 
-def confidence_sample(case: Case, count: int = VOXELS_PER_CASE) -> tuple[np.ndarray, np.ndarray]:
-    """Terms of the confidence, shape (n, 4), and whether the label is right, for some voxels."""
-    brain, disagreement, truth = voxel_sample(case, count)
+def confidence_features(
+    brain: np.ndarray, disagreement: np.ndarray, truth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Terms of the confidence, shape (n, terms), and whether the label is right."""
     columns = confidence_terms(brain, disagreement).values()
-    terms_of = [np.broadcast_to(column, brain.shape) for column in columns]
-    return np.stack(terms_of, axis=1).astype(np.float64), (brain >= 0.5) == truth
+    stacked = np.stack([np.broadcast_to(column, brain.shape) for column in columns], axis=1)
+    return stacked.astype(np.float64), (brain >= 0.5) == truth
+
+
+def damaged_sample(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability, disagreement and truth of some blocks of a case with a damage of its own."""
+    evidence = case.evidence
+    rng = np.random.default_rng(zlib.crc32(case.scan.encode()))
+    mask = solid_mask(evidence.probability)
+    damage = list(DAMAGES.values())[rng.integers(len(DAMAGES))]
+    wrong = damage(mask, evidence.block_mm, rng)
+    probability = damaged_probability(evidence.probability, mask, wrong)
+    low, high = (case.voxels // 2).min(axis=0), (case.voxels // 2).max(axis=0)
+    at = tuple(rng.integers(low, high + 1, (VOXELS_PER_CASE, 3)).T)
+    disagreement = disagreement_map(replace(evidence, probability=probability))
+    return probability[at], disagreement[at], case.truth[at] >= 0.5
 
 
 def voxel_sample(case: Case, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

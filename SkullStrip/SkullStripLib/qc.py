@@ -27,7 +27,7 @@ OUTLINE = (255, 112, 40)
 RAMP = ((255, 60, 0), (255, 214, 70), (60, 170, 255))
 # Confidence around the outline: on the surface itself, no network is sure.
 AROUND_MM = 9.0
-UNSURE, SURE = 0.70, 0.95
+UNSURE, SURE = 0.60, 0.92
 LEGEND = (180, 12)  # pixels
 
 

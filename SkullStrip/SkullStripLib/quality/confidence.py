@@ -14,6 +14,7 @@ from .evidence import Evidence
 
 BLUR_MM = 6.0  # a disagreement speaks for its surroundings
 LEAST_DISAGREEMENT = 0.01
+STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
 LEAST_PROBABILITY = 1e-4
 SLAB = 16  # slices whose confidence is worked out at a time
 
@@ -56,7 +57,10 @@ def right_odds(
 def confidence_terms(
     probability: np.ndarray, disagreement: np.ndarray
 ) -> dict[str, np.ndarray | float]:
-    """What the log odds are a weighted sum of: both logarithmic, and their product."""
+    """What the log odds are a weighted sum of.
+
+    Certainty and disagreement as logarithms, their product, and what of the disagreement is strong.
+    """
     brain = np.clip(probability, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
     certainty = np.abs(np.log(brain / (1 - brain)))
     contradiction = np.log(np.maximum(disagreement, LEAST_DISAGREEMENT) / LEAST_DISAGREEMENT)
@@ -65,6 +69,7 @@ def confidence_terms(
         "certainty": certainty,
         "disagreement": contradiction,
         "both": certainty * contradiction,
+        "strong": np.maximum(disagreement - STRONG_DISAGREEMENT, 0.0),
     }
 
 
