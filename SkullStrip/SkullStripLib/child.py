@@ -92,7 +92,7 @@ def read_request(path: Path) -> dict[str, Any]:
     try:
         request = json.loads(path.read_text(encoding="utf-8"))
         unknown = set(request.get("options", {})) - set(OPTIONS)
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"The request '{path}' cannot be read ({error}).") from error
     if request.get("task") not in TASKS:
         raise InputError(
@@ -100,7 +100,33 @@ def read_request(path: Path) -> dict[str, Any]:
         )
     if unknown:
         raise InputError(f"The option '{sorted(unknown)[0]}' is unknown.")
+    _require_types(request)
     return dict(request)
+
+
+def _require_types(request: dict[str, Any]) -> None:
+    """Refuse what is not of the type that the task takes.
+
+    Raises
+    ------
+    InputError
+    """
+    words = {
+        "volume": [request.get("input"), request.get("output")],
+        "batch": request.get("arguments"),
+    }.get(str(request.get("task")), [])
+    files = request.get("files") if request.get("task") == "files" else []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError("The request's paths and arguments must be texts.")
+    if not isinstance(files, list) or not all(
+        isinstance(names, dict)
+        and all(isinstance(path, str) for path in names.values())
+        and "input" in names
+        for names in files
+    ):
+        raise InputError("The request's files must be a list of objects, each with an input.")
+    if not isinstance(request.get("parent_pid"), int | None):
+        raise InputError("The request's parent_pid must be a number.")
 
 
 @contextmanager
@@ -207,7 +233,7 @@ def _serve_files(
             result = strip_file(
                 names["input"], **outputs, **options, engine=engine, progress=progress
             )
-        except (SkullStripError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever it was, the next file may be sound)
             failures += 1
             emit({**event, "state": "failed", "message": str(error)})
         else:

@@ -13,11 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from SkullStripLib import child
 from SkullStripLib.child import MARK, parse_event, read_request
 from SkullStripLib.errors import InputError
 from SkullStripLib.exchange import write_volume
 from SkullStripLib.volume import Volume
+from Testing.image_files import save
+from Testing.phantoms import make_head
+from Testing.stand_ins import ThresholdEngine
 
 SOURCE = Path(__file__).resolve().parents[2] / "SkullStrip"
 END_SECONDS = 5.0
@@ -38,6 +44,13 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
     [
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ({"task": "volume", "options": None}, "cannot be read"),
+        ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
+        ({"task": "files"}, "must be a list"),
+        ({"task": "files", "files": [{"mask": "m.nii"}]}, "each with an input"),
+        ({"task": "batch", "arguments": "IN OUT"}, "must be texts"),
+        ({"task": "files", "files": [], "parent_pid": "me"}, "must be a number"),
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
         ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
@@ -143,3 +156,31 @@ def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -
     status, events = serve(request, tmp_path)
     assert status == 2
     assert "No image file" in events[-1]["message"]
+
+
+def test_a_bad_file_of_any_kind_stops_none_of_the_rest(
+    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = make_head("RAS", (4.0, 4.0, 4.0))
+    scan = save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    files = [
+        {"input": str(tmp_path / "gone.nii"), "mask": str(tmp_path / "a.nii")},
+        {"input": str(scan), "mask": str(tmp_path / "b.nii"), "bogus": "x"},
+        {"input": "null\0character.nii", "mask": str(tmp_path / "c.nii")},
+        {"input": str(scan), "mask": str(tmp_path / "d.nii")},
+    ]
+    events: list[dict] = []
+    monkeypatch.setattr("SkullStripLib.engines.create_engine", lambda *_: ThresholdEngine())
+    options = {"weights": str(stand_in_weights)}
+    status = child._serve({"task": "files", "files": files, "options": options}, events.append)
+    states = [event["state"] for event in events if event.get("state") not in (None, "running")]
+    assert (status, states) == (0, ["failed", "failed", "failed", "done"])
+    assert events[-1]["report"] == {"done": 1, "failed": 3}
+    assert sorted(path.name for path in tmp_path.glob("?.nii")) == ["d.nii"]
+
+
+@given(text=st.text(), cut=st.integers(0, 60))
+def test_no_line_that_is_cut_or_mixed_up_breaks_the_reader(text: str, cut: int) -> None:
+    line = (MARK + json.dumps({"event": "progress", "done": 1}) + text)[:cut]
+    event = parse_event(text + line)
+    assert event is None or isinstance(event["event"], str)
