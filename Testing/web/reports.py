@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from SkullStripLib.batch.columns import COLUMNS
@@ -9,6 +10,7 @@ from SkullStripLib.qc import qc_picture
 from Testing.phantoms import make_head
 
 PICTURES = 4
+ODD_NAME = "a #1 100%25 é&.png"  # each of these means something in an address
 REASON = "The border is unsure at the base of the brain; look at its outline."
 BROKEN = "sub-12.nii.gz cannot be read: it is no NIfTI file."
 VOLUMES = (1400, 1420, 1440, 1455, 1460, 1480, 1500, 1510, 1530, 1560, 700)
@@ -22,6 +24,7 @@ def write_pictures(folder: Path) -> Path:
         head = make_head("RAS", (4.0, 4.0, 4.0), seed=number)
         picture = qc_picture(head.array, head.affine, head.brain_mask, f"Scan {number}")
         picture.save(target / f"{number}.png")
+    shutil.copy(target / "0.png", target / ODD_NAME)
     return target
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from Testing.web.reports import BROKEN, REASON, current, names, row, study, wait_until
+from Testing.web.reports import BROKEN, ODD_NAME, REASON, current, names, row, study, wait_until
 
 
 def sort_by(page, column: str) -> None:
@@ -168,6 +168,12 @@ def test_a_click_on_the_cuts_opens_that_scan(open_report) -> None:
     assert page.inner_text("#viewer-name") == "sub-08"
     page.click("#close")
     assert page.locator("#viewer").is_hidden()
+
+
+def test_a_picture_is_found_whatever_it_is_called(open_report) -> None:
+    page = open_report([row(1, qc=f"qc/{ODD_NAME}")])
+    page.keyboard.press("Enter")
+    wait_until(page, "document.querySelector('#picture img')?.naturalWidth > 400")
 
 
 def test_a_picture_that_is_missing_is_told(open_report) -> None:
