@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 
 import nibabel
@@ -82,3 +83,15 @@ def test_a_limit_that_is_named_in_the_help(capsys):
     with contextlib.suppress(SystemExit):
         main(["--help"])
     assert "SKULLSTRIP_MAX_VOXELS" in capsys.readouterr().out
+
+
+def test_every_test_that_the_document_names_is_there():
+    named = set(re.findall(r"`(test_\w+)`", hostile.DOCUMENT.read_text(encoding="utf-8")))
+    folder = hostile.DOCUMENT.parents[1] / "Testing"
+    written = {
+        name
+        for path in folder.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 10
+    assert named <= written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +114,17 @@ def test_asking_whether_a_target_is_writable_leaves_nothing(tmp_path):
     require_writable(tmp_path / "out")
     assert names(tmp_path) == []
     assert TEMPORARY_PREFIX.startswith(".")
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(os.devnull)
+    for target in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
+        with pytest.raises(OutputError, match="device or a pipe"):
+            require_writable(target)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "null\0character"])
+def test_a_name_that_is_too_long_is_refused_before_the_run(tmp_path, name):
+    with pytest.raises(OutputError, match=r"cannot be written .*; name another output\.$"):
+        require_writable(tmp_path / name)
