@@ -1,0 +1,60 @@
+"""A scan of 512 x 512 x 512 voxels within 4 GB, in a process of its own, with the real network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+import SkullStripLib
+
+LIBRARY = Path(SkullStripLib.__file__).resolve().parents[1]
+LIMIT_KB = 4 * 2**20
+COARSE_MM, REPEATS, SIZE = 2.0, 4, 512
+# Runs the command and prints the peak of its resident memory, in kB.
+MEASURED = """
+import resource, sys
+from SkullStripLib.cli import main
+status = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""
+
+
+@pytest.fixture(scope="module")
+def large_scan(tmp_path_factory, phantom):
+    """The phantom at 0.5 mm in float32, with noise: the dtype that takes the most of all usual."""
+    head = phantom("LPS", (COARSE_MM,) * 3, field_of_view_mm=(256.0, 256.0, 256.0))
+    array = head.array
+    for axis in range(3):
+        array = array.repeat(REPEATS, axis)
+    array += np.random.default_rng(1).random(array.shape, dtype=np.float32)
+    assert array.shape == (SIZE,) * 3
+    affine = head.affine.copy()
+    affine[:3, :3] /= REPEATS
+    path = tmp_path_factory.mktemp("large") / "T1.nii"
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_scan_of_512_cubed_is_stripped_within_4_gigabytes(large_scan):
+    folder = large_scan.parent
+    outputs = ["-o", "b.nii", "-m", "m.nii", "--qc", "qc.png", "-b", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, large_scan, "-q", "--engine", "onnxruntime", *outputs],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    peak_kb = int(done.stdout.split()[-1])
+    assert SIZE**3 * 4 / 1024 < peak_kb < LIMIT_KB
+    assert (folder / "m.nii").stat().st_size == SIZE**3 + 352
