@@ -19,8 +19,8 @@ from .postprocess import largest_component
 from .resample import resample
 
 GRID_MM = 6.0
-# How much better another way must fit, in squared standard deviations. Real heads that lie right fit
-# every other way worse; lying wrong, they fit another by 25 or more (docs/input_checks.md).
+# How much better another way must fit, in squared standard deviations. Real heads that lie right
+# fit every other way worse; lying wrong, they fit another by 25 or more (docs/input_checks.md).
 LEAST_GAIN = 10.0
 UPRIGHT = Orientation((0, 1, 2), (False, False, False))
 

@@ -55,7 +55,7 @@ def test_a_temporary_of_a_living_run_is_kept(tmp_path, holder):
     _, path = holder
     with temporary_folder(tmp_path) as mine:
         assert {str(tmp_path / name) for name in names(tmp_path)} == {path, str(mine)}
-    assert names(tmp_path) == [os.path.basename(path)]
+    assert names(tmp_path) == [Path(path).name]
 
 
 @pytest.mark.parametrize(("age", "is_kept"), [(60, True), (ABANDONED_SECONDS + 60, False)])

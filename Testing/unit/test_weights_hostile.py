@@ -163,7 +163,7 @@ def test_a_damaged_archive_is_read_as_it_was_or_refused(
     try:
         found = weights.read_weights(folder / "w.npz")
     except WeightsError as error:
-        assert str(error).endswith(".")
+        assert str(error).endswith(".")  # noqa: PT017  (it may also succeed)
     else:
         assert all(array.dtype == np.float32 for array in found.values())
 
@@ -197,7 +197,7 @@ def test_any_json_in_a_manifest_is_refused_or_makes_sense(
     try:
         manifest = Manifest.from_json(json.dumps(content))
     except WeightsError as error:
-        assert str(error).endswith(".")
+        assert str(error).endswith(".")  # noqa: PT017  (it may also succeed)
     else:
         assert 0 < manifest.threshold < 1
         assert manifest.weights_file == Path(manifest.weights_file).name
