@@ -210,6 +210,17 @@ def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> 
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
 
 
+def test_removing_the_scan_that_is_stripped_ends_it(scene, head, tmp_path) -> None:
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
+    batch = StripLogic(script_process(HANGING)).stripScene(
+        weights=str(tmp_path / "pids"), finished=lambda _: None
+    )
+    scene.RemoveNode(volumes[0])
+    assert batch.isFinished
+    assert [scan.state for scan in batch.scans] == ["cancelled", "cancelled"]
+    assert "removed from the scene" in str(batch.error)
+
+
 def test_a_script_is_told_of_a_cancelled_scene(scene, head, tmp_path) -> None:
     addVolume(scene, head.array, head.affine, "one")
     ended = []

@@ -52,7 +52,9 @@ def open_report(browser, pictures: Path, tmp_path: Path) -> Iterator[Callable]:
         if write:
             write_report(rows, tmp_path / "report.html", "A study")
         if context is None:
-            context = browser.new_context(color_scheme=scheme, viewport=view, accept_downloads=True)
+            context = browser.new_context(
+                color_scheme=scheme, viewport=view, reduced_motion="reduce"
+            )
             contexts.append(context)
         if init_script:
             context.add_init_script(init_script)

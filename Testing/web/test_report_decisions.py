@@ -165,11 +165,21 @@ def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
     assert exported(page, tmp_path).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("content", ["", "one,two\n1,2\n", 'name,decision\n"sub-01,accept\n'])
-def test_a_file_that_holds_no_decisions_is_refused(open_report, tmp_path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "it has no columns name or path, and decision"),
+        ("one,two\n1,2\n", "it has no columns name or path, and decision"),
+        ('name,decision\n"sub-01,accept\n', "its quotation marks do not match"),
+    ],
+)
+def test_a_file_that_holds_no_decisions_is_refused(
+    open_report, tmp_path, content: str, words: str
+) -> None:
     page = open_report(study())
     path = tmp_path / "other.csv"
     path.write_text(content)
     page.set_input_files("#file", path)
     wait_until(page, "document.querySelector('#count').textContent.includes('not read')")
+    assert page.inner_text("#count") == f"other.csv was not read: {words}."
     assert decisions(page) == {}

@@ -13,7 +13,6 @@ function fromCsv(text) {
   let row = [];
   const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/y;
   const end = text.length;
-  field.lastIndex = text.startsWith("\ufeff") ? 1 : 0;
   while (field.lastIndex < end) {
     const match = field.exec(text);
     if (match === null) throw new Error("its quotation marks do not match");

@@ -116,7 +116,7 @@ function axis(step) {
   for (let volume = Math.ceil(bins[0].from / every) * every; volume <= end; volume += every) {
     const place = placeOf(volume, step);
     const anchor = place < 24 ? "start" : place > CHART.width - 24 ? "end" : "middle";
-    marks.push(drawing("text", { x: place, y: base + 15, "text-anchor": anchor },
+    marks.push(drawing("text", { x: place, y: base + 17, "text-anchor": anchor },
       grouped.format(volume)));
   }
   return marks;
