@@ -153,14 +153,14 @@ def extract_brain(
     """
     validate_options(border_mm, views, reorient)
     stopwatch = Stopwatch(progress)
-    with stopwatch.stage("check"):
-        checks = check_input(array, affine)
-        volume = Volume(array, affine)
     manifest, weights_path = load_manifest(weights)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         if isinstance(engine, str):
             args = (engine, manifest, weights_path, device, threads)
             loading = background.submit(create_engine, *args)
+        with stopwatch.stage("check"):
+            checks = check_input(array, affine)
+            volume = Volume(array, affine)
         with stopwatch.stage("prepare"):
             prepared = prepare(volume, manifest.preprocessing)
         with stopwatch.stage("load"):
