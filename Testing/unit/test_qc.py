@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from SkullStripLib.qc import BACKGROUND, CUTS, MARGIN_MM, OUTLINE, PIXEL_MM, qc_picture
+from SkullStripLib.qc import BACKGROUND, CUTS, MARGIN_MM, OUTLINE, PIXEL_MM, RAMP, qc_picture
 
 SIZE_TOLERANCE_PIXELS = 6
 
@@ -104,3 +104,27 @@ def test_nan_is_drawn_black(phantom):
     picture = np.asarray(qc_picture(array, head.affine, head.brain_mask, "x"))
     assert picture.std() > 20
     assert tuple(picture[0, 0]) == BACKGROUND
+
+
+@pytest.mark.parametrize(("confidence", "colour"), [(0.3, RAMP[0]), (0.99, RAMP[-1])])
+def test_the_outline_has_the_colour_of_its_confidence(phantom, confidence, colour):
+    head = phantom()
+    stated = np.full(head.array.shape, confidence, dtype=np.float32)
+    pixels = np.asarray(qc_picture(head.array, head.affine, head.brain_mask, "x", stated))
+    below_header = pixels[60:]
+    assert (below_header == colour).all(axis=-1).sum() > 18 * 300
+    assert not (below_header == OUTLINE).all(axis=-1).any()
+
+
+def test_the_confidence_is_turned_with_the_scan_and_explained_by_a_legend(phantom):
+    pictures = []
+    for orientation in ("RAS", "PIR"):
+        head = phantom(orientation, noise=0.0)
+        index = np.moveaxis(np.indices(head.array.shape), 0, -1)
+        front = (index @ head.affine[1, :3] + head.affine[1, 3]) > 0
+        stated = np.where(front, np.float32(0.99), np.float32(0.3))
+        picture = qc_picture(head.array, head.affine, head.brain_mask, "x", stated)
+        pictures.append(np.asarray(picture))
+    np.testing.assert_array_equal(*pictures)
+    header = pictures[0][:50, -300:].reshape(-1, 3)
+    assert {tuple(RAMP[0]), tuple(RAMP[-1])} <= {tuple(pixel) for pixel in header.tolist()}

@@ -24,6 +24,7 @@ ALL_OUTPUTS = {
     "brain": "brain.nii.gz",
     "mask": "mask.nii.gz",
     "probability": "p.nii.gz",
+    "confidence": "c.nii.gz",
     "head": "head.nii.gz",
     "surface": "brain.stl",
     "qc": "qc.png",
@@ -80,6 +81,8 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     probability = nibabel.load(tmp_path / "p.nii.gz")
     np.testing.assert_array_equal(mask.dataobj, result.brain_mask)
     np.testing.assert_array_equal(probability.dataobj, result.brain_probability)
+    confidence = nibabel.load(tmp_path / "c.nii.gz")
+    np.testing.assert_array_equal(confidence.dataobj, result.brain_confidence)
     stored = np.asarray(nibabel.load(scan).dataobj)
     np.testing.assert_array_equal(brain.dataobj, stored * result.brain_mask)
     assert [image.get_data_dtype() for image in (mask, brain, probability)] == [
@@ -91,6 +94,8 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     report = json.loads((tmp_path / "out.json").read_text())
     assert report.keys() == JSON_KEYS
     assert report["volume_ml"] == pytest.approx(result.volume_ml, abs=1e-3)
+    assert report["verdict"] == result.verdict
+    assert report["dice_estimate"] == pytest.approx(result.dice_estimate, abs=1e-4)
     assert (report["border_mm"], report["views"]) == (1.0, 3)
     assert (report["engine"], report["device"]) == ("stand-in", "cpu")
     assert report["weights_sha256"] == result.weights_sha256
