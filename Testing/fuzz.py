@@ -26,7 +26,7 @@ import numpy as np
 
 from SkullStripLib import io
 from SkullStripLib.errors import SkullStripError
-from SkullStripLib.strip_file import strip_file
+from SkullStripLib.stripping import strip_file
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine, write_stand_in_weights
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .extract import BrainExtraction, extract_brain
-    from .strip_file import strip_file
+    from .stripping import strip_file
 
 _HOMES = {
     "BrainExtraction": "extract",
     "extract_brain": "extract",
     "strip_batch": "batch.run",
-    "strip_file": "strip_file",
+    "strip_file": "stripping",
     "Cancelled": "errors",
     "EngineError": "errors",
     "InputError": "errors",
@@ -55,7 +55,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    # The import has made `strip_file` the module of that name; the function is what was asked for.
-    globals()[name] = value
-    return value
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -215,7 +215,7 @@ def _serve_files(
     """Strip one file after the other with one loaded network; a bad file stops none of the rest."""
     from .engines import create_engine
     from .manifest import load_manifest
-    from .strip_file import strip_file
+    from .stripping import strip_file
 
     options = dict(options)
     progress("load", 0, 0)

@@ -177,7 +177,7 @@ def debugging() -> bool:
 
 def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -> int:
     from .progress import terminal_progress
-    from .strip_file import strip_file
+    from .stripping import strip_file
 
     input_path = _input_path(arguments)
     outputs = _outputs(arguments, input_path)
@@ -218,7 +218,7 @@ def _input_path(arguments: argparse.Namespace) -> Path:
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
-    from .strip_file import default_outputs
+    from .stripping import default_outputs
 
     images = {"brain": arguments.out, "mask": arguments.mask, "head": arguments.invert}
     if not any(images.values()):

@@ -67,7 +67,7 @@ def tissue_at_sides(array: np.ndarray, affine: np.ndarray) -> dict[str, float]:
         in_plane_mm = np.delete(spacing_mm, axis)
         for side, index in ((low, SKIPPED), (high, -1 - SKIPPED)):
             if side:
-                areas[side] = _area_cm2(ras.take(index, axis=axis), in_plane_mm, level)
+                areas[side] = _area_cm2(np.moveaxis(ras, axis, 0)[index], in_plane_mm, level)
     return areas
 
 

@@ -152,7 +152,7 @@ def reaches_ends(probability: np.ndarray, axes: tuple[int, ...], region: BrainRe
     brain = largest_component(probability[box] >= 0.5)
     for axis in axes:
         slices = np.moveaxis(brain, axis, 0)
-        has_brain = slices.any(axis=(1, 2))
+        has_brain = np.asarray(slices.any(axis=(1, 2)))
         if box[axis].start > 0 and has_brain[:END_SLICES].all():
             return True
         if box[axis].stop < probability.shape[axis] and has_brain[-END_SLICES:].all():

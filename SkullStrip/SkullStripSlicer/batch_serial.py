@@ -7,7 +7,7 @@ from typing import Any
 
 from SkullStripLib import io
 from SkullStripLib.errors import InputError
-from SkullStripLib.strip_file import default_outputs
+from SkullStripLib.stripping import default_outputs
 
 from .batch import Batch, BatchScan
 from .child_process import ChildProcess

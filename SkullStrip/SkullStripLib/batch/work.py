@@ -16,7 +16,7 @@ from ..errors import SkullStripError
 from ..extract import BrainExtraction
 from ..manifest import load_manifest
 from ..report import to_json
-from ..strip_file import strip_file
+from ..stripping import strip_file
 from .bids import sidecar_of, sidecars
 from .columns import DONE, FAILED, Row
 from .files import FileState

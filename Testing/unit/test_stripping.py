@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import nibabel
@@ -14,61 +13,17 @@ import numpy as np
 import pytest
 
 from SkullStripLib import metrics
-from SkullStripLib.errors import Cancelled, InputError, OutputError, WeightsError
-from SkullStripLib.manifest import MANIFEST_NAME
-from SkullStripLib.strip_file import default_outputs, strip_file
-from Testing.stand_ins import FailingEngine, ThresholdEngine
+from SkullStripLib.errors import OutputError
+from SkullStripLib.stripping import default_outputs
+from Testing.stand_ins import FailingEngine
+from Testing.stripping_files import all_outputs, names, save
 
 PHANTOM_DICE = 0.97
-ALL_OUTPUTS = {
-    "brain": "brain.nii.gz",
-    "mask": "mask.nii.gz",
-    "probability": "p.nii.gz",
-    "confidence": "c.nii.gz",
-    "head": "head.nii.gz",
-    "surface": "brain.stl",
-    "qc": "qc.png",
-    "json": "out.json",
-}
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
     "dice_error", "keep_csf", "reorient",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def head(phantom):
-    return phantom("LPS", (3.0, 3.0, 3.0))
-
-
-@pytest.fixture
-def scan(tmp_path, head):
-    return save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
-
-
-@pytest.fixture
-def strip(stand_in_weights):
-    """`strip_file` with the stand-in network."""
-
-    def call(path, *, engine=None, **options):
-        options.setdefault("weights", stand_in_weights)
-        return strip_file(path, engine=engine or ThresholdEngine(), **options)
-
-    return call
-
-
-def save(path, array, affine):
-    nibabel.save(nibabel.Nifti1Image(array, affine, dtype=array.dtype), path)
-    return path
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def all_outputs(folder):
-    return {name: folder / file for name, file in ALL_OUTPUTS.items()}
 
 
 # ---- what is written -----------------------------------------------------------------------------
@@ -217,106 +172,3 @@ def test_a_header_without_orientation_is_named_in_the_checks(tmp_path, head, str
     assert [check.code for check in result.checks] == ["no_orientation"]
     (check,) = json.loads((tmp_path / "out.json").read_text())["checks"]
     assert check.keys() == {"code", "severity", "message"}
-
-
-# ---- nothing is written when something is wrong --------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ALL_OUTPUTS)
-@pytest.mark.parametrize("where", ["missing/{}", "T1.nii.gz/{}"])
-def test_an_output_that_cannot_be_written_is_refused_before_the_run(
-    tmp_path, scan, strip, name, where
-):
-    outputs = all_outputs(tmp_path) | {name: tmp_path / where.format(ALL_OUTPUTS[name])}
-    never = FailingEngine(AssertionError("the network ran"))
-    with pytest.raises(OutputError, match="not an existing folder"):
-        strip(scan, engine=never, **outputs)
-    assert names(tmp_path) == ["T1.nii.gz"]
-
-
-@pytest.mark.parametrize("how", ["same", "dotted", "symlink", "hardlink", "folder link"])
-def test_an_output_equal_to_the_input_is_refused(tmp_path, scan, strip, how):
-    before = scan.read_bytes()
-    (tmp_path / "sub").mkdir()
-    output = tmp_path / "other.nii.gz"
-    if how == "same":
-        output = scan
-    elif how == "dotted":
-        output = tmp_path / "sub" / ".." / "T1.nii.gz"
-    elif how == "symlink":
-        output.symlink_to(scan)
-    elif how == "hardlink":
-        os.link(scan, output)
-    else:
-        (tmp_path / "link").symlink_to(tmp_path)
-        output = tmp_path / "link" / "T1.nii.gz"
-    with pytest.raises(OutputError, match="is also the input"):
-        strip(scan, mask=output)
-    assert scan.read_bytes() == before
-
-
-def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
-    nibabel.save(nibabel.Nifti1Pair(head.array, head.affine), tmp_path / "T1.img")
-    with pytest.raises(OutputError, match="is also the input"):
-        strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
-
-
-def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):
-    with pytest.raises(OutputError, match="is also the brain output; name another mask"):
-        strip(scan, brain=tmp_path / "x.nii", mask=tmp_path / "x.nii")
-
-
-@pytest.mark.parametrize(("name", "file"), [("mask", "mask.txt"), ("qc", "qc.jpg")])
-def test_an_ending_that_cannot_be_written_is_refused(tmp_path, scan, strip, name, file):
-    with pytest.raises(OutputError, match=r"mask\.txt|qc\.jpg"):
-        strip(scan, **{name: tmp_path / file})
-
-
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), Cancelled("stop"), RuntimeError("x"), MemoryError()]
-)
-def test_a_run_that_fails_leaves_nothing(tmp_path, scan, strip, error):
-    with pytest.raises(type(error)):
-        strip(scan, engine=FailingEngine(error), **all_outputs(tmp_path))
-    assert names(tmp_path) == ["T1.nii.gz"]
-
-
-def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, strip):
-    outputs = all_outputs(tmp_path)
-
-    def vanish(stage, done, total):
-        if stage == "mask":  # the folder of one output disappears while the network runs
-            (tmp_path / "sub").rmdir()
-
-    (tmp_path / "sub").mkdir()
-    outputs["json"] = tmp_path / "sub" / "out.json"
-    with pytest.raises(OutputError, match="nothing was changed"):
-        strip(scan, progress=vanish, **outputs)
-    assert names(tmp_path) == ["T1.nii.gz"]
-
-
-def test_older_outputs_survive_a_run_that_fails_and_not_one_that_succeeds(tmp_path, scan, strip):
-    (tmp_path / "mask.nii.gz").write_bytes(b"old")
-    with pytest.raises(RuntimeError):
-        strip(scan, mask=tmp_path / "mask.nii.gz", engine=FailingEngine(RuntimeError()))
-    assert (tmp_path / "mask.nii.gz").read_bytes() == b"old"
-    strip(scan, mask=tmp_path / "mask.nii.gz")
-    assert nibabel.load(tmp_path / "mask.nii.gz").shape == nibabel.load(scan).shape
-
-
-@pytest.mark.parametrize(("option", "value"), [("border_mm", np.nan), ("views", 2)])
-def test_options_are_checked_before_the_scan_is_read(tmp_path, strip, option, value):
-    with pytest.raises(InputError, match=r"border|views"):
-        strip(tmp_path / "missing.nii", **{option: value})
-
-
-def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, strip):
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    for file in stand_in_weights.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "weights.npz").write_bytes(b"something else")
-    (tmp_path / "out").mkdir()
-    with pytest.raises(WeightsError):
-        strip(scan, weights=folder / MANIFEST_NAME, **all_outputs(tmp_path / "out"))
-    assert names(tmp_path / "out") == []
