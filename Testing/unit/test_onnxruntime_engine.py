@@ -54,20 +54,21 @@ def manifest_of(architecture: Architecture) -> Manifest:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2, 20])
 @pytest.mark.parametrize("architecture", [RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
 def test_onnx_runtime_computes_what_keras_computes(
-    architecture: Architecture, tmp_path: Path
+    architecture: Architecture, threads: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("keras")
     path = tmp_path / "weights.npz"
     model = keras_model_and_weights(architecture, path)
-    batch = np.random.default_rng(8).random((2, 64, 96, 3), dtype=np.float32)
+    batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
     expected = np.asarray(model.predict_on_batch(batch))
-    engine = OnnxRuntimeEngine(manifest_of(architecture), path, "cpu", 1)
+    engine = OnnxRuntimeEngine(manifest_of(architecture), path, "cpu", threads)
     found = engine.predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32
-    assert found.shape == (2, 64, 96, 1)
+    assert found.shape == (5, 64, 96, 1)
     np.testing.assert_allclose(found, expected, atol=AGREEMENT)
     weights = read_weights(path)
     with pytest.raises(WeightsError, match=r"'stem_conv/kernel' is missing"):

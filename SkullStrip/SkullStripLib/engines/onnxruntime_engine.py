@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,15 @@ from .onnx_graph import build_onnx
 CPU_PROVIDER = "CPUExecutionProvider"
 GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
+MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
+SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
 
 
 class OnnxRuntimeEngine:
     """Runs the network in ONNX Runtime.
+
+    On the CPU, threads share a batch slice by slice: two that work on one slice together reached
+    0.59 of the rate of a matrix product, two with slices of their own 0.73.
 
     Parameters
     ----------
@@ -48,7 +54,8 @@ class OnnxRuntimeEngine:
         except (ValueError, IndexError) as error:  # NumPy's, of arrays of other shapes
             raise WeightsError(f"The weights are of another network ({error}).") from error
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        runs = min(threads, MOST_RUNS)
+        options.intra_op_num_threads = threads // runs
         options.log_severity_level = ERRORS_ONLY
         # Idle threads that spin take processor time from whatever else runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -57,9 +64,17 @@ class OnnxRuntimeEngine:
         except Exception as error:  # its own classes derive from this alone
             raise EngineError(f"ONNX Runtime cannot run the network ({error}).") from error
         self.device = device_in_use(device, self._session.get_providers())
+        self._runs = ThreadPoolExecutor(runs if self.device == "cpu" else 1)
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        if self.device != "cpu":
+            return self._run(batch)
+        starts = range(0, len(batch), SLICES_A_RUN)
+        parts = [batch[start : start + SLICES_A_RUN] for start in starts]
+        return np.concatenate(list(self._runs.map(self._run, parts)))
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
         result: np.ndarray = self._session.run(None, {"image": batch})[0]
         return result
 
