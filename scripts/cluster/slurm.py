@@ -56,8 +56,13 @@ def slurm_cluster(arguments: argparse.Namespace) -> Any:
     import dask
     from dask_jobqueue import SLURMCluster
 
-    # One scan a worker: a worker that dies takes only that one with it.
-    dask.config.set({"distributed.scheduler.worker-saturation": 1.0})
+    # One scan a worker: a worker that dies takes only that one with it. Short logs: see cluster.py.
+    dask.config.set(
+        {
+            "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.admin.low-level-log-length": 50,
+        }
+    )
     hours, minutes = divmod(arguments.minutes, 60)
     # A worker ends by itself, between two scans, before Slurm would end it in the middle of one.
     lifetime = f"{max(arguments.minutes - 10, 1)}m"

@@ -31,6 +31,8 @@ LOCAL_SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     # A scan waits with the scheduler, not with a worker: a worker that dies takes only its own.
     "distributed.scheduler.worker-saturation": 1.0,
+    # Of events, one log a worker: a thousand entries each would make the scheduler grow for days.
+    "distributed.admin.low-level-log-length": 50,
     # A computer that slept has lost no worker; real deaths are seen at once.
     "distributed.scheduler.worker-ttl": None,
     # Nothing is held that could be written to disk, and a pause would last for ever.
