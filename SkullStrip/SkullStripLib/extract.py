@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,11 +21,11 @@ from .cut import cut_brain
 from .engines import Engine, create_engine
 from .errors import InputError
 from .inference import Progress, predict_head
-from .manifest import load_manifest
-from .preprocess import prepare, restore
+from .manifest import Preprocessing, load_manifest
+from .preprocess import Prepared, prepare, restore
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
-from .quality.evidence import box_ends, gather_evidence
+from .quality.evidence import Evidence, box_ends, gather_evidence
 from .quality.verdict import Verdict, judge
 from .reorient import Reorient, find_upright, require_reorient
 from .volume import Volume
@@ -166,32 +167,13 @@ def extract_brain(
         with stopwatch.stage("load"):
             engine = loading.result() if isinstance(engine, str) else engine
     with stopwatch.stage("predict"):
-        offset = manifest.preprocessing.neighbour_offset
-        axes = VIEW_AXES[views]
-        spacing_mm = manifest.preprocessing.spacing_mm
-        predict = engine.predict
-
-        def look(head: np.ndarray) -> BrainRegion | None:
-            return find_brain_region(head, spacing_mm, predict, offset)
-
-        prepared, region, lying_checks = find_upright(prepared, look, reorient)
-        seen_checks = (*lying_checks, *contrast_checks(prepared.head, region))
-        head = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
+        found = _predict(prepared, engine, manifest.preprocessing, views, reorient, progress)
     with stopwatch.stage("judge"):
-        ends = box_ends(prepared.box, prepared.resampled_shape)
-        evidence = gather_evidence(
-            prepared.head,
-            head,
-            spacing_mm,
-            ends,
-            predict=engine.predict,
-            offset=offset,
-            region=region,
-        )
         calibration = load_calibration(weights_path.parent)
+        evidence = _look_again(found, engine, manifest.preprocessing)
         judgement = judge(evidence, calibration)
     with stopwatch.stage("restore"):
-        probability = restore(head, prepared)
+        probability = restore(found.probability, found.prepared)
     with stopwatch.stage("mask"):
         mask = cut_brain(volume, probability, border_mm, keep_csf, manifest.threshold)
     return BrainExtraction(
@@ -203,15 +185,63 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        checks=(*checks, *seen_checks, *engine_checks(engine)),
+        checks=(*checks, *found.checks, *engine_checks(engine)),
         quality=judgement.reasons,
         verdict=judgement.verdict,
         dice_estimate=judgement.estimate.dice,
         dice_error=judgement.estimate.dice_error,
         volume_error_ml=judgement.estimate.volume_error_ml,
         confidence_source=ConfidenceSource(
-            evidence, without_head(prepared), calibration, volume.spacing_mm, manifest.threshold
+            evidence,
+            without_head(found.prepared),
+            calibration,
+            volume.spacing_mm,
+            manifest.threshold,
         ),
+    )
+
+
+class _Prediction(NamedTuple):
+    """What the network found, on the grid of the prepared head."""
+
+    prepared: Prepared  # the right way round
+    region: BrainRegion | None
+    probability: np.ndarray
+    checks: tuple[Check, ...]
+
+
+def _predict(
+    prepared: Prepared,
+    engine: Engine,
+    settings: Preprocessing,
+    views: int,
+    reorient: Reorient,
+    progress: Progress | None,
+) -> _Prediction:
+    """Find roughly where the brain is and which way it lies, then predict there."""
+    offset = settings.neighbour_offset
+
+    def look(head: np.ndarray) -> BrainRegion | None:
+        return find_brain_region(head, settings.spacing_mm, engine.predict, offset)
+
+    prepared, region, lying_checks = find_upright(prepared, look, reorient)
+    checks = (*lying_checks, *contrast_checks(prepared.head, region))
+    axes = VIEW_AXES[views]
+    probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
+    return _Prediction(prepared, region, probability, checks)
+
+
+def _look_again(found: _Prediction, engine: Engine, settings: Preprocessing) -> Evidence:
+    """Collect what the mask is judged by."""
+    prepared = found.prepared
+    return gather_evidence(
+        prepared.head,
+        found.probability,
+        settings.spacing_mm,
+        box_ends(prepared.box, prepared.resampled_shape),
+        predict=engine.predict,
+        offset=settings.neighbour_offset,
+        region=found.region,
     )
 
 
