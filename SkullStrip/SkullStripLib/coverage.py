@@ -72,11 +72,14 @@ def tissue_at_sides(array: np.ndarray, affine: np.ndarray) -> dict[str, float]:
 
 
 def tissue_level(array: np.ndarray) -> float:
-    """An intensity between air and tissue."""
+    """An intensity between air, noise included, and tissue."""
     sample = sample_voxels(array)
-    low = float(np.percentile(sample, 0.5))
-    bright = sample[sample > sample.mean()]
-    return low + TISSUE * (float(np.median(bright)) - low) if bright.size else np.inf
+    mean = sample.mean()
+    dark, bright = sample[sample <= mean], sample[sample > mean]
+    if not bright.size:
+        return np.inf
+    air = float(np.median(dark))
+    return air + TISSUE * (float(np.median(bright)) - air)
 
 
 def _area_cm2(plane: np.ndarray, spacing_mm: np.ndarray, level: float) -> float:
