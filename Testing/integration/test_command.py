@@ -100,7 +100,7 @@ def test_an_untrained_network_runs_from_end_to_end(tmp_path, scan, untrained_wei
         tmp_path / "out.json", "--engine", engine, "--weights", untrained_weights,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # An untrained network finds no head that one would believe: warnings, and not a word of others'.
+    # An untrained network finds no head that one would believe: warnings, and nothing else.
     said = done.stderr.splitlines()
     assert said
     assert all(word.startswith("skullstrip: warn: ") for word in said), said
