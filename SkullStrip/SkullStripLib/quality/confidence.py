@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from ..inference import expit, logit
 from ..postprocess import brain_mask_from_probability
 from ..preprocess import Prepared, restore
 from .calibration import Calibration
@@ -15,7 +16,6 @@ from .evidence import Evidence
 BLUR_MM = 6.0  # a disagreement speaks for its surroundings
 LEAST_DISAGREEMENT = 0.01
 STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
-LEAST_PROBABILITY = 1e-4
 SLAB = 16  # slices whose confidence is worked out at a time
 
 
@@ -61,8 +61,7 @@ def confidence_terms(
 
     Certainty and disagreement as logarithms, their product, and what of the disagreement is strong.
     """
-    brain = np.clip(probability, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    certainty = np.abs(np.log(brain / (1 - brain)))
+    certainty = np.abs(logit(probability))
     contradiction = np.log(np.maximum(disagreement, LEAST_DISAGREEMENT) / LEAST_DISAGREEMENT)
     return {
         "constant": 1.0,
@@ -115,7 +114,7 @@ class ConfidenceSource:
         for start in range(0, len(probability), SLAB):  # the terms of a large scan take gigabytes
             part = slice(start, start + SLAB)
             odds = right_odds(probability[part], disagreement[part], self.calibration)
-            likely = 1 / (1 + np.exp(-odds))
+            likely = expit(odds)
             is_likely = (probability[part] >= 0.5) == mask[part]
             confidence[part] = np.where(is_likely, likely, 1 - likely)
         return confidence
