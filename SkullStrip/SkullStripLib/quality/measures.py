@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ..postprocess import bounding_box, fill_holes, largest_component
 from .evidence import Evidence
+from .symmetry import asymmetry
 
 SURE = 0.1  # a look is sure of a block when its probability is this near to 0 or 1
 OPENING_MM = 4.0  # disagreements thinner than this are two opinions of one surface
@@ -68,28 +69,6 @@ def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
 def removed_ml(probability: np.ndarray, solid: np.ndarray, block_ml: float) -> float:
     """Volume of the pieces that were removed and of the holes that were filled."""
     return float(np.count_nonzero((probability >= 0.5) != solid)) * block_ml
-
-
-def asymmetry(mask: np.ndarray) -> float:
-    """Share of a mask that its mirror image misses (1 - Dice), across its own mid-plane.
-
-    The plane x = a + b y + c z is fitted to the middles of all rows from left to right, so that a
-    turned head is as symmetric as a straight one.
-    """
-    count = mask.sum(axis=0)
-    rows = np.nonzero(count)
-    x = np.arange(len(mask))
-    middle = np.einsum("x,xyz->yz", x, mask)[rows] / count[rows]
-    terms = np.stack([np.ones(len(middle)), *rows], axis=1)
-    weight = count[rows][:, None]
-    plane = np.linalg.solve(terms.T @ (weight * terms), terms.T @ (weight[:, 0] * middle))
-    y, z = np.indices(mask.shape[1:])
-    mirrored_x = np.rint(2 * (plane[0] + plane[1] * y + plane[2] * z) - x[:, None, None])
-    inside = (mirrored_x >= 0) & (mirrored_x < len(mask))
-    index = np.where(inside, mirrored_x, 0).astype(np.intp)
-    mirrored = inside & mask[index, y, z]
-    total = int(mask.sum()) + int(mirrored.sum())
-    return 1.0 - 2.0 * int(np.count_nonzero(mask & mirrored)) / total
 
 
 def roughness(mask: np.ndarray) -> float:
