@@ -54,9 +54,19 @@ class KerasEngine:
             return np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
 
 
+# A runtime's own wish is to take most of the GPU's memory at its start, whatever else needs it:
+# Slicer's views, other programs, a second worker.
+QUIET_AND_MODEST = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
+
+
 def select_backend(backend: str) -> None:
-    """Make Keras use `backend`, quietly."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    """Make Keras use `backend`, quietly and with no more of a GPU's memory than it needs."""
+    for name, value in QUIET_AND_MODEST.items():
+        os.environ.setdefault(name, value)
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
     import keras

@@ -1,0 +1,119 @@
+"""The engines on a real GPU; skipped where no runtime finds one, so `make test` rarely runs this.
+
+A whole head is stripped with the bundled weights, each time in a process of its own: Keras has one
+backend a process. GPUs multiply with fewer bits than CPUs (TF32), hence the tolerances.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from SkullStripLib.engines import is_installed
+from SkullStripLib.io import read_image
+from SkullStripLib.manifest import default_manifest_path
+from SkullStripLib.metrics import dice
+from SkullStripLib.stripping import strip_file
+
+BACKENDS = ("tensorflow", "torch", "jax")
+MASK_DICE = 0.999
+MOST_MEMORY_GIB = 12.0  # of the GPU, while others use it too
+FEW_MIB = 600  # too little for a batch of the usual size
+FIND = """
+import sys
+from SkullStripLib.engines.keras_engine import has_gpu, select_backend
+select_backend(sys.argv[1])
+print(int(has_gpu(sys.argv[1])))
+"""
+STRIP = """
+import json, subprocess, sys
+from SkullStripLib.stripping import strip_file
+scan, mask, engine, device, limit_mib = sys.argv[1:]
+if int(limit_mib):
+    import torch
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(int(limit_mib) * 2**20 / total)
+result = strip_file(scan, mask=mask, engine=engine, device=device)
+query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+used = int(subprocess.run(query, capture_output=True, text=True).stdout.split()[0])
+print(json.dumps({"engine": result.engine, "device": result.device, "used_mib": used,
+                  "codes": [check.code for check in result.checks], "timings": result.timings}))
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.shared_data,
+    pytest.mark.skipif(shutil.which("nvidia-smi") is None, reason="there is no NVIDIA GPU here"),
+    pytest.mark.skipif(
+        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
+    ),
+]
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """Standard output of a process that finds the library."""
+    library = str(Path(__file__).resolve().parents[2] / "SkullStrip")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([library, *sys.path])}
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def require_gpu(backend: str) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    if not run_python(FIND, backend).strip().endswith("1"):
+        pytest.skip(f"{backend} finds no GPU")
+
+
+@pytest.fixture(scope="module")
+def scan(shared_data: Path) -> Path:
+    return shared_data / "t1" / "MRHead_T1w.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def mask_by_cpu(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    mask = tmp_path_factory.mktemp("cpu") / "mask.nii.gz"
+    strip_file(scan, mask=mask, device="cpu")
+    return read_image(mask).array > 0
+
+
+def strip(scan: Path, folder: Path, backend: str, limit_mib: int = 0) -> dict[str, Any]:
+    """Strip a scan on the GPU; the report, with the mask."""
+    mask = folder / "mask.nii.gz"
+    found = run_python(STRIP, str(scan), str(mask), backend, "gpu", str(limit_mib))
+    report = json.loads(found.splitlines()[-1])
+    print(report)  # timings, for whoever runs this by hand with -s
+    return {**report, "mask": read_image(mask).array > 0}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_gpu_finds_the_same_brain_and_leaves_memory_to_others(
+    backend: str, scan: Path, mask_by_cpu: np.ndarray, tmp_path: Path
+) -> None:
+    require_gpu(backend)
+    found = strip(scan, tmp_path, backend)
+    assert (found["engine"], found["device"]) == (backend, "gpu")
+    assert "gpu_gave_up" not in found["codes"]
+    assert found["used_mib"] / 1024 < MOST_MEMORY_GIB
+    assert dice(found["mask"], mask_by_cpu) >= MASK_DICE
+
+
+@pytest.mark.parametrize("limit_mib", [FEW_MIB, 1])
+def test_a_gpu_without_memory_still_ends_with_the_same_brain(
+    limit_mib: int, scan: Path, mask_by_cpu: np.ndarray, tmp_path: Path
+) -> None:
+    """PyTorch alone lets its memory be bounded; what it raises then is its own real error."""
+    require_gpu("torch")
+    found = strip(scan, tmp_path, "torch", limit_mib)
+    assert (found["device"] == "cpu") == ("gpu_gave_up" in found["codes"])
+    assert dice(found["mask"], mask_by_cpu) >= MASK_DICE

@@ -1,0 +1,82 @@
+"""One process, several heads: the first pays for the runtime's start, the others do not.
+
+python -m benchmarks.gpu HEAD.nii.gz ... --engines torch jax onnxruntime
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from SkullStripLib.engines import ENGINE_NAMES, create_engine
+from SkullStripLib.extract import extract_brain
+from SkullStripLib.io import read_image
+from SkullStripLib.manifest import load_manifest
+
+ROUNDS = 3
+
+
+def main() -> int:
+    """Run every engine on every device it has, in processes of their own, and print a table."""
+    parser = argparse.ArgumentParser("python -m benchmarks.gpu", description=main.__doc__)
+    parser.add_argument("scans", type=Path, nargs="+")
+    parser.add_argument("--engines", nargs="+", default=["torch", "jax"], choices=ENGINE_NAMES)
+    parser.add_argument("--devices", nargs="+", default=["gpu"], choices=("cpu", "gpu"))
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.alone:
+        found = measure(arguments.scans, arguments.engines[0], arguments.devices[0])
+        sys.stdout.write(json.dumps(found) + "\n")
+        return 0
+    print("| engine | device | first head s | of it predict | later s | predict | GPU MiB |")
+    print("|---" * 7 + "|")
+    for engine in arguments.engines:
+        for device in arguments.devices:
+            command = [sys.executable, "-m", "benchmarks.gpu", *map(str, arguments.scans),
+                       "--engines", engine, "--devices", device, "--alone"]  # fmt: skip
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+            if result.returncode:
+                print(f"| {engine} | {device} | {result.stderr.strip().splitlines()[-1]} |")
+                continue
+            row = json.loads(result.stdout.splitlines()[-1])
+            figures = f"{row['first']:.2f} | {row['first_predict']:.2f} | {row['later']:.2f}"
+            last = f"{row['later_predict']:.2f} | {row['gpu_mib']}"
+            print(f"| {engine} | {device} | {figures} | {last} |", flush=True)
+    return 0
+
+
+def measure(scans: list[Path], engine_name: str, device: str) -> dict[str, float]:
+    """Seconds of the first head, engine's start included, and medians of the later ones."""
+    images = [read_image(scan) for scan in scans]
+    start = time.perf_counter()
+    engine = create_engine(engine_name, *load_manifest(), device)
+    runs = []
+    for image in images * ROUNDS:
+        found = extract_brain(image.array, image.affine, engine=engine)
+        runs.append((time.perf_counter() - start, found.timings["predict"]))
+        start = time.perf_counter()
+    later = runs[len(scans) :]  # every shape has been seen
+    return {
+        "first": runs[0][0], "first_predict": runs[0][1],
+        "later": median(run[0] for run in later), "later_predict": median(run[1] for run in later),
+        "gpu_mib": gpu_mib(),
+    }  # fmt: skip
+
+
+def gpu_mib() -> int:
+    """Memory of the first GPU that is in use, by all programs; 0 without a driver."""
+    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return int(found.split()[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
