@@ -1,10 +1,11 @@
-"""A BIDS data set of made heads."""
+"""BIDS data sets of made heads."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 
 from Testing.image_files import save
@@ -21,6 +22,15 @@ OTHERS = (
     "derivatives/other/sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
     "sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
 )
+# Every entity that a T1w scan may have, the subject with and without a session.
+VALID = (
+    "sub-01/anat/sub-01_T1w.nii.gz",
+    "sub-01/anat/sub-01_task-rest_T1w.nii",
+    "sub-02/ses-pre/anat/sub-02_ses-pre_acq-mprage_ce-gd_rec-norm_run-1_T1w.nii.gz",
+    "sub-02/ses-pre/anat/sub-02_ses-pre_acq-mprage_ce-gd_rec-norm_run-2_T1w.nii.gz",
+    "sub-02/ses-post/anat/sub-02_ses-post_echo-1_part-mag_T1w.nii.gz",
+    "sub-02/ses-post/anat/sub-02_ses-post_chunk-1_T1w.nii.gz",
+)
 
 
 def make_bids(folder: Path, spacing_mm: float | None = None) -> Path:
@@ -33,6 +43,27 @@ def make_bids(folder: Path, spacing_mm: float | None = None) -> Path:
             save(path, head.array.astype(np.int16), head.affine)
         else:
             path.touch()
+    _describe(folder)
+    return folder
+
+
+def make_valid_bids(folder: Path, spacing_mm: float = 4.0) -> Path:
+    """Write heads as a data set in which a validator finds no error."""
+    for name in VALID:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = make_head(spacing_mm=(spacing_mm,) * 3, seed=len(name))
+        image = nibabel.Nifti1Image(head.array.astype(np.int16), head.affine)
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, path)
+        sidecar = folder / f"{name.partition('.')[0]}.json"
+        sidecar.write_text(json.dumps({"Manufacturer": "Nobody", "EchoTime": 0.003}))
+    (folder / "README").write_text("Heads that a program made, for tests of SkullStrip. " * 5)
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t21\nsub-02\t22\n")
+    _describe(folder)
+    return folder
+
+
+def _describe(folder: Path) -> None:
     description = {"Name": "Made heads", "BIDSVersion": "1.8.0", "DatasetType": "raw"}
     (folder / "dataset_description.json").write_text(json.dumps(description))
-    return folder

@@ -1,13 +1,11 @@
-"""BIDS: what is found in a data set, and what derivatives are called and say."""
+"""BIDS: what is found in a data set, and what the derivatives of a scan are called and say."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 
 from SkullStripLib.batch import bids
-from SkullStripLib.errors import InputError, OutputError
+from SkullStripLib.errors import InputError
 from Testing.bids_data import SCANS, make_bids
 
 
@@ -77,19 +75,3 @@ def test_sidecars_say_what_bids_wants(data_set):
     for content in (mask, brain):
         assert content["Sources"] == [source]
         assert content["SpatialReference"] == source
-
-
-def test_the_folder_of_derivatives_describes_itself(data_set):
-    out = data_set / "derivatives" / "skullstrip"
-    out.mkdir(parents=True)
-    bids.write_dataset_files(data_set, out)
-    content = json.loads((out / "dataset_description.json").read_text())
-    assert content["DatasetType"] == "derivative"
-    assert content["GeneratedBy"][0]["Name"] == "SkullStrip"
-    assert (out / content["DatasetLinks"]["raw"]).resolve() == data_set.resolve()
-    assert "qc/" in (out / ".bidsignore").read_text().splitlines()
-
-
-def test_derivatives_are_not_written_over_the_description_of_the_raw_data(data_set):
-    with pytest.raises(OutputError, match="derivatives"):
-        bids.require_other_folder(data_set, data_set / "sub-01" / "..")

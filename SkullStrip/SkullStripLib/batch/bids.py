@@ -1,4 +1,4 @@
-"""BIDS: T1-weighted scans of a data set, and the derivatives that are written for them.
+"""BIDS: T1-weighted scans of a data set, and what is written beside the derivatives of each.
 
 Names and fields follow BIDS 1.8 (BIDS URIs and `DatasetLinks` came with it), derivatives, imaging
 data types.
@@ -6,23 +6,16 @@ data types.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._version import __version__
-from ..atomic import atomic_outputs
-from ..errors import InputError, OutputError
-from ..report import to_json
+from ..errors import InputError
+from .bids_dataset import RAW
 from .scans import Scan, refuse_doubles
 
-BIDS_VERSION = "1.8.0"
-RAW = "raw"  # what DatasetLinks calls the data set that was stripped
 T1W = re.compile(r"(sub-[^_]+(?:_(?!desc-)[^_]+)*)_T1w\.nii(?:\.gz)?")
-# What lies beside the derivatives and is no BIDS.
-IGNORED = ("qc/", "results.csv", "results.parquet", "report.html", "decisions.csv")
 
 
 def find_bids_scans(
@@ -99,41 +92,3 @@ def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
     mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
     brain = {"Description": "T1w image inside the brain mask", "SkullStripped": True, **common}
     return {sidecar_of(scan.mask): mask, sidecar_of(scan.brain): brain}
-
-
-def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
-    """What BIDS wants to know about the folder of derivatives."""
-    try:
-        link = Path(os.path.relpath(data_set.resolve(), out.resolve())).as_posix()
-    except ValueError:  # another drive of Windows
-        link = data_set.resolve().as_uri()
-    return {
-        "Name": "SkullStrip brain masks",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "SkullStrip", "Version": __version__}],
-        "DatasetLinks": {RAW: link},
-    }
-
-
-def require_other_folder(data_set: Path, out: Path) -> None:
-    """Refuse to write derivatives among the raw data, whose description they would replace.
-
-    Raises
-    ------
-    OutputError
-    """
-    if data_set.resolve() == out.resolve():
-        place = data_set / "derivatives" / "skullstrip"
-        raise OutputError(f"The output folder is the data set itself; use '{place}'.")
-
-
-def write_dataset_files(data_set: Path, out: Path) -> None:
-    """Write `dataset_description.json` and `.bidsignore`."""
-    texts = {
-        out / "dataset_description.json": to_json(dataset_description(data_set, out)),
-        out / ".bidsignore": "\n".join(IGNORED) + "\n",
-    }
-    with atomic_outputs() as staged:
-        for path, text in texts.items():
-            staged(path).write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import Cancelled
 from ..extract import validate_options
 from ..manifest import load_manifest
-from . import bids, table
+from . import bids, bids_dataset, table
 from .cluster import require_dask
 from .crew import Crew
 from .ledger import LEDGER, Ledger
@@ -51,7 +51,7 @@ class Source:
         """
         if not self.bids:
             return find_scans(self.path, out)
-        bids.require_other_folder(Path(self.path), out)
+        bids_dataset.require_place(Path(self.path), out)
         return bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
 
 
@@ -170,7 +170,7 @@ def run_batch(
     digest, scans = _digest(options), source.scans(out)
     with Ledger(out, shared) as ledger:
         if source.bids:
-            bids.write_dataset_files(Path(source.path), out)
+            bids_dataset.write_dataset_files(Path(source.path), out)
         count = Count(len(scans))
         todo = []
         for scan, reason in reasons_to_do(scans, ledger, out, options, digest):
