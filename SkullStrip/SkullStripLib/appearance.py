@@ -75,6 +75,7 @@ def flat_share(array: np.ndarray, background: float) -> float:
 
 
 def sample_voxels(array: np.ndarray) -> np.ndarray:
-    """Finite voxels, evenly spaced through the image, shape (n,), float64."""
+    """Finite voxels, evenly spaced through the image, shape (n,), float64; all if those are NaN."""
     sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)].astype(np.float64)
-    return sample[np.isfinite(sample)]
+    finite = sample[np.isfinite(sample)]
+    return finite if finite.size else array[np.isfinite(array)].astype(np.float64)
