@@ -133,9 +133,23 @@ def _header_from_affine(affine: np.ndarray, dimensions: int) -> dict[str, Any]:
 
 def _default_affine(header: dict[str, Any]) -> np.ndarray:
     """Left, anterior, superior, centred: what nibabel assumes of a file that does not say."""
-    shape = np.array(header["sizes"][:3])
-    spacing = np.asarray(header.get("spacings", np.ones(3)), dtype=np.float64)[:3]
-    spacing = np.where(np.isfinite(spacing), spacing, 1.0) * (-1.0, 1.0, 1.0)
+    steps = np.array([(size, _spacing(header, axis)) for axis, size in enumerate(header["sizes"])])
+    if len(steps) < 3:
+        return np.eye(4)  # no volume, which the checks refuse
+    while len(steps) > 3 and steps[-1, 0] == 1:  # one frame, see `io.spatial_shape`
+        steps = steps[:-1]
+    size, spacing = steps[-3:].T
+    spacing = spacing * (-1.0, 1.0, 1.0)
     affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = -spacing * (shape - 1) / 2
+    affine[:3, 3] = -spacing * (size - 1) / 2
     return affine
+
+
+def _spacing(header: dict[str, Any], axis: int) -> float:
+    """Of an axis, which a direction tells even where the space it lies in is unknown."""
+    directions, spacings = header.get("space directions"), header.get("spacings")
+    if directions is not None and directions[axis] is not None:
+        spacing = float(np.linalg.norm(directions[axis]))
+    else:
+        spacing = 1.0 if spacings is None else float(spacings[axis])
+    return spacing if np.isfinite(spacing) else 1.0

@@ -133,3 +133,19 @@ def test_nrrd_without_space_gets_the_affine_that_nibabel_assumes(tmp_path):
     header.set_zooms((2, 3, 4))
     np.testing.assert_allclose(image.affine, header.get_base_affine())
     assert [check.code for check in image.checks] == ["no_orientation"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape"),
+    [
+        ({"space dimension": 3, "space directions": np.diag([2.0, 3.0, 4.0])}, SHAPE),
+        ({"space": "scanner-xyz", "space directions": np.diag([2.0, 3.0, 4.0])}, SHAPE),
+        ({"spacings": [np.nan, 2.0, 3.0, 4.0]}, (1, *SHAPE)),
+        ({"spacings": [2.0, 3.0, 4.0, np.nan]}, (*SHAPE, 1)),
+    ],
+)
+def test_nrrd_without_a_known_space_keeps_its_spacing(tmp_path, fields, shape):
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels().reshape(shape), fields)
+    image = io.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_allclose(np.abs(np.diag(image.affine)), [2, 3, 4, 1])
+    assert [check.code for check in image.checks] == ["no_orientation"]
