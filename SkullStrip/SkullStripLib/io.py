@@ -171,13 +171,23 @@ def require_image_suffix(path: Path) -> None:
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """All files that an image of this name consists of: a header brings its data file."""
+    """All files that are written under an image's name: a header brings its data file."""
     suffix = suffix_of(path)
     stem = path.name[: len(path.name) - len(suffix)]
     for pair in ((".hdr", ".img"), (".hdr.gz", ".img.gz"), (".nhdr", ".raw.gz")):
         if suffix in pair:
             return tuple(path.with_name(stem + ending) for ending in pair)
     return (path,)
+
+
+def files_read(path: Path) -> tuple[Path, ...]:
+    """All files that an image that is there consists of: a NRRD header names its data file."""
+    if suffix_of(path) not in NRRD_SUFFIXES or not path.is_file():
+        return files_of(path)
+    from .io_nrrd_voxels import data_file_of
+
+    named = data_file_of(path)
+    return (path,) if named is None else (path, named)
 
 
 def _require_file(path: Path) -> None:

@@ -87,6 +87,8 @@ def write(
         header = {key: value for key, value in source_header.items() if key not in skipped}
     else:
         header = _header_from_affine(affine, stored.ndim)
+    if path.suffix.lower() == ".nhdr":
+        header["encoding"] = "gzip"  # the data file is called by it, see `io.files_of`
     nrrd.write(str(path), stored, header, compression_level=6)
 
 

@@ -22,6 +22,7 @@ _INFLATERS: dict[str, Any] = {
     **dict.fromkeys(("bzip2", "bz2"), bz2.open),
 }
 _TEXT = ("ascii", "text", "txt")
+MAX_LINE_BYTES = 2**16  # of a header
 
 
 def read_voxels(path: Path, header: dict[str, Any], start: int, dtype: np.dtype) -> np.ndarray:
@@ -51,6 +52,19 @@ def read_voxels(path: Path, header: dict[str, Any], start: int, dtype: np.dtype)
         _skip_lines(file, int(_field(header, "line skip") or 0))
         voxels = _decode(file, header, int(np.prod(shape, dtype=object)), dtype)
     return voxels.reshape(shape, order="F")
+
+
+def data_file_of(path: Path) -> Path | None:
+    """The file beside a header that it names for its voxels, if it does and the file is there."""
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES).strip():
+            key, _, name = line.partition(b":")
+            if key.strip().lower() in (b"data file", b"datafile"):
+                try:
+                    return _data_file(path, os.fsdecode(name.strip()))
+                except InputError:  # whoever reads the image says so
+                    return None
+    return None
 
 
 def _field(header: dict[str, Any], name: str) -> Any:

@@ -155,7 +155,7 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
     ------
     OutputError
     """
-    taken = {_identity(file): "the input" for path in inputs for file in io.files_of(path)}
+    taken = {_identity(file): "the input" for path in inputs for file in io.files_read(path)}
     for name, path in outputs.items():
         if name in IMAGE_OUTPUTS:
             io.require_image_suffix(path)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import nibabel
+import nrrd
 import numpy as np
 import pytest
 
@@ -54,6 +56,19 @@ def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
     nibabel.save(nibabel.Nifti1Pair(head.array, head.affine), tmp_path / "T1.img")
     with pytest.raises(OutputError, match="is also the input"):
         strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
+
+
+@pytest.mark.parametrize(("encoding", "data"), [("raw", "other.raw"), ("gzip", "other.raw.gz")])
+def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(
+    tmp_path, head, strip, encoding, data
+):
+    header = {"space": "RAS", "space directions": head.affine[:3, :3].T, "encoding": encoding}
+    nrrd.write(str(tmp_path / "other.nhdr"), head.array, header)
+    (tmp_path / "other.nhdr").rename(tmp_path / "T1.nhdr")
+    before = (tmp_path / data).read_bytes()
+    with suppress(OutputError):
+        strip(tmp_path / "T1.nhdr", mask=tmp_path / "other.nhdr")
+    assert (tmp_path / data).read_bytes() == before
 
 
 def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io import files_of
+from ..io import files_read
 
 CHUNK_BYTES = 2**20
 
@@ -52,14 +52,14 @@ def stat_of(path: Path) -> tuple[int, int]:
     OSError
         A file is missing.
     """
-    found = [file.stat() for file in files_of(path)]
+    found = [file.stat() for file in files_read(path)]
     return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 
 
 def sha256_of(path: Path) -> str:
     """Hash of the content, of all files that the image consists of."""
     digest = hashlib.sha256()
-    for file in files_of(path):
+    for file in files_read(path):
         with file.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)
