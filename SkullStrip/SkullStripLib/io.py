@@ -191,6 +191,8 @@ def files_read(path: Path) -> tuple[Path, ...]:
 
 
 def _require_file(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path} is a link to a file that is not there; fetch that file first.")
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}; give an image file.")

@@ -37,6 +37,31 @@ def test_our_outputs_hidden_files_and_the_output_folder_are_left_out(tmp_path):
     assert list(found(data, data / "out")) == ["a"]
 
 
+def test_folders_that_are_links_are_searched_once_and_loops_are_not(tmp_path):
+    data = touch(tmp_path / "in", "a/x.nii", "z.nii")
+    touch(tmp_path / "elsewhere", "y.nii", "deep/y.nii")
+    for name, target in {
+        "linked": "../elsewhere",
+        "linked_again": "../elsewhere",
+        "a/inside": "../a",
+        "a/top": "..",
+        "above": "../..",
+        "gone": "nowhere",
+    }.items():
+        (data / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to("../in")
+    assert sorted(found(data, tmp_path / "out")) == ["a/x", "linked/deep/y", "linked/y", "z"]
+
+
+def test_a_link_whose_file_is_missing_is_a_scan_that_will_fail(tmp_path):
+    data = touch(tmp_path / "in", "a.nii")
+    (data / "b.nii").symlink_to("annex/b.nii")
+    (data / "folder.nii").mkdir()
+    (data / "c.nii").symlink_to("folder.nii")
+    assert list(found(data, tmp_path / "out")) == ["a", "b"]
+    assert list(found(data / "*.nii", tmp_path / "out")) == ["a", "b"]
+
+
 def test_results_may_lie_beside_the_scans(tmp_path):
     data = touch(tmp_path, "a.nii.gz", "a_brain.nii.gz", "sub/b.nii")
     assert list(found(data, data)) == ["a", "sub/b"]

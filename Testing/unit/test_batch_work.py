@@ -71,11 +71,17 @@ def test_the_network_is_loaded_once_for_many_scans(engine, job, head):
     assert engine() == 1
 
 
+def link_nowhere(path):
+    path.unlink()
+    path.symlink_to("annex/object.nii.gz")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda path: path.write_bytes(b"no image"), "cannot be read as an image"),
-        (lambda path: path.unlink(), "FileNotFoundError"),
+        (lambda path: path.unlink(), "does not exist; give an image file."),
+        (link_nowhere, "is a link to a file that is not there; fetch"),
         (lambda path: save(path, np.zeros((9, 9, 9), np.int16)), "only zeros"),
     ],
 )

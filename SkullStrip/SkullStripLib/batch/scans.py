@@ -83,14 +83,22 @@ def find_scans(source: str, out: Path) -> list[Scan]:
 
 
 def _images_below(folder: Path, out: Path) -> Iterator[Path]:
-    left_out = out.resolve()
-    for parent, folders, files in os.walk(folder):
+    top, left_out, linked = folder.resolve(), out.resolve(), set()
+
+    def is_searched(path: Path) -> bool:
+        place = path.resolve()
+        if path.name.startswith(".") or place == left_out:
+            return False
+        if not path.is_symlink():
+            return True
+        # A link into the folder or to one above it leads to what is found anyway, or to itself.
+        leads_back = place.is_relative_to(top) or top.is_relative_to(place) or place in linked
+        linked.add(place)
+        return not leads_back
+
+    for parent, folders, files in os.walk(folder, followlinks=True):
         here = Path(parent)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and (here / name).resolve() != left_out
-        )
+        folders[:] = [name for name in sorted(folders) if is_searched(here / name)]
         yield from (here / name for name in sorted(files) if _is_scan(here / name))
 
 
@@ -98,7 +106,9 @@ def _is_scan(path: Path) -> bool:
     suffix = io.suffix_of(path)
     if not suffix or suffix in DATA_OF_A_HEADER or path.name.startswith("."):
         return False
-    return not path.name[: -len(suffix)].endswith(OUR_ENDINGS) and path.is_file()
+    # A link whose file is missing, as of data that git-annex has not fetched, is a scan that fails.
+    is_there = path.is_file() or (path.is_symlink() and not path.exists())
+    return is_there and not path.name[: -len(suffix)].endswith(OUR_ENDINGS)
 
 
 def _scan(path: Path, base: Path) -> Scan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -53,7 +54,8 @@ def strip_one(scan: Scan, job: Job) -> Entry:
     start = time.perf_counter()
     source = NO_FILE
     try:
-        source = FileState.of(scan.path)
+        with suppress(FileNotFoundError):  # of which reading it has more to say
+            source = FileState.of(scan.path)
         result = _strip(scan, job)
         outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
         findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
