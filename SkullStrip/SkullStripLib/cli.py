@@ -221,7 +221,7 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     from .stripping import default_outputs
 
     images = {"brain": arguments.out, "mask": arguments.mask, "head": arguments.invert}
-    if not any(images.values()):
+    if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path)
     names = ("probability", "confidence", "surface", "qc", "json")
     extras = {name: getattr(arguments, name) for name in names}

@@ -29,6 +29,7 @@ def brain_from_probability(
     *,
     border_mm: float = 0.0,
     keep_csf: bool = True,
+    threshold: float = 0.5,
 ) -> BrainExtraction:
     """Cut a mask from a brain probability, as `extract_brain` does after the network.
 
@@ -42,6 +43,8 @@ def brain_from_probability(
         In [0, 1], on the scan's grid: `BrainExtraction.brain_probability` of an earlier run.
     border_mm, keep_csf
         As for `extract_brain`.
+    threshold : float
+        From the manifest of the weights that gave the probability.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def brain_from_probability(
             f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
             "that '--probability' wrote."
         )
-    mask = cut_brain(volume, probability, border_mm, keep_csf)
+    mask = cut_brain(volume, probability, border_mm, keep_csf, threshold)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -84,6 +87,26 @@ def brain_from_probability(
     )
 
 
+def require_no_network(views: int, reorient: str, confidence: object) -> None:
+    """Refuse what only a run of the network gives, beside a kept probability.
+
+    Raises
+    ------
+    InputError
+    """
+    asked = {
+        "views": views != 1,
+        "reorient": reorient != "off",
+        "confidence": confidence is not None,
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise InputError(
+                f"'--{name}' needs the network, which '--from-probability' does not run; leave one "
+                "of the two out."
+            )
+
+
 def read_probability(path: Path, image: io.Image) -> np.ndarray:
     """Read a probability file that lies on a scan's grid, shape (I, J, K).
 
@@ -95,7 +118,8 @@ def read_probability(path: Path, image: io.Image) -> np.ndarray:
     kept = io.read_image(path)
     corners = np.array([[0, 0, 0, 1], [*kept.array.shape, 1]], dtype=np.float64)
     apart = corners @ (kept.affine - image.affine).T
-    if kept.array.shape != image.array.shape or np.abs(apart).max() > GRID_TOLERANCE_MM:
+    # "Not within": NaN in its header is no match either.
+    if kept.array.shape != image.array.shape or not np.abs(apart).max() <= GRID_TOLERANCE_MM:
         raise InputError(
             f"{path} is not on the grid of {image.path}; give the probability made from this scan."
         )

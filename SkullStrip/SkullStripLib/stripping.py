@@ -15,7 +15,8 @@ from .engines import Engine
 from .errors import OutputError
 from .extract import BrainExtraction, extract_brain, validate_options
 from .inference import Progress
-from .recut import brain_from_probability, read_probability
+from .manifest import load_manifest
+from .recut import brain_from_probability, read_probability, require_no_network
 from .reorient import Reorient
 from .report import quality_line, report, to_json, volume_line
 from .surface import mask_surface
@@ -71,7 +72,8 @@ def strip_file(
     json : path, optional
         What `report.report` documents.
     from_probability : path, optional
-        What an earlier run wrote for `probability`: the mask is cut from it and no network runs.
+        What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
+        `weights`, and no network runs; so there are no views, reorient or confidence.
     border_mm, keep_csf, reorient, views, engine, device, threads, weights, progress
         As for `extract_brain`.
 
@@ -98,6 +100,8 @@ def strip_file(
     }
     outputs = {name: Path(path) for name, path in named.items() if path is not None}
     validate_options(border_mm, views, reorient)
+    if from_probability is not None:
+        require_no_network(views, reorient, confidence)
     inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
     require_outputs(inputs, outputs)
     start = time.perf_counter()
@@ -106,7 +110,12 @@ def strip_file(
     if from_probability is not None:
         kept = read_probability(Path(from_probability), image)
         result = brain_from_probability(
-            image.array, image.affine, kept, border_mm=border_mm, keep_csf=keep_csf
+            image.array,
+            image.affine,
+            kept,
+            border_mm=border_mm,
+            keep_csf=keep_csf,
+            threshold=load_manifest(weights)[0].threshold,
         )
     else:
         result = extract_brain(

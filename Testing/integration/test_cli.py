@@ -163,6 +163,7 @@ def test_a_bad_input_is_refused_in_one_sentence(tmp_path, case, capsys):
     "options",
     [
         ["-m", "T1.nii.gz"],
+        ["-o", ""],
         ["-o", "missing/brain.nii.gz"],
         ["-o", "T1.nii.gz/brain.nii.gz"],
         ["-p", "p.png"],

@@ -61,7 +61,12 @@ def test_a_probability_on_another_grid_is_refused_in_one_sentence(tmp_path: Path
     probability = head.brain_mask.astype(np.float32)
     same = read_probability(save(tmp_path / "p.nii", probability, head.affine), image)
     np.testing.assert_array_equal(same, probability)
-    for affine, array in ((moved, probability), (head.affine, probability[1:])):
+    lost = head.affine * np.nan
+    for affine, array in (
+        (moved, probability),
+        (head.affine, probability[1:]),
+        (lost, probability),
+    ):
         other = save(tmp_path / "q.nii", array, affine)
         with pytest.raises(InputError, match=r"is not on the grid of .*T1\.nii"):
             read_probability(other, image)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from SkullStripLib import metrics
-from SkullStripLib.errors import OutputError
+from SkullStripLib.errors import InputError, OutputError
+from SkullStripLib.manifest import MANIFEST_NAME
 from SkullStripLib.stripping import default_outputs
 from Testing.stand_ins import FailingEngine
 from Testing.stripping_files import all_outputs, names, save
@@ -97,6 +98,29 @@ def test_the_kept_probability_is_not_overwritten(tmp_path, scan, strip):
     strip(scan, probability=kept)
     with pytest.raises(OutputError, match="is also the input"):
         strip(scan, from_probability=kept, mask=kept)
+
+
+@pytest.mark.parametrize("option", [{"views": 3}, {"reorient": "auto"}, {"confidence": "c.nii.gz"}])
+def test_what_needs_the_network_is_refused_beside_a_kept_probability(tmp_path, scan, strip, option):
+    strip(scan, probability=tmp_path / "p.nii.gz")
+    with pytest.raises(InputError, match=f"'--{next(iter(option))}' needs the network"):
+        strip(scan, from_probability=tmp_path / "p.nii.gz", **option)
+
+
+def test_a_kept_probability_is_cut_at_the_threshold_of_the_weights(
+    tmp_path, scan, head, strip, stand_in_weights
+):
+    (tmp_path / "w").mkdir()
+    for file in stand_in_weights.iterdir():
+        (tmp_path / "w" / file.name).write_bytes(file.read_bytes())
+    manifest = tmp_path / "w" / MANIFEST_NAME
+    content = json.loads(manifest.read_text()) | {"threshold": 0.1}
+    manifest.write_text(json.dumps(content))
+    kept = save(tmp_path / "p.nii", np.float32(0.3) * head.brain_mask, head.affine)
+    found = strip(scan, weights=tmp_path / "w", from_probability=kept)
+    np.testing.assert_array_equal(found.brain_mask, head.brain_mask)
+    with pytest.raises(InputError, match="No brain was found"):
+        strip(scan, from_probability=kept)
 
 
 def test_a_surface_of_another_format_is_refused_before_the_run(tmp_path, scan, strip):
