@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from SkullStripLib.batch.scans import find_scans
@@ -88,6 +90,17 @@ def test_other_doubles_are_refused(tmp_path, names):
     if len(list(data.iterdir())) < len(names):
         pytest.skip("this file system takes the names for one")
     with pytest.raises(InputError, match="would both be called"):
+        find_scans(str(data), tmp_path / "out")
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    data = touch(tmp_path / "in", "ä/é.nii")
+    assert list(found(data, tmp_path / "out")) == ["ä/é"]
+    try:
+        touch(data, os.fsdecode(b"b\xff.nii"))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(InputError, match="no text"):
         find_scans(str(data), tmp_path / "out")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from .bids_dataset import RAW
-from .scans import Scan, refuse_doubles
+from .scans import Scan, refuse_names
 
 T1W = re.compile(r"(sub-[^_]+(?:_(?!desc-)[^_]+)*)_T1w\.nii(?:\.gz)?")
 
@@ -54,7 +54,7 @@ def find_bids_scans(
     ]
     if not chosen:
         raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
-    refuse_doubles(chosen)
+    refuse_names(chosen)
     return chosen
 
 

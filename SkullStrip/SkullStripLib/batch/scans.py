@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from .. import io
 from ..errors import InputError
 
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
+STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
 OUR_ENDINGS = ("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask")
 
 
@@ -169,12 +171,12 @@ def _unique(scans: Iterable[Scan]) -> list[Scan]:
         _with_ending_in_name(scan) if counts[scan.name] > 1 and io.suffix_of(scan.path) else scan
         for scan in scans
     ]
-    refuse_doubles(renamed)
+    refuse_names(renamed)
     return renamed
 
 
-def refuse_doubles(scans: Iterable[Scan]) -> None:
-    """Refuse two scans whose outputs would have the same name.
+def refuse_names(scans: Iterable[Scan]) -> None:
+    """Refuse two scans whose outputs would have the same name, and names that no table can hold.
 
     Raises
     ------
@@ -182,6 +184,11 @@ def refuse_doubles(scans: Iterable[Scan]) -> None:
     """
     seen: dict[str, Path] = {}
     for scan in scans:
+        if STRAY_BYTES.search(str(scan.path)):
+            raise InputError(
+                f"{scan.path} has bytes in its name that are no text (UTF-8); rename it, or leave "
+                "it out."
+            )
         # macOS and Windows take names that differ in case alone for one.
         other = seen.setdefault(scan.name.casefold(), scan.path)
         if other is not scan.path:
