@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from .errors import InputError
 
-MAX_VOXELS = 2**28  # 645 x 645 x 645: about 5 GB of memory
+MAX_VOXELS = 2**28  # 645 x 645 x 645: up to 8 GB of memory
 MAX_VOXELS_VARIABLE = "SKULLSTRIP_MAX_VOXELS"
 MAX_HEADER_BYTES = 64 * 2**20  # real ones with all their extensions have a few MB at most
 MAX_REST_BYTES = 64 * 2**20  # looked at behind the voxels, for the checksum at the end
