@@ -31,7 +31,7 @@ def done(tmp_path):
 
 
 def entry(scan, out, status="done", verdict="pass"):
-    row = {"name": scan.name, "status": status, "verdict": verdict}
+    row = {"name": scan.name, "path": str(scan.path), "status": status, "verdict": verdict}
     source = FileState.of(scan.path)
     row["input_sha256"] = source.sha256
     return Entry(row, source, DIGEST, {scan.mask: FileState.of(out / scan.mask)})
@@ -70,6 +70,44 @@ def test_a_scan_that_failed_is_tried_again(done):
 def test_a_changed_input_is_done_again(done):
     done[0][0].path.write_bytes(b"A")
     assert reasons(done) == ["input changed", "", ""]
+
+
+def other_folder(done, content):
+    """The same names in another folder, the first with this content."""
+    scans, ledger, out = done
+    folder = out.parent / "other"
+    folder.mkdir()
+    for scan in scans:
+        (folder / scan.path.name).write_bytes(scan.path.read_bytes())
+    (folder / "a.nii").write_bytes(content)
+    return find_scans(str(folder), out), ledger, out
+
+
+@pytest.mark.parametrize("digest", [DIGEST, "other"])
+def test_another_scan_of_the_same_name_is_not_written_over(done, digest):
+    other = other_folder(done, b"A")
+    with pytest.raises(InputError, match=r"was made of .*a\.nii, and .*other.a\.nii would replace"):
+        reasons(other, digest=digest)
+    assert reasons(other, overwrite=True) == ["to be overwritten"] * 3
+
+
+def test_copies_of_the_scans_are_the_same_scans(done):
+    assert reasons(other_folder(done, b"a")) == ["", "", ""]
+
+
+def test_a_scan_that_was_moved_and_changed_is_the_same_scan(done):
+    other = other_folder(done, b"A")
+    done[0][0].path.unlink()
+    assert reasons(other) == ["input changed", "", ""]
+
+
+def test_a_scan_by_another_path_is_the_same_scan(done):
+    scans, ledger, out = done
+    scans[0].path.write_bytes(b"A")
+    around = out.parent / "folder" / ".."
+    (out.parent / "folder").mkdir()
+    same = find_scans(str(around), out)
+    assert reasons((same, ledger, out)) == ["input changed", "", ""]
 
 
 @pytest.mark.parametrize("spoil", ["removed", "cut short", "altered"])

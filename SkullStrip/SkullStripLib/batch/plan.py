@@ -33,7 +33,8 @@ def reasons_to_do(
     Raises
     ------
     InputError
-        What is to be done again is unknown, or the decisions cannot be read.
+        What is to be done again is unknown, the decisions cannot be read, or what another input
+        became would be replaced.
     """
     if options.redo is not None and options.redo not in REDO:
         raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")
@@ -61,12 +62,29 @@ def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[st
     return reason[redo] if chosen[redo] else ""
 
 
+def _refuse_another(entry: Entry, scan: Scan, out: Path) -> None:
+    """Refuse to replace what another scan of the same name became.
+
+    A scan that was moved, or is called by another path, is the same.
+    """
+    other = Path(str(entry.row["path"]))
+    if other == scan.path or not other.exists() or entry.source.still_holds(scan.path):
+        return
+    if scan.path.exists() and scan.path.samefile(other):
+        return
+    raise InputError(
+        f"'{scan.name}' in '{out}' was made of {other}, and {scan.path} would replace it; name "
+        "another output folder, or use --overwrite."
+    )
+
+
 def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     """Done is what has its outputs, whole, of this input by these options."""
     if entry is None:
         return "new"
     if entry.row["status"] != DONE:
         return "failed before"
+    _refuse_another(entry, scan, out)
     if entry.options != digest:
         return "other options"
     if not entry.source.still_holds(scan.path):
