@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib import extract_brain
+from SkullStripLib import engines, extract_brain
 from SkullStripLib.engines.fallback import FallbackEngine
+from SkullStripLib.manifest import Manifest, load_manifest
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 
@@ -73,3 +74,35 @@ def test_the_note_reaches_whoever_asked_for_the_brain(stand_in_weights: Path) ->
     found = extract_brain(head.array, head.affine, engine=engine, weights=stand_in_weights)
     assert found.device == "cpu"
     assert [check.code for check in found.checks] == ["gpu_gave_up"]
+
+
+def load_where_the_gpu_is_full(
+    name: str, manifest: Manifest, weights: Path, device: str, threads: int
+) -> ThresholdEngine:
+    """Stand-in for the loading of a runtime whose GPU other programs fill."""
+    if device != "cpu":
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB.")
+    return ThresholdEngine()
+
+
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_a_gpu_with_no_room_for_the_network_is_left_for_the_cpu_with_a_note(
+    device: str, batch: np.ndarray, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_load", load_where_the_gpu_is_full)
+    engine = engines.create_engine("torch", *load_manifest(stand_in_weights), device)
+    np.testing.assert_array_equal(engine.predict(batch), ThresholdEngine().predict(batch))
+    assert engine.device == "cpu"
+    assert "out of memory" in engine.note
+
+
+def test_a_runtime_that_fails_on_the_cpu_too_says_so(
+    stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> ThresholdEngine:
+        raise RuntimeError("illegal instruction")
+
+    monkeypatch.setattr(engines, "_load", fail)
+    for device in ("auto", "cpu"):
+        with pytest.raises(RuntimeError, match="illegal instruction"):
+            engines.create_engine("torch", *load_manifest(stand_in_weights), device)

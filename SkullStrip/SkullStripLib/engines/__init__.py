@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import EngineError
+from ..errors import EngineError, SkullStripError
 from ..manifest import Manifest
-from .fallback import FallbackEngine
+from .fallback import FallbackEngine, without_gpu
 
 KERAS_BACKENDS = ("tensorflow", "torch", "jax")
 ENGINE_NAMES = ("onnxruntime", *KERAS_BACKENDS)  # the order in which `auto` tries them
@@ -66,22 +66,14 @@ def create_engine(
     # More threads than processors are slower; ONNX Runtime takes minutes to start thousands.
     threads = min(threads or available_threads(), available_threads())
 
-    def load(candidate: str) -> Engine:
-        engine = _load(candidate, manifest, weights_path, device, threads)
-        if engine.device == "cpu":
-            return engine
-        return FallbackEngine(
-            engine, lambda: _load(candidate, manifest, weights_path, "cpu", threads)
-        )
-
     if name != "auto":
-        return load(name)
+        return _load_or_leave_gpu(name, manifest, weights_path, device, threads)
     failures = []
     for candidate in ENGINE_NAMES:
         if not is_installed(candidate):
             continue
         try:
-            return load(candidate)
+            return _load_or_leave_gpu(candidate, manifest, weights_path, device, threads)
         except EngineError as error:
             failures.append(str(error))
     raise EngineError(
@@ -101,6 +93,23 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _load_or_leave_gpu(
+    name: str, manifest: Manifest, weights: Path, device: str, threads: int
+) -> Engine:
+    def load_on_cpu() -> Engine:
+        return _load(name, manifest, weights, "cpu", threads)
+
+    try:
+        engine = _load(name, manifest, weights, device, threads)
+    except SkullStripError:
+        raise
+    except Exception as error:  # a runtime's own: the GPU has no room for the network
+        if device == "cpu":
+            raise
+        return without_gpu(error, load_on_cpu)
+    return engine if engine.device == "cpu" else FallbackEngine(engine, load_on_cpu)
 
 
 def _load(name: str, manifest: Manifest, weights: Path, device: str, threads: int) -> Engine:

@@ -65,7 +65,19 @@ class FallbackEngine:
             self._leave_gpu(error)
 
     def _leave_gpu(self, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         self._engine = self._make_cpu_engine()
         self._largest_batch = None
-        self.note = f"The GPU gave up ({reason}), so the CPU finished the work."
+        self.note = note_of(error)
+
+
+def without_gpu(error: Exception, make_cpu_engine: Callable[[], Engine]) -> FallbackEngine:
+    """The engine of a GPU that gave up before it held the network: other programs fill it."""
+    engine = FallbackEngine(make_cpu_engine(), make_cpu_engine)
+    engine.note = note_of(error)
+    return engine
+
+
+def note_of(error: Exception) -> str:
+    """Why the CPU did the work."""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return f"The GPU gave up ({reason}), so the CPU did the work."
