@@ -104,6 +104,14 @@ def readState(segmentationNode) -> dict[str, Any]:
         return {}
 
 
+def written(segmentationNode) -> tuple[str | None, str | None]:
+    """What tells one `writeState` from another."""
+    return (
+        segmentationNode.GetAttribute(STATE_ATTRIBUTE),
+        segmentationNode.GetAttribute(DIGEST_ATTRIBUTE),
+    )
+
+
 def outputVolume(segmentationNode, role: str, suffix: str, given=None):
     """The volume in a role: the one given, ours of the last run, or a new one, and if it is new."""
     volumeNode = sourceOf(segmentationNode)

@@ -54,11 +54,16 @@ class _Past:
 
 
 class Results:
-    """Results by the id of their segmentation node."""
+    """Results by the id of their segmentation node.
+
+    Ids are used again after a scene was closed; a node counts as the one that is known only while
+    it carries what was last written to it.
+    """
 
     def __init__(self) -> None:
         self._current: dict[str, Result] = {}
         self._past: dict[str, list[_Past]] = {}
+        self._written: dict[str, tuple[str | None, str | None]] = {}
 
     def add(self, segmentationNode, volumeNode, result: Result, given, created: list[str]) -> None:
         """Show a new result in the nodes and remember the one before.
@@ -70,7 +75,7 @@ class Results:
         created : list of str
             Ids of nodes that were made for this run; output volumes made here join them.
         """
-        key = segmentationNode.GetID()
+        key = self._keyOf(segmentationNode)
         isOurs = not created and not outputs.isEdited(segmentationNode)
         previous = self.find(segmentationNode) if isOurs else None
         bits = packed(previous.field.whole(0.0)) if previous else None
@@ -86,7 +91,7 @@ class Results:
 
         Then the saved mask gives the surface back, provided that it was saved at border 0.
         """
-        key = segmentationNode.GetID()
+        key = self._keyOf(segmentationNode)
         if key not in self._current:
             state = outputs.readState(segmentationNode)
             if state.get("borderMm") != 0.0 or outputs.isEdited(segmentationNode):
@@ -99,6 +104,7 @@ class Results:
                 invert=bool(state.get("invert")),
                 wantsStripped=segmentationNode.GetNodeReference(outputs.STRIPPED_ROLE) is not None,
             )
+            self._written[key] = outputs.written(segmentationNode)
         return self._current[key]
 
     def change(self, segmentationNode, **changes: Any) -> None:
@@ -123,7 +129,7 @@ class Results:
 
     def canUndo(self, segmentationNode) -> bool:
         """Whether a run is remembered; `undo` also refuses to take the user's edits along."""
-        return bool(self._past.get(segmentationNode.GetID()))
+        return bool(self._past.get(self._keyOf(segmentationNode)))
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; the first run's nodes are removed.
@@ -157,6 +163,14 @@ class Results:
                 scene.RemoveNode(node)
         return scene.GetNodeByID(key) is not None
 
+    def _keyOf(self, segmentationNode) -> str:
+        """A node's id; what is known of another node that had it is forgotten."""
+        key = segmentationNode.GetID()
+        if self._written.get(key) != outputs.written(segmentationNode):
+            for known in (self._current, self._past, self._written):
+                known.pop(key, None)
+        return key
+
     def _show(self, segmentationNode, result: Result, given) -> list[str]:
         """Bring the nodes in line with a result; ids of the nodes that had to be made."""
         volumeNode = outputs.sourceOf(segmentationNode)
@@ -166,7 +180,8 @@ class Results:
         whole = result.field.placed(mask)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         outputs.writeState(segmentationNode, state, whole)
-        self._current[segmentationNode.GetID()] = result
+        key = segmentationNode.GetID()
+        self._current[key], self._written[key] = result, outputs.written(segmentationNode)
         made = []
         if result.wantsStripped:
             kept = whole ^ result.invert

@@ -101,6 +101,27 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> 
     assert outputs.readState(segmentation)["borderMm"] == 2.0
 
 
+def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
+    volume, scene, tmp_path
+) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    first = logic.strip(volume)
+    key, path = first.GetID(), str(tmp_path / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    logic.setBorder(first, 2.0)
+    wanted = mask_of(first)
+    scene.Clear(0)
+    other = make_head("RAS", (3.0, 3.0, 3.0))
+    assert logic.strip(addVolume(scene, other.array, other.affine)).GetID() == key
+    scene.Clear(0)
+    assert scene.ReadFromMRB(path, True)
+
+    loaded = scene.GetNodeByID(key)
+    assert not logic.results.canUndo(loaded)
+    logic.setBorder(loaded, 2.0)
+    assert np.array_equal(mask_of(loaded), wanted)
+
+
 def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
     logic = StripLogic(script_process(THRESHOLD))
@@ -155,7 +176,8 @@ def test_nodes_that_the_caller_names_are_used_and_their_segments_kept(volume, sc
 
 def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume)
+    segmentation = logic.strip(volume, invert=True)
+    logic.setInvert(segmentation, False)
     logic.setInvert(segmentation, True)
     stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
     array = slicer.util.arrayFromVolume(volume)
