@@ -67,7 +67,7 @@ class StripLogic(BatchLogic):
         views, engine, device, threads, weights
             As for `SkullStripLib.extract_brain`.
         invert : bool
-            The stripped volume keeps everything but the brain.
+            Make the stripped volume, with everything but the brain.
         stripped, probability, surface : bool
             Also make the stripped volume, the probability map, the 3-D surface.
         progress : callable, optional
@@ -97,7 +97,7 @@ class StripLogic(BatchLogic):
                 borderMm,
                 invert,
                 brainProbability if probability or outputProbability else None,
-                stripped or outputVolume is not None,
+                stripped or invert or outputVolume is not None,
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 

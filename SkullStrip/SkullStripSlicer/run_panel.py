@@ -78,7 +78,7 @@ class RunPanel:
                 node.inputVolume,
                 **runOptions(node),
                 invert=node.invert,
-                stripped=node.makeStripped or node.invert,
+                stripped=node.makeStripped,
                 probability=node.makeProbability,
                 progress=self._onProgress,
                 finished=self._onFinished,

@@ -142,6 +142,11 @@ class StripRun:
                 self.segmentationNode = self._deliver(child)
             except SkullStripError as error:
                 self.error = child.error = error
+            except Exception as error:  # noqa: BLE001  (whoever waits must hear that it is over)
+                what = f"{type(error).__name__}: {error}"
+                self.error = child.error = EngineError(
+                    f"The result cannot be put into the scene ({what}); strip the scan again."
+                )
         if self._finished is not None:
             self._finished(self)
 

@@ -205,6 +205,19 @@ def test_a_child_that_fails_is_said_in_the_panel(widget, child, script: str) -> 
     assert widget.ui.stripButton.text == "Strip skull"
 
 
+def test_a_result_that_cannot_be_shown_is_said_and_the_panel_works_on(widget, monkeypatch) -> None:
+    def fail(*_):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(outputs, "createSegmentation", fail)
+        click(widget.ui.stripButton)
+        assert wait_for(lambda: not widget.runPanel.isRunning)
+    assert "cannot be put into the scene (MemoryError: no room)" in widget.ui.progressLabel.text
+    assert widget.ui.stripButton.text == "Strip skull"
+    strip(widget)
+
+
 def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch) -> None:
     def decline(*_):
         raise EngineError("The network cannot run without its packages.")
