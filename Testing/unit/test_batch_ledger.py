@@ -56,6 +56,15 @@ def test_a_batch_of_entries_is_recorded_whole_or_not_at_all(tmp_path):
         assert [row["name"] for row in ledger.rows()] == ["y"]
 
 
+def test_a_full_disk_is_one_sentence_and_loses_nothing_that_was_recorded(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.record([entry("kept")])
+        ledger._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+        with pytest.raises(OutputError, match=r"cannot be written \(.*full\)"):
+            ledger.record(entry(f"lost {number}") for number in range(1000))
+        assert [row["name"] for row in ledger.rows()] == ["kept"]
+
+
 def test_rows_have_the_columns_of_the_table_in_their_order(tmp_path):
     with Ledger(tmp_path) as ledger:
         ledger.record([entry()])

@@ -6,12 +6,13 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..errors import OutputError
 from ..temporary import remove_abandoned
 from . import cluster
 from .ledger import Entry, Ledger
@@ -80,7 +81,8 @@ class Crew:
                 self.hear(scan_event(entry.row, self.count, time.monotonic() - start))
             if self.tables and time.monotonic() - table_written > pause:
                 began = time.monotonic()
-                write_csv(self.ledger.rows(), self.job.out)
+                with suppress(OutputError):  # Excel has it open; the last one will tell
+                    write_csv(self.ledger.rows(), self.job.out)
                 table_written = time.monotonic()
                 pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
 

@@ -103,15 +103,27 @@ class Ledger:
         self._connection.close()
 
     def record(self, entries: Iterable[Entry]) -> None:
-        """Write entries, in place of older ones of the same names, all or none."""
+        """Write entries, in place of older ones of the same names, all or none.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or other jobs hold the file for too long.
+        """
         names = [*COLUMNS, *_OWN]
         marks = ", ".join("?" * len(names))
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(
-                f"INSERT OR REPLACE INTO scans ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
-                map(_values, entries),
-            )
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(
+                    f"INSERT OR REPLACE INTO scans ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
+                    map(_values, entries),
+                )
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"The ledger '{self._path}' cannot be written ({error}); see to that and start "
+                "the same command again to go on."
+            ) from error
 
     def get(self, name: str) -> Entry | None:
         """What is known of a scan."""

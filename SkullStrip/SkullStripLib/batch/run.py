@@ -172,8 +172,11 @@ def run_batch(
         if source.bids:
             bids_dataset.write_dataset_files(Path(source.path), out)
         count = Count(len(scans))
-        todo = []
+        todo: list[Scan] = []
         for scan, reason in reasons_to_do(scans, ledger, out, options, digest):
+            if stop():
+                todo.clear()
+                break
             if reason:
                 todo.append(scan)
             else:

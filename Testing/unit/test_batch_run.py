@@ -1,0 +1,23 @@
+"""A whole batch, as far as no worker is needed; `integration/test_batch_workers.py` has the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from SkullStripLib.batch.options import BatchOptions
+from SkullStripLib.batch.run import Source, run_batch
+from SkullStripLib.errors import Cancelled
+
+pytest.importorskip("distributed")
+
+
+def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_weights):
+    source, out, events = tmp_path / "in", tmp_path / "out", []
+    source.mkdir()
+    for name in ("a.nii", "b.nii"):
+        (source / name).write_bytes(b"x")
+    options = BatchOptions(weights=stand_in_weights, jobs=1)
+    with pytest.raises(Cancelled, match="0 of 2 scans done"):
+        run_batch(Source(str(source)), out, options, hear=events.append, stop=lambda: True)
+    assert [event["event"] for event in events] == ["end"]
+    assert len((out / "results.csv").read_text().splitlines()) == 1
