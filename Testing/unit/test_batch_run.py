@@ -1,4 +1,4 @@
-"""A whole batch, as far as no worker is needed; `integration/test_batch_workers.py` has the rest."""
+"""A whole batch where no worker is needed; `integration/test_batch_workers.py` has the rest."""
 
 from __future__ import annotations
 
