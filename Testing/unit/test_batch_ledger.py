@@ -85,6 +85,17 @@ def test_jobs_for_single_participants_share_the_ledger(tmp_path):
         assert [row["name"] for row in two.rows()] == ["a", "b", "c"]
 
 
+def test_a_ledger_without_a_column_of_today_is_completed(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.record([entry("old")])
+    with sqlite3.connect(tmp_path / LEDGER) as connection:
+        connection.execute("ALTER TABLE scans DROP COLUMN turned")
+    with Ledger(tmp_path) as ledger:
+        ledger.record([entry("new", turned="yes")])
+        found = {row["name"]: row["turned"] for row in ledger.rows()}
+    assert found == {"new": "yes", "old": None}
+
+
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path):
     Ledger(tmp_path).close()
     with sqlite3.connect(tmp_path / LEDGER) as connection:

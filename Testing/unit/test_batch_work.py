@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from SkullStripLib.batch import bids, work
 from SkullStripLib.batch.columns import COLUMNS
 from SkullStripLib.batch.options import BatchOptions
 from SkullStripLib.batch.scans import find_scans
+from SkullStripLib.checks import Check
 from Testing.bids_data import SCANS, make_bids
 from Testing.image_files import names, save
 from Testing.stand_ins import FailingEngine, ThresholdEngine
@@ -94,6 +96,29 @@ def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head,
     assert "\n" not in entry.row["message"]
     assert entry.outputs == {}
     assert [path for path in job.out.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("reorient", "found", "turned"),
+    [("auto", True, "yes"), ("auto", False, "no"), ("off", True, "no")],
+)
+def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
+    monkeypatch, job, head, reorient, found, turned
+):
+    strip_file = work.strip_file
+
+    def looked_at(*arguments, **options):
+        result = strip_file(*arguments, **options)
+        checks = (Check("orientation_unlikely", "warn", "It lies."),) if found else ()
+        return replace(result, checks=checks)
+
+    monkeypatch.setattr(work, "strip_file", looked_at)
+    (scan,) = find_scans(str(head), job.out)
+    told = replace(job, options=replace(job.options, reorient=reorient, keep_csf=False))
+    row = work.strip_one(scan, told).row
+    assert (row["reorient"], row["turned"], row["csf"]) == (reorient, turned, "removed")
+    assert work.lost(scan, job, "Gone.").row["csf"] == "kept"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])

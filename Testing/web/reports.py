@@ -45,6 +45,7 @@ def row(number: int, **changes: object) -> dict[str, object]:
         "engine": "onnxruntime",
         "device": "cpu",
         "border_mm": 0.0,
+        "csf": "kept",
         "views": 1,
         "version": "1.0",
         "mask_sha256": f"{number:064x}",

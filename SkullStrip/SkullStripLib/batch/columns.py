@@ -20,6 +20,9 @@ COLUMNS: dict[str, str] = {
     "engine": TEXT,
     "device": TEXT,
     "border_mm": REAL,
+    "csf": TEXT,  # kept or removed: the fluid around the brain
+    "reorient": TEXT,  # off or auto
+    "turned": TEXT,  # yes or no: a head that lies another way than its header says
     "views": WHOLE,
     "version": TEXT,
     "weights_sha256": TEXT,

@@ -89,6 +89,10 @@ class Ledger:
                 "update, or name another output folder."
             )
         execute(f"CREATE TABLE IF NOT EXISTS scans ({columns}, PRIMARY KEY (name))")
+        there = {column[1] for column in execute("PRAGMA table_info(scans)")}
+        for name, kind in (COLUMNS | _OWN).items():
+            if name not in there:  # an older version's file
+                execute(f"ALTER TABLE scans ADD COLUMN {name} {kind}")
         execute(f"PRAGMA user_version = {FORMAT}")
         execute("COMMIT")
 

@@ -28,7 +28,7 @@ SCRIPTS = (
 )  # fmt: skip
 TITLE = "Brain extraction"
 TEXTS = (
-    "name", "path", "subject", "session", "engine", "device", "border_mm", "views",
+    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views",
     "version", "brain_mask", "brain", "qc", "finished",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")

@@ -60,6 +60,7 @@ def strip_one(scan: Scan, job: Job) -> Entry:
         outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
         findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
         findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
+        findings["turned"] = _turned(result, job.options)
     except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
         outputs, findings = {}, {"status": FAILED, "message": sentence(error)}
     findings["seconds"] = round(time.perf_counter() - start, 3)
@@ -87,6 +88,8 @@ def described(scan: Scan, options: BatchOptions, source: FileState) -> Row:
         "subject": scan.subject,
         "session": scan.session,
         "border_mm": options.border_mm,
+        "csf": "kept" if options.keep_csf else "removed",
+        "reorient": options.reorient,
         "views": options.views,
         "version": __version__,
         "input_sha256": source.sha256,
@@ -143,6 +146,11 @@ def _findings(result: BrainExtraction) -> Row:
         "device": result.device,
         "weights_sha256": result.weights_sha256,
     }
+
+
+def _turned(result: BrainExtraction, options: BatchOptions) -> str:
+    lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
+    return "yes" if lies_otherwise and options.reorient == "auto" else "no"
 
 
 def _rounded(value: float, digits: int) -> float | None:
