@@ -171,7 +171,7 @@ def environment() -> dict[str, str]:
     """The caller's, with Dask's scheduler set as the scripts for clusters set it."""
     settings = {
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
-        "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "50",
+        "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "10",
     }
     return os.environ | settings
 

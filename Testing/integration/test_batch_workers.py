@@ -6,10 +6,12 @@ The workers run `ThresholdEngine`, a stand-in for the network, put in place by a
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import json
 import os
 import signal
+import sys
 import time
 from collections import Counter
 
@@ -30,8 +32,6 @@ WORKERS = 3
 @pytest.fixture(scope="module")
 def client():
     """Three worker processes with the stand-in network."""
-    import sys
-
     from distributed import WorkerPlugin
 
     path = list(sys.path)
@@ -108,7 +108,26 @@ def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
         answers += batch
         most = max(most, len(taken) - len(answers))
     assert sorted(answers) == [(number, number * number) for number in range(60)]
-    assert most <= 2 * WORKERS + 2
+    assert most <= 2 * WORKERS + 2 + cluster.LOT
+
+
+def nothing(number):
+    return number
+
+
+def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, monkeypatch):
+    """It is in this process: what is counted is Python's memory blocks in use."""
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.002)
+
+    def blocks_after(items):
+        assert sum(len(batch) for batch in cluster.as_done(client, nothing, range(items))) == items
+        time.sleep(0.5)  # until the scheduler has heard that nobody wants them any more
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = blocks_after(1000)  # fills the logs, whose length is limited
+    kept = (blocks_after(1000) - before) / 1000
+    assert kept < 5, "two are in Dask's cache of at most 100,000 keys"
 
 
 def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):

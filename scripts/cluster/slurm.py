@@ -60,7 +60,7 @@ def slurm_cluster(arguments: argparse.Namespace) -> Any:
     dask.config.set(
         {
             "distributed.scheduler.worker-saturation": 1.0,
-            "distributed.admin.low-level-log-length": 50,
+            "distributed.admin.low-level-log-length": 10,
         }
     )
     hours, minutes = divmod(arguments.minutes, 60)

@@ -26,13 +26,14 @@ TRIES = 3  # workers that may die of one scan before it counts as failed
 CONNECT_SECONDS = 20
 POLL_SECONDS = 0.05
 WORKERS_SECONDS = 5.0  # between two looks at how many workers there are
+LOT = 10  # items handed over by one call, at least: Dask's scheduler notes each call for ever
 PATIENCE_SECONDS = 120.0  # for workers of this machine, which Dask starts again when they die
 LOCAL_SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     # A scan waits with the scheduler, not with a worker: a worker that dies takes only its own.
     "distributed.scheduler.worker-saturation": 1.0,
-    # Of events, one log a worker: a thousand entries each would make the scheduler grow for days.
-    "distributed.admin.low-level-log-length": 50,
+    # Logs for Dask's developers, for each worker one of events and one of messages, scans included.
+    "distributed.admin.low-level-log-length": 10,
     # A computer that slept has lost no worker; real deaths are seen at once.
     "distributed.scheduler.worker-ttl": None,
     # Nothing is held that could be written to disk, and a pause would last for ever.
@@ -169,18 +170,16 @@ def as_done(
     from distributed import as_completed
 
     group = f"strip-{uuid.uuid4().hex[:8]}"  # other batches may use the same scheduler
-    waiting: Iterator[tuple[int, Any]] = enumerate(items)
+    waiting = ((f"{group}-{number}", item) for number, item in enumerate(items))
     running: dict[Any, tuple[Any, Any]] = {}
     finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
     window, stopped = _Window(client, patience), False
     while True:
-        size = window.size()
-        for number, item in islice(waiting, max(0, size - len(running))):
-            future = client.submit(function, item, key=(group, number), pure=False)
-            running[future.key] = item, future
-            finished.add(future)
+        if lot := dict(islice(waiting, window.room(len(running)))):
+            running |= _hand_over(client, function, lot, finished)
         if stop() and not stopped:
-            waiting, stopped = iter(()), True
+            waiting.close()
+            stopped = True
             _drop_queued(client, running)
         if not running:
             return
@@ -195,15 +194,24 @@ def as_done(
             time.sleep(POLL_SECONDS)
 
 
+def _hand_over(
+    client: Any, function: Callable[..., Any], lot: dict[Any, Any], finished: Any
+) -> dict[Any, tuple[Any, Any]]:
+    """Items by their keys; gives them back with their futures, of which no other list is kept."""
+    futures = client.map(function, [*lot.values()], key=[*lot], pure=False)
+    finished.update(futures)
+    return {future.key: (lot[future.key], future) for future in futures}
+
+
 class _Window:
     """How many items the scheduler knows at a time: so many that no worker waits for the next."""
 
     def __init__(self, client: Any, patience: float) -> None:
         self._client, self._patience = client, patience
-        self._size, self._looked, self._seen = 0, -math.inf, time.monotonic()
+        self._threads, self._looked, self._seen = 0, -math.inf, time.monotonic()
 
-    def size(self) -> int:
-        """Follow the number of workers, which may grow and shrink.
+    def room(self, known: int) -> int:
+        """How many to hand over when so many are known; the number of workers may change.
 
         Raises
         ------
@@ -212,12 +220,11 @@ class _Window:
         """
         now = time.monotonic()
         if now - self._looked > WORKERS_SECONDS:
-            threads = sum(self._client.nthreads().values())
-            self._size, self._looked = 2 * threads + 2, now
-            self._seen = now if threads else self._seen
+            self._threads, self._looked = sum(self._client.nthreads().values()), now
+            self._seen = now if self._threads else self._seen
             if now - self._seen > self._patience:
                 raise EngineError("No worker process stays alive; SKULLSTRIP_DEBUG=1 shows why.")
-        return self._size
+        return max(self._threads, LOT) if known <= 2 * self._threads + 2 else 0
 
 
 def _drop_queued(client: Any, running: dict[Any, tuple[Any, Any]]) -> None:
