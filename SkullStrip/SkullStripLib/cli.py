@@ -79,6 +79,9 @@ def guarded(command: Callable[[], int]) -> int:
         return _fail(str(error), error.exit_code)
     except MemoryError:
         return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
+    except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
+        abandon_stdout()
+        return _fail("Whoever read the output stopped before its end.", EXIT_FAILURE)
     except Exception as error:  # the last resort: a sentence, not a traceback
         if debugging():
             raise

@@ -101,6 +101,19 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, monkeypa
     assert names(tmp_path) == ["in"]
 
 
+def test_a_reader_that_is_gone_is_one_sentence(tmp_path, start):
+    (tmp_path / "in").mkdir()
+    for number in range(2000):  # more lines than a pipe holds
+        (tmp_path / "in" / f"{number}.nii").touch()
+    process = start("batch", tmp_path / "in", tmp_path / "out", "--dry-run")
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    assert process.wait() == 1
+    assert_one_sentence(error)
+    assert "stopped before its end" in error
+
+
 def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):
     data_set = make_bids(tmp_path / "data")
     words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
@@ -205,3 +218,4 @@ def test_a_batch_that_is_told_to_end_twice_ends_at_once(tmp_path, phantom, start
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert_one_sentence(error)
+    assert "under way are dropped" in error

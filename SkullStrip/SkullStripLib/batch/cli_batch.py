@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cli import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
-from ..errors import InputError
+from ..errors import Cancelled, InputError
 from ..process import interruptible
 from .options import REDO, BatchOptions
 
@@ -55,16 +55,22 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
         return dry_run(source, out, options)
     from .run import run_batch
 
-    with stopping() as stop, _progress(arguments.progress) as hear:
-        result = run_batch(
-            source,
-            out,
-            options,
-            hear=hear,
-            stop=stop,
-            quiet=not debugging(),
-            shared=shared,
+    try:
+        with stopping() as stop, _progress(arguments.progress) as hear:
+            result = run_batch(
+                source,
+                out,
+                options,
+                hear=hear,
+                stop=stop,
+                quiet=not debugging(),
+                shared=shared,
+            )
+    except KeyboardInterrupt as error:  # the second Ctrl-C
+        message = (
+            "Interrupted, the scans under way are dropped; start the same command again to go on."
         )
+        raise Cancelled(message) from error
     if arguments.progress not in ("json", "none"):
         print_result(result)
     return EXIT_FAILURE if result.failed else 0
@@ -101,7 +107,7 @@ def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
 
 def print_result(result: BatchResult) -> None:
     """Print how it went."""
-    print(f"Done {result.done}, failed {result.failed}, done before {result.skipped}")
+    print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
     print(f"Table        {result.table}")
     if result.page:
         print(f"Report       {result.page}")
