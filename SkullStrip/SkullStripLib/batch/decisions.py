@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from ..errors import InputError
+from .csv_rows import read_rows
 
 REJECT = "reject"
+ADVICE = "export the decisions on the report page, and name the file with --decisions"
 
 
 def rejected_names(path: Path) -> set[str]:
@@ -23,16 +23,5 @@ def rejected_names(path: Path) -> set[str]:
     InputError
         It cannot be read, or lacks a column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            columns = set(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"The decisions '{path}' cannot be read ({error}); export them on the report page, "
-            "and name the file with --decisions."
-        ) from error
-    if missing := {"name", "decision"} - columns:
-        raise InputError(f"The decisions '{path}' have no column '{sorted(missing)[0]}'.")
-    return {row["name"] for row in rows if (row["decision"] or "").strip().lower() == REJECT}
+    rows = read_rows(path, ("name", "decision"), ADVICE)
+    return {row["name"] for row in rows if row["decision"].strip().lower() == REJECT}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from .. import io
 from ..errors import InputError
+from .csv_rows import read_rows
 
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
@@ -139,15 +139,10 @@ def _fixed_part(pattern: str) -> Path:
 
 def _scans_of_table(table: Path) -> list[Scan]:
     """Rows with `path`, and perhaps `name`, `subject` and `session`."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            rows = [row for row in reader if (row.get("path") or "").strip()]
-            columns = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} cannot be read as a table ({error}).") from error
-    if "path" not in columns or not rows:
-        raise InputError(f"{table} names no scan; give it a column 'path' and a row for each scan.")
+    advice = "give a CSV in UTF-8 with a column 'path' and a row for each scan"
+    rows = [row for row in read_rows(table, ("path",), advice) if row["path"].strip()]
+    if not rows:
+        raise InputError(f"{table} names no scan; {advice}.")
     paths = [table.parent.absolute() / row["path"].strip() for row in rows]
     base = Path(os.path.commonpath([path.parent for path in paths]))
     return [_scan_of_row(row, path, base) for row, path in zip(rows, paths, strict=True)]
