@@ -72,6 +72,7 @@ def test_help_answers_at_once(start, module):
         (["in", "out", "--jobs", "2", "--scheduler", "tcp://x:1"], "--scheduler"),
         (["in", "out", "--participant-label", "01"], "add --bids"),
         (["in", "out", "--redo", "all"], "--redo"),
+        (["in", "out", "--decisions", "decisions.csv"], "add --redo rejected"),
         (["missing", "out"], "No image file"),
         (["--bids", "missing", "out"], "BIDS"),
         (["in", "out", "--border", "nan"], "border"),

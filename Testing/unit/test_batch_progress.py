@@ -36,6 +36,23 @@ def test_only_failures_are_told_where_nobody_watches(capsys, status):
     assert capsys.readouterr() == ("", expected)
 
 
+def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    hear = progress.log()
+    row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
+    for seconds in (200.0, 400.0, 600.0, 800.0):
+        now[0] = seconds
+        count.add("done")
+        hear({"event": "scan", "name": "b", "status": "running"})
+        hear(scan_event(row, count, seconds))
+    assert capsys.readouterr() == (
+        "",
+        "skullstrip: 1002 of 10000 scans, 20 days, 19:53:20 left\n"
+        "skullstrip: 1004 of 10000 scans, 20 days, 19:46:40 left\n",
+    )
+
+
 def test_the_bar_counts_what_was_done_before_and_tells_failures(capsys):
     with progress.bar() as hear:
         hear({"event": "scan", "name": "old", "status": "skipped", "done": 1, "total": 3})

@@ -123,6 +123,8 @@ def batch_options(arguments: argparse.Namespace) -> BatchOptions:
     """
     if arguments.scheduler and arguments.jobs:
         raise InputError("--jobs is for workers on this machine; leave it out with --scheduler.")
+    if arguments.decisions and arguments.redo != "rejected":
+        raise InputError("--decisions names what was rejected; add --redo rejected.")
     return BatchOptions(
         **method_options(arguments),
         jobs=arguments.jobs,
@@ -150,7 +152,10 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add("--redo", choices=REDO, help=redo_help)
     decisions_help = "what the report page exported; default OUT/decisions.csv"
     add("--decisions", metavar="CSV", help=decisions_help)
-    progress_help = "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal"
+    progress_help = (
+        "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise a "
+        "line for each failure and every five minutes"
+    )
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
     add_method_options(parser)
 
@@ -174,5 +179,5 @@ def _progress(wanted: str) -> AbstractContextManager[Hear]:
 
     if wanted == "bar" or (wanted == "auto" and sys.stderr.isatty()):
         return progress.bar()
-    kinds = {"json": progress.say_json, "auto": progress.say_failures}
+    kinds = {"json": progress.say_json, "auto": progress.log()}
     return nullcontext(kinds.get(wanted, progress.hear_nothing))

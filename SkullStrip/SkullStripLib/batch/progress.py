@@ -16,12 +16,16 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from .columns import DONE, FAILED, Row
+
+LOG_SECONDS = 300.0  # between two lines of a log
 
 Event = dict[str, Any]
 Hear = Callable[[Event], None]
@@ -81,9 +85,26 @@ def say_json(event: Event) -> None:
 
 
 def say_failures(event: Event) -> None:
-    """Write a line to stderr for a scan that fails: for logs, and where nobody watches."""
+    """Write a line to stderr for a scan that fails."""
     if event.get("status") == FAILED:
         sys.stderr.write(f"skullstrip: {event['name']}: {event['message']}\n")
+
+
+def log() -> Hear:
+    """Lines on stderr where nobody watches: scans that fail, and now and then how far it is."""
+    said = time.monotonic()
+
+    def hear(event: Event) -> None:
+        nonlocal said
+        say_failures(event)
+        if event.get("status") in (DONE, FAILED) and time.monotonic() - said > LOG_SECONDS:
+            said = time.monotonic()
+            left = timedelta(seconds=round(event["seconds_left"]))
+            far = f"{event['done']} of {event['total']} scans"
+            sys.stderr.write(f"skullstrip: {far}, {left} left\n")
+            sys.stderr.flush()
+
+    return hear
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def strip_one(scan: Scan, job: Job) -> Entry:
     start = time.perf_counter()
     source = NO_FILE
     try:
-        with suppress(FileNotFoundError):  # of which reading it has more to say
+        with suppress(OSError):  # of which reading it has more to say
             source = FileState.of(scan.path)
         result = _strip(scan, job)
         outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
@@ -84,7 +84,7 @@ def described(scan: Scan, options: BatchOptions, source: FileState) -> Row:
     """The columns that are known whatever becomes of the scan."""
     return {
         "name": scan.name,
-        "path": str(scan.path),
+        "path": scan.file,
         "subject": scan.subject,
         "session": scan.session,
         "border_mm": options.border_mm,
