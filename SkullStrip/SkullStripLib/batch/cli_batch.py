@@ -153,8 +153,8 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     decisions_help = "what the report page exported; default OUT/decisions.csv"
     add("--decisions", metavar="CSV", help=decisions_help)
     progress_help = (
-        "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise a "
-        "line for each failure and every five minutes"
+        "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise "
+        "a line for each failure and every five minutes"
     )
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
     add_method_options(parser)
