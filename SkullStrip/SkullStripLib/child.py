@@ -3,11 +3,13 @@
 `python -m SkullStripLib.child request.json` runs the network in a process of its own, where a
 crash of a native library harms nobody. The request is a JSON object::
 
-    {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1}}
+    {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
+     "confidence": true}
     {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
     {"task": "batch", "arguments": ["IN", "OUT", "--views", "1"]}
 
-The last is the command `skullstrip batch` with these arguments. Every event is one line on stdout:
+With "confidence" the output holds that map, too. The last is the command `skullstrip batch` with
+these arguments. Every event is one line on stdout:
 `MARK` and a JSON object with the key "event", which is "started", "progress", "file", "result" or
 "error"; for a batch also what `batch.progress` tells, "start", "scan" and "end". The exit status is
 the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0.
@@ -125,6 +127,8 @@ def _require_types(request: dict[str, Any]) -> None:
         for names in files
     ):
         raise InputError("The request's files must be a list of objects, each with an input.")
+    if not isinstance(request.get("confidence"), bool | None):
+        raise InputError("The request's confidence must be true or false.")
     if not isinstance(request.get("parent_pid"), int | None):
         raise InputError("The request's parent_pid must be a number.")
 
@@ -201,7 +205,8 @@ def _serve_volume(
     source, target = Path(request["input"]), Path(request["output"])
     volume = read_volume(source)
     result = extract_brain(volume.array, volume.affine, progress=progress, **options)
-    write_extracted(target, Extracted(result.brain_mask, result.brain_probability))
+    confidence = result.brain_confidence if request.get("confidence") else None
+    write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
     asked = {"border_mm": 0.0, "views": 1} | options
     settings = {key: asked[key] for key in asked if key in REPORTED}
     content = report(result, input_path=source, outputs={}, **settings)
@@ -238,7 +243,8 @@ def _serve_files(
             emit({**event, "state": "failed", "message": str(error)})
         else:
             warnings = [check.message for check in (*result.checks, *result.quality)]
-            emit({**event, "state": "done", "volume_ml": result.volume_ml, "checks": warnings})
+            found = {"volume_ml": result.volume_ml, "verdict": result.verdict, "checks": warnings}
+            emit({**event, "state": "done", **found})
     emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
     return 0
 

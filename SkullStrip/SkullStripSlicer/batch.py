@@ -167,7 +167,9 @@ def commandArguments(inputFolder: Path, outputFolder: Path, options: dict[str, A
     flags = {"border_mm": "--border"}
     words = [str(inputFolder.absolute()), str(outputFolder.absolute())]
     for name, value in options.items():
-        if value is not None:  # joined by "=", since a border may begin with a minus
+        if name == "keep_csf":
+            words.append("--keep-csf" if value else "--no-csf")
+        elif value is not None:  # joined by "=", since a border may begin with a minus
             words.append(f"{flags.get(name, f'--{name}')}={value}")
     return words
 

@@ -9,6 +9,7 @@ import slicer
 
 from SkullStripLib.errors import InputError
 from SkullStripLib.extract import validate_options
+from SkullStripLib.reorient import Reorient
 
 from .batch import (
     Batch,
@@ -23,7 +24,7 @@ from .batch_serial import SerialBatch
 from .frame import frameSegmentation
 from .scene_batch import SceneBatch
 from .scene_scans import SceneScan, findSceneScans
-from .strip_run import StripRun
+from .strip_run import StripRun, methodOptions
 
 
 class BatchLogic:
@@ -35,6 +36,8 @@ class BatchLogic:
         outputFolder: str | Path,
         *,
         borderMm: float = 0.0,
+        keepCsf: bool = True,
+        reorient: Reorient = "off",
         views: int = 1,
         engine: str = "auto",
         device: str = "auto",
@@ -67,11 +70,18 @@ class BatchLogic:
         SkullStripError
             The folders are at fault, or no scan can be stripped at all.
         """
-        validate_options(borderMm, views)
+        validate_options(borderMm, views, reorient)
         source, target = namedFolder(inputFolder), namedFolder(outputFolder)
         requireFolders(source, target)
-        options = {"border_mm": borderMm, "views": views, "engine": engine, "device": device}
-        options |= {"threads": threads, "weights": weights and str(weights)}
+        options = {"border_mm": borderMm} | methodOptions(
+            keepCsf=keepCsf,
+            reorient=reorient,
+            views=views,
+            engine=engine,
+            device=device,
+            threads=threads,
+            weights=weights,
+        )
         process = self.processFactory()
         run: CommandBatch | SerialBatch
         if hasBatchPackages():
@@ -86,6 +96,8 @@ class BatchLogic:
         self,
         *,
         borderMm: float = 0.0,
+        keepCsf: bool = True,
+        reorient: Reorient = "off",
         views: int = 1,
         engine: str = "auto",
         device: str = "auto",
@@ -108,30 +120,34 @@ class BatchLogic:
         InputError
             The scene has no T1 scan.
         """
-        validate_options(borderMm, views)
+        validate_options(borderMm, views, reorient)
         found = findSceneScans(slicer.mrmlScene)
         if not found:
             raise InputError("The scene has no T1-weighted scan; load one.")
-        options = {"views": views, "engine": engine, "device": device}
-        options |= {"threads": threads, "weights": weights and str(weights)}
+        asked = {
+            "keepCsf": keepCsf,
+            "reorient": reorient,
+            "views": views,
+            "engine": engine,
+            "device": device,
+            "threads": threads,
+            "weights": weights,
+        }
 
         def strip(scan: SceneScan, done: Callable[[StripRun], None]) -> StripRun:
             if scan.frames is None:
-                return self.strip(scan.volumeNode, borderMm=borderMm, **options, finished=done)
+                return self.strip(scan.volumeNode, borderMm=borderMm, **asked, finished=done)
 
-            def deliver(mask, _probability, _report):
-                frame = frameSegmentation(scan.volumeNode, mask, borderMm)
+            def deliver(extracted, _report):
+                frame = frameSegmentation(scan.volumeNode, extracted.brain_mask, borderMm)
                 return scan.frames.add(frame, scan.index)
 
-            return self.startRun(scan.volumeNode, options, deliver, None, done)
+            return self.startRun(scan.volumeNode, methodOptions(**asked), deliver, None, done)
 
-        run = SceneBatch(found, strip, self._summary, scanChanged, finished)
+        run = SceneBatch(found, strip, self._volumeOf, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()
 
-    def _summary(self, node) -> tuple[float | None, str]:
-        """Volume in mL and what was noticed; nothing for the frame of a sequence."""
-        if not node.IsA("vtkMRMLSegmentationNode"):
-            return None, ""
-        volumeMl, checks = self.describe(node)
-        return volumeMl, " ".join(check.message for check in checks)
+    def _volumeOf(self, node) -> float | None:
+        """Volume in mL; none for the frame of a sequence."""
+        return self.volumeMl(node) if node.IsA("vtkMRMLSegmentationNode") else None

@@ -92,5 +92,10 @@ class SerialBatch(Batch):
     def _onEvent(self, event: dict[str, Any]) -> None:
         if event["event"] == "file":
             message = event.get("message") or " ".join(event.get("checks", []))
-            scan, volume = self.scans[event["index"]], event.get("volume_ml")
-            self.change(scan, event["state"], message=message, volumeMl=volume)
+            self.change(
+                self.scans[event["index"]],
+                event["state"],
+                message=message,
+                volumeMl=event.get("volume_ml"),
+                verdict=event.get("verdict", ""),
+            )

@@ -9,6 +9,7 @@ import slicer
 
 from SkullStripLib.checks import Check
 from SkullStripLib.extract import validate_options
+from SkullStripLib.reorient import Reorient
 
 from . import outputs
 from .batch_logic import BatchLogic
@@ -16,7 +17,7 @@ from .border import BorderField
 from .child_process import ChildProcess, createProcess
 from .results import Result, Results
 from .segment import readMask
-from .strip_run import Progress, StripRun
+from .strip_run import Progress, StripRun, methodOptions
 from .volume_node import ijkToRas, requireScalarVolume, spacingMm
 
 
@@ -39,8 +40,11 @@ class StripLogic(BatchLogic):
         outputSegmentation=None,
         outputVolume=None,
         outputProbability=None,
+        outputConfidence=None,
         *,
         borderMm: float = 0.0,
+        keepCsf: bool = True,
+        reorient: Reorient = "off",
         views: int = 1,
         engine: str = "auto",
         device: str = "auto",
@@ -49,6 +53,7 @@ class StripLogic(BatchLogic):
         invert: bool = False,
         stripped: bool = False,
         probability: bool = False,
+        confidence: bool = False,
         surface: bool = False,
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
@@ -60,16 +65,17 @@ class StripLogic(BatchLogic):
         volumeNode : vtkMRMLScalarVolumeNode
         outputSegmentation : vtkMRMLSegmentationNode, optional
             Gets a segment "Brain"; by default ours of an earlier run, or a new node.
-        outputVolume, outputProbability : vtkMRMLScalarVolumeNode, optional
-            Filled with the stripped scan and with the brain probability.
+        outputVolume, outputProbability, outputConfidence : vtkMRMLScalarVolumeNode, optional
+            Filled with the stripped scan, the brain probability and the confidence map.
         borderMm : float
             Moves the mask's surface outwards, or inwards if negative, in mm.
-        views, engine, device, threads, weights
+        keepCsf, reorient, views, engine, device, threads, weights
             As for `SkullStripLib.extract_brain`.
         invert : bool
             Make the stripped volume, with everything but the brain.
-        stripped, probability, surface : bool
-            Also make the stripped volume, the probability map, the 3-D surface.
+        stripped, probability, confidence, surface : bool
+            Also make the stripped volume, the probability map, the map of how likely each voxel's
+            label is right (before border and CSF), the 3-D surface.
         progress : callable, optional
             Gets (stage, done, total).
         finished : callable, optional
@@ -87,29 +93,49 @@ class StripLogic(BatchLogic):
             What is wrong, in one sentence; the scene is as it was.
         """
         requireScalarVolume(volumeNode)
-        validate_options(borderMm, views)
-        given = {outputs.STRIPPED_ROLE: outputVolume, outputs.PROBABILITY_ROLE: outputProbability}
+        validate_options(borderMm, views, reorient)
+        given = {
+            outputs.STRIPPED_ROLE: outputVolume,
+            outputs.PROBABILITY_ROLE: outputProbability,
+            outputs.CONFIDENCE_ROLE: outputConfidence,
+        }
+        wantsProbability = probability or outputProbability is not None
 
-        def deliver(mask, brainProbability, report):
+        def deliver(extracted, report):
             result = Result(
-                BorderField(mask, spacingMm(volumeNode)),
+                BorderField(extracted.brain_mask, spacingMm(volumeNode)),
                 report,
                 borderMm,
                 invert,
-                brainProbability if probability or outputProbability else None,
+                extracted.brain_probability if wantsProbability else None,
+                extracted.brain_confidence,
                 stripped or invert or outputVolume is not None,
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
-        options = {"views": views, "engine": engine, "device": device}
-        options |= {"threads": threads, "weights": weights and str(weights)}
-        run = self.startRun(volumeNode, options, deliver, progress, finished)
+        options = methodOptions(
+            keepCsf=keepCsf,
+            reorient=reorient,
+            views=views,
+            engine=engine,
+            device=device,
+            threads=threads,
+            weights=weights,
+        )
+        wantsConfidence = confidence or outputConfidence is not None
+        run = self.startRun(
+            volumeNode, options, deliver, progress, finished, confidence=wantsConfidence
+        )
         return run if finished is not None else run.wait()
 
-    def startRun(self, volumeNode, options, deliver, progress, finished) -> StripRun:
+    def startRun(
+        self, volumeNode, options, deliver, progress, finished, *, confidence: bool = False
+    ) -> StripRun:
         """Start the child on one volume; see `StripRun`."""
         process = self.processFactory()
-        run = StripRun(volumeNode, options, process, deliver, progress, finished)
+        run = StripRun(
+            volumeNode, options, process, deliver, progress, finished, confidence=confidence
+        )
         run.start()
         return run
 
@@ -162,10 +188,19 @@ class StripLogic(BatchLogic):
         if volumeNode is None or segmentId is None:
             return 0.0, ()
         mask, voxelMl = readMask(segmentationNode, segmentId, volumeNode), _voxelMl(volumeNode)
-        report = outputs.readState(segmentationNode).get("report", {})
-        noticed = [*report.get("checks", []), *report.get("quality", [])]
-        checks = tuple(Check(**check) for check in noticed)
+        checks = outputs.noticed(self.report(segmentationNode))
         return float(np.count_nonzero(mask)) * voxelMl, checks
+
+    def report(self, segmentationNode) -> dict:
+        """What the run said of its result: verdict, estimated Dice, reasons and more.
+
+        Returns
+        -------
+        dict
+            As `SkullStripLib.report` documents it; empty for a segmentation that is not ours. Its
+            volume is the network's own, before the border moved.
+        """
+        return outputs.readState(segmentationNode).get("report", {})
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import slicer
 
+from SkullStripLib.checks import Check
+
 from .segment import addBrainSegment, digest, readMask, showAsOutline
 
 SOURCE_ROLE = "SkullStrip.Source"
 STRIPPED_ROLE = "SkullStrip.Stripped"
 PROBABILITY_ROLE = "SkullStrip.Probability"
+CONFIDENCE_ROLE = "SkullStrip.Confidence"
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
@@ -104,6 +107,11 @@ def readState(segmentationNode) -> dict[str, Any]:
         return {}
 
 
+def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
+    """What a run's report says of the scan and of the mask; empty for an ordinary one."""
+    return tuple(Check(**check) for key in ("checks", "quality") for check in report.get(key, []))
+
+
 def written(segmentationNode) -> tuple[str | None, str | None]:
     """What tells one `writeState` from another."""
     return (
@@ -139,8 +147,8 @@ def isVolumeEdited(node) -> bool:
     return digest(slicer.util.arrayFromVolume(node).T) != node.GetAttribute(DIGEST_ATTRIBUTE)
 
 
-def showProbability(node) -> None:
-    """A probability map is shown between 0 and 1."""
+def showFromZeroToOne(node) -> None:
+    """How a map of probabilities is shown."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)

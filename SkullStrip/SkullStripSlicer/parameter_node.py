@@ -64,9 +64,9 @@ class SkullStripParameterNode:
 
     inputVolume: the scan. followActive: it is the one shown, until the user picks another.
     result: the segmentation that border and buttons act on. borderMm, invert, showSurface: how it
-    is shown. makeStripped, makeProbability: volumes made beside it. engine, device, views,
-    weights, wheels: how the network is run and its packages are found; empty text for the default.
-    batchInput, batchOutput: folders.
+    is shown. makeStripped, makeProbability, makeConfidence: volumes made beside it. keepCsf,
+    reorient, views: how a scan is stripped. engine, device, weights, wheels: how the network is run
+    and its packages are found; empty text for the default. batchInput, batchOutput: folders.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -77,6 +77,9 @@ class SkullStripParameterNode:
     showSurface: bool = False
     makeStripped: bool = False
     makeProbability: bool = False
+    makeConfidence: bool = False
+    keepCsf: bool = True
+    reorient: bool = False
     engine: EngineChoice = EngineChoice.AUTO
     device: DeviceChoice = DeviceChoice.AUTO
     views: ViewsChoice = ViewsChoice.ONE
@@ -90,6 +93,8 @@ def runOptions(parameterNode) -> dict:
     """The settings that a scan and a folder share, as the logic takes them."""
     return {
         "borderMm": parameterNode.borderMm,
+        "keepCsf": parameterNode.keepCsf,
+        "reorient": "auto" if parameterNode.reorient else "off",
         "views": parameterNode.views.value,
         "engine": parameterNode.engine.value,
         "device": parameterNode.device.value,

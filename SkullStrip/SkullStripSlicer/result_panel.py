@@ -133,7 +133,7 @@ class ResultPanel:
             return
         volume, checks = self._logic.describe(segmentation)
         ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.1f}")
-        report = outputs.readState(segmentation).get("report", {})
+        report = self._logic.report(segmentation)
         told = [check.message for check in checks]
         told = told or [_("Nothing unusual was noticed; look at the outline.")]
         verdict = report.get("verdict", "check" if checks else "")

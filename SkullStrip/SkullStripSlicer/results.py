@@ -30,8 +30,8 @@ class Result:
     borderMm : float
     invert : bool
         Whether the stripped volume keeps what is not brain.
-    probability : ndarray of float32, shape (I, J, K), optional
-        Kept only where it is shown.
+    probability, confidence : ndarray of float32, shape (I, J, K), optional
+        Kept only where they are shown.
     wantsStripped : bool
     """
 
@@ -40,6 +40,7 @@ class Result:
     borderMm: float = 0.0
     invert: bool = False
     probability: np.ndarray | None = None
+    confidence: np.ndarray | None = None
     wantsStripped: bool = False
 
 
@@ -188,15 +189,14 @@ class Results:
             array = volumeFromNode(volumeNode).array
             stripped = np.where(kept, array, array.dtype.type(0))
             made += _fill(segmentationNode, outputs.STRIPPED_ROLE, "stripped", stripped, given)
-        if result.probability is not None:
-            made += _fill(
-                segmentationNode,
-                outputs.PROBABILITY_ROLE,
-                "brain probability",
-                result.probability,
-                given,
-            )
-            outputs.showProbability(segmentationNode.GetNodeReference(outputs.PROBABILITY_ROLE))
+        maps = (
+            (outputs.PROBABILITY_ROLE, "brain probability", result.probability),
+            (outputs.CONFIDENCE_ROLE, "confidence", result.confidence),
+        )
+        for role, suffix, array in maps:
+            if array is not None:
+                made += _fill(segmentationNode, role, suffix, array, given)
+                outputs.showFromZeroToOne(segmentationNode.GetNodeReference(role))
         return made
 
 

@@ -80,6 +80,7 @@ class RunPanel:
                 invert=node.invert,
                 stripped=node.makeStripped,
                 probability=node.makeProbability,
+                confidence=node.makeConfidence,
                 progress=self._onProgress,
                 finished=self._onFinished,
             )

@@ -13,6 +13,7 @@ import slicer
 from SkullStripLib.errors import Cancelled, SkullStripError
 
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, Batch, BatchScan
+from .outputs import noticed
 from .scene_scans import SceneScan
 from .strip_run import StripRun
 
@@ -27,21 +28,21 @@ class SceneBatch(Batch):
     found : sequence of SceneScan
     strip : callable
         Starts the run of one scan; gets what to call at its end.
-    describe : callable
-        Gets the node that a run gave; returns volume in mL and a message.
+    volumeOf : callable
+        Gets the node that a run gave; returns the brain's volume in mL, or None.
     """
 
     def __init__(
         self,
         found: Sequence[SceneScan],
         strip: Strip,
-        describe: Callable[[Any], tuple[float | None, str]],
+        volumeOf: Callable[[Any], float | None],
         *hear: Any,
     ) -> None:
         super().__init__(*hear)
         self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
         self.total = len(found)
-        self._strip, self._describe = strip, describe
+        self._strip, self._volumeOf = strip, volumeOf
         self._waiting = list(zip(self.scans, found, strict=True))
         self._run: StripRun | None = None
         self._ended: Cancelled | None = None
@@ -106,5 +107,10 @@ class SceneBatch(Batch):
         elif run.error is not None:
             self.change(scan, FAILED, message=str(run.error))
         else:
-            volumeMl, message = self._describe(run.segmentationNode)
-            self.change(scan, DONE, message=message, volumeMl=volumeMl)
+            self.change(
+                scan,
+                DONE,
+                message=" ".join(check.message for check in noticed(run.report)),
+                volumeMl=self._volumeOf(run.segmentationNode),
+                verdict=run.report.get("verdict", ""),
+            )

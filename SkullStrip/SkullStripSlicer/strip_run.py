@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 import vtk
 
 from SkullStripLib.errors import EngineError, InputError, SkullStripError
-from SkullStripLib.exchange import read_extracted, write_volume
+from SkullStripLib.exchange import Extracted, read_extracted, write_volume
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
@@ -29,15 +29,19 @@ class StripRun:
         For `extract_brain`, border excepted.
     process : ChildProcess
     onExtracted : callable
-        Gets (mask at border 0, probability, report) and returns the segmentation node.
+        Gets (what was found, its mask at border 0; the report); returns the segmentation node.
     progress : callable, optional
         Gets (stage, done, total).
     finished : callable, optional
         Gets this run, once, also when it failed or was cancelled.
+    confidence : bool
+        Whether the confidence map is made, too.
 
     Attributes
     ----------
     segmentationNode : vtkMRMLSegmentationNode or None
+    report : dict
+        As `SkullStripLib.report` documents it; empty before the run is over.
     error : SkullStripError or None
     """
 
@@ -46,13 +50,17 @@ class StripRun:
         volumeNode,
         options: dict[str, Any],
         process: ChildProcess,
-        onExtracted: Callable[[np.ndarray, np.ndarray, dict[str, Any]], Any],
+        onExtracted: Callable[[Extracted, dict[str, Any]], Any],
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
+        *,
+        confidence: bool = False,
     ) -> None:
         self.volumeNode, self._options = volumeNode, options
         self._onExtracted, self._progress, self._finished = onExtracted, progress, finished
+        self._confidence = confidence
         self.segmentationNode = None
+        self.report: dict[str, Any] = {}
         self.error: SkullStripError | None = None
         self._observed: list[tuple[Any, int]] = []
         self._child = ChildRun(process, self._onEvent, self._onFinished)
@@ -74,6 +82,7 @@ class StripRun:
                 "input": str(folder / "input.npz"),
                 "output": str(folder / "output.npz"),
                 "options": self._options,
+                "confidence": self._confidence,
             }
             self._observe()
             self._child.start(request)
@@ -155,6 +164,27 @@ class StripRun:
         current = volumeFromNode(self.volumeNode).array.shape
         if not extracted.brain_mask.shape == current == self._shape:
             raise InputError("The scan was replaced while it was stripped; strip it again.")
-        return self._onExtracted(
-            extracted.brain_mask, extracted.brain_probability, child.report or {}
-        )
+        self.report = child.report or {}
+        return self._onExtracted(extracted, self.report)
+
+
+def methodOptions(
+    *,
+    keepCsf: bool,
+    reorient: str,
+    views: int,
+    engine: str,
+    device: str,
+    threads: int | None,
+    weights: str | Path | None,
+) -> dict[str, Any]:
+    """Options of `extract_brain`, border excepted, under the names that it has for them."""
+    return {
+        "keep_csf": keepCsf,
+        "reorient": reorient,
+        "views": views,
+        "engine": engine,
+        "device": device,
+        "threads": threads,
+        "weights": weights and str(weights),
+    }

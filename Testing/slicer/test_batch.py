@@ -5,6 +5,7 @@ The command is a stand-in that prints what the real one would, except in the slo
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -84,6 +85,8 @@ def column(widget, number: int) -> list[str]:
 def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> None:
     child(COMMAND)
     panel._parameterNode.borderMm = -1.5
+    panel.ui.csfCheckBox.checked = False
+    panel.ui.reorientCheckBox.checked = True
     click(panel.ui.batchButton)
     assert panel.ui.batchButton.text == "Cancel batch"
     assert not panel.ui.sceneButton.enabled
@@ -96,7 +99,8 @@ def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> 
     assert panel.ui.batchLabel.text == "2 of 3 scans are done."
     assert panel.ui.batchButton.text == "Strip folder"
     assert panel.ui.sceneButton.enabled
-    assert "--border=-1.5" in (tmp_path / "out" / "arguments.txt").read_text()
+    words = json.loads((tmp_path / "out" / "arguments.txt").read_text())
+    assert {"--border=-1.5", "--no-csf", "--reorient=auto"} <= set(words)
 
 
 def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
@@ -180,12 +184,13 @@ def test_options_become_words_of_the_command(tmp_path) -> None:
     from SkullStripSlicer.batch import commandArguments
 
     options = {"border_mm": -2.0, "views": 3, "engine": "onnxruntime", "device": "cpu"}
-    options |= {"threads": None, "weights": "/a folder/w"}
+    options |= {"threads": None, "weights": "/a folder/w", "keep_csf": False, "reorient": "auto"}
     words = commandArguments(tmp_path / "in", tmp_path / "out", options)
     read = _parser().parse_args(words)
     assert (read.source, read.out) == (str(tmp_path / "in"), str(tmp_path / "out"))
     assert (read.border, read.views, read.engine, read.device) == (-2.0, 3, "onnxruntime", "cpu")
     assert (read.threads, read.weights) == (None, "/a folder/w")
+    assert (read.keep_csf, read.reorient) == (False, "auto")
 
 
 @pytest.fixture

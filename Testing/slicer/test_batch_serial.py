@@ -21,7 +21,8 @@ for index, file in enumerate(request["files"]):
     if "broken" in file["input"]:
         emit(event="file", index=index, state="failed", message="It is broken.")
     else:
-        emit(event="file", index=index, state="done", volume_ml=1234.56, checks=["Look."])
+        emit(event="file", index=index, state="done", volume_ml=1234.56, verdict="check",
+             checks=["Look."])
 emit(event="result", report={})
 """
 
@@ -55,8 +56,9 @@ def test_one_child_is_given_all_files(folder, tmp_path, scene, monkeypatch) -> N
     scans = StripLogic(script_process(FILES)).stripFolder(
         folder, tmp_path / "out", scanChanged=lambda scan: changes.append((scan.name, scan.state))
     )
-    assert [(scan.state, scan.message, scan.volumeMl) for scan in scans] == [
-        ("done", "Look.", 1234.56), ("done", "Look.", 1234.56), ("failed", "It is broken.", None),
+    done = ("done", "Look.", 1234.56, "check")
+    assert [(scan.state, scan.message, scan.volumeMl, scan.verdict) for scan in scans] == [
+        done, done, ("failed", "It is broken.", None, ""),
     ]  # fmt: skip
     assert changes[:2] == [("a.nii.gz", "running"), ("a.nii.gz", "done")]
 

@@ -76,6 +76,11 @@ def test_the_panel_shows_verdict_and_estimated_dice_in_words_and_colour(
     assert style in widget.ui.verdictLabel.styleSheet
 
 
+def test_a_ticked_confidence_map_is_made_with_the_next_run(widget) -> None:
+    widget.ui.confidenceCheckBox.checked = True
+    assert strip(widget).GetNodeReference(outputs.CONFIDENCE_ROLE) is not None
+
+
 def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> None:
     child(HANGING)
     pids = tmp_path / "pids"

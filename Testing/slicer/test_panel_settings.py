@@ -18,6 +18,9 @@ from Testing.slicer.scene import addVolume
 CHANGES = {
     "makeStripped": ("strippedCheckBox", "checked", True),
     "makeProbability": ("probabilityCheckBox", "checked", True),
+    "makeConfidence": ("confidenceCheckBox", "checked", True),
+    "keepCsf": ("csfCheckBox", "checked", False),
+    "reorient": ("reorientCheckBox", "checked", True),
     "invert": ("invertButton", "checked", True),
     "showSurface": ("surfaceButton", "checked", True),
     "borderMm": ("borderSlider", "value", 2.5),

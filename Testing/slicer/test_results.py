@@ -5,6 +5,8 @@ The child's program is a stand-in (`child_stand_ins.py`); scene, nodes and proce
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import slicer
@@ -183,6 +185,46 @@ def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> 
     array = slicer.util.arrayFromVolume(volume)
     brain = mask_of(segmentation).transpose(2, 1, 0)
     assert np.array_equal(slicer.util.arrayFromVolume(stripped), np.where(brain, 0, array))
+
+
+def test_the_confidence_map_is_a_volume_shown_from_0_to_1_and_undone(volume, scene) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    assert logic.strip(volume).GetNodeReference(outputs.CONFIDENCE_ROLE) is None
+    segmentation = logic.strip(volume, confidence=True)
+    node = segmentation.GetNodeReference(outputs.CONFIDENCE_ROLE)
+    assert node.GetName() == "T1 confidence"
+    array = slicer.util.arrayFromVolume(node).transpose(2, 1, 0)
+    assert set(np.unique(array)) == {0.5, 0.75}
+    scan = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
+    assert np.array_equal(array == 0.75, (scan > 28) & (scan < 85))
+    assert node.GetDisplayNode().GetWindowLevelMax() == 1.0
+    logic.undo(segmentation)
+    assert not scene.IsNodePresent(node)
+
+
+def test_a_volume_that_is_named_gets_the_confidence(volume, scene) -> None:
+    target = addVolume(scene, np.zeros((2, 2, 2), np.float32), np.eye(4), "target")
+    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, outputConfidence=target)
+    assert segmentation.GetNodeReference(outputs.CONFIDENCE_ROLE) is target
+    assert target.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
+
+
+def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:
+    told = tmp_path / "options.json"
+    tell = "Path(request['options']['weights']).write_text(json.dumps(request['options']))\n"
+    logic = StripLogic(script_process(tell + THRESHOLD))
+    logic.strip(volume, keepCsf=False, reorient="auto", views=3, threads=2, weights=told)
+    assert json.loads(told.read_text()) == {
+        "keep_csf": False, "reorient": "auto", "views": 3, "engine": "auto", "device": "auto",
+        "threads": 2, "weights": str(told),
+    }  # fmt: skip
+    with pytest.raises(InputError, match="reorient"):
+        logic.strip(volume, reorient="on")
+
+
+def test_what_the_run_said_of_its_result_can_be_read(volume) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    assert logic.report(logic.strip(volume))["engine"] == "stand-in"
 
 
 def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene) -> None:

@@ -85,6 +85,14 @@ def test_each_t1_gets_a_segmentation(scene, head) -> None:
         assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
 
 
+def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, head) -> None:
+    addVolume(scene, head.array, head.affine, "one")
+    found = '"checks": [], "verdict": "check", "quality": [{"code": "rough", "severity": "warn", '
+    script = THRESHOLD.replace('"checks": []', found + '"message": "It is rough."}]')
+    scans = StripLogic(script_process(script)).stripScene()
+    assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 4
+
+
 def test_what_is_no_t1_is_left_out(scene, head) -> None:
     addVolume(scene, head.array, head.affine, "T1")
     addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")

@@ -46,7 +46,8 @@ def stripped(scene, oblique_file, weights):
     volume = loadVolume(oblique_file[0])
     stages: list[str] = []
     segmentation = StripLogic().strip(
-        volume, engine=ENGINE, weights=weights, stripped=True, probability=True, surface=True,
+        volume, engine=ENGINE, weights=weights, keepCsf=False, reorient="auto", stripped=True,
+        probability=True, confidence=True, surface=True,
         progress=lambda stage, done, total: stages.append(stage),
     )  # fmt: skip
     return volume, segmentation, stages
@@ -57,7 +58,8 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
 ) -> None:
     volume, segmentation, stages = stripped
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
-    direct = extract_brain(array, ijkToRas(volume), engine=ENGINE, weights=weights)
+    options = {"keep_csf": False, "reorient": "auto", "engine": ENGINE, "weights": weights}
+    direct = extract_brain(array, ijkToRas(volume), **options)
     mask = readMask(segmentation, outputs.segmentOf(segmentation), volume)
 
     assert dice(mask, oblique_file[1]) > PHANTOM_DICE
@@ -65,6 +67,9 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
     probability = segmentation.GetNodeReference(outputs.PROBABILITY_ROLE)
     found = slicer.util.arrayFromVolume(probability).transpose(2, 1, 0)
     assert np.array_equal(found, direct.brain_probability)
+    confidence = segmentation.GetNodeReference(outputs.CONFIDENCE_ROLE)
+    found = slicer.util.arrayFromVolume(confidence).transpose(2, 1, 0)
+    assert np.array_equal(found, direct.brain_confidence)
     logic = StripLogic()
     assert logic.volumeMl(segmentation) == pytest.approx(direct.volume_ml, abs=VOLUME_TOLERANCE_ML)
     assert {"load", "prepare", "predict", "restore", "mask"} <= set(stages)

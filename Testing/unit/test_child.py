@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from SkullStripLib import child
 from SkullStripLib.child import MARK, parse_event, read_request
 from SkullStripLib.errors import InputError
-from SkullStripLib.exchange import write_volume
+from SkullStripLib.exchange import read_extracted, write_volume
 from SkullStripLib.volume import Volume
 from Testing.image_files import save
 from Testing.phantoms import make_head
@@ -51,6 +51,7 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
         ({"task": "files", "files": [{"mask": "m.nii"}]}, "each with an input"),
         ({"task": "batch", "arguments": "IN OUT"}, "must be texts"),
         ({"task": "files", "files": [], "parent_pid": "me"}, "must be a number"),
+        ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
         ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
@@ -176,7 +177,25 @@ def test_a_bad_file_of_any_kind_stops_none_of_the_rest(
     states = [event["state"] for event in events if event.get("state") not in (None, "running")]
     assert (status, states) == (0, ["failed", "failed", "failed", "done"])
     assert events[-1]["report"] == {"done": 1, "failed": 3}
+    assert events[-2]["verdict"] in ("pass", "check", "fail")
     assert sorted(path.name for path in tmp_path.glob("?.nii")) == ["d.nii"]
+
+
+@pytest.mark.parametrize("confidence", [True, False])
+def test_the_confidence_map_is_made_where_it_is_asked_for(
+    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch, confidence: bool
+) -> None:
+    head = make_head("RAS", (4.0, 4.0, 4.0))
+    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    monkeypatch.setattr("SkullStripLib.extract.create_engine", lambda *_: ThresholdEngine())
+    request = {"task": "volume", "input": str(tmp_path / "in.npz"), "confidence": confidence}
+    request |= {"output": str(tmp_path / "out.npz"), "options": {"weights": str(stand_in_weights)}}
+    assert child._serve(request, [].append) == 0
+    found = read_extracted(tmp_path / "out.npz").brain_confidence
+    assert (found is not None) is confidence
+    if found is not None:
+        assert found.shape == head.array.shape
+        assert 0 <= found.min() < found.max() <= 1
 
 
 @given(text=st.text(), cut=st.integers(0, 60))

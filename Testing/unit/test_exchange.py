@@ -37,6 +37,15 @@ def test_a_result_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert read.brain_mask.dtype == bool
     assert np.array_equal(read.brain_mask, probability > 0.5)
     assert np.array_equal(read.brain_probability, probability)
+    assert read.brain_confidence is None
+
+
+def test_a_confidence_comes_along_where_it_was_made(tmp_path: Path) -> None:
+    probability = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    made = Extracted(probability > 0.5, probability, 1 - probability)
+    write_extracted(tmp_path / "x.npz", made)
+    found = read_extracted(tmp_path / "x.npz").brain_confidence
+    assert np.array_equal(found, made.brain_confidence)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04broken", b"no archive"])
