@@ -21,7 +21,8 @@ class KilledWorker(Exception):
 
 
 def scan(tmp_path, name):
-    return Scan(name, tmp_path / f"{name}.nii", f"{name}_brain.nii", f"{name}_brain_mask.nii")
+    file = str(tmp_path / f"{name}.nii")
+    return Scan(name, file, f"{name}_brain.nii", f"{name}_brain_mask.nii")
 
 
 def done(name):

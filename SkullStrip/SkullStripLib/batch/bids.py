@@ -66,7 +66,7 @@ def _scan(file: Path, data_set: Path) -> Scan:
     labels = dict(part.split("-", 1) for part in source.parts[:-2] if "-" in part)
     return Scan(
         name=f"{entities}_T1w",
-        path=file.absolute(),
+        file=str(file.absolute()),
         brain=f"{place}_desc-brain_T1w.nii.gz",
         mask=f"{place}_desc-brain_mask.nii.gz",
         subject=labels.get("sub", ""),

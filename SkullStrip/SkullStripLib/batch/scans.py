@@ -27,8 +27,8 @@ class Scan:
     ----------
     name : str
         Its one name in tables; the path below the input folder, without the ending.
-    path : Path
-        Absolute.
+    file : str
+        Its absolute path; as text, because `Path` takes four times the memory.
     brain, mask : str
         Outputs, relative to the output folder, with forward slashes.
     subject, session : str
@@ -38,12 +38,17 @@ class Scan:
     """
 
     name: str
-    path: Path
+    file: str
     brain: str
     mask: str
     subject: str = ""
     session: str = ""
     bids_source: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The scan's file."""
+        return Path(self.file)
 
     @property
     def qc(self) -> str:
@@ -124,7 +129,7 @@ def _scan(path: Path, base: Path) -> Scan:
 
 def _placed(path: Path, name: str, suffix: str) -> Scan:
     suffix = suffix or io.FALLBACK_SUFFIX
-    return Scan(name, path.absolute(), f"{name}_brain{suffix}", f"{name}_brain_mask{suffix}")
+    return Scan(name, str(path.absolute()), f"{name}_brain{suffix}", f"{name}_brain_mask{suffix}")
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -143,9 +148,11 @@ def _scans_of_table(table: Path) -> list[Scan]:
     rows = [row for row in read_rows(table, ("path",), advice) if row["path"].strip()]
     if not rows:
         raise InputError(f"{table} names no scan; {advice}.")
-    paths = [table.parent.absolute() / row["path"].strip() for row in rows]
-    base = Path(os.path.commonpath([path.parent for path in paths]))
-    return [_scan_of_row(row, path, base) for row, path in zip(rows, paths, strict=True)]
+    folder = table.parent.absolute()
+    base = (folder / rows[0]["path"].strip()).parent
+    for row in rows:  # two at a time: of all at once a list would be kept, part by part
+        base = Path(os.path.commonpath([base, (folder / row["path"].strip()).parent]))
+    return [_scan_of_row(row, folder / row["path"].strip(), base) for row in rows]
 
 
 def _scan_of_row(row: dict[str, str], path: Path, base: Path) -> Scan:
@@ -177,18 +184,18 @@ def refuse_names(scans: Iterable[Scan]) -> None:
     ------
     InputError
     """
-    seen: dict[str, Path] = {}
+    seen: dict[str, str] = {}
     for scan in scans:
-        if STRAY_BYTES.search(str(scan.path)):
+        if STRAY_BYTES.search(scan.file):
             raise InputError(
-                f"{scan.path} has bytes in its name that are no text (UTF-8); rename it, or leave "
+                f"{scan.file} has bytes in its name that are no text (UTF-8); rename it, or leave "
                 "it out."
             )
         # macOS and Windows take names that differ in case alone for one.
-        other = seen.setdefault(scan.name.casefold(), scan.path)
-        if other is not scan.path:
+        other = seen.setdefault(scan.name.casefold(), scan.file)
+        if other is not scan.file:
             raise InputError(
-                f"{scan.path} and {other} would both be called '{scan.name}'; rename one, or "
+                f"{scan.file} and {other} would both be called '{scan.name}'; rename one, or "
                 "leave one out."
             )
 
