@@ -12,6 +12,8 @@ from typing import Any
 from ._version import __version__
 from .extract import BrainExtraction
 
+LONGEST_NAME = 56  # characters that leave room in the QC picture's title
+
 
 def report(
     result: BrainExtraction,
@@ -76,6 +78,12 @@ def volume_line(result: BrainExtraction) -> str:
     """Volume with its error: ``1442.4 mL ± 21 mL``."""
     error = result.volume_error_ml
     return f"{result.volume_ml:.1f} mL" + (f" ± {error:.0f} mL" if math.isfinite(error) else "")
+
+
+def short_name(path: Path) -> str:
+    """A file's name for a title; of a long one the beginning and the end."""
+    name, half = path.name, LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def to_json(content: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from .inference import Progress
 from .manifest import load_manifest
 from .recut import brain_from_probability, read_probability, require_no_network
 from .reorient import Reorient
-from .report import quality_line, report, to_json, volume_line
+from .report import quality_line, report, short_name, to_json, volume_line
 from .surface import mask_surface
 from .surface_files import require_surface_suffix, write_surface
 
@@ -213,7 +213,7 @@ def _write_outputs(
             image.array,
             image.affine,
             result.brain_mask,
-            f"{image.path.name}: {volume_line(result)}, {quality_line(result)}",
+            f"{short_name(image.path)}: {volume_line(result)}, {quality_line(result)}",
             result.brain_confidence if result.confidence_source else None,
         )
         picture.save(path)

@@ -1,0 +1,50 @@
+"""A result in words: its volume, its verdict, and the name that stands before them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from SkullStripLib.extract import BrainExtraction
+from SkullStripLib.report import LONGEST_NAME, quality_line, short_name, volume_line
+
+RESULT = BrainExtraction(
+    brain_mask=np.zeros((1, 1, 1), dtype=bool),
+    brain_probability=np.zeros((1, 1, 1), dtype=np.float32),
+    affine=np.eye(4),
+    volume_ml=1442.43,
+    timings={},
+    engine="none",
+    device="none",
+    weights_sha256="",
+    checks=(),
+    verdict="pass",
+    dice_estimate=0.9876,
+    dice_error=0.0044,
+    volume_error_ml=21.2,
+)
+
+
+def test_what_was_estimated_stands_with_its_error() -> None:
+    assert volume_line(RESULT) == "1442.4 mL ± 21 mL"
+    assert quality_line(RESULT) == "pass (Dice about 0.988 ± 0.004)"
+
+
+def test_what_was_not_estimated_is_left_out() -> None:
+    unknown = dataclasses.replace(RESULT, dice_estimate=math.nan, volume_error_ml=math.nan)
+    assert volume_line(unknown) == "1442.4 mL"
+    assert quality_line(unknown) == "pass"
+
+
+@pytest.mark.parametrize("length", [1, LONGEST_NAME, LONGEST_NAME + 1, 255])
+def test_a_long_name_leaves_room_for_the_verdict(length: int) -> None:
+    name = ("sub-01_" + "x" * 255)[: max(1, length - len(".nii.gz"))] + ".nii.gz"
+    short = short_name(Path("folder", name))
+    assert len(short) <= LONGEST_NAME
+    assert (short == name) is (len(name) <= LONGEST_NAME)
+    assert short.endswith(".nii.gz")
+    assert short[0] == "s"
