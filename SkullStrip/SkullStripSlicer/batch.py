@@ -16,7 +16,7 @@ from .child_run import ChildRun
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
 SETTLED = (DONE, SKIPPED)
-PACKAGES = ("dask", "distributed", "jinja2", "psutil")  # imported by the command, in the child
+PACKAGES = ("dask", "distributed", "jinja2", "psutil", "PIL")  # imported by the command's child
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 
 

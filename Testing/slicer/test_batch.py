@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import pytest
@@ -160,6 +161,18 @@ def test_the_packages_of_the_command_are_asked_for_after_those_of_the_network(
     click(panel.ui.batchButton)
     assert wait_for(lambda: not panel.batchPanel.isRunning)
     assert asked == ["auto", "batch"]
+
+
+@pytest.mark.parametrize("absent", ["dask", "distributed", "jinja2", "psutil", "PIL"])
+def test_each_package_that_is_installed_for_the_command_is_looked_for(
+    monkeypatch, absent: str
+) -> None:
+    from SkullStripSlicer import batch, dependencies
+
+    assert len(batch.PACKAGES) == len(dependencies.EXTRA_REQUIREMENTS[dependencies.BATCH])
+    find = SimpleNamespace(find_spec=lambda name: None if name == absent else name)
+    monkeypatch.setattr(batch, "importlib", SimpleNamespace(util=find))
+    assert not batch.hasBatchPackages()
 
 
 def test_without_them_scans_go_one_after_another(panel, child, monkeypatch, tmp_path) -> None:

@@ -21,7 +21,6 @@ from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
 from Testing.slicer.scene import addVolume
 
-CANCEL_SECONDS = 2.0
 BORDERS_MM = (-5.0, -1.5, 0.0, 2.0, 10.0)
 
 

@@ -18,7 +18,6 @@ from Testing.slicer.child_stand_ins import HANGING, script_process
 from Testing.slicer.scene import addVolume
 
 CANCEL_SECONDS = 2.0
-BORDERS_MM = (-5.0, -1.5, 0.0, 2.0, 10.0)
 
 
 @pytest.fixture

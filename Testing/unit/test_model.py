@@ -14,7 +14,6 @@ from SkullStripLib.weights import load_weights, read_weights, save_weights, writ
 from Testing.unit.test_manifest import TEXTBOOK
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
-HALF_PRECISION = 0.02  # in probability, for random weights rounded to half precision
 
 
 @pytest.fixture(scope="module")
