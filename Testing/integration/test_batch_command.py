@@ -199,8 +199,9 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
         for label in ("01", "02")
     ]  # fmt: skip
     for job in jobs:
-        _, error = job.communicate()
+        output, error = job.communicate()
         assert job.returncode == 0, error
+        assert output.endswith("left as they were 0\n")  # no table yet, so none is named
     assert not (out / "results.csv").exists()
     assert cli_bids.main([str(data_set), str(out), "group"]) == 0
     assert len((out / "results.csv").read_text().splitlines()) == 4

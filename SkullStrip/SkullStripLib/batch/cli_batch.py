@@ -108,7 +108,8 @@ def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
 def print_result(result: BatchResult) -> None:
     """Print how it went."""
     print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
-    print(f"Table        {result.table}")
+    if result.table:
+        print(f"Table        {result.table}")
     if result.page:
         print(f"Report       {result.page}")
 

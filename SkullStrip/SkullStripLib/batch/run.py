@@ -62,17 +62,17 @@ class BatchResult:
     Parameters
     ----------
     done, failed, skipped : int
-        Scans stripped now, given up now, and done before.
-    table : Path
-        `results.csv`, with all scans of the output folder.
+        Scans stripped now, given up now, and left as they were.
+    table : Path or None
+        `results.csv`, with all scans of the output folder; None where it is left to `group`.
     page : Path or None
-        `report.html`.
+        `report.html`; None, too, where Jinja2 is not installed.
     """
 
     done: int
     failed: int
     skipped: int
-    table: Path
+    table: Path | None
     page: Path | None
 
 
@@ -197,7 +197,8 @@ def run_batch(
             f"Interrupted with {count.settled} of {count.total} scans done; start the same "
             "command again to go on."
         )
-    return BatchResult(count.done, count.failed, count.skipped, out / table.CSV_TABLE, page)
+    csv = None if shared else out / table.CSV_TABLE
+    return BatchResult(count.done, count.failed, count.skipped, csv, page)
 
 
 def _digest(options: BatchOptions) -> str:
