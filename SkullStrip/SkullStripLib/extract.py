@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .brain_region import BATCH_PIXELS, BrainRegion, find_brain_region
+from .brain_region import BrainRegion, find_brain_region
 from .checks import Check, check_input
 from .contrast import contrast_checks
 from .cut import cut_brain
@@ -31,9 +31,6 @@ from .reorient import Reorient, find_upright, require_reorient
 from .volume import Volume
 
 VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
-# A GPU waits for its next batch longer than it works on one: with four times the slices at a time
-# an H100 took half the time and 4.4 GB. One with less memory gets smaller ones (`fallback`).
-GPU_BATCH = 4
 
 
 @dataclass(frozen=True)
@@ -229,15 +226,8 @@ def _predict(
 
     prepared, region, lying_checks = find_upright(prepared, look, reorient)
     checks = (*lying_checks, *contrast_checks(prepared.head, region))
-    probability = predict_head(
-        prepared.head,
-        engine.predict,
-        VIEW_AXES[views],
-        offset,
-        progress,
-        region,
-        batch_pixels=BATCH_PIXELS * (1 if engine.device == "cpu" else GPU_BATCH),
-    )
+    axes = VIEW_AXES[views]
+    probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
     return _Prediction(prepared, region, probability, checks)
 
 

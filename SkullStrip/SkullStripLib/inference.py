@@ -30,8 +30,6 @@ def predict_head(
     offset: int = 1,
     progress: Progress | None = None,
     region: BrainRegion | None = None,
-    *,
-    batch_pixels: int = BATCH_PIXELS,
 ) -> np.ndarray:
     """Mean brain probability over the views along `axes`.
 
@@ -52,8 +50,6 @@ def predict_head(
         Told after each batch: "predict", slices done, slices in all.
     region : BrainRegion, optional
         Where the brain can be; elsewhere the probability is 0.
-    batch_pixels : int
-        Pixels of whole slices that the network gets at a time, at most, if not a single slice.
 
     Returns
     -------
@@ -70,12 +66,10 @@ def predict_head(
 
     probability = np.zeros(head.shape, dtype=np.float32)
     for axis in axes:
-        probability += predict_axis(
-            head, axis, predict, offset, report, region, batch_pixels=batch_pixels
-        )
+        probability += predict_axis(head, axis, predict, offset, report, region)
     probability /= len(axes)
     if region is not None and reaches_ends(probability, axes, region):
-        return predict_head(head, predict, axes, offset, progress, batch_pixels=batch_pixels)
+        return predict_head(head, predict, axes, offset, progress)
     return probability
 
 
@@ -86,8 +80,6 @@ def predict_axis(
     offset: int,
     report: Callable[[int], None],
     region: BrainRegion | None = None,
-    *,
-    batch_pixels: int = BATCH_PIXELS,
 ) -> np.ndarray:
     """Brain probability from the slices along one axis.
 
@@ -106,7 +98,7 @@ def predict_axis(
     slices = np.moveaxis(head, axis, 0)
     whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
     chosen = slices_to_predict(len(slices), axis, region)
-    batch_size = max(1, batch_pixels // pad_to_multiple(slices[:1], STRIDE).size)
+    batch_size = max(1, BATCH_PIXELS // pad_to_multiple(slices[:1], STRIDE).size)
     probability = np.zeros(slices.shape, dtype=np.float32)
     for start in range(0, len(chosen), batch_size):
         indices = chosen[start : start + batch_size]

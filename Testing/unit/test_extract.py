@@ -183,27 +183,3 @@ def test_a_cancel_reaches_the_caller(stand_in_weights: Path) -> None:
 
     with pytest.raises(Cancelled):
         strip(make_head(), stand_in_weights, progress=cancel)
-
-
-def test_a_gpu_gets_more_slices_at_a_time_and_finds_the_same(
-    stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("SkullStripLib.extract.BATCH_PIXELS", 256 * 256)
-
-    class Counting(ThresholdEngine):
-        def __init__(self, device: str) -> None:
-            self.device = device
-            self.batches = 0
-
-        def predict(self, batch: np.ndarray) -> np.ndarray:
-            self.batches += 1
-            return super().predict(batch)
-
-    head = make_head()
-    cpu, gpu = Counting("cpu"), Counting("gpu")
-    masks = [
-        extract_brain(head.array, head.affine, engine=engine, weights=stand_in_weights).brain_mask
-        for engine in (cpu, gpu)
-    ]
-    assert_array_equal(*masks)
-    assert gpu.batches < cpu.batches

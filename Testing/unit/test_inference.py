@@ -47,21 +47,6 @@ def test_progress_counts_every_slice_up_to_the_total(head: np.ndarray) -> None:
     assert_array_equal(np.diff([done for _, done, _ in heard]) > 0, True)
 
 
-@pytest.mark.parametrize("pixels", [1, 96 * 64, 10 * 96 * 64 + 5, 10**9])
-def test_a_batch_has_no_more_pixels_than_allowed_but_one_slice(
-    head: np.ndarray, pixels: int
-) -> None:
-    sizes: list[int] = []
-
-    def network(batch: np.ndarray) -> np.ndarray:
-        sizes.append(len(batch))
-        return middle_channel(batch)
-
-    found = predict_head(head, network, batch_pixels=pixels)
-    assert_allclose(found, head, atol=1e-6)
-    assert max(sizes) == min(max(1, pixels // (96 * 64)), len(head))
-
-
 def test_what_progress_raises_ends_the_run(head: np.ndarray) -> None:
     def cancel(stage: str, done: int, total: int) -> None:
         raise Cancelled("Stopped.")
