@@ -9,18 +9,20 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-from SkullStripLib.engines import Engine, create_engine
+from SkullStripLib.engines import Engine, available_threads, create_engine
 from SkullStripLib.manifest import Manifest, default_manifest_path, load_manifest
 from SkullStripLib.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
 from .provenance import code_state
-from .quality_cases import Case, case_path, make_case, read_case, write_case
+from .quality_cases import case_path, make_case, read_case, write_case
 from .quality_fit import fit_calibration
 from .quality_report import judge_rows, write_quality_report
-from .quality_rows import rows_of
+from .quality_rows import Row, rows_of
 from .splits import load_pairs
 from .stress import UNTOUCHED
 
@@ -61,11 +63,11 @@ def stress_of(scan: str) -> list[tuple[str, float]]:
     return [(UNTOUCHED, 0.0), *hard, *usual]
 
 
-def cases_of(
+def case_paths(
     pairs: Sequence[Pair], folder: Path, engine: Engine, manifest: Manifest, views: int
-) -> list[Case]:
-    """Read every case of these scans, and make those that are not kept yet."""
-    cases = []
+) -> list[Path]:
+    """Files of every case of these scans; those that are not kept yet are made."""
+    paths = []
     for pair in pairs:
         for name, strength in stress_of(pair.name):
             path = case_path(folder, pair.name, name, strength)
@@ -73,8 +75,18 @@ def cases_of(
                 case = make_case(pair, name, strength, engine, manifest, views)
                 write_case(folder, case)
                 print(f"{pair.name}  {name} {strength:g}: Dice {case.dice:.4f}", flush=True)
-            cases.append(read_case(path))
-    return cases
+            paths.append(path)
+    return paths
+
+
+def rows_of_files(paths: Sequence[Path], jobs: int) -> list[Row]:
+    """Every mask of these cases, measured by several processes; the order is the paths'."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        return [row for rows in pool.map(_rows_of_file, paths) for row in rows]
+
+
+def _rows_of_file(path: Path) -> list[Row]:
+    return rows_of(read_case(path))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,18 +108,19 @@ def main(argv: list[str] | None = None) -> int:
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
     made = (arguments.cases, engine, manifest, arguments.views)
-    cases, held_out = cases_of(train, *made), cases_of(select_split(pairs, "val"), *made)
+    cases, held_out = case_paths(train, *made), case_paths(select_split(pairs, "val"), *made)
+    jobs = arguments.threads or available_threads()
+    rows = rows_of_files(cases, jobs)
     provenance = {
         "weights_sha256": manifest.weights_sha256,
         "commit": code_state()["commit"],
         "scans": [pair.name for pair in train],
-        "masks": len(cases),
+        "masks": len(rows),
     }
-    rows = [row for case in cases for row in rows_of(case)]
-    calibration = fit_calibration(rows, cases, provenance)
+    calibration = fit_calibration(rows, map(read_case, cases), provenance)
     target = arguments.calibration or default_manifest_path().with_name(CALIBRATION_NAME)
     target.write_text(calibration.to_json(), encoding="utf-8")
-    judged = judge_rows([row for case in held_out for row in rows_of(case)], calibration)
-    write_quality_report(arguments.out, judged, held_out, calibration)
+    judged = judge_rows(rows_of_files(held_out, jobs), calibration)
+    write_quality_report(arguments.out, judged, map(read_case, held_out), calibration)
     print(f"{len(judged)} masks judged; calibration in {target}, report in {arguments.out}")
     return 0

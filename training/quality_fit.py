@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ VOXELS_PER_CASE = 6000
 
 
 def fit_calibration(
-    rows: Sequence[Row], cases: Sequence[Case], provenance: Mapping[str, Any]
+    rows: Sequence[Row], cases: Iterable[Case], provenance: Mapping[str, Any]
 ) -> Calibration:
     """Find all numbers of the verdict from masks whose Dice is known.
 
@@ -50,8 +50,8 @@ def fit_calibration(
     ----------
     rows : sequence of Row
         Of training scans.
-    cases : sequence of Case
-        The network's own masks of those scans, for the confidence.
+    cases : iterable of Case
+        The network's own masks of those scans, for the confidence; read once, one at a time.
     """
     own = [row for row in rows if row.kind == OWN]
     good = [row for row in own if row.dice >= BAD_DICE]
@@ -133,14 +133,17 @@ def fit_check(estimated: np.ndarray) -> float:
     return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
 
 
-def fit_confidence(cases: Sequence[Case]) -> dict[str, float]:
+def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
     """Logistic regression of "the label is right" on a sample of voxels of every case.
 
     Masks damaged with their probability are among them, one of each scan as it came: from the
     network's own masks alone nothing can be learned of strong disagreement.
     """
-    samples = [voxel_sample(case, VOXELS_PER_CASE) for case in cases]
-    samples += [damaged_sample(case) for case in cases if case.perturbation == UNTOUCHED]
+    samples = []
+    for case in cases:
+        samples.append(voxel_sample(case, VOXELS_PER_CASE))
+        if case.perturbation == UNTOUCHED:
+            samples.append(damaged_sample(case))
     features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])

@@ -130,7 +130,7 @@ def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def reliability(
-    cases: Sequence[Case], calibration: Calibration, count: int = 20_000
+    cases: Iterable[Case], calibration: Calibration, count: int = 20_000
 ) -> list[tuple[str, int, float, float]]:
     """Stated confidence, voxels, mean stated and share right; voxels near the surface only."""
     stated_all, right_all = [], []
@@ -152,7 +152,7 @@ def reliability(
 
 
 def write_quality_report(
-    out: Path, judged: Sequence[Judged], cases: Sequence[Case], calibration: Calibration
+    out: Path, judged: Sequence[Judged], cases: Iterable[Case], calibration: Calibration
 ) -> None:
     """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder."""
     out.mkdir(parents=True, exist_ok=True)
