@@ -84,8 +84,13 @@ def create_engine(
 
 def is_installed(name: str) -> bool:
     """Whether a runtime and what it needs can be imported, without importing them."""
+    return not missing_packages(name)
+
+
+def missing_packages(name: str) -> list[str]:
+    """What a runtime needs and is not installed."""
     needed = ("onnxruntime", "onnx") if name == "onnxruntime" else ("keras", name)
-    return all(importlib.util.find_spec(module) is not None for module in needed)
+    return [package for package in needed if importlib.util.find_spec(package) is None]
 
 
 def available_threads() -> int:
@@ -115,8 +120,10 @@ def _load_or_leave_gpu(
 def _load(name: str, manifest: Manifest, weights: Path, device: str, threads: int) -> Engine:
     if name not in ENGINE_NAMES:
         raise EngineError(f"The engine '{name}' is unknown; use one of {', '.join(ENGINE_NAMES)}.")
-    if not is_installed(name):
-        raise EngineError(f"The engine '{name}' is not installed; use 'pip install {name}'.")
+    if missing := missing_packages(name):
+        raise EngineError(
+            f"The engine '{name}' is not installed; use 'pip install {' '.join(missing)}'."
+        )
     if name == "onnxruntime":
         from .onnxruntime_engine import OnnxRuntimeEngine
 
