@@ -81,16 +81,20 @@ def test_in_the_opened_scan_marks_go_on_to_the_next(open_report) -> None:
     assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
 
 
-def test_a_comment_may_hold_anything(open_report, tmp_path) -> None:
+@pytest.mark.parametrize(
+    "comment",
+    ['dura, "at the top"\nand j, a, r: "é"', "dura, eyes", "two\nlines", 'the "top"', "jar"],
+)
+def test_a_comment_may_hold_anything(open_report, tmp_path, comment: str) -> None:
     page = open_report(study())
     page.keyboard.press("c")
-    page.keyboard.type('dura, "at the top"\nand j, a, r: "é"')
+    page.keyboard.type(comment)
     page.keyboard.press("Escape")  # leaves the comment
     assert page.locator("#viewer").is_visible()
     page.keyboard.press("r")
     page.keyboard.press("Escape")
     (line,) = read(exported(page, tmp_path))
-    assert line["comment"] == 'dura, "at the top"\nand j, a, r: "é"'
+    assert line["comment"] == comment
     assert (line["name"], line["decision"]) == ("sub-11", "reject")
 
 
@@ -101,8 +105,15 @@ def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(o
     page.keyboard.press("a")
     assert current(page) == "sub-12"
     assert "sub-11" not in names(page)
+    page.keyboard.press("a")
+    page.keyboard.press("a")
     page.select_option("#decided", "accept")
-    assert names(page) == ["sub-11"]
+    page.focus("#grid")
+    page.keyboard.press("Home")
+    assert names(page) == ["sub-11", "sub-12", "sub-05"]
+    page.keyboard.press("u")
+    assert names(page) == ["sub-12", "sub-05"]
+    assert current(page) == "sub-12"
 
 
 def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(open_report) -> None:
@@ -130,22 +141,25 @@ def test_with_storage_there_is_no_note(open_report) -> None:
     assert open_report(study()).locator("#storage-note").is_hidden()
 
 
-def test_decisions_are_imported(open_report, tmp_path) -> None:
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_decisions_are_imported(open_report, tmp_path, end: str) -> None:
     page = open_report(study())
     path = tmp_path / "decisions.csv"
-    path.write_text(
-        "\ufeffname,path,decision,comment\r\n"
-        'sub-01,/data/sub-01.nii.gz,reject,"a ""b"", c"\r\n'
-        "sub-02,/moved/sub-02.nii.gz,accept,\r\n"
-        "sub-99,/data/sub-99.nii.gz,accept,\r\n"
-        "sub-03,/data/sub-03.nii.gz,maybe,\r\n",
-        encoding="utf-8",
-    )
+    lines = [
+        "\ufeffname,path,decision,comment",
+        'sub-01,/data/sub-01.nii.gz,reject,"a ""b"", c"',
+        "sub-02,/moved/sub-02.nii.gz,accept,",
+        "sub-03,/data/sub-04.nii.gz,accept,",  # the path says more than the name
+        "sub-99,/data/sub-99.nii.gz,accept,",
+        "sub-03,/data/sub-03.nii.gz,maybe,",
+        "",
+    ]
+    path.write_bytes(end.join(lines).encode())
     page.set_input_files("#file", path)
     wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
-    assert decisions(page) == {"sub-01": "Rejected", "sub-02": "Accepted"}
+    assert decisions(page) == {"sub-01": "Rejected", "sub-02": "Accepted", "sub-04": "Accepted"}
     assert page.inner_text("#scan-3 .comment") == 'a "b", c'
-    assert page.inner_text("#count").startswith("2 decisions read from decisions.csv; 2 rows")
+    assert page.inner_text("#count").startswith("3 decisions read from decisions.csv; 2 rows")
 
 
 def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
@@ -156,13 +170,15 @@ def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
     page.keyboard.press("a")
     page.keyboard.press("Escape")
     path = exported(page, tmp_path)
+    before = path.read_bytes()
+    assert b"one" in before
     page.keyboard.press("k")
     page.keyboard.press("u")
     assert decisions(page) == {}
     page.set_input_files("#file", path)
     wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
     assert decisions(page) == {"sub-11": "Accepted"}
-    assert exported(page, tmp_path).read_bytes() == path.read_bytes()
+    assert exported(page, tmp_path).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,14 @@ def seconds_to_first_view(page, address: str) -> float:
     return time.perf_counter() - start
 
 
+def test_the_script_begins_once_the_thumbnails_of_the_first_view_are_there(many, tmp_path) -> None:
+    """The time that this saves depends on the disk, and is too short here to be measured."""
+    write_report(many[:200], tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    first, second = (html.index(f'id="thumbnails-{number}"') for number in (0, 1))
+    assert first < html.index('"use strict"') < second
+
+
 @pytest.mark.slow
 def test_the_first_view_of_5000_scans_is_quick(open_report, many, tmp_path) -> None:
     page = open_report(many[:1])
