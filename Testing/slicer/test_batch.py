@@ -196,12 +196,12 @@ def test_options_become_words_of_the_command(tmp_path) -> None:
     from SkullStripLib.batch.cli_batch import _parser
     from SkullStripSlicer.batch import commandArguments
 
-    options = {"border_mm": -2.0, "views": 3, "engine": "onnxruntime", "device": "cpu"}
+    options = {"border_mm": -1e-05, "views": 3, "engine": "onnxruntime", "device": "cpu"}
     options |= {"threads": None, "weights": "/a folder/w", "keep_csf": False, "reorient": "auto"}
     words = commandArguments(tmp_path / "in", tmp_path / "out", options)
     read = _parser().parse_args(words)
     assert (read.source, read.out) == (str(tmp_path / "in"), str(tmp_path / "out"))
-    assert (read.border, read.views, read.engine, read.device) == (-2.0, 3, "onnxruntime", "cpu")
+    assert (read.border, read.views, read.engine, read.device) == (-1e-05, 3, "onnxruntime", "cpu")
     assert (read.threads, read.weights) == (None, "/a folder/w")
     assert (read.keep_csf, read.reorient) == (False, "auto")
 
