@@ -147,6 +147,12 @@ def isVolumeEdited(node) -> bool:
     return digest(slicer.util.arrayFromVolume(node).T) != node.GetAttribute(DIGEST_ATTRIBUTE)
 
 
+def isFilled(segmentationNode, role: str) -> bool:
+    """Whether there is a volume in a role that still holds what we put in."""
+    node = segmentationNode.GetNodeReference(role)
+    return node is not None and not isVolumeEdited(node)
+
+
 def showFromZeroToOne(node) -> None:
     """How a map of probabilities is shown."""
     node.CreateDefaultDisplayNodes()

@@ -123,6 +123,16 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
     assert np.array_equal(mask_of(loaded), wanted)
 
 
+def test_a_stripped_volume_follows_a_second_run_that_did_not_ask_for_it(volume) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    first = logic.strip(volume, stripped=True).GetNodeReference(outputs.STRIPPED_ROLE)
+    segmentation = logic.strip(volume, borderMm=-3.0)
+    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is first
+    brain = mask_of(segmentation).transpose(2, 1, 0)
+    array = slicer.util.arrayFromVolume(volume)
+    assert np.array_equal(slicer.util.arrayFromVolume(first), np.where(brain, array, 0))
+
+
 def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
     logic = StripLogic(script_process(THRESHOLD))
