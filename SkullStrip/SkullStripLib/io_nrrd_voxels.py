@@ -22,7 +22,7 @@ _INFLATERS: dict[str, Any] = {
     **dict.fromkeys(("bzip2", "bz2"), bz2.open),
 }
 _TEXT = ("ascii", "text", "txt")
-MAX_LINE_BYTES = 2**16  # of a header
+MAX_LINES, MAX_LINE_BYTES = 2**16, 2**16  # of a header
 
 
 def read_voxels(path: Path, header: dict[str, Any], start: int, dtype: np.dtype) -> np.ndarray:
@@ -56,14 +56,16 @@ def read_voxels(path: Path, header: dict[str, Any], start: int, dtype: np.dtype)
 
 def data_file_of(path: Path) -> Path | None:
     """The file beside a header that it names for its voxels, if it does and the file is there."""
-    with path.open("rb") as file:
-        while line := file.readline(MAX_LINE_BYTES).strip():
-            key, _, name = line.partition(b":")
-            if key.strip().lower() in (b"data file", b"datafile"):
-                try:
+    try:
+        with path.open("rb") as file:
+            for _ in range(MAX_LINES):
+                key, _, name = file.readline(MAX_LINE_BYTES).strip().partition(b":")
+                if key.strip().lower() in (b"data file", b"datafile"):
                     return _data_file(path, os.fsdecode(name.strip()))
-                except InputError:  # whoever reads the image says so
-                    return None
+                if not key:  # the header's end
+                    break
+    except (InputError, OSError, ValueError):  # whoever reads the image says so
+        pass
     return None
 
 

@@ -114,6 +114,25 @@ def test_nrrd_space_becomes_a_ras_affine(tmp_path, space, signs, encoding):
     assert written["space directions"].tobytes() == directions.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"NRRD0005\ntype: short\ndata file: x.raw\n\nvoxels", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\r\nDataFile:x.raw\r\n", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\ntype: short\n\ndata file: x.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: gone.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: ../x.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: a\0b\n", ["T1.nhdr"]),
+        (b"no header", ["T1.nhdr"]),
+        (b"", ["T1.nhdr"]),
+    ],
+)
+def test_all_files_of_a_nrrd_image_are_found(tmp_path, content, expected):
+    (tmp_path / "T1.nhdr").write_bytes(content)
+    (tmp_path / "x.raw").write_bytes(b"voxels")
+    assert [path.name for path in io.files_read(tmp_path / "T1.nhdr")] == expected
+
+
 @pytest.mark.parametrize("frame_axis", [0, 3])
 def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
     directions = np.insert(OBLIQUE[:3, :3].T, frame_axis, np.nan, axis=0)
