@@ -19,7 +19,7 @@ _OUTPUT_ENDINGS = ("_brain", "_brain_mask")
 def findScans(inputFolder: Path, outputFolder: Path) -> list[Path]:
     """Image files of a folder and the folders in it, in order, relative to it.
 
-    Files named as our own outputs are left out, and so is the output folder.
+    Files named as our own outputs are left out, and so are hidden ones and the output folder.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def findScans(inputFolder: Path, outputFolder: Path) -> list[Path]:
     left = outputFolder.resolve()
     found = [path for path in sorted(inputFolder.rglob("*")) if _isScan(path)]
     scans = [path.relative_to(inputFolder) for path in found if left not in path.resolve().parents]
+    scans = [path for path in scans if not any(part.startswith(".") for part in path.parts)]
     if not scans:
         raise InputError(f"No image file (NIfTI, MGH, NRRD) is in '{inputFolder}'.")
     return scans

@@ -30,6 +30,9 @@ emit(event="result", report={})
 def test_scans_are_found_in_order_and_our_own_outputs_left_out(folder, tmp_path) -> None:  # noqa: F811
     from SkullStripSlicer.batch_serial import findScans
 
+    (folder / ".hidden").mkdir()
+    for name in ("._a.nii.gz", ".hidden/d.nii"):  # as macOS leaves them on other disks
+        (folder / name).write_bytes(b"nothing")
     found = findScans(folder, tmp_path / "out")
     assert [path.as_posix() for path in found] == ["a.nii.gz", "b/c.nii", "broken.nii.gz"]
 
