@@ -167,6 +167,7 @@ def write(
         if is_new and "sform_code" in header:
             image.set_sform(affine, code="scanner")
             image.set_qform(affine, code="scanner")
+            image.header.set_xyzt_units("mm")
         holds_slope, holds_intercept = _holds_scaling(header)
         if holds_slope:
             image.header.set_slope_inter(scaling[0], scaling[1] if holds_intercept else None)

@@ -47,6 +47,14 @@ def test_the_output_may_be_of_another_format_than_the_input(tmp_path, source, ta
     np.testing.assert_allclose(result.affine, first.affine, atol=AFFINE_TOLERANCE_MM)
 
 
+@pytest.mark.parametrize("source", [".mgz", ".nrrd"])
+def test_nifti_from_another_format_names_its_unit(tmp_path, source):
+    first = io.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    io.write_brain(tmp_path / f"a{source}", first, np.ones(SHAPE, bool))
+    io.write_mask(tmp_path / "b.nii", io.read_image(tmp_path / f"a{source}"), some_mask())
+    assert nibabel.load(tmp_path / "b.nii").header.get_xyzt_units()[0] == "mm"
+
+
 @pytest.mark.parametrize(
     ("dtype", "slope", "target", "stored_as"),
     [
