@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.batch.report_page import TEMPLATES, render, write_report
+from SkullStripLib.batch.report_page import TEMPLATES, page, write_report
 from SkullStripLib.errors import EngineError, OutputError
-from Testing.web.reports import row, study
+from Testing.web.reports import row, study, write_pictures
+
+
+def render(rows: list[dict], folder: Path) -> str:
+    return "".join(page(rows, folder))
 
 
 def data_of(html: str) -> dict:
@@ -24,51 +28,27 @@ def scans_of(html: str) -> list[dict]:
     return [dict(zip(data["columns"], values, strict=True)) for values in data["rows"]]
 
 
-def test_rows_of_text_and_rows_of_numbers_give_the_same_page(tmp_path: Path) -> None:
-    rows = study()
-    texts = [{key: str(value) for key, value in scan.items()} for scan in rows]
-    assert scans_of(render(rows, tmp_path)) == scans_of(render(texts, tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("changes", "state"),
-    [
-        ({}, "pass"),
-        ({"verdict": "check"}, "check"),
-        ({"verdict": ""}, "none"),
-        ({"verdict": "pass", "status": "failed"}, "error"),
-        ({"verdict": "of a later version"}, "none"),
-    ],
-)
-def test_verdict_and_status_make_one_state(tmp_path: Path, changes: dict, state: str) -> None:
-    assert scans_of(render([row(1, **changes)], tmp_path))[0]["state"] == state
-
-
-def test_what_is_no_number_is_missing(tmp_path: Path) -> None:
-    rows = [row(1, volume_ml="nan", seconds="", dice_estimate=None, dice_error="inf")]
-    scan = scans_of(render(rows, tmp_path))[0]
-    numbers = ("volume_ml", "seconds", "dice_estimate", "dice_error")
-    assert [scan[name] for name in numbers] == [None] * 4
-
-
-def test_a_scan_keeps_its_id_until_its_mask_is_another(tmp_path: Path) -> None:
-    def identity(**changes: object) -> str:
-        return scans_of(render([row(0), row(1, **changes)], tmp_path))[1]["id"]
-
-    assert identity() == identity(seconds=9.0, verdict="check", finished="later")
-    assert identity() != identity(mask_sha256="0")
-    assert identity() != identity(path="/elsewhere/sub-01.nii.gz")
-
-
 def test_names_that_are_no_unicode_are_written(tmp_path: Path) -> None:
     write_report([row(1, name="sub-\udce9")], tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert scans_of(html)[0]["name"] == "sub-?"
 
 
-def test_reasons_and_what_the_checks_noticed_are_one_note(tmp_path: Path) -> None:
-    rows = [row(1, reasons="Small.", message="Thick slices.")]
-    assert scans_of(render(rows, tmp_path))[0]["reasons"] == "Small. Thick slices."
+def test_thumbnails_are_in_the_order_of_the_scans(tmp_path: Path) -> None:
+    (write_pictures(tmp_path) / "2.png").unlink()
+    html = render([row(1), row(2, verdict="fail"), row(3)], tmp_path)
+    (chunk,) = re.findall(r'id="thumbnails-0">(.*?)</script>', html, re.S)
+    assert [bool(line) for line in chunk.split("\n")] == [False, True, True]
+
+
+def test_the_script_comes_after_the_first_thumbnails_and_before_the_rest(tmp_path: Path) -> None:
+    def parts(scans: int) -> list[str]:
+        html = render([row(number, qc="") for number in range(scans)], tmp_path)
+        return re.findall(r'thumbnails-\d(?=">)|"use strict"', html)
+
+    assert parts(0) == ['"use strict"']
+    assert parts(1) == ["thumbnails-0", '"use strict"']
+    assert parts(120) == ["thumbnails-0", '"use strict"', "thumbnails-1", "thumbnails-2"]
 
 
 def test_no_scans_make_a_page_too(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""What the report page's script works on: all scans of a batch, as JSON.
+
+A batch may have a hundred thousand scans. Each row is read once, and what is kept of it is the text
+that the page gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from itertools import chain
+
+from .._version import __version__
+from .outliers import FEWEST, THRESHOLD, volume_limits
+
+TEXTS = (
+    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views",
+    "version", "brain_mask", "brain", "qc", "finished",
+)  # fmt: skip
+NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
+STATES = {"pass": "pass", "check": "check", "fail": "fail", "error": "not stripped", "none": "done"}
+FIRST = ("fail", "error", "check", "none", "pass")  # the page's own order when it is opened
+CHUNK = 50  # thumbnails that are decoded together
+
+Row = Mapping[str, object]
+
+
+class ReportData:
+    """The scans of a page; those to be looked at come first, so that they are also loaded first.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        With the columns of results.csv; numbers may be text, and missing values empty.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._scans: dict[str, list[str]] = {state: [] for state in FIRST}
+        self._pictures: dict[str, list[str]] = {state: [] for state in FIRST}
+        self._volumes_ml = array("d")
+        for row in rows:
+            state, volume_ml = _state(row), _number(row.get("volume_ml"))
+            self._scans[state].append(_inert(_scan(row)))
+            self._pictures[state].append(str(row.get("qc") or ""))
+            if volume_ml is not None:
+                self._volumes_ml.append(volume_ml)
+
+    def summary(self) -> str:
+        """One line: how many scans of each kind, when, by what."""
+        counts = {state: len(scans) for state, scans in self._scans.items()}
+        total = sum(counts.values())
+        kinds = [f"{counts[state]:,} {word}" for state, word in STATES.items() if counts[state]]
+        made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        noun = "scan" if total == 1 else "scans"
+        return " · ".join([f"{total:,} {noun}", *kinds, made, f"SkullStrip {__version__}"])
+
+    def pictures(self) -> Iterator[str]:
+        """Paths of the QC pictures in the order of the scans; empty where there is none."""
+        return chain.from_iterable(self._pictures.values())
+
+    def json(self) -> Iterator[str]:
+        """The text, in pieces: columns, limits of the volumes, and one list a scan."""
+        limits = volume_limits(self._volumes_ml)
+        head = {
+            "columns": ["id", "state", "reasons", *TEXTS, *NUMBERS],
+            "limits": limits and {"low": limits.low, "high": limits.high, "median": limits.median},
+            "threshold": THRESHOLD,
+            "fewest": FEWEST,
+            "chunk": CHUNK,
+        }
+        yield f'{_inert(head)[:-1]},"rows":['
+        for number, scan in enumerate(chain.from_iterable(self._scans.values())):
+            yield f",{scan}" if number else scan
+        yield "]}"
+
+
+def _scan(row: Row) -> list[str | float | None]:
+    notes = filter(None, (_text(row.get("reasons")), _text(row.get("message"))))
+    start = [_identity(row), _state(row), " ".join(notes)]
+    numbers = [_number(row.get(column)) for column in NUMBERS]
+    return [*start, *(_text(row.get(column)) for column in TEXTS), *numbers]
+
+
+def _identity(row: Row) -> str:
+    """By scan and mask: a decision outlives a resumed batch, but not another mask."""
+    parts = (_text(row.get(column)) for column in ("path", "name", "mask_sha256"))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _state(row: Row) -> str:
+    if _text(row.get("status")) == "failed":
+        return "error"
+    verdict = _text(row.get("verdict"))
+    return verdict if verdict in STATES else "none"
+
+
+def _text(value: object) -> str:
+    """As text; the lone surrogates of undecodable file names become a question mark."""
+    text = "" if value is None else str(value)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(_text(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _inert(data: object) -> str:
+    """JSON that no name in it can end or reopen the script element of."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
