@@ -6,7 +6,8 @@ import pytest
 
 from SkullStripLib.batch.options import BatchOptions
 from SkullStripLib.batch.run import Source, run_batch
-from SkullStripLib.errors import Cancelled
+from SkullStripLib.errors import Cancelled, OutputError
+from Testing.bids_data import make_bids
 
 pytest.importorskip("distributed")
 
@@ -21,3 +22,12 @@ def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_we
         run_batch(Source(str(source)), out, options, hear=events.append, stop=lambda: True)
     assert [event["event"] for event in events] == ["end"]
     assert len((out / "results.csv").read_text().splitlines()) == 1
+
+
+def test_the_raw_data_are_refused_as_output_before_anything_is_written(tmp_path, stand_in_weights):
+    data_set = make_bids(tmp_path / "data")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    options = BatchOptions(weights=stand_in_weights, jobs=1)
+    with pytest.raises(OutputError, match="the data set itself"):
+        run_batch(Source(str(data_set), bids=True), data_set, options)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
