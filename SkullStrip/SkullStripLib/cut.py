@@ -33,31 +33,17 @@ def cut_brain(
     Raises
     ------
     InputError
-        Nothing is left.
+        There is no brain, or the border leaves none.
     """
-    if keep_csf:
-        mask = brain_mask_from_probability(probability, volume.spacing_mm, border_mm, threshold)
-    else:
-        mask = brain_mask_from_probability(probability, volume.spacing_mm, 0.0, threshold)
-        if mask.any():
-            mask = without_outer_csf(mask, volume.array, volume.affine)
-            mask = with_border(mask, volume.spacing_mm, border_mm)
-    refuse_empty(mask, border_mm)
-    return mask
-
-
-def refuse_empty(mask: np.ndarray, border_mm: float) -> None:
-    """Say that nothing was found instead of returning nothing.
-
-    Raises
-    ------
-    InputError
-        The mask is empty.
-    """
-    if mask.any():
-        return
-    if border_mm < 0:
+    mask = brain_mask_from_probability(probability, volume.spacing_mm, threshold=threshold)
+    if not mask.any():
+        raise InputError(
+            "No brain was found; give a T1-weighted scan of a human head with the brain in view."
+        )
+    if not keep_csf:
+        mask = without_outer_csf(mask, volume.array, volume.affine)
+    if border_mm or not keep_csf:
+        mask = with_border(mask, volume.spacing_mm, border_mm)
+    if not mask.any():
         raise InputError(f"A border of {border_mm:g} mm leaves no brain; use one nearer to 0.")
-    raise InputError(
-        "No brain was found; give a T1-weighted scan of a human head with the brain in view."
-    )
+    return mask
