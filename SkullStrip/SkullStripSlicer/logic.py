@@ -75,7 +75,8 @@ class StripLogic(BatchLogic):
             Make the stripped volume, with everything but the brain.
         stripped, probability, confidence, surface : bool
             Also make the stripped volume, the probability map, the map of how likely each voxel's
-            label is right (before border and CSF), the 3-D surface.
+            label is right (before border and CSF), the 3-D surface. Volumes of an earlier run
+            that are still in the scene follow in any case.
         progress : callable, optional
             Gets (stage, done, total).
         finished : callable, optional
@@ -99,7 +100,16 @@ class StripLogic(BatchLogic):
             outputs.PROBABILITY_ROLE: outputProbability,
             outputs.CONFIDENCE_ROLE: outputConfidence,
         }
-        wantsProbability = probability or outputProbability is not None
+        earlier = outputSegmentation or outputs.findSegmentation(volumeNode)
+
+        def isWanted(asked: bool, role: str) -> bool:
+            if asked or given[role] is not None:
+                return True
+            return earlier is not None and outputs.isFilled(earlier, role)
+
+        wantsStripped = isWanted(stripped or invert, outputs.STRIPPED_ROLE)
+        wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
+        wantsConfidence = isWanted(confidence, outputs.CONFIDENCE_ROLE)
 
         def deliver(extracted, report):
             result = Result(
@@ -109,7 +119,7 @@ class StripLogic(BatchLogic):
                 invert,
                 extracted.brain_probability if wantsProbability else None,
                 extracted.brain_confidence,
-                stripped or invert or outputVolume is not None,
+                wantsStripped,
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
@@ -122,7 +132,6 @@ class StripLogic(BatchLogic):
             threads=threads,
             weights=weights,
         )
-        wantsConfidence = confidence or outputConfidence is not None
         run = self.startRun(
             volumeNode, options, deliver, progress, finished, confidence=wantsConfidence
         )

@@ -83,8 +83,6 @@ class Results:
         segmentId = outputs.segmentOf(segmentationNode)
         past = _Past(previous and replace(previous, field=None), bits, segmentId, list(created))
         outputs.prepareSegmentation(segmentationNode, volumeNode)
-        if outputs.isFilled(segmentationNode, outputs.STRIPPED_ROLE):  # of the mask before
-            result = replace(result, wantsStripped=True)
         past.added += self._show(segmentationNode, result, given)
         self._past.setdefault(key, []).append(past)
         del self._past[key][:-HISTORY_LENGTH]

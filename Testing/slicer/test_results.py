@@ -123,14 +123,22 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
     assert np.array_equal(mask_of(loaded), wanted)
 
 
-def test_a_stripped_volume_follows_a_second_run_that_did_not_ask_for_it(volume) -> None:
+def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    first = logic.strip(volume, stripped=True).GetNodeReference(outputs.STRIPPED_ROLE)
-    segmentation = logic.strip(volume, borderMm=-3.0)
-    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is first
+    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
+    segmentation = logic.strip(volume, stripped=True, probability=True, confidence=True)
+    nodes = [segmentation.GetNodeReference(role) for role in roles]
+    logic.processFactory = script_process(THRESHOLD.replace("> 28", "> 40").replace("0.75", "0.9"))
+
+    assert logic.strip(volume) is segmentation
+
+    assert [segmentation.GetNodeReference(role) for role in roles] == nodes
+    scan = slicer.util.arrayFromVolume(volume)
+    stripped, probability, confidence = map(slicer.util.arrayFromVolume, nodes)
     brain = mask_of(segmentation).transpose(2, 1, 0)
-    array = slicer.util.arrayFromVolume(volume)
-    assert np.array_equal(slicer.util.arrayFromVolume(first), np.where(brain, array, 0))
+    assert np.array_equal(stripped, np.where(brain, scan, 0))
+    assert np.array_equal(probability == 1, (scan > 40) & (scan < 85))
+    assert confidence.max() == np.float32(0.9)
 
 
 def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
