@@ -39,8 +39,9 @@ def sequence(scene, head):
     sequences = slicer.vtkSlicerSequencesLogic()  # registers the nodes
     sequences.SetMRMLScene(scene)
     node = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Dynamic")
-    node.SetIndexName("time")
-    node.SetIndexUnit("s")
+    node.SetIndexName("delay")  # neither name nor unit nor type is Slicer's own choice
+    node.SetIndexUnit("ms")
+    node.SetIndexType(node.TextIndex)
     for place, index in enumerate(INDICES):
         frame = addVolume(scene, head.array + place, head.affine, "frame")
         node.SetDataNodeAtValue(frame, index)
@@ -121,7 +122,7 @@ def test_a_scene_without_a_t1_is_refused(scene) -> None:
 
 def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence) -> None:
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
-    assert names(scene) == ["Dynamic, time 0 s", "Dynamic, time 2.5 s", "Dynamic, time 5 s"]
+    assert names(scene) == ["Dynamic, delay 0 ms", "Dynamic, delay 2.5 ms", "Dynamic, delay 5 ms"]
 
 
 def test_a_sequence_of_masks_is_left_out(scene, sequence, head) -> None:
@@ -141,7 +142,8 @@ def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
     result = resultOf(scene, sequence)
     assert result.GetName() == "Dynamic brain"
     assert [result.GetNthIndexValue(place) for place in range(3)] == list(INDICES)
-    assert (result.GetIndexName(), result.GetIndexUnit()) == ("time", "s")
+    assert (result.GetIndexName(), result.GetIndexUnit()) == ("delay", "ms")
+    assert result.GetIndexType() == result.TextIndex
     for index in INDICES:
         segmentation = result.GetDataNodeAtValue(index)
         (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
@@ -216,6 +218,16 @@ def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> 
     assert [table.item(row, 1).text() for row in range(2)] == ["not done", "not done"]
     assert "0 of 2 scans are done." in widget.ui.batchLabel.text
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_path) -> None:
+    """A frame lives in a scene of its sequence, which is not the one that closes."""
+    batch = StripLogic(script_process(HANGING)).stripScene(
+        weights=str(tmp_path / "pids"), finished=lambda _: None
+    )
+    scene.Clear(0)
+    assert batch.isFinished
+    assert [scan.state for scan in batch.scans] == ["cancelled"] * 3
 
 
 def test_removing_the_scan_that_is_stripped_ends_it(scene, head, tmp_path) -> None:
