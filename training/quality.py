@@ -1,14 +1,15 @@
 """Calibrate and test the verdict on masks: scans as they come, spoilt ones, and damaged masks.
 
-The calibration comes from training scans, the figures from validation scans that neither the
-network nor the calibration has seen.
+The calibration comes from training and validation scans: of training scans the network is surer
+than of others. For the figures each scan is judged by a calibration that has not seen it; those of
+validation scans, which the network has not seen either, are the ones to believe.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,13 +21,14 @@ from SkullStripLib.quality.calibration import CALIBRATION_NAME
 from .dataset import Pair, select_split
 from .provenance import code_state
 from .quality_cases import case_path, make_case, read_case, write_case
-from .quality_fit import fit_calibration
-from .quality_report import judge_rows, write_quality_report
+from .quality_fit import fit_calibration, fit_confidence
+from .quality_report import Judged, judge_rows, write_quality_report
 from .quality_rows import Row, rows_of
 from .splits import load_pairs
 from .stress import UNTOUCHED
 
 CALIBRATION_SCANS = 50
+FOLDS = 10
 PER_SCAN = 2  # usual and hard perturbations of each
 USUAL = tuple(
     (name, strength)
@@ -89,12 +91,26 @@ def _rows_of_file(path: Path) -> list[Row]:
     return rows_of(read_case(path))
 
 
+def judge_unseen(rows: Sequence[Row], confidence: Mapping[str, float]) -> list[Judged]:
+    """Judge every mask by a calibration that has not seen its scan."""
+    scans = sorted({row.scan for row in rows})
+    judged = []
+    for fold in range(min(FOLDS, len(scans))):
+        left_out = set(scans[fold::FOLDS])
+        others = [row for row in rows if row.scan not in left_out]
+        calibration = fit_calibration(others, confidence, {})
+        judged += judge_rows([row for row in rows if row.scan in left_out], calibration)
+    return judged
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the calibration and its report."""
     parser = argparse.ArgumentParser("python -m training quality", description=__doc__)
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
-    parser.add_argument("--scans", type=int, default=CALIBRATION_SCANS, help="to calibrate on")
+    parser.add_argument(
+        "--scans", type=int, default=CALIBRATION_SCANS, help="training scans to use"
+    )
     parser.add_argument("--cases", type=Path, default=Path("quality/cases"), help="kept here")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"), help="report")
     parser.add_argument("--calibration", type=Path, help="default: beside the bundled weights")
@@ -108,19 +124,21 @@ def main(argv: list[str] | None = None) -> int:
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
     made = (arguments.cases, engine, manifest, arguments.views)
-    cases, held_out = case_paths(train, *made), case_paths(select_split(pairs, "val"), *made)
-    jobs = arguments.threads or available_threads()
-    rows = rows_of_files(cases, jobs)
+    seen, unseen = case_paths(train, *made), case_paths(select_split(pairs, "val"), *made)
+    rows = rows_of_files([*seen, *unseen], arguments.threads or available_threads())
+    confidence = fit_confidence(map(read_case, seen))
     provenance = {
         "weights_sha256": manifest.weights_sha256,
         "commit": code_state()["commit"],
-        "scans": [pair.name for pair in train],
+        "scans": sorted({row.scan for row in rows}),
         "masks": len(rows),
     }
-    calibration = fit_calibration(rows, map(read_case, cases), provenance)
+    calibration = fit_calibration(rows, confidence, provenance)
     target = arguments.calibration or default_manifest_path().with_name(CALIBRATION_NAME)
     target.write_text(calibration.to_json(), encoding="utf-8")
-    judged = judge_rows(rows_of_files(held_out, jobs), calibration)
-    write_quality_report(arguments.out, judged, map(read_case, held_out), calibration)
+    judged = judge_unseen(rows, confidence)
+    names = {path.stem.partition("__")[0] for path in unseen}
+    held_out = [entry for entry in judged if entry.row.scan in names]
+    write_quality_report(arguments.out, judged, held_out, map(read_case, unseen), calibration)
     print(f"{len(judged)} masks judged; calibration in {target}, report in {arguments.out}")
     return 0

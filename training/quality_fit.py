@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from scipy.optimize import nnls
@@ -17,65 +18,88 @@ from SkullStripLib.quality.confidence import (
 )
 from SkullStripLib.quality.estimate import (
     LEAST_ERROR,
+    Ground,
     contradicted_error,
     doubt_terms,
     doubted_error,
+    likely_error,
 )
 from SkullStripLib.quality.measures import solid_mask
 
 from .damage import DAMAGES, damaged_probability
 from .quality_cases import Case
-from .quality_rows import OWN, Row, table
+from .quality_rows import BOTH, MASK, OWN, Row, table
 from .stress import UNTOUCHED
 
 BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
-# Of the network's own good masks, as many may be flagged for their estimated Dice; 5 % in all.
-FALSE_ALARMS = 0.03
+# Of the network's own good masks, as many may be flagged for their estimated Dice, and as many for
+# a second look that contradicts them; with those over a limit, 5 % in all.
+FALSE_ALARMS = 0.015
+CONTRADICTIONS = 0.02
 HIGHEST_CHECK = 0.96
 COVER = 0.90
+ALLOWANCES = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
+TRUSTED = [0.0, *np.round(np.arange(0.93, 0.981, 0.005), 3).tolist()]
 USUAL = 0.99
-SPECK_ML = 5.0  # pieces that nobody need look for
+SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
 WIDEN = 1.15  # limits are so much wider than the worst good mask needs
 LIMITED = ("asymmetry", "roughness", "removed_ml", "surface_entropy")
 VOXELS_PER_CASE = 6000
 
 
 def fit_calibration(
-    rows: Sequence[Row], cases: Iterable[Case], provenance: Mapping[str, Any]
+    rows: Sequence[Row], confidence: Mapping[str, float], provenance: Mapping[str, Any]
 ) -> Calibration:
     """Find all numbers of the verdict from masks whose Dice is known.
 
     Parameters
     ----------
     rows : sequence of Row
-        Of training scans.
-    cases : iterable of Case
-        The network's own masks of those scans, for the confidence; read once, one at a time.
+    confidence : mapping
+        From `fit_confidence`.
     """
     own = [row for row in rows if row.kind == OWN]
-    good = [row for row in own if row.dice >= BAD_DICE]
-    doubt = fit_doubt(own)
-    allowance = fit_allowance(rows, doubt)
-    errors = np.array([estimated_error(row, doubt, allowance) for row in good])
-    missed = np.array([abs(1 - row.dice - error) for row, error in zip(good, errors, strict=True)])
-    lost = np.array([abs(row.volume_ml - row.truth_ml) / row.volume_ml for row in good])
+    good = [row for row in own if is_good(row)]
     clean = [row for row in good if row.what == UNTOUCHED]
-    sure_entropy = float(table(clean, ["surface_entropy"]).max()) * 1.02
+    sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
     sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
+    doubt = fit_doubt(own)
+    allowance, trusted_second = fit_second_look(rows, doubt)
+    found = [
+        Found(row, *likely_error(row.measured, doubt, allowance, trusted_second, sure_entropy))
+        for row in rows
+    ]
+    relative_error, relative_volume_error = fit_intervals(found)
     return Calibration(
         doubt=doubt,
         allowance=allowance,
-        relative_error=round(float(np.quantile(missed / errors, COVER)), 4),
-        relative_volume_error=round(float(np.quantile(lost / errors, COVER)), 4),
-        check_below=fit_check(1 - errors),
+        trusted_second=trusted_second,
+        relative_error=relative_error,
+        relative_volume_error=relative_volume_error,
+        check_below=fit_check(
+            np.array([1 - one.error for one in found if one.row.kind == OWN and is_good(one.row)])
+        ),
         fail_below=FAIL_DICE,
         limits=fit_limits(good),
-        sure_entropy=round(sure_entropy, 4),
-        sure_disagreement_cm2=round(float(table(sure, ["disagreement_cm2"]).max()) * 1.1, 2),
-        confidence=fit_confidence(cases),
+        sure_entropy=sure_entropy,
+        sure_disagreement_cm2=fit_disagreement(sure),
+        confidence=dict(confidence),
         provenance=dict(provenance),
     )
+
+
+class Found(NamedTuple):
+    """A mask, its estimated 1 - Dice, and what that rests on."""
+
+    row: Row
+    error: float
+    ground: Ground
+
+
+def is_good(row: Row) -> bool:
+    """Whether a mask is not to be flagged."""
+    return row.dice >= BAD_DICE
 
 
 def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
@@ -90,26 +114,40 @@ def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in values.items()}
 
 
-def fit_allowance(rows: Sequence[Row], doubt: Mapping[str, float]) -> float:
-    """The share, in steps of 0.05, that makes the smallest mean error of log(1 - Dice).
+def fit_second_look(rows: Sequence[Row], doubt: Mapping[str, float]) -> tuple[float, float]:
+    """The allowance and the trust that make the smallest mean error of log(1 - Dice).
 
     The network's own masks count as much as all damaged ones together.
     """
     own = np.array([row.kind == OWN for row in rows])
     share = np.where(own, 1 / own.sum(), 1 / max(1, (~own).sum()))
     target = np.log(np.maximum([1 - row.dice for row in rows], LEAST_ERROR))
+    doubted = np.array([doubted_error(row.measured, doubt) for row in rows])
 
-    def loss(allowance: float) -> float:
-        errors = np.log([estimated_error(row, doubt, allowance) for row in rows])
-        return float(share @ np.abs(errors - target))
+    def loss(pair: tuple[float, float]) -> float:
+        contradicted = np.array([contradicted_error(row.measured, *pair) for row in rows])
+        errors = np.maximum(np.maximum(doubted, contradicted), LEAST_ERROR)
+        return float(share @ np.abs(np.log(errors) - target))
 
-    return float(min(np.round(np.arange(0, 1.01, 0.05), 2), key=loss))
+    return min(itertools.product(ALLOWANCES, TRUSTED), key=loss)
 
 
-def estimated_error(row: Row, doubt: Mapping[str, float], allowance: float) -> float:
-    """1 - Dice as `estimate` has it."""
-    doubted = doubted_error(row.measured, doubt)
-    return max(doubted, contradicted_error(row.measured, allowance), LEAST_ERROR)
+def fit_intervals(found: Sequence[Found]) -> tuple[dict[str, float], dict[str, float]]:
+    """Half widths for Dice and volume that hold for 90 % of masks, by what estimates rest on.
+
+    Masks that fail are left out: they are not to be used, and nothing is near their volume.
+    """
+    usable = [one for one in found if 1 - one.error >= FAIL_DICE]
+    dice_widths, volume_widths = {}, {}
+    for ground in get_args(Ground):
+        # Damaged masks would outnumber the network's own, where those have errors as well.
+        kinds = (OWN, MASK, BOTH) if ground == "contradicted" else (OWN,)
+        chosen = [one for one in usable if one.ground == ground and one.row.kind in kinds] or usable
+        missed = [abs(1 - row.dice - error) / error for row, error, _ in chosen]
+        lost = [abs(1 - row.truth_ml / row.volume_ml) / error for row, error, _ in chosen]
+        dice_widths[ground] = round(float(np.quantile(missed, COVER)), 4)
+        volume_widths[ground] = round(float(np.quantile(lost, COVER)), 4)
+    return dice_widths, volume_widths
 
 
 def fit_limits(good: Sequence[Row]) -> dict[str, float]:
@@ -133,11 +171,18 @@ def fit_check(estimated: np.ndarray) -> float:
     return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
 
 
+def fit_disagreement(sure: Sequence[Row]) -> float:
+    """Area in cm2 that the second look contradicts in hardly any good mask of a sure network."""
+    areas = table(sure, ["disagreement_cm2"])
+    return round(float(np.quantile(areas, 1 - CONTRADICTIONS)), 2)
+
+
 def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
     """Logistic regression of "the label is right" on a sample of voxels of every case.
 
     Masks damaged with their probability are among them, one of each scan as it came: from the
-    network's own masks alone nothing can be learned of strong disagreement.
+    network's own masks alone nothing can be learned of strong disagreement. Cases are read once,
+    one at a time.
     """
     samples = []
     for case in cases:

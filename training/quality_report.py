@@ -152,13 +152,27 @@ def reliability(
 
 
 def write_quality_report(
-    out: Path, judged: Sequence[Judged], cases: Iterable[Case], calibration: Calibration
+    out: Path,
+    judged: Sequence[Judged],
+    held_out: Sequence[Judged],
+    cases: Iterable[Case],
+    calibration: Calibration,
 ) -> None:
-    """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder."""
+    """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder.
+
+    Parameters
+    ----------
+    judged : sequence of Judged
+        Every mask, each by a calibration that has not seen its scan.
+    held_out : sequence of Judged
+        Of them, the scans that the network has not seen.
+    cases : iterable of Case
+        The network's own masks of those scans, for the confidence.
+    """
     out.mkdir(parents=True, exist_ok=True)
     curves = {
-        "own masks": roc([e for e in judged if e.row.kind == OWN]),
-        "and damaged masks": roc(judged),
+        "own masks": roc([e for e in held_out if e.row.kind == OWN]),
+        "and damaged masks": roc(held_out),
     }
     areas = "\n".join(f"- AUC, {name}: {curve[2]:.4f}" for name, curve in curves.items())
     trusted = (
@@ -168,15 +182,18 @@ def write_quality_report(
     header = ["stated confidence", "voxels", "mean stated", "share right"]
     parts = [
         "# Quality verdict on held-out scans",
-        flag_table(judged),
+        flag_table(held_out),
         areas,
-        estimate_table(judged),
-        damage_table(judged),
+        estimate_table(held_out),
+        damage_table(held_out),
         markdown_table(header, trusted),
+        "## Training scans as well",
+        flag_table(judged),
+        estimate_table(judged),
     ]
     (out / "quality.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     _write_masks(out / "masks.csv", judged)
-    _draw(out / "roc.png", curves, judged)
+    _draw(out / "roc.png", curves, held_out)
 
 
 def _write_masks(path: Path, judged: Sequence[Judged]) -> None:

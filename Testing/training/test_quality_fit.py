@@ -5,12 +5,23 @@ The rows are made: their measures follow from their Dice by known rules.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from SkullStripLib.quality.verdict import judge_measures
-from training.quality import choose_scans, stress_of
-from training.quality_fit import fit_allowance, fit_calibration, fit_check, fit_doubt, fit_limits
+from training.quality import choose_scans, judge_unseen, stress_of
+from training.quality_fit import (
+    Found,
+    fit_calibration,
+    fit_check,
+    fit_disagreement,
+    fit_doubt,
+    fit_intervals,
+    fit_limits,
+    fit_second_look,
+)
 from training.quality_report import BAD_DICE, judge_rows, roc, write_quality_report
 from training.quality_rows import BOTH, OWN, Row
 
@@ -36,9 +47,8 @@ def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
 
 
 @pytest.fixture
-def calibration(monkeypatch):
-    monkeypatch.setattr("training.quality_fit.fit_confidence", lambda _: {"constant": 1.0})
-    return fit_calibration(made_rows(), [], {"made": True})
+def calibration():
+    return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
 
 
 def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration) -> None:
@@ -69,7 +79,55 @@ def test_no_doubt_makes_a_mask_better() -> None:
 def test_the_allowance_is_what_the_second_look_adds_to_the_error() -> None:
     rows = made_rows()
     doubt = fit_doubt([row for row in rows if row.kind == OWN])
-    assert fit_allowance(rows, doubt) == pytest.approx(0.004 / 0.014, abs=0.1)
+    allowance, _ = fit_second_look(rows, doubt)
+    assert allowance == pytest.approx(0.004 / 0.014, abs=0.1)
+
+
+def test_a_second_look_that_doubts_itself_is_not_trusted_where_it_misleads() -> None:
+    misled = [
+        replace(row, measured={**row.measured, "second_dice": 0.7, "second_own_dice": 0.94})
+        for row in made_rows(seed=1)
+        if row.kind == OWN
+    ]
+    rows = made_rows() + misled
+    doubt = fit_doubt([row for row in rows if row.kind == OWN])
+    _, trusted = fit_second_look(rows, doubt)
+    assert 0.94 < trusted <= 0.986
+    _, trusted_before = fit_second_look(made_rows(), doubt)
+    assert trusted_before == 0.0
+
+
+def test_intervals_hold_for_nine_of_ten_masks_whatever_the_estimate_rests_on() -> None:
+    rng = np.random.default_rng(0)
+    spread = {"sure": 0.1, "unsure": 0.3, "contradicted": 0.5}
+    found = []
+    for row in made_rows(3000):
+        ground = "contradicted" if row.kind == BOTH else ["sure", "unsure"][row.dice < 0.98]
+        error = (1 - row.dice) / (1 + spread[ground] * float(rng.uniform(-1, 1)))
+        found.append(Found(row, error, ground))
+    widths, _ = fit_intervals(found)
+    assert widths == {
+        ground: pytest.approx(0.9 * width, abs=0.02) for ground, width in spread.items()
+    }
+
+
+def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch) -> None:
+    fitted: list[set[str]] = []
+
+    def fit(rows, confidence, provenance):
+        fitted.append({row.scan for row in rows})
+        return fit_calibration(rows, confidence, provenance)
+
+    def judge_by_the_last(rows, calibration):
+        assert not {row.scan for row in rows} & fitted[-1]
+        return judge_rows(rows, calibration)
+
+    monkeypatch.setattr("training.quality.fit_calibration", fit)
+    monkeypatch.setattr("training.quality.judge_rows", judge_by_the_last)
+    rows = made_rows()
+    judged = judge_unseen(rows, {"constant": 1.0})
+    assert sorted(entry.row.scan for entry in judged) == sorted(row.scan for row in rows)
+    assert len(fitted) == 10
 
 
 @pytest.mark.parametrize(("estimated", "expected"), [(0.90, 0.95), (0.955, 0.955), (0.99, 0.96)])
@@ -78,7 +136,17 @@ def test_the_threshold_stays_between_bad_and_doubtful(estimated: float, expected
 
 
 def test_specks_never_flag_a_mask() -> None:
-    assert fit_limits(made_rows())["removed_ml"] == 5.0
+    assert fit_limits(made_rows())["removed_ml"] == 14.0
+
+
+def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit() -> None:
+    rows = made_rows()
+    areas = np.linspace(0, 4, len(rows))
+    spread = [
+        replace(row, measured={**row.measured, "disagreement_cm2": float(area)})
+        for row, area in zip(rows, areas, strict=True)
+    ]
+    assert fit_disagreement(spread) == pytest.approx(3.92, abs=0.01)
 
 
 def test_the_roc_of_a_perfect_estimate_has_area_one(calibration) -> None:
@@ -88,7 +156,8 @@ def test_the_roc_of_a_perfect_estimate_has_area_one(calibration) -> None:
 
 def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("training.quality_report.reliability", lambda *_: [("0.5 to 0.6", 1, 1, 1)])
-    write_quality_report(tmp_path, judge_rows(made_rows(), calibration), [], calibration)
+    judged = judge_rows(made_rows(), calibration)
+    write_quality_report(tmp_path, judged, judged[:60], [], calibration)
     text = (tmp_path / "quality.md").read_text()
     assert "mask and probability damaged" in text
     assert "AUC" in text

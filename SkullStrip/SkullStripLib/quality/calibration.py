@@ -24,12 +24,16 @@ class Calibration:
     Parameters
     ----------
     doubt : dict of str to float
-        log(1 - Dice) that the network's own doubts give: constant, own, entropy.
+        log(1 - Dice) that the mask and the network's own doubts give: constant, own, entropy,
+        asymmetry.
     allowance : float
         Share of the second look's own doubts that is taken off its disagreement with a mask.
-    relative_error : float
-        Half width of the estimate's 90 % interval, over 1 - estimate.
-    relative_volume_error : float
+    trusted_second : float
+        Dice that a second look must expect of itself to be listened to.
+    relative_error : dict of str to float
+        Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests
+        on: "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
+    relative_volume_error : dict of str to float
         The same of the volume, over volume times (1 - estimate).
     check_below, fail_below : float
         Estimated Dice under which the verdict is not "pass", and under which it is "fail".
@@ -46,8 +50,9 @@ class Calibration:
 
     doubt: dict[str, float]
     allowance: float
-    relative_error: float
-    relative_volume_error: float
+    trusted_second: float
+    relative_error: dict[str, float]
+    relative_volume_error: dict[str, float]
     check_below: float
     fail_below: float
     limits: dict[str, float]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from .calibration import Calibration
 
 LEAST_ERROR = 0.005  # 1 - Dice: two careful references of one scan agree no better
+CONTRADICTED = 1.2  # times what the network doubts: the second look knows something else
+# What an estimate rests on; each has intervals of its own width.
+Ground = Literal["sure", "unsure", "contradicted"]
 
 
 class Estimate(NamedTuple):
@@ -29,43 +32,69 @@ class Estimate(NamedTuple):
 
 
 def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:
-    """What the network's own doubts are a weighted sum of; both grow as a mask gets worse."""
+    """What the doubts are a weighted sum of; each grows as a mask gets worse."""
     return {
         "constant": 1.0,
         "own": _log_error(measured["own_dice"]),
         "entropy": measured["surface_entropy"],
+        "asymmetry": measured["asymmetry"],
     }
 
 
 def doubted_error(measured: Mapping[str, float], doubt: Mapping[str, float]) -> float:
-    """1 - Dice of a mask whose faults the network suspects."""
+    """1 - Dice of a mask whose faults the network suspects, or its own lopsidedness tells."""
     return float(np.exp(sum(doubt[name] * term for name, term in doubt_terms(measured).items())))
 
 
-def contradicted_error(measured: Mapping[str, float], allowance: float) -> float:
+def contradicted_error(
+    measured: Mapping[str, float], allowance: float, trusted_second: float
+) -> float:
     """1 - Dice of a mask whose faults the second look sees.
 
     Two looks that are unsure differ, whichever is right, so a share of the second look's own doubts
-    is taken off.
+    is taken off; one that doubts itself too much (a poor scan, an unusual contrast) says nothing.
     """
+    if measured["second_own_dice"] < trusted_second:
+        return 0.0
     return 1 - measured["second_dice"] - allowance * (1 - measured["second_own_dice"])
 
 
+def likely_error(
+    measured: Mapping[str, float],
+    doubt: Mapping[str, float],
+    allowance: float,
+    trusted_second: float,
+    sure_entropy: float,
+) -> tuple[float, Ground]:
+    """1 - Dice, by what the network or the second look doubts more, and what that rests on."""
+    doubted = doubted_error(measured, doubt)
+    contradicted = contradicted_error(measured, allowance, trusted_second)
+    error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
+    if contradicted > CONTRADICTED * doubted:
+        return error, "contradicted"
+    return error, "sure" if measured["surface_entropy"] <= sure_entropy else "unsure"
+
+
 def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimate:
-    """Estimate a mask's Dice from its measures: by what the network or the second look doubts more.
+    """Estimate a mask's Dice and volume error from its measures.
 
     Parameters
     ----------
     measured : mapping
         From `measures.measure`.
     """
-    doubted = doubted_error(measured, calibration.doubt)
-    contradicted = contradicted_error(measured, calibration.allowance)
-    error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
+    error, ground = likely_error(
+        measured,
+        calibration.doubt,
+        calibration.allowance,
+        calibration.trusted_second,
+        calibration.sure_entropy,
+    )
+    volume_error = calibration.relative_volume_error[ground] * error * measured["volume_ml"]
     return Estimate(
         dice=1.0 - error,
-        dice_error=min(calibration.relative_error * error, 1.0),
-        volume_error_ml=calibration.relative_volume_error * error * measured["volume_ml"],
+        dice_error=min(calibration.relative_error[ground] * error, 1.0),
+        volume_error_ml=volume_error,
     )
 
 
