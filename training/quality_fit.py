@@ -40,7 +40,7 @@ CONTRADICTIONS = 0.02
 HIGHEST_CHECK = 0.96
 COVER = 0.90
 ALLOWANCES = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
-TRUSTED = [0.0, *np.round(np.arange(0.93, 0.981, 0.005), 3).tolist()]
+DISTRUSTS = np.arange(0, 3.1, 0.5).tolist()  # more would deafen it to a lost lobe of a poor scan
 USUAL = 0.99
 SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
 WIDEN = 1.15  # limits are so much wider than the worst good mask needs
@@ -65,16 +65,13 @@ def fit_calibration(
     sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
     sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
     doubt = fit_doubt(own)
-    allowance, trusted_second = fit_second_look(rows, doubt)
-    found = [
-        Found(row, *likely_error(row.measured, doubt, allowance, trusted_second, sure_entropy))
-        for row in rows
-    ]
+    usual_doubt = round(1 - float(table(clean, ["second_own_dice"]).min()), 4)
+    second = fit_second_look(rows, doubt, usual_doubt)
+    found = [Found(row, *likely_error(row.measured, doubt, second, sure_entropy)) for row in rows]
     relative_error, relative_volume_error = fit_intervals(found)
     return Calibration(
         doubt=doubt,
-        allowance=allowance,
-        trusted_second=trusted_second,
+        second=second,
         relative_error=relative_error,
         relative_volume_error=relative_volume_error,
         check_below=fit_check(
@@ -114,8 +111,10 @@ def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in values.items()}
 
 
-def fit_second_look(rows: Sequence[Row], doubt: Mapping[str, float]) -> tuple[float, float]:
-    """The allowance and the trust that make the smallest mean error of log(1 - Dice).
+def fit_second_look(
+    rows: Sequence[Row], doubt: Mapping[str, float], usual_doubt: float
+) -> dict[str, float]:
+    """The allowance and the distrust that make the smallest mean error of log(1 - Dice).
 
     The network's own masks count as much as all damaged ones together.
     """
@@ -124,12 +123,16 @@ def fit_second_look(rows: Sequence[Row], doubt: Mapping[str, float]) -> tuple[fl
     target = np.log(np.maximum([1 - row.dice for row in rows], LEAST_ERROR))
     doubted = np.array([doubted_error(row.measured, doubt) for row in rows])
 
-    def loss(pair: tuple[float, float]) -> float:
-        contradicted = np.array([contradicted_error(row.measured, *pair) for row in rows])
+    def loss(second: Mapping[str, float]) -> float:
+        contradicted = np.array([contradicted_error(row.measured, second) for row in rows])
         errors = np.maximum(np.maximum(doubted, contradicted), LEAST_ERROR)
         return float(share @ np.abs(np.log(errors) - target))
 
-    return min(itertools.product(ALLOWANCES, TRUSTED), key=loss)
+    choices = [
+        {"allowance": allowance, "distrust": distrust, "usual_doubt": usual_doubt}
+        for allowance, distrust in itertools.product(ALLOWANCES, DISTRUSTS)
+    ]
+    return min(choices, key=loss)
 
 
 def fit_intervals(found: Sequence[Found]) -> tuple[dict[str, float], dict[str, float]]:

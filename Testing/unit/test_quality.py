@@ -34,7 +34,7 @@ def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
 def soft(mask: np.ndarray) -> np.ndarray:
     """Probability with a surface as sharp as the network's."""
     smooth = ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
-    return (1 / (1 + np.exp(-10 * (smooth - 0.5)))).astype(np.float32)
+    return (1 / (1 + np.exp(-12 * (smooth - 0.5)))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +126,10 @@ def test_pieces_away_from_the_brain_are_named_with_their_volume(
     brain: np.ndarray, calibration: Calibration
 ) -> None:
     pieces = brain.copy()
-    pieces[2:14, 2:14, 2:14] = True
+    pieces[2:16, 2:16, 2:16] = True
     found = judge(evidence_of(pieces), calibration)
     removed = [check for check in found.reasons if check.code == "pieces_removed"]
-    assert "14 mL" in removed[0].message
+    assert "22 mL" in removed[0].message
 
 
 @pytest.mark.parametrize(("block_mm", "code"), [(1.4, "brain_small"), (2.4, "brain_large")])

@@ -26,10 +26,9 @@ class Calibration:
     doubt : dict of str to float
         log(1 - Dice) that the mask and the network's own doubts give: constant, own, entropy,
         asymmetry.
-    allowance : float
-        Share of the second look's own doubts that is taken off its disagreement with a mask.
-    trusted_second : float
-        Dice that a second look must expect of itself to be listened to.
+    second : dict of str to float
+        What is taken off a second look's disagreement with a mask: the share "allowance" of its
+        own doubts, and "distrust" times what they exceed "usual_doubt" by.
     relative_error : dict of str to float
         Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests
         on: "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
@@ -49,8 +48,7 @@ class Calibration:
     """
 
     doubt: dict[str, float]
-    allowance: float
-    trusted_second: float
+    second: dict[str, float]
     relative_error: dict[str, float]
     relative_volume_error: dict[str, float]
     check_below: float

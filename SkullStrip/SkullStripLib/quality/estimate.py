@@ -46,29 +46,26 @@ def doubted_error(measured: Mapping[str, float], doubt: Mapping[str, float]) -> 
     return float(np.exp(sum(doubt[name] * term for name, term in doubt_terms(measured).items())))
 
 
-def contradicted_error(
-    measured: Mapping[str, float], allowance: float, trusted_second: float
-) -> float:
+def contradicted_error(measured: Mapping[str, float], second: Mapping[str, float]) -> float:
     """1 - Dice of a mask whose faults the second look sees.
 
     Two looks that are unsure differ, whichever is right, so a share of the second look's own doubts
-    is taken off; one that doubts itself too much (a poor scan, an unusual contrast) says nothing.
+    is taken off, and more of what exceeds the doubts it has on good scans.
     """
-    if measured["second_own_dice"] < trusted_second:
-        return 0.0
-    return 1 - measured["second_dice"] - allowance * (1 - measured["second_own_dice"])
+    doubt = 1 - measured["second_own_dice"]
+    unusual = max(0.0, doubt - second["usual_doubt"])
+    return 1 - measured["second_dice"] - second["allowance"] * doubt - second["distrust"] * unusual
 
 
 def likely_error(
     measured: Mapping[str, float],
     doubt: Mapping[str, float],
-    allowance: float,
-    trusted_second: float,
+    second: Mapping[str, float],
     sure_entropy: float,
 ) -> tuple[float, Ground]:
     """1 - Dice, by what the network or the second look doubts more, and what that rests on."""
     doubted = doubted_error(measured, doubt)
-    contradicted = contradicted_error(measured, allowance, trusted_second)
+    contradicted = contradicted_error(measured, second)
     error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
     if contradicted > CONTRADICTED * doubted:
         return error, "contradicted"
@@ -84,11 +81,7 @@ def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimat
         From `measures.measure`.
     """
     error, ground = likely_error(
-        measured,
-        calibration.doubt,
-        calibration.allowance,
-        calibration.trusted_second,
-        calibration.sure_entropy,
+        measured, calibration.doubt, calibration.second, calibration.sure_entropy
     )
     volume_error = calibration.relative_volume_error[ground] * error * measured["volume_ml"]
     return Estimate(
