@@ -152,6 +152,17 @@ def test_folders_that_make_no_sense_are_refused(
         StripLogic().stripFolder(tmp_path / source, tmp_path / target)
 
 
+def test_a_program_that_cannot_be_started_leaves_nothing(
+    folder, tmp_path, scene, temporary_files, monkeypatch
+) -> None:
+    from SkullStripSlicer.logic import StripLogic
+
+    monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: "/nowhere/x")
+    with pytest.raises(EngineError, match="cannot be started"):
+        StripLogic().stripFolder(folder, tmp_path / "out")
+    assert list(temporary_files.iterdir()) == []
+
+
 def test_the_packages_of_the_command_are_asked_for_after_those_of_the_network(
     panel, child, tmp_path
 ) -> None:

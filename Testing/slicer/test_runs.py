@@ -85,15 +85,18 @@ def remove_input(scene, volume) -> None:
     scene.RemoveNode(volume)
 
 
-@pytest.mark.parametrize("disturb", [close_scene, remove_input])
+@pytest.mark.parametrize(
+    ("disturb", "words"), [(close_scene, "scene was closed"), (remove_input, "was removed")]
+)
 def test_a_run_whose_scan_goes_away_ends_cleanly(
-    volume, scene, tmp_path, temporary_files, disturb
+    volume, scene, tmp_path, temporary_files, disturb, words: str
 ) -> None:
     ended = []
     run, pids = start_hanging(volume, tmp_path / "pids", ended.append)
     disturb(scene, volume)
     assert wait_until(lambda: not any(map(is_running, pids)), CANCEL_SECONDS)
     assert isinstance(run.error, Cancelled)
+    assert words in str(run.error)
     assert ended == [run]
     assert list(temporary_files.iterdir()) == []
 
