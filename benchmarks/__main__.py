@@ -24,7 +24,7 @@ import numpy as np
 
 from SkullStripLib.metrics import dice
 
-from .peers import PEERS, install
+from .peers import CACHE, PEERS, install
 
 OURS = "skullstrip"
 OURS_THREE_VIEWS = "skullstrip --views 3"
@@ -77,9 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--torch", default="torch", help="requirement, e.g. torch==2.13.0+cpu")
-    parser.add_argument(
-        "--environments", type=Path, default=Path.home() / ".cache" / "skullstrip-benchmarks"
-    )
+    parser.add_argument("--environments", type=Path, default=CACHE)
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+CACHE = Path.home() / ".cache" / "skullstrip-benchmarks"  # environments, made once
 
 
 @dataclass(frozen=True)
