@@ -6,6 +6,7 @@ What it does with a network is tested in `Testing/slicer` (`test_strip.py`, `tes
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -108,6 +109,21 @@ def test_what_libraries_print_is_kept_out_of_the_events(tmp_path: Path) -> None:
     )
     assert done.stdout == f'{MARK}{{"event": "x"}}\nafter\n'
     assert "native" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="asks for a process group")
+def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(
+    tmp_path: Path,
+) -> None:
+    request = tmp_path / "request.json"
+    os.mkfifo(request)  # it waits for the request until it is ended
+    command = [sys.executable, "-m", "SkullStripLib.child", str(request)]
+    with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE, text=True) as started:
+        event = parse_event(started.stdout.readline())
+        group = os.getpgid(started.pid)
+        started.kill()
+    assert event == {"event": "started", "pid": started.pid}
+    assert group == started.pid
 
 
 def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
