@@ -28,8 +28,13 @@ SCANS = ("MRHead", *(f"ds011_sub-0{number}" for number in (1, 2, 3, 4, 5, 7, 8))
 HD_BET_SCANS = 2
 THREADS = 2
 LOOK_S = 0.2
-HD_BET = "import sys; sys.path.insert(0, sys.argv[1]); import hd_bet; paths = sys.argv[2:]\n"
-HD_BET += "for scan, mask in zip(paths[::2], paths[1::2]): hd_bet.main(scan, mask)"
+HD_BET = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import hd_bet
+for scan, mask in zip(sys.argv[2::2], sys.argv[3::2]):
+    hd_bet.main(scan, mask)
+"""
 
 
 class Run(NamedTuple):

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from scipy.optimize import nnls
 
-from SkullStripLib.quality.calibration import Calibration
+from SkullStripLib.quality.calibration import LIMITED, Calibration, Ground
 from SkullStripLib.quality.confidence import (
     confidence_terms,
     disagreement_map,
 )
 from SkullStripLib.quality.estimate import (
     LEAST_ERROR,
-    Ground,
     contradicted_error,
     doubt_terms,
     doubted_error,
@@ -44,7 +43,6 @@ DISTRUSTS = np.arange(0, 3.1, 0.5).tolist()  # more would deafen it to a lost lo
 USUAL = 0.99
 SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
 WIDEN = 1.15  # limits are so much wider than the worst good mask needs
-LIMITED = ("asymmetry", "roughness", "removed_ml", "surface_entropy")
 VOXELS_PER_CASE = 6000
 
 

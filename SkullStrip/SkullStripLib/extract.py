@@ -155,6 +155,7 @@ def extract_brain(
     validate_options(border_mm, views, reorient)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(weights)
+    calibration = load_calibration(weights_path.parent)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         if isinstance(engine, str):
             args = (engine, manifest, weights_path, device, threads)
@@ -169,7 +170,6 @@ def extract_brain(
     with stopwatch.stage("predict"):
         found = _predict(prepared, engine, manifest.preprocessing, views, reorient, progress)
     with stopwatch.stage("judge"):
-        calibration = load_calibration(weights_path.parent)
         evidence = _look_again(found, engine, manifest.preprocessing)
         judgement = judge(evidence, calibration)
     with stopwatch.stage("restore"):

@@ -218,6 +218,27 @@ def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) ->
         load_calibration(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limits", {"asymmetry": 0.1}), ("second", 3), ("relative_error", {"sure": 0.2})],
+)
+def test_a_calibration_that_lacks_numbers_is_refused_by_their_name(
+    calibration: Calibration, name: str, value: object
+) -> None:
+    broken = replace(calibration, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=f"'{name}' must have"):
+        Calibration.from_json(broken.to_json())
+
+
+@pytest.mark.parametrize("value", ["much", None, float("nan")])
+def test_a_calibration_with_something_else_than_a_number_is_refused(
+    calibration: Calibration, value: object
+) -> None:
+    broken = replace(calibration, doubt={**calibration.doubt, "own": value})  # type: ignore[dict-item]
+    with pytest.raises(WeightsError, match="'doubt' must hold numbers"):
+        Calibration.from_json(broken.to_json())
+
+
 def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
     tmp_path, calibration: Calibration
 ) -> None:

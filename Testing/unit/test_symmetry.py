@@ -53,3 +53,10 @@ def test_a_missing_temporal_lobe_shows_however_the_head_is_turned(degrees: tuple
 
 def test_a_shift_to_one_side_is_no_asymmetry() -> None:
     assert asymmetry(np.roll(made_brain(), 7, axis=0)) == pytest.approx(asymmetry(made_brain()))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (3, 1, 1), (2, 4, 1)])
+def test_a_mask_of_a_few_blocks_in_a_row_is_symmetric(shape: tuple[int, int, int]) -> None:
+    mask = np.zeros((8, 8, 8), dtype=bool)
+    mask[tuple(slice(2, 2 + size) for size in shape)] = True
+    assert asymmetry(mask) == pytest.approx(0, abs=1e-9)

@@ -7,14 +7,26 @@ are judged by the bundled file.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..errors import WeightsError
 from ..manifest import default_manifest_path
 
 CALIBRATION_NAME = "quality.json"
+# What an estimate rests on; each has intervals of its own width.
+Ground = Literal["sure", "unsure", "contradicted"]
+LIMITED = ("asymmetry", "roughness", "removed_ml", "surface_entropy")  # measures with a limit
+KEYS: dict[str, tuple[str, ...]] = {
+    "doubt": ("constant", "own", "entropy", "asymmetry"),
+    "second": ("allowance", "distrust", "usual_doubt"),
+    "relative_error": get_args(Ground),
+    "relative_volume_error": get_args(Ground),
+    "limits": LIMITED,
+    "confidence": ("constant", "certainty", "disagreement", "both", "strong"),
+}
 
 
 @dataclass(frozen=True)
@@ -71,14 +83,27 @@ class Calibration:
         Raises
         ------
         WeightsError
-            Not JSON, or a key is unknown or missing.
+            Not JSON, a key is unknown or missing, or what should be a number is none.
         """
         try:
-            return cls(**json.loads(text))
+            found = cls(**json.loads(text))
+            for name, keys in KEYS.items():
+                _require_numbers(name, getattr(found, name), keys)
         except (ValueError, TypeError) as error:
             raise WeightsError(
                 f"The calibration of the verdict cannot be read ({error})."
             ) from error
+        return found
+
+
+def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
+    """Refuse a group of numbers that is not what the verdict is going to look for."""
+    if not isinstance(values, dict) or set(values) != set(keys):
+        raise ValueError(f"'{name}' must have {', '.join(keys)}")
+    if not all(
+        isinstance(value, (int, float)) and math.isfinite(value) for value in values.values()
+    ):
+        raise ValueError(f"'{name}' must hold numbers")
 
 
 def load_calibration(folder: Path | None = None) -> Calibration:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .calibration import Calibration
+from .calibration import Calibration, Ground
 
 LEAST_ERROR = 0.005  # 1 - Dice: two careful references of one scan agree no better
 CONTRADICTED = 1.2  # times what the network doubts: the second look knows something else
-# What an estimate rests on; each has intervals of its own width.
-Ground = Literal["sure", "unsure", "contradicted"]
 
 
 class Estimate(NamedTuple):

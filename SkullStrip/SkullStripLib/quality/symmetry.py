@@ -39,8 +39,8 @@ def sheared_asymmetry(mask: np.ndarray) -> float:
     x = np.arange(len(mask))
     middle = np.einsum("x,xyz->yz", x, mask)[rows] / count[rows]
     terms = np.stack([np.ones(len(middle)), *rows], axis=1)
-    weight = count[rows][:, None]
-    plane = np.linalg.solve(terms.T @ (weight * terms), terms.T @ (weight[:, 0] * middle))
+    weight = np.sqrt(count[rows])
+    plane = np.linalg.lstsq(weight[:, None] * terms, weight * middle, rcond=None)[0]
     y, z = np.indices(mask.shape[1:])
     mirrored_x = np.rint(2 * (plane[0] + plane[1] * y + plane[2] * z) - x[:, None, None])
     inside = (mirrored_x >= 0) & (mirrored_x < len(mask))
