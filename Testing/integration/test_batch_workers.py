@@ -130,6 +130,12 @@ def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, mon
     assert kept < 5, "two are in Dask's cache of at most 100,000 keys"
 
 
+def test_workers_keep_their_memory_and_share_the_processors(client):
+    names = ("MALLOC_TRIM_THRESHOLD_", "OPENBLAS_NUM_THREADS")
+    found = client.run(lambda names: [os.environ.get(name) for name in names], names)
+    assert list(found.values()) == [[None, str(cluster.threads_each(WORKERS))]] * WORKERS
+
+
 def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
     answers = []
     stop = lambda: len(answers) > 10  # noqa: E731

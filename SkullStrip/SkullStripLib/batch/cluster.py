@@ -75,6 +75,16 @@ def threads_each(jobs: int) -> int:
     return max(1, available_threads() // jobs)
 
 
+def worker_environment(jobs: int) -> dict[str, int]:
+    """Variables that workers of this machine start with, in the place of Dask's own.
+
+    Those bound BLAS to one thread, and have glibc give every freed array back to the system, whose
+    pages the next one must fetch again: a quarter of a scan's time.
+    """
+    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return dict.fromkeys(libraries, threads_each(jobs))
+
+
 @contextmanager
 def local_client(jobs: int, quiet: bool = True) -> Iterator[Any]:
     """Give a client of worker processes on this machine, reached by loopback alone.
@@ -85,7 +95,8 @@ def local_client(jobs: int, quiet: bool = True) -> Iterator[Any]:
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    with dask.config.set(LOCAL_SETTINGS):
+    environment = {"distributed.nanny.pre-spawn-environ": worker_environment(jobs)}
+    with dask.config.set(LOCAL_SETTINGS | environment):
         cluster = LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
