@@ -120,13 +120,13 @@ def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
     extent = spacing * shape
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
         message = (
-            f"Voxels of {_by(spacing)} mm are unusual for a head "
+            f"Voxels of {by_axis(spacing)} mm are unusual for a head "
             f"({MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm expected); check the header's units."
         )
         yield Check("spacing_unusual", "warn", message)
     if extent.min() < MIN_EXTENT_MM or extent.max() > MAX_EXTENT_MM:
         message = (
-            f"The field of view is {_by(extent)} mm, which is no head "
+            f"The field of view is {by_axis(extent)} mm, which is no head "
             f"({MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm expected); check the header's spacing."
         )
         yield Check("extent_implausible", "refuse", message)
@@ -164,5 +164,6 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
         yield Check("constant", "refuse", f"The image holds {what}, so there is no head in it.")
 
 
-def _by(numbers: np.ndarray) -> str:
+def by_axis(numbers: np.ndarray) -> str:
+    """Numbers of the three axes, for a sentence."""
     return " x ".join(f"{number:.4g}" for number in numbers)

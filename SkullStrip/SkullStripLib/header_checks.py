@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .checks import MAX_EXTENT_MM, MIN_EXTENT_MM, Check
+from .checks import MAX_EXTENT_MM, MIN_EXTENT_MM, Check, by_axis
 
 # Headers hold float32, and some programs round to 0.001 mm; more than this is a contradiction.
 SPACING_TOLERANCE = 0.01
+POSITION_TOLERANCE_MM = 2.0  # of corners, which small errors of a quaternion move most
 MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
@@ -30,10 +31,33 @@ def spacing_checks(header_mm: np.ndarray, affine: np.ndarray) -> Iterator[Check]
     if np.allclose(stated, affine_mm, rtol=SPACING_TOLERANCE):
         return
     message = (
-        f"The header gives a spacing of {_by(stated)} mm, but its affine one of {_by(affine_mm)} "
+        f"The header gives a spacing of {by_axis(stated)} mm, but its affine one of {by_axis(affine_mm)} "
         "mm, which was used; check the volume."
     )
     yield Check("spacing_disagrees", "warn", message)
+
+
+def position_checks(
+    sform: np.ndarray, qform: np.ndarray, shape: tuple[int, ...], factor: float = 1.0
+) -> Iterator[Check]:
+    """Note where NIfTI's two affines put the scan in two places, of which one is used.
+
+    Parameters
+    ----------
+    sform, qform : ndarray, shape (4, 4)
+        Voxel index to RAS+, in the header's unit.
+    shape : tuple of int
+    factor : float
+        From that unit to mm.
+    """
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*shape[:3], 1]
+    apart = np.linalg.norm(corners @ (sform - qform).T, axis=1).max() * factor
+    if apart > POSITION_TOLERANCE_MM:
+        message = (
+            f"The header places the scan twice, by sform and by qform, up to {apart:.0f} mm apart; "
+            "the sform was used, so check left and right if it is not the one you mean."
+        )
+        yield Check("positions_disagree", "note", message)
 
 
 def unit_findings(
@@ -72,7 +96,3 @@ def scaled(affine: np.ndarray, factor: float) -> np.ndarray:
 
 def _is_head_sized(extent_mm: np.ndarray) -> bool:
     return bool(extent_mm.min() >= MIN_EXTENT_MM and extent_mm.max() <= MAX_EXTENT_MM)
-
-
-def _by(numbers: np.ndarray) -> str:
-    return " x ".join(f"{number:.4g}" for number in numbers)

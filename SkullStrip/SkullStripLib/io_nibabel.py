@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from .checks import Check
 from .errors import InputError
-from .header_checks import scaled, spacing_checks, unit_findings
+from .header_checks import position_checks, scaled, spacing_checks, unit_findings
 from .io_limits import MAX_HEADER_BYTES, HeaderStream, max_voxels, require_bytes, verify_rest
 
 _LARGEST_ITEM_BYTES = 32  # complex256
@@ -225,13 +225,20 @@ def _holds_scaling(header: Any) -> tuple[bool, bool]:
 def _space_checks(
     header: Any, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[float, tuple[Check, ...]]:
-    """What makes the affine millimetres, and what NIfTI's spacing and units are at odds with."""
+    """What makes the affine millimetres, and where NIfTI's header is at odds with itself."""
+    from nibabel.spatialimages import HeaderDataError
+
     if "xyzt_units" not in header:
         return 1.0, ()
     stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     unit = _UNITS.get(int(header["xyzt_units"]) & 7, "unknown")
     factor, found = unit_findings(unit, shape, affine)
-    return factor, (*found, *spacing_checks(stated * factor, scaled(affine, factor)))
+    found = (*found, *spacing_checks(stated * factor, scaled(affine, factor)))
+    if header["sform_code"] > 0 and header["qform_code"] > 0:
+        with suppress(ValueError, HeaderDataError):  # no rotation: then there is no second place
+            qform = header.get_qform()
+            found = (*found, *position_checks(header.get_sform(), qform, shape, factor))
+    return factor, found
 
 
 def _has_orientation(image: Any) -> bool:

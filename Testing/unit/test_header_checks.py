@@ -84,3 +84,36 @@ def test_rounding_is_no_contradiction() -> None:
     affine = np.diag([0.9375, 0.9375, 1.2, 1.0])
     assert list(spacing_checks(np.array([0.938, 0.938, 1.2]), affine)) == []
     assert list(spacing_checks(np.array([0.96, 0.9375, 1.2]), affine)) != []
+
+
+@pytest.mark.parametrize(("moved_mm", "noted"), [(0.0, False), (1.0, False), (30.0, True)])
+def test_two_places_in_one_header_are_a_note_with_their_distance(
+    tmp_path: Path, moved_mm: float, noted: bool
+) -> None:
+    affine = np.diag([-9.0, 8.0, 7.0, 1.0])
+    image = nibabel.Nifti1Image(np.indices(SHAPE).sum(axis=0).astype(np.int16), affine)
+    image.set_sform(affine, code="scanner")
+    affine[0, 3] = moved_mm
+    image.set_qform(affine, code="scanner")
+    nibabel.save(image, tmp_path / "a.nii")
+    found = io.read_image(tmp_path / "a.nii")
+    assert codes(found) == ["positions_disagree"] * noted
+    assert not noted or "30 mm apart" in found.checks[0].message
+    np.testing.assert_array_equal(found.affine[:3, 3], 0)
+
+
+def test_a_left_for_a_right_is_noted(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.indices(SHAPE).sum(axis=0).astype(np.int16), None)
+    image.set_sform(np.diag([9.0, 8.0, 7.0, 1.0]), code="scanner")
+    image.set_qform(np.diag([-9.0, 8.0, 7.0, 1.0]), code="scanner")
+    nibabel.save(image, tmp_path / "a.nii")
+    assert codes(io.read_image(tmp_path / "a.nii")) == ["positions_disagree"]
+
+
+def test_a_qform_that_is_no_rotation_is_passed_over(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii", np.diag([-9.0, 8.0, 7.0, 1.0]))
+    image = nibabel.load(path)
+    image.header["qform_code"] = 1
+    image.header["quatern_b"] = image.header["quatern_c"] = 3.0
+    nibabel.save(image, tmp_path / "b.nii")
+    assert "positions_disagree" not in codes(io.read_image(tmp_path / "b.nii"))
