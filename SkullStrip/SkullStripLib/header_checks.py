@@ -31,8 +31,8 @@ def spacing_checks(header_mm: np.ndarray, affine: np.ndarray) -> Iterator[Check]
     if np.allclose(stated, affine_mm, rtol=SPACING_TOLERANCE):
         return
     message = (
-        f"The header gives a spacing of {by_axis(stated)} mm, but its affine one of {by_axis(affine_mm)} "
-        "mm, which was used; check the volume."
+        f"The header gives a spacing of {by_axis(stated)} mm, but its affine one of "
+        f"{by_axis(affine_mm)} mm, which was used; check the volume."
     )
     yield Check("spacing_disagrees", "warn", message)
 
