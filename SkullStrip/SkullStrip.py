@@ -26,6 +26,10 @@ from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.run_panel import RunPanel
 from SkullStripSlicer.sample_data import registerSampleData
+from SkullStripSlicer.self_test import SkullStripTest
+
+# Slicer looks for `SkullStripTest` here.
+__all__ = ["SkullStrip", "SkullStripLogic", "SkullStripTest", "SkullStripWidget"]
 
 
 class SkullStrip(ScriptedLoadableModule):

@@ -6,6 +6,7 @@ Real beside them: `slicer.util` (its `launchConsoleProcess` starts the child), t
 from __future__ import annotations
 
 import sys
+import unittest
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -72,6 +73,10 @@ class ScriptedLoadableModuleLogic:
         return node
 
 
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    """In Slicer, too, a `TestCase` that is asked for `runTest`."""
+
+
 class ModuleParent(QtWidgets.QWidget):
     """The module's page: what `self.parent` is in the widget."""
 
@@ -112,6 +117,7 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
         ScriptedLoadableModule,
         ScriptedLoadableModuleWidget,
         ScriptedLoadableModuleLogic,
+        ScriptedLoadableModuleTest,
     ):
         setattr(scripted, kind.__name__, kind)
     modules = {

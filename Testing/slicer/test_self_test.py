@@ -1,0 +1,47 @@
+"""The module's own test, which "Reload and Test" and CTest run in the application.
+
+Real: scene, nodes, logics, child process and weights. Stand-ins: the application around them, and
+SampleData, which here loads the development data's MRHead and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import slicer
+
+from Testing.slicer.scene import loadVolume
+
+
+@pytest.fixture
+def self_test(qapp, child, weights, shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+    """The class that Slicer finds in the module, by its name."""
+    import SkullStrip
+
+    child(None)  # the real one
+    scan = shared_data / "t1" / "MRHead_T1w.nii.gz"
+    sample = SimpleNamespace(downloadSample=lambda name: loadVolume(scan, name))
+    monkeypatch.setitem(sys.modules, "SampleData", sample)
+    logic = SkullStrip.SkullStripLogic()
+    if weights is not None:
+        pytest.skip("the module's own test takes the bundled weights, which are not there")
+    monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: logic, raising=False)
+    return getattr(SkullStrip, f"{SkullStrip.SkullStrip.__name__}Test")
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_modules_own_test_passes(self_test) -> None:
+    self_test().runTest()
+
+
+@pytest.mark.shared_data
+def test_the_modules_own_test_can_fail(self_test, monkeypatch: pytest.MonkeyPatch) -> None:
+    from SkullStripSlicer.logic import StripLogic
+
+    monkeypatch.setattr(StripLogic, "volumeMl", lambda *_: 12.0)
+    with pytest.raises(AssertionError, match=r"12\.0"):
+        self_test().test_strip()
