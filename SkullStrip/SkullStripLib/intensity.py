@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 SAMPLED_VOXELS = 500_000  # percentiles are read from about so many voxels
+LEAST_RANGE = 1e-37  # of values; one over less is infinite in single precision
 SPIKE_PERCENTILE = 99.95  # voxels brighter than this count as if they were no brighter
 
 
@@ -50,7 +51,7 @@ def scale_intensities(
     Returns
     -------
     ndarray of float32, shape (X, Y, Z)
-        In [0, 1]; a constant volume becomes all zero.
+        In [0, 1]; a volume that is constant, or as good as that, becomes all zero.
     """
     values = np.asarray(array, dtype=np.float32)
     finite = np.isfinite(values)
@@ -58,7 +59,7 @@ def scale_intensities(
         lowest = values[finite].min() if finite.any() else 0.0
         values = np.where(finite, values, np.float32(lowest))
     low, high = intensity_window(values, low_percentile, high_percentile)
-    if high <= low:
+    if high - low < LEAST_RANGE:
         return np.zeros_like(values)
     scaled = np.subtract(values, np.float32(low), dtype=np.float32)
     scaled *= np.float32(1.0 / (high - low))

@@ -62,3 +62,10 @@ def test_values_that_are_not_finite_count_as_the_lowest(head: np.ndarray) -> Non
 @pytest.mark.parametrize("value", [0.0, 7.0, -3.0])
 def test_a_constant_volume_becomes_zero(value: float) -> None:
     assert not scale_intensities(np.full((5, 5, 5), value)).any()
+
+
+@pytest.mark.parametrize("unit", [1e-45, 1e-40, 1e-38])
+def test_values_too_near_each_other_for_single_precision_become_zero(unit: float) -> None:
+    array = np.arange(1000, dtype=np.float32).reshape(10, 10, 10) * np.float32(unit / 1000)
+    with np.errstate(all="raise"):
+        assert not scale_intensities(array).any()
