@@ -19,6 +19,7 @@ from SkullStripLib.manifest import Manifest, default_manifest_path, load_manifes
 from SkullStripLib.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
+from .pipeline import end_with_parent
 from .provenance import code_state
 from .quality_cases import case_path, make_case, read_case, write_case
 from .quality_fit import fit_calibration, fit_confidence
@@ -83,7 +84,7 @@ def case_paths(
 
 def rows_of_files(paths: Sequence[Path], jobs: int) -> list[Row]:
     """Every mask of these cases, measured by several processes; the order is the paths'."""
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
         return [row for rows in pool.map(_rows_of_file, paths) for row in rows]
 
 

@@ -32,10 +32,9 @@ from .stress import UNTOUCHED
 
 BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
-# Of the network's own good masks, as many may be flagged for their estimated Dice, and as many for
-# a second look that contradicts them; with those over a limit, 5 % in all.
-FALSE_ALARMS = 0.015
-CONTRADICTIONS = 0.02
+# Shares of the network's own good masks that may be flagged, 5 % in all with those over a limit:
+FALSE_ALARMS = 0.015  # for their estimated Dice
+CONTRADICTIONS = 0.02  # for a second look that contradicts a sure network
 HIGHEST_CHECK = 0.96
 COVER = 0.90
 ALLOWANCES = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
@@ -161,8 +160,8 @@ def fit_limits(good: Sequence[Row]) -> dict[str, float]:
 def fit_check(estimated: np.ndarray) -> float:
     """The estimated Dice below which masks are flagged.
 
-    As high as 3 % of good masks allow, because a bad mask that passes does more harm; never below
-    the Dice that is called bad.
+    As high as `FALSE_ALARMS` allows, because a bad mask that passes does more harm; never below the
+    Dice that is called bad.
 
     Parameters
     ----------
