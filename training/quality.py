@@ -121,10 +121,12 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     manifest, weights_path = load_manifest(arguments.weights)
     engine = create_engine("auto", manifest, weights_path, "auto", arguments.threads)
-    arguments.cases.mkdir(parents=True, exist_ok=True)
+    # Other weights or views make other masks.
+    folder = arguments.cases / f"{manifest.weights_sha256[:8]}-{arguments.views}"
+    folder.mkdir(parents=True, exist_ok=True)
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
-    made = (arguments.cases, engine, manifest, arguments.views)
+    made = (folder, engine, manifest, arguments.views)
     seen, unseen = case_paths(train, *made), case_paths(select_split(pairs, "val"), *made)
     rows = rows_of_files([*seen, *unseen], arguments.threads or available_threads())
     confidence = fit_confidence(map(read_case, seen))
