@@ -126,8 +126,9 @@ def main(argv: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
+    val = select_split(pairs, "val")
     made = (folder, engine, manifest, arguments.views)
-    seen, unseen = case_paths(train, *made), case_paths(select_split(pairs, "val"), *made)
+    seen, unseen = case_paths(train, *made), case_paths(val, *made)
     rows = rows_of_files([*seen, *unseen], arguments.threads or available_threads())
     confidence = fit_confidence(map(read_case, seen))
     provenance = {
@@ -140,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     target = arguments.calibration or default_manifest_path().with_name(CALIBRATION_NAME)
     target.write_text(calibration.to_json(), encoding="utf-8")
     judged = judge_unseen(rows, confidence)
-    names = {path.stem.partition("__")[0] for path in unseen}
+    names = {pair.name for pair in val}
     held_out = [entry for entry in judged if entry.row.scan in names]
     write_quality_report(arguments.out, judged, held_out, map(read_case, unseen), calibration)
     print(f"{len(judged)} masks judged; calibration in {target}, report in {arguments.out}")

@@ -226,10 +226,10 @@ def _space_checks(
     header: Any, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[float, tuple[Check, ...]]:
     """What makes the affine millimetres, and where NIfTI's header is at odds with itself."""
-    from nibabel.spatialimages import HeaderDataError
-
     if "xyzt_units" not in header:
         return 1.0, ()
+    from nibabel.spatialimages import HeaderDataError
+
     stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     unit = _UNITS.get(int(header["xyzt_units"]) & 7, "unknown")
     factor, found = unit_findings(unit, shape, affine)
