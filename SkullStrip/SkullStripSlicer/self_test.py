@@ -1,10 +1,12 @@
 """The module's own test, on Slicer's sample MRHead: CTest and "Reload and Test" run it.
 
-It needs the application, a network connection for the sample, and the packages of
-Resources/requirements.txt.
+It needs the application and the packages of Resources/requirements.txt; where MRHead is not at
+hand and cannot be downloaded, it is skipped.
 """
 
 from __future__ import annotations
+
+import unittest
 
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
@@ -21,10 +23,13 @@ class SkullStripTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
-        """Run all tests; Slicer calls this."""
-        for test in (self.test_strip, self.test_border_and_undo, self.test_cancel):
-            self.setUp()
-            test()
+        """Run all tests; "Reload and Test" calls this, and knows nothing of skipped ones."""
+        try:
+            for test in (self.test_strip, self.test_border_and_undo, self.test_cancel):
+                self.setUp()
+                test()
+        except unittest.SkipTest as reason:
+            self.delayDisplay(f"Skipped: {reason}")
 
     def test_strip(self) -> None:
         """One call gives a segmentation of a plausible volume on the scan's grid."""
@@ -62,5 +67,10 @@ class SkullStripTest(ScriptedLoadableModuleTest):
         """MRHead, and the module's logic."""
         import SampleData
 
-        volume = SampleData.downloadSample("MRHead")
+        try:
+            volume = SampleData.downloadSample("MRHead")
+        except IndexError:  # what Slicer raises when nothing came
+            volume = None
+        if volume is None or isinstance(volume, str):  # a file that could not be loaded
+            self.skipTest("Slicer's sample MRHead cannot be downloaded; connect to the network.")
         return volume, slicer.util.getModuleLogic("SkullStrip")

@@ -76,6 +76,10 @@ class ScriptedLoadableModuleLogic:
 class ScriptedLoadableModuleTest(unittest.TestCase):
     """In Slicer, too, a `TestCase` that is asked for `runTest`."""
 
+    def delayDisplay(self, message: str) -> None:
+        """In Slicer a window for a while."""
+        print(message)
+
 
 class ModuleParent(QtWidgets.QWidget):
     """The module's page: what `self.parent` is in the widget."""

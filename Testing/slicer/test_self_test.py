@@ -45,3 +45,20 @@ def test_the_modules_own_test_can_fail(self_test, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(StripLogic, "volumeMl", lambda *_: 12.0)
     with pytest.raises(AssertionError, match=r"12\.0"):
         self_test().test_strip()
+
+
+@pytest.mark.parametrize("arrived", [[], ["/cache/MR-head.nrrd"]], ids=["nothing", "broken file"])
+def test_without_the_sample_it_is_skipped_with_a_reason(
+    qapp, scene, arrived: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """As Slicer's SampleData: the first of what came, a path where that could not be loaded."""
+    import SkullStrip
+
+    sample = SimpleNamespace(downloadSample=lambda name: arrived[0])
+    monkeypatch.setitem(sys.modules, "SampleData", sample)
+    for name in ("test_strip", "test_border_and_undo", "test_cancel"):
+        result = SkullStrip.SkullStripTest(name).run()
+        assert not result.errors
+        assert ["MRHead cannot be downloaded" in reason for _, reason in result.skipped] == [True]
+    SkullStrip.SkullStripTest().runTest()
+    assert "MRHead cannot be downloaded" in capsys.readouterr().out

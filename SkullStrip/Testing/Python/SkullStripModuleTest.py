@@ -1,7 +1,4 @@
-"""What CTest runs inside the Slicer application: the module's own test.
-
-It has never been run in the application where this was written: no Slicer was at hand.
-"""
+"""What CTest runs inside the Slicer application: the module's own test."""
 
 from __future__ import annotations
 
