@@ -66,7 +66,8 @@ class StripLogic(BatchLogic):
         outputSegmentation : vtkMRMLSegmentationNode, optional
             Gets a segment "Brain"; by default ours of an earlier run, or a new node.
         outputVolume, outputProbability, outputConfidence : vtkMRMLScalarVolumeNode, optional
-            Filled with the stripped scan, the brain probability and the confidence map.
+            Filled with the stripped scan, the brain probability and the confidence map; what they
+            held before is lost.
         borderMm : float
             Moves the mask's surface outwards, or inwards if negative, in mm.
         keepCsf, reorient, views, engine, device, threads, weights
@@ -100,6 +101,7 @@ class StripLogic(BatchLogic):
             outputs.PROBABILITY_ROLE: outputProbability,
             outputs.CONFIDENCE_ROLE: outputConfidence,
         }
+        outputs.requireOutputs(volumeNode, outputSegmentation, given)
         earlier = outputSegmentation or outputs.findSegmentation(volumeNode)
 
         def isWanted(asked: bool, role: str) -> bool:
@@ -112,6 +114,7 @@ class StripLogic(BatchLogic):
         wantsConfidence = isWanted(confidence, outputs.CONFIDENCE_ROLE)
 
         def deliver(extracted, report):
+            outputs.requireOutputs(volumeNode, outputSegmentation, given)  # they may have gone
             result = Result(
                 BorderField(extracted.brain_mask, spacingMm(volumeNode)),
                 report,

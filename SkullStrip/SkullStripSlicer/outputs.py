@@ -13,6 +13,7 @@ import numpy as np
 import slicer
 
 from SkullStripLib.checks import Check
+from SkullStripLib.errors import InputError
 
 from .segment import addBrainSegment, digest, readMask, showAsOutline
 
@@ -20,10 +21,44 @@ SOURCE_ROLE = "SkullStrip.Source"
 STRIPPED_ROLE = "SkullStrip.Stripped"
 PROBABILITY_ROLE = "SkullStrip.Probability"
 CONFIDENCE_ROLE = "SkullStrip.Confidence"
+ROLES = (SOURCE_ROLE, STRIPPED_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
 NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
+
+
+def requireOutputs(volumeNode, segmentationNode, given: dict[str, Any]) -> None:
+    """Refuse chosen outputs that would overwrite the scan or each other.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode
+        The scan.
+    segmentationNode : vtkMRMLSegmentationNode or None
+    given : dict of str to node
+        Output volumes by role; None where none was chosen.
+
+    Raises
+    ------
+    InputError
+    """
+    kinds = [("a segmentation", "vtkMRMLSegmentationNode", segmentationNode)]
+    kinds += [("a scalar volume", "vtkMRMLScalarVolumeNode", node) for node in given.values()]
+    taken: list[Any] = []
+    for kind, className, node in kinds:
+        if node is None:
+            continue
+        name = node.GetName()
+        if node is volumeNode:
+            raise InputError(f"'{name}' is the scan itself; choose another node for the output.")
+        if node.GetClassName() != className:
+            raise InputError(f"'{name}' is not {kind}; choose another node for the output.")
+        if node.GetScene() is not volumeNode.GetScene():
+            raise InputError(f"'{name}' is not in the scan's scene; choose another output.")
+        if any(node is other for other in taken):
+            raise InputError(f"'{name}' is chosen for two outputs; choose a node for each.")
+        taken.append(node)
 
 
 def findSegmentation(volumeNode):
@@ -124,7 +159,9 @@ def outputVolume(segmentationNode, role: str, suffix: str, given=None):
     """The volume in a role: the one given, ours of the last run, or a new one, and if it is new."""
     volumeNode = sourceOf(segmentationNode)
     current = given or segmentationNode.GetNodeReference(role)
-    isNew = current is None or (given is None and isVolumeEdited(current))
+    others = [segmentationNode.GetNodeReference(other) for other in ROLES if other != role]
+    isOthers = any(current is other for other in others)
+    isNew = current is None or (given is None and (isOthers or isVolumeEdited(current)))
     if isNew:
         scene = volumeNode.GetScene()
         name = f"{volumeNode.GetName()} {suffix}"  # made unique by the logic

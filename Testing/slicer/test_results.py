@@ -193,6 +193,52 @@ def test_nodes_that_the_caller_names_are_used_and_their_segments_kept(volume, sc
     assert named.GetSegmentation().GetSegment(tumour) is not None
 
 
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"outputVolume": "scan"}, "the scan itself"),
+        ({"outputConfidence": "scan"}, "the scan itself"),
+        ({"outputVolume": "free", "outputProbability": "free"}, "chosen for two outputs"),
+        ({"outputSegmentation": "free"}, "not a segmentation"),
+        ({"outputVolume": "labels"}, "not a scalar volume"),
+        ({"outputVolume": "removed"}, "not in the scan's scene"),
+    ],
+)
+def test_an_output_that_is_the_scan_or_another_output_is_refused(
+    volume, scene, chosen: dict[str, str], words: str
+) -> None:
+    nodes = {
+        "scan": volume,
+        "free": scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "free"),
+        "labels": scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels"),
+        "removed": scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "removed"),
+    }
+    scene.RemoveNode(nodes["removed"])
+    before, voxels = node_ids(scene), slicer.util.arrayFromVolume(volume).copy()
+    with pytest.raises(InputError, match=words):
+        StripLogic(script_process(THRESHOLD)).strip(
+            volume, **{name: nodes[node] for name, node in chosen.items()}
+        )
+    assert node_ids(scene) == before
+    assert np.array_equal(slicer.util.arrayFromVolume(volume), voxels)
+
+
+def test_an_earlier_results_volumes_are_never_the_scan_or_shared(volume, scene, head) -> None:
+    """A segmentation may be given for another scan, and its map for another role."""
+    logic = StripLogic(script_process(THRESHOLD))
+    second = addVolume(scene, head.array, head.affine, "second")
+    segmentation = logic.strip(volume, outputVolume=second)
+    voxels = slicer.util.arrayFromVolume(second).copy()
+    logic.strip(second, outputSegmentation=segmentation, probability=True, invert=True)
+    assert np.array_equal(slicer.util.arrayFromVolume(second), voxels)
+    shared = segmentation.GetNodeReference(outputs.PROBABILITY_ROLE)
+    logic.strip(second, outputSegmentation=segmentation, outputVolume=shared)
+    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE)
+    stripped, probability = (segmentation.GetNodeReference(role) for role in roles)
+    assert stripped is shared
+    assert probability is not shared
+
+
 def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, invert=True)
