@@ -7,8 +7,8 @@ Each check is a small function that yields what it noticed, in words and with a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -40,11 +40,18 @@ class Check:
     severity : {"refuse", "warn", "note"}
     message : str
         One sentence for the user.
+    position_ras : tuple of float, optional
+        Where to look, in RAS mm, if it is about one place.
     """
 
     code: str
     severity: Severity
     message: str
+    position_ras: tuple[float, float, float] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that are set, for JSON."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:

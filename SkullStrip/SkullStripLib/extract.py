@@ -22,7 +22,7 @@ from .engines import Engine, create_engine
 from .errors import InputError
 from .inference import Progress, predict_head
 from .manifest import Preprocessing, load_manifest
-from .preprocess import Prepared, prepare, restore
+from .preprocess import Prepared, prepare, restore, source_index_matrix
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
 from .quality.evidence import Evidence, box_ends, gather_evidence
@@ -170,7 +170,7 @@ def extract_brain(
     with stopwatch.stage("predict"):
         found = _predict(prepared, engine, manifest.preprocessing, views, reorient, progress)
     with stopwatch.stage("judge"):
-        evidence = _look_again(found, engine, manifest.preprocessing)
+        evidence = _look_again(found, engine, manifest.preprocessing, volume.affine)
         judgement = judge(evidence, calibration)
     with stopwatch.stage("restore"):
         probability = restore(found.probability, found.prepared)
@@ -231,7 +231,9 @@ def _predict(
     return _Prediction(prepared, region, probability, checks)
 
 
-def _look_again(found: _Prediction, engine: Engine, settings: Preprocessing) -> Evidence:
+def _look_again(
+    found: _Prediction, engine: Engine, settings: Preprocessing, affine: np.ndarray
+) -> Evidence:
     """Collect what the mask is judged by."""
     prepared = found.prepared
     return gather_evidence(
@@ -242,6 +244,7 @@ def _look_again(found: _Prediction, engine: Engine, settings: Preprocessing) -> 
         predict=engine.predict,
         offset=settings.neighbour_offset,
         region=found.region,
+        head_to_ras=affine @ source_index_matrix(prepared),
     )
 
 

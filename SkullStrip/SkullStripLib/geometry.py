@@ -39,6 +39,20 @@ class Orientation:
         """View of a RAS+ array on the input's own axes."""
         return array[self._flips()].transpose(np.argsort(self.axes))
 
+    def index_matrix(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what leads from voxel indices after `apply`, of that shape, to those before it.
+
+        Returns
+        -------
+        ndarray of float64, shape (4, 4)
+        """
+        matrix = np.zeros((4, 4))
+        matrix[3, 3] = 1.0
+        for row, (axis, flip) in enumerate(zip(self.axes, self.flipped, strict=True)):
+            matrix[axis, row] = -1.0 if flip else 1.0
+            matrix[axis, 3] = shape[row] - 1 if flip else 0.0
+        return matrix
+
     def _flips(self) -> tuple[slice, ...]:
         return tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
 
@@ -101,9 +115,4 @@ def reorient_to_ras(volume: Volume) -> tuple[Volume, Orientation]:
     """
     orientation = orientation_of(volume.affine)
     array = orientation.apply(volume.array)
-    step = np.zeros((4, 4))
-    step[3, 3] = 1.0
-    for row, (axis, flip) in enumerate(zip(orientation.axes, orientation.flipped, strict=True)):
-        step[axis, row] = -1.0 if flip else 1.0
-        step[axis, 3] = array.shape[row] - 1 if flip else 0.0
-    return Volume(array, volume.affine @ step), orientation
+    return Volume(array, volume.affine @ orientation.index_matrix(array.shape)), orientation

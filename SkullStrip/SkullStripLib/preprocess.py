@@ -85,6 +85,16 @@ def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
     )
 
 
+def source_index_matrix(prepared: Prepared) -> np.ndarray:
+    """Return what leads from voxel indices of the head to those of the scan, float64 (4, 4)."""
+    step = prepared.spacing_mm / prepared.source_spacing_mm
+    start = np.array([part.start for part in prepared.box])
+    resampled, source = np.array(prepared.resampled_shape), np.array(prepared.source_shape)
+    matrix = np.diag([*step, 1.0])  # both grids have the same centre
+    matrix[:3, 3] = (start - (resampled - 1) / 2) * step + (source - 1) / 2
+    return prepared.orientation.index_matrix(prepared.source_shape) @ matrix
+
+
 def turned(prepared: Prepared, turn: Orientation) -> Prepared:
     """The same scan on axes turned once more; `restore` still leads to the input's own grid."""
     axes = list(turn.axes)

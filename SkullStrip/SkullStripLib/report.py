@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,8 @@ def report(
         ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
         ``weights_sha256``: hash of the weights file. ``timings``: seconds of each stage.
         ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
-        verdict's reasons in the same form; empty for "pass".
+        verdict's reasons in the same form, with "position_ras" (mm) where one is about a place;
+        empty for "pass".
     """
     return {
         "version": __version__,
@@ -57,8 +57,8 @@ def report(
         "device": result.device,
         "weights_sha256": result.weights_sha256,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
-        "checks": [asdict(check) for check in result.checks],
-        "quality": [asdict(check) for check in result.quality],
+        "checks": [check.as_dict() for check in result.checks],
+        "quality": [check.as_dict() for check in result.quality],
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from SkullStripLib.manifest import Preprocessing
 from SkullStripLib.metrics import dice
-from SkullStripLib.preprocess import prepare, restore
+from SkullStripLib.preprocess import prepare, restore, source_index_matrix
 from SkullStripLib.resample import resample
 from SkullStripLib.volume import Volume
 from Testing.phantoms import make_head
@@ -56,3 +56,15 @@ def test_the_prepared_head_is_isotropic_and_scaled() -> None:
     assert prepared.head.min() >= 0
     assert prepared.head.max() <= 1
     assert prepared.spacing_mm.tolist() == [1.5, 1.5, 1.5]
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_place_in_the_head_is_found_in_the_scan(grid: dict) -> None:  # type: ignore[type-arg]
+    head = make_head(**grid)
+    prepared = prepare(Volume(head.array, head.affine), Preprocessing())
+    spot = np.zeros_like(prepared.head)
+    place = tuple(size // 3 for size in spot.shape)
+    spot[tuple(slice(at - 4, at + 5) for at in place)] = 1
+    middle = np.argwhere(restore(spot, prepared) > 0.5).mean(axis=0)
+    found = (source_index_matrix(prepared) @ [*place, 1])[:3]
+    assert np.abs(found - middle).max() < 0.6

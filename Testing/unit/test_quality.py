@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from SkullStripLib.checks import Check
 from SkullStripLib.errors import WeightsError
 from SkullStripLib.quality.calibration import Calibration, load_calibration
 from SkullStripLib.quality.confidence import disagreement_map, right_odds
@@ -21,6 +22,7 @@ from SkullStripLib.quality.verdict import judge
 from Testing.phantoms import make_head
 
 BLOCK_MM = 2.0
+TO_RAS = np.array([[-2.0, 0, 0, 50], [0, 2, 0, -30], [0, 0, 2, 7], [0, 0, 0, 1]])
 
 
 def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
@@ -28,7 +30,13 @@ def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
     places = np.arange(4, mask.shape[1], 8)
     looked = soft(mask if second is None else second)[:, places]
     ends = np.ones((3, 2), dtype=bool)
-    return Evidence(soft(mask), np.moveaxis(looked, 1, 0).copy(), places, BLOCK_MM, ends)
+    return Evidence(soft(mask), np.moveaxis(looked, 1, 0).copy(), places, BLOCK_MM, ends, TO_RAS)
+
+
+def index_of(reason: Check) -> tuple[int, ...]:
+    """The block that a reason points to."""
+    assert reason.position_ras is not None
+    return tuple(np.rint(np.linalg.solve(TO_RAS, [*reason.position_ras, 1])[:3]).astype(int))
 
 
 def soft(mask: np.ndarray) -> np.ndarray:
@@ -97,6 +105,7 @@ def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(
     assert found.verdict == "check"
     assert [check.code for check in found.reasons] == ["second_look"]
     assert found.estimate.dice > 0.97
+    assert (leak(brain) & ~brain)[index_of(found.reasons[0])]
 
 
 def test_a_mask_that_differs_from_its_probability_is_judged_itself(
@@ -147,7 +156,12 @@ def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_bo
 ) -> None:
     cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
     evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end))
-    assert ("brain_cut" in [check.code for check in judge(evidence, calibration).reasons]) == is_end
+    found = [c for c in judge(evidence, calibration).reasons if c.code == "brain_cut"]
+    assert bool(found) == is_end
+    if found:
+        index = index_of(found[0])
+        assert index[axis] == 0
+        assert cut[index]
 
 
 def test_a_stem_that_leaves_the_image_is_no_cut(

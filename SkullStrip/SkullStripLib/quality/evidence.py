@@ -33,6 +33,8 @@ class Evidence:
         Side of a block.
     image_ends : ndarray of bool, shape (3, 2)
         Whether the image ends where these arrays do, at the start and the end of each axis.
+    to_ras : ndarray of float64, shape (4, 4), optional
+        Block index to RAS mm; without it the verdict names no places.
     """
 
     probability: np.ndarray
@@ -40,6 +42,7 @@ class Evidence:
     places: np.ndarray
     block_mm: float
     image_ends: np.ndarray
+    to_ras: np.ndarray | None = None
 
     @property
     def block_ml(self) -> float:
@@ -56,6 +59,7 @@ def gather_evidence(
     predict: Callable[[np.ndarray], np.ndarray],
     offset: int,
     region: BrainRegion | None,
+    head_to_ras: np.ndarray | None = None,
 ) -> Evidence:
     """Look a second time and keep what the verdict and the confidence need.
 
@@ -69,6 +73,8 @@ def gather_evidence(
         Whether the image ends where the head's box does; see `box_ends`.
     predict, offset, region
         As for `inference.predict_head`.
+    head_to_ras : ndarray, shape (4, 4), optional
+        Voxel index of `head` to RAS mm.
     """
     factor = max(1, round(COARSE_MM / spacing_mm))
     coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
@@ -83,7 +89,15 @@ def gather_evidence(
         places=places,
         block_mm=block_mm,
         image_ends=image_ends,
+        to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
     )
+
+
+def block_matrix(factor: int) -> np.ndarray:
+    """Return what leads from the index of a block to the voxel index of its middle, (4, 4)."""
+    matrix = np.diag([factor, factor, factor, 1.0])
+    matrix[:3, 3] = (factor - 1) / 2
+    return matrix
 
 
 def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.ndarray:

@@ -107,15 +107,24 @@ def second_dice(evidence: Evidence, mask: np.ndarray) -> float:
 
 def disagreement_cm2(evidence: Evidence, mask: np.ndarray) -> float:
     """Area of the largest place in a slice where the second look is sure that the mask is wrong."""
+    largest = largest_disagreement(evidence, mask)
+    return float(np.count_nonzero(largest)) * evidence.block_mm**2 / 100
+
+
+def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """Return that place, bool, shape of `evidence.second`."""
     judged = mask_in_slices(evidence, mask)
     wrong = np.where(judged, evidence.second < SURE, evidence.second > 1 - SURE)
     radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
     cross = ndimage.generate_binary_structure(3, 1)
     cross[[0, 2]] = False  # within each slice
-    opened = ndimage.binary_opening(wrong, cross, iterations=radius)
-    labels, count = ndimage.label(opened, cross)
-    largest = np.bincount(labels.ravel())[1:].max() if count else 0
-    return float(largest) * evidence.block_mm**2 / 100
+    return largest_piece(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
+
+
+def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
+    """Return the largest connected piece, bool; nothing of an empty mask."""
+    labels, count = ndimage.label(mask, structure)
+    return labels == (1 + int(np.argmax(np.bincount(labels.ravel())[1:])) if count else -1)
 
 
 def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:

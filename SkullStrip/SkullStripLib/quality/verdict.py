@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from .calibration import Calibration
 from .estimate import Estimate, estimate
 from .evidence import Evidence
 from .measures import measure
+from .places import located
 
 Verdict = Literal["pass", "check", "fail"]
 
@@ -79,7 +80,8 @@ def judge(
     if not (evidence.probability >= 0.5).any():
         message = "Hardly any brain was found; is this a T1-weighted head?"
         return Judgement("fail", (Check("no_brain", "warn", message),), Estimate(0.0, 1.0, 0.0))
-    return judge_measures(measure(evidence, mask), calibration)
+    found = judge_measures(measure(evidence, mask), calibration)
+    return replace(found, reasons=located(found.reasons, evidence, mask))
 
 
 def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> Judgement:
