@@ -44,11 +44,13 @@ lint: setup ## ruff and mypy
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-# The report page is tested in Chromium; got and told about like the libraries for rendering below.
+# The report page is tested in Chromium, and what leaves the machine by strace; got and told about like
+# the libraries for rendering below.
 test: lint test-slicer $(TORCH_STAMP) ## ruff, mypy and every test, the slow ones too
-	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || command -v chromium >/dev/null \
-		|| { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
-		|| echo "Could not install chromium; the tests of the report page will be skipped."
+	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
+		|| { command -v chromium && command -v strace; } >/dev/null \
+		|| { apt-get update -qq && apt-get install -qq -y chromium strace >/dev/null; } \
+		|| echo "Could not install chromium and strace; tests that need them will be skipped."
 	$(PYTHON) -m pytest --durations=15
 
 test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)

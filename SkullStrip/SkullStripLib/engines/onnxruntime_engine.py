@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,6 +47,8 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, manifest: Manifest, weights_path: Path, device: str, threads: int) -> None:
+        # Before the import: else it writes a device id and a queue of events, and sends them.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         providers = choose_providers(device, onnxruntime.get_available_providers())
