@@ -27,7 +27,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## make the environment in .venv, with the command at .venv/bin/skullstrip
 
-$(STAMP): requirements/dev.lock pyproject.toml SkullStrip/SkullStripLib/_version.py
+$(STAMP): requirements/dev.lock pyproject.toml SkullStrip/skullstrip/_version.py
 	@test -n "$(PYTHON3)" || { echo "No Python 3.10 to 3.13 found; install one, or name it: make setup PYTHON3=/path/to/python"; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear $(VENV)
 	@echo "Installing what requirements/dev.lock pins into $(VENV); the first time takes a minute or two ..."

@@ -1,6 +1,6 @@
 """SkullStrip in 3D Slicer: the module, its panel and its logic.
 
-This file only wires; what happens is in SkullStripSlicer, and the method in SkullStripLib.
+This file only wires; what happens is in SkullStripSlicer, and the method in skullstrip.
 """
 
 from __future__ import annotations
@@ -170,6 +170,6 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onReload(self) -> None:
         """Load the helper packages anew too, which Slicer's own reload leaves out."""
         for name in list(sys.modules):
-            if name.split(".", 1)[0] in ("SkullStripLib", "SkullStripSlicer"):
+            if name.split(".", 1)[0] in ("skullstrip", "SkullStripSlicer"):
                 del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)

@@ -24,9 +24,9 @@ from typing import NamedTuple
 import nibabel
 import numpy as np
 
-from SkullStripLib import io
-from SkullStripLib.errors import SkullStripError
-from SkullStripLib.stripping import strip_file
+from skullstrip.errors import SkullStripError
+from skullstrip.files import strip_file
+from skullstrip.io import images
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine, write_stand_in_weights
 
@@ -60,10 +60,10 @@ def write_seeds(folder: Path) -> list[Path]:
     image = nibabel.Nifti1Image(stored, head.affine)
     image.header.set_slope_inter(2.0, -3.0)
     nibabel.save(image, folder / "seed.nii")
-    source = io.read_image(folder / "seed.nii")
+    source = images.read_image(folder / "seed.nii")
     everything = np.ones(stored.shape, bool)
     for suffix in (".nii.gz", ".img", ".mgh", ".mgz", ".nrrd", ".nhdr"):
-        io.write_brain(folder / f"seed{suffix}", source, everything)
+        images.write_brain(folder / f"seed{suffix}", source, everything)
     nibabel.save(nibabel.Nifti2Image(stored, head.affine), folder / "seed_2.nii.gz")
     swapped = nibabel.Nifti1Header(endianness=">")
     nibabel.save(nibabel.Nifti1Image(stored, head.affine, swapped), folder / "seed_big.nii")
@@ -177,14 +177,14 @@ def strip_damaged(seed: Path, edits: Sequence[Edit], weights: Path, folder: Path
     Exception
         Whatever else than a refusal comes out of the library: a crash.
     """
-    for file in io.files_of(seed):
+    for file in images.files_of(seed):
         (folder / file.name).write_bytes(file.read_bytes())
-    files = io.files_of(folder / seed.name)
+    files = images.files_of(folder / seed.name)
     choice = edits[0].choice if edits else 0
     target = files[choice % len(files)]
     target.write_bytes(damage(target.read_bytes(), edits))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    outputs = {"mask": folder / "m.nii.gz", "brain": folder / f"b{io.suffix_of(seed)}"}
+    outputs = {"mask": folder / "m.nii.gz", "brain": folder / f"b{images.suffix_of(seed)}"}
     outputs["json"] = folder / "r.json"
     if choice % 8 == 0:  # most of the time would go into pictures
         outputs["qc"] = folder / "qc.png"
@@ -197,11 +197,11 @@ def strip_damaged(seed: Path, edits: Sequence[Edit], weights: Path, folder: Path
         after = {path.name: path.read_bytes() for path in folder.iterdir()}
         assert after == before, "a refusal changed files"
         return "refused"
-    shape = io.read_image(folder / seed.name).stored.shape
+    shape = images.read_image(folder / seed.name).stored.shape
     for name in ("mask", "brain"):
-        assert io.read_image(outputs[name]).stored.shape[:3] == shape[:3]
+        assert images.read_image(outputs[name]).stored.shape[:3] == shape[:3]
     after = {path.name for path in folder.iterdir()}
-    expected = {file.name for path in outputs.values() for file in io.files_of(path)}
+    expected = {file.name for path in outputs.values() for file in images.files_of(path)}
     assert after == set(before) | expected, "files are missing or left over"
     return "stripped"
 
@@ -247,7 +247,7 @@ def _try(seed: Path, edits: list[Edit], weights: Path, keep: Path) -> Counter[st
                 log.write(text)
             print(text, file=sys.stderr, flush=True)
     slow = ["slow"] if time.monotonic() - start > SLOW_SECONDS else []
-    return Counter(["files", outcome, f"{outcome} {io.suffix_of(seed)}", *slow])
+    return Counter(["files", outcome, f"{outcome} {images.suffix_of(seed)}", *slow])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from SkullStripLib import io
+from skullstrip.io import images
 from Testing.phantoms import make_head
 
 SPACING_MM = 6.0
@@ -41,8 +41,8 @@ def image(
             nibabel.save(kind(voxels, affine), path)
         else:
             nibabel.save(nibabel.Nifti1Image(voxels, affine), folder / "source.nii")
-            source = io.read_image(folder / "source.nii")
-            io.write_brain(path, source, np.ones(voxels.shape, bool))
+            source = images.read_image(folder / "source.nii")
+            images.write_brain(path, source, np.ones(voxels.shape, bool))
             (folder / "source.nii").unlink()
         return path
 

@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib import atomic, extract, io, progress
-from SkullStripLib.cli import main
+from skullstrip import pipeline
+from skullstrip.cli import progress_bar
+from skullstrip.cli.main import main
+from skullstrip.io import atomic, images
 from Testing.stand_ins import ThresholdEngine
 
 STAGES = ("check", "load", "prepare", "predict", "restore", "mask", "write")
@@ -76,7 +78,7 @@ def wait(pid: int) -> int:
 
 def strip(*arguments: object) -> int:
     """Run the command in this process with the stand-in network."""
-    extract.create_engine = lambda *_: ThresholdEngine()  # type: ignore[assignment]
+    pipeline.create_engine = lambda *_: ThresholdEngine()  # type: ignore[assignment]
     return main([str(argument) for argument in arguments])
 
 
@@ -114,9 +116,9 @@ def _stop_at(stage: str, pause: Callable[[], None]) -> None:
     def shown(_: bool = False) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda name, *_: once() if name == stage else None
 
-    progress.terminal_progress = shown
+    progress_bar.terminal_progress = shown
     if stage == "half a file":
-        write = io._write
+        write = images._write
 
         def write_half(path: Path, *rest: Any) -> None:
             write(path, *rest)
@@ -124,7 +126,7 @@ def _stop_at(stage: str, pause: Callable[[], None]) -> None:
             once()
             write(path, *rest)
 
-        io._write = write_half
+        images._write = write_half
     if stage == "between moves":
         replace = os.replace
 

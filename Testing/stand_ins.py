@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.manifest import MANIFEST_NAME, Manifest, Preprocessing
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest, Preprocessing
 
 BRAIN_INTENSITIES = (0.28, 0.85)
 FEW_SLICES = 16

@@ -29,8 +29,8 @@ def main() -> int:
 
     import numpy as np
 
-    from SkullStripLib.engines import create_engine
-    from SkullStripLib.manifest import load_manifest
+    from skullstrip.network.engines import create_engine
+    from skullstrip.network.manifest import load_manifest
 
     manifest, weights = load_manifest()
     engine = create_engine("onnxruntime", manifest, weights, "cpu", threads)
@@ -61,9 +61,9 @@ def multiply_adds(shape: tuple[int, int, int]) -> int:
     """Multiply-adds of all convolutions for a batch of (slices, rows, columns)."""
     import onnx
 
-    from SkullStripLib.engines.onnx_graph import build_onnx
-    from SkullStripLib.manifest import load_manifest
-    from SkullStripLib.weights import read_weights
+    from skullstrip.network.manifest import load_manifest
+    from skullstrip.network.onnx_graph import build_onnx
+    from skullstrip.network.weights import read_weights
 
     manifest, weights = load_manifest()
     model = onnx.load_from_string(build_onnx(manifest.architecture, read_weights(weights)))

@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from statistics import median
 
-from SkullStripLib.engines import ENGINE_NAMES, create_engine
-from SkullStripLib.extract import extract_brain
-from SkullStripLib.io import read_image
-from SkullStripLib.manifest import load_manifest
+from skullstrip.io.images import read_image
+from skullstrip.network.engines import ENGINE_NAMES, create_engine
+from skullstrip.network.manifest import load_manifest
+from skullstrip.pipeline import extract_brain
 
 ROUNDS = 3
 

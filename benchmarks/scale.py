@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-from SkullStripLib.batch.ledger import LEDGER
+from skullstrip.batch.ledger import LEDGER
 
 from .sleeping_workers import SECONDS
 
@@ -66,7 +66,7 @@ def simulate(scans: int, workers: int, speedup: float, folder: Path) -> Costs:
 
     table, out = folder / "scans.csv", folder / "out"
     write_table(table, scans)
-    words = ["-m", "SkullStripLib.cli", "batch", str(table), str(out), "--progress", "json"]
+    words = ["-m", "skullstrip.cli.main", "batch", str(table), str(out), "--progress", "json"]
     with scheduler(folder) as (address, pid), crowd(address, workers, speedup):
         dask = psutil.Process(pid)
         before = sum(dask.cpu_times()[:2])

@@ -23,9 +23,9 @@ from statistics import median
 
 import numpy as np
 
-from SkullStripLib.io import read_image
-from SkullStripLib.resample import resample
-from SkullStripLib.volume import Volume
+from skullstrip.grid.resample import resample
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
 
 SCAN = "MRHead"
 SPACINGS_MM = (2.0, 1.0, 0.7, 0.5)

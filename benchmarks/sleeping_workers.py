@@ -12,10 +12,11 @@ import random
 import sys
 import time
 
-from SkullStripLib.batch import crew, work
-from SkullStripLib.batch.files import FileState
-from SkullStripLib.batch.ledger import Entry
-from SkullStripLib.batch.scans import Scan
+from skullstrip.batch import coordinator
+from skullstrip.batch import job as work
+from skullstrip.batch.file_state import FileState
+from skullstrip.batch.ledger import Entry
+from skullstrip.batch.scans import Scan
 
 # What 200 workers in one process would spend all its time on, and 200 processes hardly notice.
 SETTINGS = {
@@ -34,7 +35,7 @@ def main(address: str, workers: int, speedup: float) -> None:
         time.sleep(seconds / speedup)
         return entry(scan, job, seconds)
 
-    crew.strip_one = sleep
+    coordinator.strip_one = sleep
     asyncio.run(serve(address, workers))
 
 

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.brain_region import BrainRegion, find_brain_region
-from SkullStripLib.engines import create_engine
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.inference import STEP, predict_head
-from SkullStripLib.io import read_image
-from SkullStripLib.manifest import load_manifest
-from SkullStripLib.postprocess import brain_mask_from_probability
-from SkullStripLib.preprocess import normalise, prepare, restore
-from SkullStripLib.volume import Volume
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.network.brain_region import BrainRegion, find_brain_region
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import load_manifest
+from skullstrip.network.predict import STEP, predict_head
+from skullstrip.prepare.preprocess import normalise, prepare, restore
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from SkullStripLib.errors import SkullStripError
+from skullstrip.errors import SkullStripError
 
 COMMANDS = {
     "check": "report voxel sizes, orientations and faulty masks of a data set",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 
 def bootstrap_interval(

@@ -1,4 +1,4 @@
-"""Measure how brains lie, for `SkullStripLib/brain_shape.py`, from the masks of the training data.
+"""Measure how brains lie, for `prepare/brain_moments.py`, from the masks of the training data.
 
     python -m training.brain_shape ../shared/data
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.brain_shape import EXPONENTS
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.io import read_image
-from SkullStripLib.lying import UPRIGHT, brain_moments, turned_moments
-from SkullStripLib.volume import Volume
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.prepare.brain_moments import EXPONENTS
+from skullstrip.prepare.head_orientation import UPRIGHT, brain_moments, turned_moments
 
 SHRINKAGE = 0.1  # of the variances, added to them: the moments of few brains are nearly dependent
 ZERO = 1e-6

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from SkullStripLib.errors import SkullStripError
-from SkullStripLib.weights import write_weights
+from skullstrip.errors import SkullStripError
+from skullstrip.network.weights import write_weights
 
 from .checkpoint import LOG_NAME, Progress, patience_of, reseed, save_checkpoint
 from .config import Config, Optimisation

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.errors import SkullStripError
-from SkullStripLib.geometry import axis_codes
-from SkullStripLib.volume import Volume
+from skullstrip.errors import SkullStripError
+from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.volume import Volume
 
 from .dataset import Pair, altered_files
 from .pictures import TRUTH, page, scan_row

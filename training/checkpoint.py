@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 if TYPE_CHECKING:
     import keras

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import Architecture, Preprocessing
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import Architecture, Preprocessing
 
 
 @dataclass(frozen=True)

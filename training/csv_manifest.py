@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 from .dataset import Pair, file_sha256
 

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.postprocess import bounding_box, move_surface
+from skullstrip.grid.regions import bounding_box
+from skullstrip.mask.postprocess import move_surface
 
 Damage = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 

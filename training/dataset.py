@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 LABEL_MAP_SPLIT = "labelmap"
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from SkullStripLib.errors import Cancelled, SkullStripError
-from SkullStripLib.geometry import axis_codes
-from SkullStripLib.manifest import load_manifest
-from SkullStripLib.volume import Volume
+from skullstrip.errors import Cancelled, SkullStripError
+from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.volume import Volume
+from skullstrip.network.manifest import load_manifest
 
 from .dataset import Pair, select_split
 from .pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row

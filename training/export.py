@@ -9,10 +9,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import MANIFEST_NAME, Manifest
-from SkullStripLib.model import build_model
-from SkullStripLib.weights import load_weights
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights
 
 from .config import Config, config_from_dict
 from .dataset import file_sha256

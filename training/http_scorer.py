@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
-from SkullStripLib.errors import InputError, SkullStripError
+from skullstrip.errors import InputError, SkullStripError
 
 TIMEOUT_S = 60.0
 _HEADER_SIZES = [struct.pack(f"{order}i", size) for order in "<>" for size in (348, 540)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 WHITE = (2, 41, 7, 46, 16, 28, 60, 77, 85, 251, 252, 253, 254, 255)
 CEREBROSPINAL = (4, 43, 5, 44, 14, 15, 24, 31, 63, 72)

@@ -8,8 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import Manifest
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import Manifest
 
 from .dataset import Pair
 from .report import group_table, markdown_table, number, scan_table, summary_table

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
 
 Perturbation = Callable[[Volume, np.ndarray, float, np.random.Generator], tuple[Volume, np.ndarray]]
 

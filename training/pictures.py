@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.qc import BACKGROUND, GAP, TEXT
-from SkullStripLib.volume import Volume
+from skullstrip.figures.qc import BACKGROUND, GAP, TEXT
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
 
 if TYPE_CHECKING:
     from PIL.Image import Image

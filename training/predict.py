@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from SkullStripLib.atomic import atomic_outputs
-from SkullStripLib.errors import SkullStripError
-from SkullStripLib.io import read_image, write_mask
-from SkullStripLib.volume import Volume
+from skullstrip.errors import SkullStripError
+from skullstrip.grid.volume import Volume
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.io.images import read_image, write_mask
 
 from .dataset import find_pairs, select_split
 from .layouts import find_images

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.manifest import Preprocessing
-from SkullStripLib.preprocess import normalise
-from SkullStripLib.volume import Volume
+from skullstrip.errors import InputError
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.network.manifest import Preprocessing
+from skullstrip.prepare.preprocess import normalise
 
 from .dataset import Pair, find_pairs
 from .label_codes import recode

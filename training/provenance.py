@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 from .dataset import Pair, file_sha256
 

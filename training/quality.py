@@ -14,9 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from SkullStripLib.engines import Engine, available_threads, create_engine
-from SkullStripLib.manifest import Manifest, default_manifest_path, load_manifest
-from SkullStripLib.quality.calibration import CALIBRATION_NAME
+from skullstrip.network.engines import Engine, available_threads, create_engine
+from skullstrip.network.manifest import Manifest, default_manifest_path, load_manifest
+from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
 from .pipeline import end_with_parent

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.brain_region import find_brain_region
-from SkullStripLib.engines import Engine
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.head_box import block_means
-from SkullStripLib.inference import predict_head
-from SkullStripLib.manifest import Manifest
-from SkullStripLib.metrics import dice
-from SkullStripLib.postprocess import brain_mask_from_probability
-from SkullStripLib.preprocess import Prepared, prepare, restore
-from SkullStripLib.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
-from SkullStripLib.resample import resample
-from SkullStripLib.volume import Volume
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.regions import block_means
+from skullstrip.grid.resample import resample
+from skullstrip.grid.volume import Volume
+from skullstrip.mask.metrics import dice
+from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.network.brain_region import find_brain_region
+from skullstrip.network.engines import Engine
+from skullstrip.network.manifest import Manifest
+from skullstrip.network.predict import predict_head
+from skullstrip.prepare.preprocess import Prepared, prepare, restore
+from skullstrip.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
 
 from .dataset import Pair
 from .stress import UNTOUCHED, spoil

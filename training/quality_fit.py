@@ -11,19 +11,16 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from scipy.optimize import nnls
 
-from SkullStripLib.quality.calibration import LIMITED, Calibration, Ground
-from SkullStripLib.quality.confidence import (
-    confidence_terms,
-    disagreement_map,
-)
-from SkullStripLib.quality.estimate import (
+from skullstrip.quality.calibration import LIMITED, Calibration, Ground
+from skullstrip.quality.confidence import confidence_terms, disagreement_map
+from skullstrip.quality.estimate import (
     LEAST_ERROR,
     contradicted_error,
     doubt_terms,
     doubted_error,
     likely_error,
 )
-from SkullStripLib.quality.measures import solid_mask
+from skullstrip.quality.measures import solid_mask
 
 from .damage import DAMAGES, damaged_probability
 from .quality_cases import Case

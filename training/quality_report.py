@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.quality.calibration import Calibration
-from SkullStripLib.quality.confidence import right_odds
-from SkullStripLib.quality.verdict import Judgement, judge_measures
+from skullstrip.quality.calibration import Calibration
+from skullstrip.quality.confidence import right_odds
+from skullstrip.quality.verdict import Judgement, judge_measures
 
 from .quality_cases import Case
 from .quality_fit import BAD_DICE, voxel_sample

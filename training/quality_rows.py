@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from SkullStripLib.metrics import dice
-from SkullStripLib.quality.measures import measure, solid_mask
+from skullstrip.mask.metrics import dice
+from skullstrip.quality.measures import measure, solid_mask
 
 from .damage import DAMAGES, damaged_probability
 from .quality_cases import Case

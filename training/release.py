@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib.atomic import atomic_outputs
-from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import MANIFEST_NAME
+from skullstrip.errors import InputError
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.network.manifest import MANIFEST_NAME
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, evaluate, write_evaluation

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 from . import artefacts
 from .config import Sampling, Stage

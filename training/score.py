@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.volume import Volume
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, subgroups, write_evaluation

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from SkullStripLib import metrics
+from skullstrip.mask import metrics
 
 from .bootstrap import bootstrap_interval
 

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from SkullStripLib.engines import Engine, create_engine
-from SkullStripLib.extract import BrainExtraction, extract_brain
-from SkullStripLib.manifest import load_manifest
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
+from skullstrip.network.engines import Engine, create_engine
+from skullstrip.network.manifest import load_manifest
+from skullstrip.pipeline import BrainExtraction, extract_brain
 
 Segmenter = Callable[[Volume], BrainExtraction]
 

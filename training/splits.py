@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 from .csv_manifest import write_manifest
 from .dataset import Pair, find_pairs

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.volume import Volume
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
 
 from .dataset import Pair, select_split
 from .evaluate import describe_weights, score_scan

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.model import build_model
-from SkullStripLib.weights import load_weights
+from skullstrip.errors import InputError
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights
 
 from .callbacks import WEIGHTS_NAME, make_callbacks
 from .checkpoint import Progress, restore_checkpoint

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.io import read_image
-from SkullStripLib.volume import Volume
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
 
 from .dataset import Pair
 

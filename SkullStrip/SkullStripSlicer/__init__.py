@@ -1,4 +1,4 @@
-"""What joins SkullStripLib to 3D Slicer: nodes, the child process, the parts of the panel.
+"""What joins skullstrip to 3D Slicer: nodes, the child process, the parts of the panel.
 
 Only files here and SkullStrip.py import slicer, vtk, qt and ctk.
 """

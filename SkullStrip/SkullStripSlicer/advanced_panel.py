@@ -6,7 +6,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SkullStripLib.errors import SkullStripError
+from skullstrip.errors import SkullStripError
 
 from . import dependencies
 

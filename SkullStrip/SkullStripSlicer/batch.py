@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib.errors import InputError, SkullStripError
+from skullstrip.errors import InputError, SkullStripError
 
 from .child_process import ChildProcess
 from .child_run import ChildRun

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import slicer
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.extract import validate_options
-from SkullStripLib.reorient import Reorient
+from skullstrip.errors import InputError
+from skullstrip.pipeline import validate_options
+from skullstrip.prepare.reorient import Reorient
 
 from .batch import (
     Batch,

@@ -6,7 +6,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SkullStripLib.errors import EngineError, SkullStripError
+from skullstrip.errors import EngineError, SkullStripError
 
 from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING

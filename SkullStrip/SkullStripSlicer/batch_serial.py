@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from SkullStripLib import io
-from SkullStripLib.errors import InputError
-from SkullStripLib.stripping import default_outputs
+from skullstrip.errors import InputError
+from skullstrip.files import default_outputs
+from skullstrip.io import images
 
 from .batch import Batch, BatchScan
 from .child_process import ChildProcess
@@ -36,7 +36,7 @@ def findScans(inputFolder: Path, outputFolder: Path) -> list[Path]:
 
 
 def _isScan(path: Path) -> bool:
-    suffix = io.suffix_of(path)
+    suffix = images.suffix_of(path)
     if not suffix or suffix in (".img", ".img.gz") or not path.is_file():
         return False  # the header names an .img
     return not path.name[: -len(suffix)].endswith(_OUTPUT_ENDINGS)

@@ -6,12 +6,8 @@ import threading
 
 import numpy as np
 
-from SkullStripLib.postprocess import (
-    bounding_box,
-    fill_holes,
-    largest_component,
-    signed_distance_mm,
-)
+from skullstrip.grid.regions import bounding_box, fill_holes, largest_component
+from skullstrip.mask.postprocess import signed_distance_mm
 
 MIN_BORDER_MM, MAX_BORDER_MM = -5.0, 10.0
 MARGIN_MM = MAX_BORDER_MM + 2.0

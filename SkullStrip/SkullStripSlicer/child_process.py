@@ -15,12 +15,12 @@ from typing import Protocol
 
 import slicer
 
-from SkullStripLib.errors import EngineError
+from skullstrip.errors import EngineError
 
 # PythonSlicer sets its own search path, so the child is told where the library is by argument.
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from SkullStripLib.child import main; sys.exit(main())"
+    "from skullstrip.worker.child import main; sys.exit(main())"
 )
 
 
@@ -68,7 +68,7 @@ def hasNonBlockingLaunch() -> bool:
 
 
 def childCommand(requestPath: Path) -> list[str]:
-    """The command that serves a request with `SkullStripLib.child`.
+    """The command that serves a request with `skullstrip.worker.child`.
 
     Raises
     ------

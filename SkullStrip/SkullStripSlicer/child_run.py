@@ -14,8 +14,8 @@ from typing import Any
 
 import slicer
 
-from SkullStripLib.child import parse_event
-from SkullStripLib.errors import Cancelled, EngineError, InputError, SkullStripError
+from skullstrip.errors import Cancelled, EngineError, InputError, SkullStripError
+from skullstrip.worker.child import parse_event
 
 from .child_process import ChildProcess, childCommand
 
@@ -33,7 +33,7 @@ class ChildRun:
     process : ChildProcess
         Not started yet.
     onEvent : callable
-        Gets every event of `SkullStripLib.child` as a dict.
+        Gets every event of `skullstrip.worker.child` as a dict.
     onFinished : callable
         Gets this run, with `error` set when it failed, while its folder still exists.
 

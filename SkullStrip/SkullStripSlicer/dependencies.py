@@ -15,7 +15,7 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from SkullStripLib.errors import EngineError, InputError
+from skullstrip.errors import EngineError, InputError
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
 BATCH = "batch"  # named in the place of an engine

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import slicer
 
-from SkullStripLib.checks import Check
-from SkullStripLib.extract import validate_options
-from SkullStripLib.reorient import Reorient
+from skullstrip.checks.input_checks import Check
+from skullstrip.pipeline import validate_options
+from skullstrip.prepare.reorient import Reorient
 
 from . import outputs
 from .batch_logic import BatchLogic
@@ -71,7 +71,7 @@ class StripLogic(BatchLogic):
         borderMm : float
             Moves the mask's surface outwards, or inwards if negative, in mm.
         keepCsf, reorient, views, engine, device, threads, weights
-            As for `SkullStripLib.extract_brain`.
+            As for `skullstrip.extract_brain`.
         invert : bool
             Make the stripped volume, with everything but the brain.
         stripped, probability, confidence, surface : bool
@@ -209,7 +209,7 @@ class StripLogic(BatchLogic):
         Returns
         -------
         dict
-            As `SkullStripLib.report` documents it; empty for a segmentation that is not ours. Its
+            As `skullstrip.report` documents it; empty for a segmentation that is not ours. Its
             volume is the network's own, before the border moved.
         """
         return outputs.readState(segmentationNode).get("report", {})

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import slicer
 
-from SkullStripLib.checks import Check
-from SkullStripLib.errors import InputError
+from skullstrip.checks.input_checks import Check
+from skullstrip.errors import InputError
 
 from .segment import addBrainSegment, digest, readMask, showAsOutline
 

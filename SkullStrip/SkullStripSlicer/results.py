@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 
 from . import outputs
 from .border import BorderField, packed, unpacked
@@ -26,7 +26,7 @@ class Result:
     field : BorderField
         Every mask that the border can give.
     report : dict
-        As `SkullStripLib.report` documents it.
+        As `skullstrip.report` documents it.
     borderMm : float
     invert : bool
         Whether the stripped volume keeps what is not brain.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import slicer
 from slicer.i18n import tr as _
 
-from SkullStripLib.errors import Cancelled, SkullStripError
+from skullstrip.errors import Cancelled, SkullStripError
 
 from . import dependencies
 from .parameter_node import runOptions

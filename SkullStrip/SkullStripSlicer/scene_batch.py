@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 
-from SkullStripLib.errors import Cancelled, SkullStripError
+from skullstrip.errors import Cancelled, SkullStripError
 
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, Batch, BatchScan
 from .outputs import noticed

@@ -10,7 +10,7 @@ import slicer
 from . import outputs
 from .volume_node import inspectVolume
 
-# Findings of `SkullStripLib.appearance`: such volumes are no T1 scans of whole heads.
+# Findings of `skullstrip.checks.appearance`: such volumes are no T1 scans of whole heads.
 UNLIKE_T1 = {"label_map", "ct_like", "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
 

@@ -9,8 +9,8 @@ from typing import Any
 import slicer
 import vtk
 
-from SkullStripLib.errors import EngineError, InputError, SkullStripError
-from SkullStripLib.exchange import Extracted, read_extracted, write_volume
+from skullstrip.errors import EngineError, InputError, SkullStripError
+from skullstrip.io.volume_archive import Extracted, read_extracted, write_volume
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
@@ -41,7 +41,7 @@ class StripRun:
     ----------
     segmentationNode : vtkMRMLSegmentationNode or None
     report : dict
-        As `SkullStripLib.report` documents it; empty before the run is over.
+        As `skullstrip.report` documents it; empty before the run is over.
     error : SkullStripError or None
     """
 

@@ -6,9 +6,9 @@ import numpy as np
 import slicer
 import vtk
 
-from SkullStripLib.checks import Check, check_input
-from SkullStripLib.errors import InputError
-from SkullStripLib.volume import Volume
+from skullstrip.checks.input_checks import Check, check_input
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
 
 
 def volumeFromNode(volumeNode) -> Volume:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-LIBRARY_FILES = ("SkullStrip.py", "SkullStripLib/**/*.py", "SkullStripSlicer/**/*.py")
-RESOURCE_FILES = ("Resources/**/*", "SkullStripLib/**/templates/*")
+LIBRARY_FILES = ("SkullStrip.py", "skullstrip/**/*.py", "SkullStripSlicer/**/*.py")
+RESOURCE_FILES = ("Resources/**/*", "skullstrip/**/templates/*")
 EXTENSION_VARIABLES = (
     "HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS",
 )  # fmt: skip

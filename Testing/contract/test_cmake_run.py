@@ -107,14 +107,14 @@ def test_the_installed_library_finds_its_weights_and_knows_its_version(
     root: Path, installed: Path
 ) -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import SkullStripLib; "
-        "from SkullStripLib.manifest import load_manifest; "
-        "print(SkullStripLib.__version__, SkullStripLib.__file__, load_manifest()[1], sep='\\n')"
+        "import sys; sys.path.insert(0, sys.argv[1]); import skullstrip; "
+        "from skullstrip.network.manifest import load_manifest; "
+        "print(skullstrip.__version__, skullstrip.__file__, load_manifest()[1], sep='\\n')"
     )
     command = [sys.executable, "-I", "-c", program, str(installed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     version, library, weights = done.stdout.splitlines()
-    assert f'"{version}"' in (root / "SkullStrip/SkullStripLib/_version.py").read_text("utf-8")
+    assert f'"{version}"' in (root / "SkullStrip/skullstrip/_version.py").read_text("utf-8")
     assert Path(library).is_relative_to(installed)
     assert Path(weights).is_relative_to(installed / "Resources" / "Models")

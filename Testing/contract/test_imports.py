@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import SkullStripLib
+import skullstrip
 
 HEAVY = {
     "PIL", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib", "nibabel", "nrrd",
@@ -20,31 +20,27 @@ SLICER = {"SimpleITK", "ctk", "qt", "slicer", "vtk"}
 ALLOWED_AT_FILE_SCOPE = (
     set(sys.stdlib_module_names)
     | {"numpy", "scipy", "SimpleITK", "ctk", "qt", "slicer", "vtk"}
-    | {"SkullStripLib", "SkullStripSlicer", "Testing", "benchmarks", "scripts", "training"}
+    | {"skullstrip", "SkullStripSlicer", "Testing", "benchmarks", "scripts", "training"}
 )
-RUNTIME_HOMES = ("model.py", "weights.py", "engines/*.py")
 # Package: the library's files that may import it, inside a function at that.
 HOMES = {
-    "PIL": (
-        "batch/thumbnails.py",
-        "qc*.py",
-    ),
+    "PIL": ("figures/*.py",),
     "cv2": (),
-    "dask": ("batch/cluster.py", "batch/crew.py"),
-    "distributed": ("batch/cluster.py", "batch/crew.py"),
-    "jax": ("engines/*.py",),
+    "dask": ("batch/cluster.py", "batch/coordinator.py"),
+    "distributed": ("batch/cluster.py", "batch/coordinator.py"),
+    "jax": ("network/*_engine.py",),
     "jinja2": ("batch/report_page.py",),
-    "keras": RUNTIME_HOMES,
+    "keras": ("network/keras_engine.py", "network/unet.py", "network/weights.py"),
     "matplotlib": (),
-    "nibabel": ("io*.py",),
-    "nrrd": ("io*.py",),
-    "onnx": ("engines/*.py",),
-    "onnxruntime": ("engines/*.py",),
+    "nibabel": ("io/*.py",),
+    "nrrd": ("io/*.py",),
+    "onnx": ("network/onnx*.py",),
+    "onnxruntime": ("network/onnx*.py",),
     "psutil": ("batch/cluster.py",),
     "pyarrow": ("batch/table.py",),
-    "tensorflow": ("engines/*.py",),
-    "torch": ("engines/*.py",),
-    "tqdm": ("cli*.py", "progress.py", "batch/progress.py"),
+    "tensorflow": ("network/*_engine.py",),
+    "torch": ("network/*_engine.py",),
+    "tqdm": ("cli/progress_bar.py", "batch/progress.py"),
     "training": (),
 } | dict.fromkeys(SLICER, ())
 STATEMENTS_WITHOUT_WORK = (
@@ -105,21 +101,33 @@ def modules_after(statement: str, root: Path) -> set[str]:
 
 
 def test_importing_the_library_loads_nothing_heavy(root: Path) -> None:
-    loaded = modules_after("import SkullStripLib", root)
-    assert "SkullStripLib" in loaded
+    loaded = modules_after("import skullstrip", root)
+    assert "skullstrip" in loaded
     assert HEAVY & loaded == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(SkullStripLib.__all__) - {"__version__"}))
+@pytest.mark.parametrize("name", sorted(set(skullstrip.__all__) - {"__version__"}))
 def test_a_public_name_is_the_thing_and_not_the_module_of_that_name(root: Path, name: str) -> None:
-    modules_after(f"from SkullStripLib import {name}; assert callable({name})", root)
+    modules_after(f"from skullstrip import {name}; assert callable({name})", root)
 
 
 def test_importing_what_slicer_needs_before_a_run_loads_no_runtime(root: Path) -> None:
-    statement = "from SkullStripLib import extract_brain, BrainExtraction, InputError"
+    statement = "from skullstrip import extract_brain, BrainExtraction, InputError"
     loaded = modules_after(statement, root)
-    assert "SkullStripLib.extract" in loaded
+    assert "skullstrip.pipeline" in loaded
     assert HEAVY & loaded == set()
+
+
+def test_module_and_library_load_from_one_folder_though_only_case_differs(root: Path) -> None:
+    program = (
+        "from importlib.util import find_spec; "
+        "print(*(find_spec(name).origin for name in ('SkullStrip', 'skullstrip')), sep='\\n')"
+    )
+    command = [sys.executable, "-c", program]
+    folder = root / "SkullStrip"
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    origins = [Path(line) for line in done.stdout.splitlines()]
+    assert origins == [folder / "SkullStrip.py", folder / "skullstrip" / "__init__.py"]
 
 
 def test_file_scope_imports_are_those_the_extensions_index_allows(root: Path) -> None:
@@ -148,7 +156,7 @@ def is_docstring(node: ast.AST) -> bool:
 
 @pytest.mark.parametrize("package", sorted(HOMES))
 def test_a_package_is_imported_only_in_its_home(root: Path, package: str) -> None:
-    library = root / "SkullStrip" / "SkullStripLib"
+    library = root / "SkullStrip" / "skullstrip"
     homes = {path for pattern in HOMES[package] for path in library.glob(pattern)}
     importing = {
         path

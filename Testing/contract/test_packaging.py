@@ -19,7 +19,7 @@ PACKAGED = ("pyproject.toml", "README.md", "LICENSE.txt", "SkullStrip")
 
 
 def version_of(root: Path) -> str:
-    text = (root / "SkullStrip/SkullStripLib/_version.py").read_text(encoding="utf-8")
+    text = (root / "SkullStrip/skullstrip/_version.py").read_text(encoding="utf-8")
     match = re.search(r'__version__ = "([^"]+)"', text)
     assert match
     return match[1]
@@ -77,11 +77,11 @@ def scripts_folder() -> str:
 
 
 def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, wheel: Path) -> None:
-    library = root / "SkullStrip" / "SkullStripLib"
+    library = root / "SkullStrip" / "skullstrip"
     models = root / "SkullStrip" / "Resources" / "Models"
     files = (path for path in library.rglob("*.*") if path.suffix != ".pyc")
-    expected = {f"SkullStripLib/{path.relative_to(library).as_posix()}" for path in files}
-    expected |= {f"SkullStripLib/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
+    expected = {f"skullstrip/{path.relative_to(library).as_posix()}" for path in files}
+    expected |= {f"skullstrip/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
     assert set(packed_code(wheel)) == expected
 
 
@@ -102,9 +102,9 @@ def packed_code(wheel: Path) -> dict[str, int]:
 
 
 def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed: Path) -> None:
-    program = "from SkullStripLib.manifest import load_manifest; print(load_manifest()[1])"
+    program = "from skullstrip.network.manifest import load_manifest; print(load_manifest()[1])"
     weights = Path(run_installed(installed, sys.executable, "-c", program))
-    assert weights.is_relative_to(installed / "SkullStripLib" / "Models")
+    assert weights.is_relative_to(installed / "skullstrip" / "Models")
     assert weights.is_file()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import SkullStripLib
+import skullstrip
 from Testing.markdown import fenced_blocks
 
 
@@ -35,9 +35,9 @@ def test_the_readme_and_the_makefile_name_the_same_targets(root: Path, readme: s
 
 
 HELPS = {
-    "skullstrip": "SkullStripLib.cli",
-    "skullstrip batch": "SkullStripLib.cli batch",
-    "skullstrip-bids": "SkullStripLib.batch.cli_bids",
+    "skullstrip": "skullstrip.cli.main",
+    "skullstrip batch": "skullstrip.cli.main batch",
+    "skullstrip-bids": "skullstrip.cli.bids",
 }
 
 
@@ -82,11 +82,11 @@ def test_the_names_that_the_readme_imports_exist(readme: str) -> None:
         alias.name
         for block in fenced_blocks(readme, "python")
         for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.ImportFrom) and node.module == "SkullStripLib"
+        if isinstance(node, ast.ImportFrom) and node.module == "skullstrip"
         for alias in node.names
     ]
     assert names
-    assert [name for name in names if not hasattr(SkullStripLib, name)] == []
+    assert [name for name in names if not hasattr(skullstrip, name)] == []
 
 
 def pages(root: Path) -> list[Path]:

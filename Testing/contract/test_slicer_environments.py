@@ -95,7 +95,7 @@ def test_the_first_click_installs_beside_slicers_packages_and_strips(
     head = make_head("PIR", (3.0, 3.0, 3.0))
     scan, mask = save(tmp_path / "head.nii.gz", head.array, head.affine), tmp_path / "mask.nii.gz"
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from SkullStripLib import strip_file; "
+        "import sys; sys.path.insert(0, sys.argv[1]); from skullstrip import strip_file; "
         "print(strip_file(sys.argv[2], mask=sys.argv[3]).volume_ml)"
     )
     command = [slicer.python, "-I", "-c", program, root / "SkullStrip", scan, mask]

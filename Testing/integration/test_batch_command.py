@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
-from SkullStripLib.batch import cli_bids
-from SkullStripLib.cli import main
+from skullstrip.cli import bids
+from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
 from Testing.image_files import assert_one_sentence, names, save
 
@@ -27,7 +27,7 @@ ORPHAN_SECONDS = 10
 def start(library_path):
     """Starts the command with stdout and stderr as pipes."""
 
-    def start(*arguments, module="SkullStripLib.cli"):
+    def start(*arguments, module="skullstrip.cli.main"):
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             env=os.environ | {"PYTHONPATH": library_path},
@@ -47,7 +47,7 @@ def heads(folder, number, phantom):
     return folder
 
 
-@pytest.mark.parametrize("module", ["SkullStripLib.cli", "SkullStripLib.batch.cli_bids"])
+@pytest.mark.parametrize("module", ["skullstrip.cli.main", "skullstrip.cli.bids"])
 def test_help_answers_at_once(start, module):
     seconds = []
     for _ in range(3):
@@ -118,12 +118,12 @@ def test_a_reader_that_is_gone_is_one_sentence(tmp_path, start):
 def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):
     data_set = make_bids(tmp_path / "data")
     words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
-    assert cli_bids.main([*map(str, words), "--dry-run"]) == 0
+    assert bids.main([*map(str, words), "--dry-run"]) == 0
     assert "2 of 2 scans" in capsys.readouterr().out
 
 
 def test_a_group_of_nothing_is_refused(tmp_path, capsys):
-    assert cli_bids.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 2
+    assert bids.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 2
     assert_one_sentence(capsys.readouterr().err)
 
 
@@ -194,7 +194,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
     jobs = [
         start(
             data_set, out, "participant", "--participant-label", label, "--jobs", "1",
-            module="SkullStripLib.batch.cli_bids",
+            module="skullstrip.cli.bids",
         )
         for label in ("01", "02")
     ]  # fmt: skip
@@ -203,7 +203,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
         assert job.returncode == 0, error
         assert output.endswith("left as they were 0\n")  # no table yet, so none is named
     assert not (out / "results.csv").exists()
-    assert cli_bids.main([str(data_set), str(out), "group"]) == 0
+    assert bids.main([str(data_set), str(out), "group"]) == 0
     assert len((out / "results.csv").read_text().splitlines()) == 4
 
 

@@ -18,10 +18,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from SkullStripLib.batch import cluster
-from SkullStripLib.batch.options import BatchOptions
-from SkullStripLib.batch.run import Source, run_batch
-from SkullStripLib.errors import Cancelled, InputError
+from skullstrip.batch import cluster
+from skullstrip.batch.options import BatchOptions
+from skullstrip.batch.run import Source, run_batch
+from skullstrip.errors import Cancelled, InputError
 from Testing.bids_data import make_bids
 from Testing.image_files import save
 
@@ -41,10 +41,10 @@ def client():
             import sys
 
             sys.path[:] = path
-            from SkullStripLib.batch import work
+            from skullstrip.batch import job
             from Testing.stand_ins import ThresholdEngine
 
-            work.create_engine = lambda *_: ThresholdEngine()
+            job.create_engine = lambda *_: ThresholdEngine()
 
     with cluster.local_client(WORKERS) as client:
         client.register_plugin(StandIn())

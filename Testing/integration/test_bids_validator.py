@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.batch import cli_bids
+from skullstrip.cli import bids
 from Testing.bids_data import VALID, make_valid_bids
 
 pytestmark = pytest.mark.slow
@@ -29,11 +29,11 @@ def data_set(tmp_path_factory):
     folder = make_valid_bids(tmp_path_factory.mktemp("bids") / "data")
     out = folder / "derivatives" / "skullstrip"
     words = [str(folder), str(out), "participant", "--jobs", "1"]
-    assert cli_bids.main(words) == 0
+    assert bids.main(words) == 0
     path = out / "dataset_description.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"Authors": ["Ann", "Bob"]}))
     (out / "decisions.csv").write_text("name,decision\n")
-    assert cli_bids.main(words) == 0
+    assert bids.main(words) == 0
     return folder
 
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-import SkullStripLib
-from SkullStripLib import extract
-from SkullStripLib.cli import main
-from SkullStripLib.manifest import MANIFEST_NAME
+import skullstrip
+from skullstrip import pipeline
+from skullstrip.cli.main import main
+from skullstrip.network.manifest import MANIFEST_NAME
 from Testing.image_files import assert_one_sentence, names, save
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 
@@ -26,7 +26,7 @@ from Testing.stand_ins import FailingEngine, ThresholdEngine
 @pytest.fixture
 def stand_in(monkeypatch, stand_in_weights):
     """Let the command run the stand-in network; returns the arguments that choose its weights."""
-    monkeypatch.setattr(extract, "create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
     return ["--weights", str(stand_in_weights)]
 
 
@@ -109,7 +109,7 @@ def test_the_fluid_around_the_brain_may_go(tmp_path, scan, stand_in, phantom):
 def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, capsys):
     kept = tmp_path / "p.nii.gz"
     assert main([str(scan), "-p", str(kept), "-q", *stand_in]) == 0
-    monkeypatch.setattr(extract, "create_engine", None)  # would fail
+    monkeypatch.setattr(pipeline, "create_engine", None)  # would fail
     mask = tmp_path / "m.nii.gz"
     options = ["--from-probability", str(kept), "-b", "2", "-m", str(mask)]
     assert main([str(scan), *options]) == 0
@@ -220,7 +220,7 @@ def test_a_run_that_ends_early_says_so_and_leaves_nothing(
     scan, stand_in, monkeypatch, capsys, ending
 ):
     error, status, message = ending
-    monkeypatch.setattr(extract, "create_engine", lambda *_: FailingEngine(error))
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: FailingEngine(error))
     assert main([str(scan), *stand_in]) == status
     output, text = capsys.readouterr()
     assert output == ""
@@ -244,7 +244,7 @@ def test_a_signal_ends_the_run_and_cleans_up(scan, stand_in, monkeypatch, capsys
 
     before = signal.getsignal(number)
     if stage == "write":
-        monkeypatch.setattr(SkullStripLib.io, "write_mask", write)
+        monkeypatch.setattr(skullstrip.io, "write_mask", write)
     else:
         monkeypatch.setattr(ThresholdEngine, "predict", predict)
     assert main([str(scan), *stand_in]) == 130

@@ -14,12 +14,12 @@ import nibabel
 import numpy as np
 import pytest
 
-import SkullStripLib
-from SkullStripLib import metrics
-from SkullStripLib.manifest import default_manifest_path
+import skullstrip
+from skullstrip.mask import metrics
+from skullstrip.network.manifest import default_manifest_path
 from Testing.image_files import assert_one_sentence, names
 
-LIBRARY = Path(SkullStripLib.__file__).resolve().parents[1]
+LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 HELP_SECONDS = 0.3
 REAL_SCAN_DICE = 0.95
 OPTIONS = (
@@ -32,7 +32,7 @@ def command(*arguments, **options):
     """Run the command in a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(LIBRARY)}
     return subprocess.run(
-        [sys.executable, "-m", "SkullStripLib.cli", *map(str, arguments)],
+        [sys.executable, "-m", "skullstrip.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,
@@ -56,7 +56,7 @@ def test_help_names_every_option_and_answers_at_once():
 
 def test_the_version_is_the_packages():
     done = command("--version")
-    assert done.stdout == f"skullstrip {SkullStripLib.__version__}\n"
+    assert done.stdout == f"skullstrip {skullstrip.__version__}\n"
 
 
 def test_the_command_in_its_own_process_refuses_in_one_sentence(tmp_path):
@@ -76,9 +76,9 @@ def untrained_weights(tmp_path_factory):
 import hashlib, sys
 from pathlib import Path
 import keras
-from SkullStripLib.manifest import Manifest, MANIFEST_NAME
-from SkullStripLib.model import build_model
-from SkullStripLib.weights import save_weights
+from skullstrip.network.manifest import Manifest, MANIFEST_NAME
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import save_weights
 folder = Path(sys.argv[1])
 keras.utils.set_random_seed(0)  # some random networks find no brain at all, which is refused
 manifest = Manifest(name="untrained", weights_file="weights.npz", weights_sha256="")
@@ -122,7 +122,7 @@ def test_an_untrained_network_runs_from_end_to_end(tmp_path, scan, untrained_wei
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.5, 6.0])
 def test_a_real_process_that_is_terminated_leaves_nothing(scan, untrained_weights, seconds):
     process = subprocess.Popen(
-        [sys.executable, "-m", "SkullStripLib.cli", scan, "--weights", untrained_weights,
+        [sys.executable, "-m", "skullstrip.cli.main", scan, "--weights", untrained_weights,
          "--engine", "tensorflow", "--views", "3"],
         env=os.environ | {"PYTHONPATH": str(LIBRARY)},
         stderr=subprocess.PIPE,

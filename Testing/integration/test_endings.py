@@ -15,8 +15,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from SkullStripLib.atomic import atomic_outputs
-from SkullStripLib.temporary import TEMPORARY_PREFIX
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.io.temporary import TEMPORARY_PREFIX
 from Testing.image_files import names, save
 from Testing.processes import INSIDE, STAGES, fork, run, strip, strip_until, wait
 

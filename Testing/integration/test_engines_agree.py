@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.engines import ENGINE_NAMES, is_installed
-from SkullStripLib.io import read_image
-from SkullStripLib.manifest import default_manifest_path, load_manifest
-from SkullStripLib.metrics import dice
-from SkullStripLib.preprocess import prepare
-from SkullStripLib.slices import pad_to_multiple, slice_batch
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.mask.metrics import dice
+from skullstrip.network.engines import ENGINE_NAMES, is_installed
+from skullstrip.network.manifest import default_manifest_path, load_manifest
+from skullstrip.network.slices import pad_to_multiple, slice_batch
+from skullstrip.prepare.preprocess import prepare
 
 REFERENCE = "tensorflow"
 PROBABILITY_TOLERANCE = 2e-3
@@ -26,8 +26,8 @@ MASK_DICE = 0.999
 PREDICT = """
 import sys
 import numpy as np
-from SkullStripLib.engines import create_engine
-from SkullStripLib.manifest import load_manifest
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import load_manifest
 engine, batch, found = sys.argv[1:]
 np.save(found, create_engine(engine, *load_manifest(), "cpu", 2).predict(np.load(batch)))
 """

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from SkullStripLib.engines import is_installed
-from SkullStripLib.io import read_image
-from SkullStripLib.manifest import default_manifest_path
-from SkullStripLib.metrics import dice
-from SkullStripLib.stripping import strip_file
+from skullstrip.files import strip_file
+from skullstrip.io.images import read_image
+from skullstrip.mask.metrics import dice
+from skullstrip.network.engines import is_installed
+from skullstrip.network.manifest import default_manifest_path
 
 BACKENDS = ("tensorflow", "torch", "jax")
 MASK_DICE = 0.999
@@ -29,13 +29,13 @@ MOST_MEMORY_GIB = 12.0  # of the GPU, while others use it too
 FEW_MIB = 600  # too little for a batch of the usual size
 FIND = """
 import sys
-from SkullStripLib.engines.keras_engine import has_gpu, select_backend
+from skullstrip.network.keras_engine import has_gpu, select_backend
 select_backend(sys.argv[1])
 print(int(has_gpu(sys.argv[1])))
 """
 STRIP = """
 import json, subprocess, sys
-from SkullStripLib.stripping import strip_file
+from skullstrip.files import strip_file
 scan, mask, engine, device, limit_mib = sys.argv[1:]
 if int(limit_mib):
     import torch

@@ -10,8 +10,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from SkullStripLib import extract
-from SkullStripLib.cli import main
+from skullstrip import pipeline
+from skullstrip.cli.main import main
 from Testing import hostile, hostile_files
 from Testing.image_files import assert_one_sentence, names
 from Testing.stand_ins import ThresholdEngine
@@ -30,7 +30,7 @@ def contents(folder):
 @pytest.fixture
 def strip(monkeypatch, tmp_path, stand_in_weights, capsys):
     """Run the command; outputs go to a folder of their own."""
-    monkeypatch.setattr(extract, "create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
     (tmp_path / "out").mkdir()
     outputs = {"-o": "brain.nii.gz", "-m": "mask.nii.gz", "--json": "report.json"}
     options = [word for flag, name in outputs.items() for word in (flag, tmp_path / "out" / name)]

@@ -11,15 +11,15 @@ import nibabel
 import numpy as np
 import pytest
 
-import SkullStripLib
+import skullstrip
 
-LIBRARY = Path(SkullStripLib.__file__).resolve().parents[1]
+LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 LIMIT_KB = 4 * 2**20
 COARSE_MM, REPEATS, SIZE = 2.0, 4, 512
 # Runs the command and prints the peak of its resident memory, in kB.
 MEASURED = """
 import resource, sys
-from SkullStripLib.cli import main
+from skullstrip.cli.main import main
 status = main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 sys.exit(status)

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-import SkullStripLib
+import skullstrip
 from Testing.image_files import names
 
-LIBRARY = Path(SkullStripLib.__file__).resolve().parents[1]
+LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 NETWORK = re.compile(r"\b(?:socket|bind|listen|connect|sendto|sendmsg)\(.*AF_INET.*")
 REACHES_OUT = re.compile(r"\b(?:connect|sendto|sendmsg)\(.*AF_INET.*")
 WRITES = re.compile(
@@ -109,7 +109,9 @@ def test_the_command_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     out = tmp_path / "out"
     out.mkdir()
     words = [scan, "-o", out / "b.nii.gz", "-m", out / "m.nii.gz", "--qc", out / "qc.png"]
-    done, seen = run_offline(tmp_path, "-m", "SkullStripLib.cli", *words, "--json", out / "r.json")
+    done, seen = run_offline(
+        tmp_path, "-m", "skullstrip.cli.main", *words, "--json", out / "r.json"
+    )
     assert done.returncode == 0, done.stderr
     assert names(out) == ["b.nii.gz", "m.nii.gz", "qc.png", "r.json"]
     assert_nothing_left(tmp_path, seen, out)
@@ -121,7 +123,7 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     files = [{"input": str(scan), "mask": str(out / "m.nii.gz")}]
     request = {"task": "files", "files": files, "options": {}}
     (tmp_path / "request.json").write_text(json.dumps(request))
-    done, seen = run_offline(tmp_path, "-m", "SkullStripLib.child", tmp_path / "request.json")
+    done, seen = run_offline(tmp_path, "-m", "skullstrip.worker.child", tmp_path / "request.json")
     assert done.returncode == 0, done.stderr
     assert '"state": "done"' in done.stdout, done.stdout
     assert names(out) == ["m.nii.gz"]
@@ -131,7 +133,7 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
 @pytest.mark.slow
 def test_tensorflow_reaches_for_nobody(tmp_path, scan):
     done, seen = run_offline(
-        tmp_path, "-m", "SkullStripLib.cli", scan, "--engine", "tensorflow", "-q"
+        tmp_path, "-m", "skullstrip.cli.main", scan, "--engine", "tensorflow", "-q"
     )
     assert done.returncode == 0, done.stderr
     assert REACHES_OUT.findall(seen) == []

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.brain_region import find_brain_region
-from SkullStripLib.engines import Engine, create_engine, is_installed
-from SkullStripLib.inference import predict_head
-from SkullStripLib.io import read_image
-from SkullStripLib.manifest import Preprocessing, default_manifest_path, load_manifest
-from SkullStripLib.metrics import dice
-from SkullStripLib.postprocess import bounding_box, brain_mask_from_probability
-from SkullStripLib.preprocess import Prepared, prepare, restore
-from SkullStripLib.resample import resample
-from SkullStripLib.volume import Volume
+from skullstrip.grid.regions import bounding_box
+from skullstrip.grid.resample import resample
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.mask.metrics import dice
+from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.network.brain_region import find_brain_region
+from skullstrip.network.engines import Engine, create_engine, is_installed
+from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
+from skullstrip.network.predict import predict_head
+from skullstrip.prepare.preprocess import Prepared, prepare, restore
 
 LEAST_MARGIN_MM = 2.0
 QUALITY_LOST = 5e-4  # in Dice with the reference mask, on average

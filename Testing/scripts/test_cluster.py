@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from scripts.cluster import slurm
-from SkullStripLib.batch.cli_batch import _parser
+from skullstrip.cli.batch import _parser
 
 KUBERNETES = Path(slurm.__file__).with_name("kubernetes.yaml")
 

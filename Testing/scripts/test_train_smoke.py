@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts import train_smoke
-from SkullStripLib.manifest import Preprocessing
+from skullstrip.network.manifest import Preprocessing
 from training.__main__ import COMMANDS
 from training.dataset import find_pairs
 from training.prepare import source_from_pair

@@ -17,8 +17,8 @@ _PRELUDE = f"""
 import json, os, sys, time
 sys.path.insert(0, {str(LIBRARY)!r})
 from pathlib import Path
-from SkullStripLib.child import MARK
-from SkullStripLib.exchange import Extracted, read_volume, write_extracted
+from skullstrip.worker.child import MARK
+from skullstrip.io.volume_archive import Extracted, read_volume, write_extracted
 request = json.loads(Path(sys.argv[1]).read_text())
 def emit(**event):
     print(MARK + json.dumps(event), flush=True)
@@ -31,7 +31,7 @@ emit(event="started", pid=os.getpid())
 volume = read_volume(Path(request["input"]))
 emit(event="progress", stage="predict", done=1, total=2)
 brain = (volume.array > 28) & (volume.array < 85)
-from SkullStripLib.postprocess import brain_mask_from_probability
+from skullstrip.mask.postprocess import brain_mask_from_probability
 mask = brain_mask_from_probability(brain.astype(np.float32), volume.spacing_mm)
 confidence = np.where(brain, 0.75, 0.5) if request["confidence"] else None
 write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32), confidence))

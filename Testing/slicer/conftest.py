@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.manifest import default_manifest_path
+from skullstrip.network.manifest import default_manifest_path
 
 EXIT_STATUS = pytest.StashKey[int]()
 collect_ignore_glob: list[str] = []

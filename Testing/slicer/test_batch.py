@@ -18,7 +18,7 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from SkullStripLib.errors import Cancelled, EngineError, InputError
+from skullstrip.errors import Cancelled, EngineError, InputError
 from Testing.phantoms import make_head
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
@@ -205,7 +205,7 @@ def test_without_them_scans_go_one_after_another(panel, child, monkeypatch, tmp_
 
 
 def test_options_become_words_of_the_command(tmp_path) -> None:
-    from SkullStripLib.batch.cli_batch import _parser
+    from skullstrip.cli.batch import _parser
     from SkullStripSlicer.batch import commandArguments
 
     options = {"border_mm": -1e-05, "views": 3, "engine": "onnxruntime", "device": "cpu"}

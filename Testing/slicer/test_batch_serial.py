@@ -8,7 +8,7 @@ import nibabel
 import pytest
 
 pytest.importorskip("PySide6")
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import script_process
 from Testing.slicer.test_batch import folder  # noqa: F401

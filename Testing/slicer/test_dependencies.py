@@ -16,7 +16,7 @@ import pytest
 import slicer
 
 pytest.importorskip("PySide6")
-from SkullStripLib.errors import EngineError, InputError
+from skullstrip.errors import EngineError, InputError
 
 NAMES = ("ourfirst", "oursecond")
 

@@ -16,7 +16,7 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from SkullStripLib.errors import EngineError
+from skullstrip.errors import EngineError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.segment import readMask
 from Testing.slicer.child_stand_ins import HANGING, THRESHOLD

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import slicer
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.postprocess import brain_mask_from_probability
+from skullstrip.errors import InputError
+from skullstrip.mask.postprocess import brain_mask_from_probability
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask, writeMask

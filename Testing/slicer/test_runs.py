@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.errors import Cancelled, EngineError, InputError
+from skullstrip.errors import Cancelled, EngineError, InputError
 from SkullStripSlicer.logic import StripLogic
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import HANGING, script_process
@@ -144,7 +144,7 @@ def test_the_child_ends_by_itself_when_its_folder_is_removed(tmp_path: Path) -> 
     request.write_text("{}")
     program = (
         f"import sys, time; sys.path.insert(0, {str(LIBRARY)!r}); from pathlib import Path; "
-        "from SkullStripLib.child import watch; watch(Path(sys.argv[1]), None); "
+        "from skullstrip.worker.child import watch; watch(Path(sys.argv[1]), None); "
         "print('watching', flush=True); time.sleep(600)"
     )
     child = subprocess.Popen(

@@ -13,7 +13,7 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-from SkullStripLib.errors import Cancelled, InputError
+from skullstrip.errors import Cancelled, InputError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.scene_scans import findSceneScans

@@ -13,8 +13,8 @@ import slicer
 import slicerio
 import vtk
 
-from SkullStripLib import extract_brain
-from SkullStripLib.metrics import dice
+from skullstrip import extract_brain
+from skullstrip.mask.metrics import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 from training.dataset import Pair

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
 from training.check import check_pair, main, tilt_degrees
 from training.dataset import Pair
 

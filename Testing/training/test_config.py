@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from training.config import Config, config_from_dict, load_config
 from training.train import stage_epochs
 

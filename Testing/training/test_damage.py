@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SkullStripLib.metrics import dice
+from skullstrip.mask.metrics import dice
 from Testing.phantoms import make_head
 from training.damage import DAMAGES, damaged_probability
 

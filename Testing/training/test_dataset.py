@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from training.dataset import Pair, altered_files, find_pairs, select_split
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import Cancelled, EngineError
-from SkullStripLib.extract import BrainExtraction
-from SkullStripLib.volume import Volume
+from skullstrip.errors import Cancelled, EngineError
+from skullstrip.grid.volume import Volume
+from skullstrip.pipeline import BrainExtraction
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.dataset import Pair, find_pairs
 from training.evaluate import WorstCases, evaluate, main, score_scan, write_evaluation

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training import label_codes
 from training.dataset import find_pairs
@@ -81,8 +81,8 @@ def test_too_many_tissues_for_a_byte_are_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", ["A01", "B01"])
 def test_a_real_label_map_keeps_every_label(shared_data: Path, subject: str) -> None:
-    from SkullStripLib.geometry import reorient_to_ras
-    from SkullStripLib.manifest import Preprocessing
+    from skullstrip.grid.orientation import reorient_to_ras
+    from skullstrip.network.manifest import Preprocessing
 
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == subject)
     source = source_from_pair(pair, Preprocessing())

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.manifest import Preprocessing
-from SkullStripLib.volume import Volume
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
+from skullstrip.network.manifest import Preprocessing
 from Testing.small_sources import small_label_map, small_scan, write_cache
 from training.config import Config, Stage
 from training.dataset import Pair
@@ -143,7 +143,7 @@ def test_the_brain_box_is_the_masks_extent_in_mm() -> None:
 def test_a_scan_is_prepared_as_the_library_prepares_it(
     phantom_pair: Pair, head: tuple[Volume, np.ndarray]
 ) -> None:
-    from SkullStripLib.preprocess import normalise
+    from skullstrip.prepare.preprocess import normalise
     from training.volumes import read_pair
 
     source = source_from_pair(phantom_pair, Preprocessing())

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import Cancelled
-from SkullStripLib.io import read_image
+from skullstrip.errors import Cancelled
+from skullstrip.io.images import read_image
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.predict import images_to_predict, main, predict
 from training.segmenter import Segmenter, make_segmenter

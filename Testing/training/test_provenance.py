@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from training.dataset import find_pairs
 from training.provenance import changed_files, describe_run, git, refuse_dirty_tree, versions
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from SkullStripLib.quality.verdict import judge_measures
+from skullstrip.quality.verdict import judge_measures
 from training.quality import choose_scans, judge_unseen, stress_of
 from training.quality_fit import (
     Found,

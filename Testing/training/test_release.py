@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from SkullStripLib.engines import create_engine
-from SkullStripLib.errors import InputError, WeightsError
-from SkullStripLib.manifest import Architecture, Manifest, load_manifest
-from SkullStripLib.model import build_model
-from SkullStripLib.weights import save_weights
+from skullstrip.errors import InputError, WeightsError
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import Architecture, Manifest, load_manifest
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import save_weights
 from Testing.stand_ins import ThresholdEngine
 from training import release as release_module
 from training.config import Config, Stage
@@ -71,7 +71,7 @@ def test_exported_weights_give_the_network_s_own_output(
     original = np.asarray(network.predict(batch, verbose=0))
     assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
     reloaded = build_model(found.architecture)
-    from SkullStripLib.weights import load_weights
+    from skullstrip.network.weights import load_weights
 
     load_weights(reloaded, weights)
     halved = np.asarray(reloaded.predict(batch, verbose=0))

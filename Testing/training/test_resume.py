@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from SkullStripLib.model import build_model
-from SkullStripLib.weights import load_weights, read_weights
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights, read_weights
 from Testing.small_sources import write_cache
 from training.config import config_from_dict
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from Testing.small_sources import small_label_map, small_scan
 from training.config import Sampling, Stage
 from training.sampler import REDRAW_SHARE, SourcePools, finish, random_example

@@ -14,8 +14,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError
-from SkullStripLib.metrics import dice
+from skullstrip.errors import InputError
+from skullstrip.mask.metrics import dice
 from training.dataset import find_pairs
 from training.http_scorer import ScorerError, nifti_bytes, remote_dice
 from training.score import find_predictions, main, score_folder

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from training.bootstrap import bootstrap_interval
 from training.report import evaluation_markdown, group_table, markdown_table, number
 from training.scores import FIGURES, ScanScore, by_group, failed_values, score_masks, summarise

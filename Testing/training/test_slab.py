@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from SkullStripLib.slices import slice_batch
+from skullstrip.network.slices import slice_batch
 from Testing.small_sources import bytes_of, scan_of, small_scan
 from training.config import Sampling
 from training.sampler import read_image, read_mask

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SkullStripLib.errors import InputError
+from skullstrip.errors import InputError
 from training.dataset import Pair, altered_files
 from training.splits import (
     load_pairs,

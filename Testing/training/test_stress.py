@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from SkullStripLib.geometry import axis_codes, reorient_to_ras
-from SkullStripLib.metrics import dice
-from SkullStripLib.volume import Volume
+from skullstrip.grid.orientation import axis_codes, reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.mask.metrics import dice
 from Testing.stand_ins import ThresholdEngine
 from training.dataset import Pair
 from training.perturb import PERTURBATIONS
@@ -188,7 +188,7 @@ def test_evaluate_with_stress_writes_the_tables(
 def test_an_unknown_perturbation_or_strength_is_refused(
     phantom_data: Path, wrong: list[str]
 ) -> None:
-    from SkullStripLib.errors import InputError
+    from skullstrip.errors import InputError
 
     with pytest.raises(InputError, match=r"blur|between 0 and 1"):
         main([str(phantom_data), *wrong])

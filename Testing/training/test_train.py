@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from SkullStripLib.errors import InputError, SkullStripError
-from SkullStripLib.model import build_model
+from skullstrip.errors import InputError, SkullStripError
+from skullstrip.network.unet import build_model
 from training.callbacks import refuse_divergence
 from training.checkpoint import cut_log
 from training.config import Config, Optimisation, Stage, load_config

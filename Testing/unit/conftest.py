@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from SkullStripLib.stripping import strip_file
+from skullstrip.files import strip_file
 from Testing.stand_ins import ThresholdEngine
 from Testing.stripping_files import save
 

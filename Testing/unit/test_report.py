@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from SkullStripLib.extract import BrainExtraction
-from SkullStripLib.report import LONGEST_NAME, quality_line, short_name, volume_line
+from skullstrip.pipeline import BrainExtraction
+from skullstrip.report import LONGEST_NAME, quality_line, short_name, volume_line
 
 RESULT = BrainExtraction(
     brain_mask=np.zeros((1, 1, 1), dtype=bool),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.batch.report_page import write_report
+from skullstrip.batch.report_page import write_report
 from Testing.web.reports import write_pictures
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from SkullStripLib.batch.columns import COLUMNS
-from SkullStripLib.qc import qc_picture
+from skullstrip.batch.columns import COLUMNS
+from skullstrip.figures.qc import qc_picture
 from Testing.phantoms import make_head
 
 PICTURES = 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from SkullStripLib.batch.decisions import rejected_names
+from skullstrip.batch.decisions import rejected_names
 from Testing.web.reports import current, names, row, study, wait_until
 
 NO_STORAGE = """

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from SkullStripLib.batch.report_page import write_report
+from skullstrip.batch.report_page import write_report
 from Testing.web.reports import names, row, study
 
 # For each visible text: what it says, its contrast as WCAG 2.2 defines it, and whether it is large.

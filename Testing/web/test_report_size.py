@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from SkullStripLib.batch.report_page import write_report
+from skullstrip.batch.report_page import write_report
 from Testing.web.reports import current, names, row, wait_until
 
 SCANS = 5000

@@ -14,7 +14,7 @@ import argparse
 import sys
 from typing import Any
 
-from SkullStripLib.cli import main as skullstrip
+from skullstrip.cli.main import main as skullstrip
 
 
 def main() -> int:

@@ -1,0 +1,125 @@
+"""BIDS: the files that are about a whole folder of derivatives.
+
+The folder may be described already: by an earlier run and then by hand, with `Authors` for
+example, or by another pipeline whose derivatives lie there too. What others wrote stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from .._version import __version__
+from ..errors import OutputError
+from ..io.atomic import atomic_outputs
+from ..report import to_json
+
+BIDS_VERSION = "1.8.0"
+RAW = "raw"  # what DatasetLinks calls the data set that was stripped
+TOOL = "SkullStrip"
+DESCRIPTION = "dataset_description.json"
+# What lies beside the derivatives and is no BIDS. "qc/" is a pattern that the validator overlooks.
+IGNORED = ("qc", "results.csv", "results.parquet", "report.html", "decisions.csv")
+READMES = ("README", "README.md", "README.rst", "README.txt")
+README = f"""\
+Brain masks by {TOOL}, made from the T1-weighted scans of the data set that DatasetLinks in
+{DESCRIPTION} names.
+
+*_desc-brain_mask.nii.gz      1 in the brain and 0 elsewhere, on the grid of the scan
+*_desc-brain_T1w.nii.gz       the scan with everything but the brain set to zero
+results.csv, results.parquet  one row a scan: verdict, volume, times, versions, hashes
+report.html, qc               a page to look through all masks, and its pictures
+"""
+
+
+def require_place(data_set: Path, out: Path) -> None:
+    """Refuse to write derivatives among raw data, whose description they would change.
+
+    Raises
+    ------
+    OutputError
+        The output folder is a raw data set, or its description cannot be read.
+    """
+    place = data_set / "derivatives" / "skullstrip"
+    if data_set.resolve() == out.resolve():
+        raise OutputError(f"The output folder is the data set itself; use '{place}'.")
+    if (described := _read(out)) and described.get("DatasetType") != "derivative":
+        raise OutputError(
+            f'\'{out / DESCRIPTION}\' does not say "DatasetType": "derivative", so the folder '
+            f"holds other data; use '{place}'."
+        )
+
+
+def write_dataset_files(data_set: Path, out: Path) -> None:
+    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`.
+
+    Raises
+    ------
+    OutputError
+    """
+    texts = {
+        DESCRIPTION: to_json(dataset_description(data_set, out)),
+        ".bidsignore": _ignored(out / ".bidsignore"),
+    }
+    if not any((out / name).exists() for name in READMES):
+        texts["README"] = README
+    with atomic_outputs() as staged:
+        for name, text in texts.items():
+            staged(out / name).write_text(text, encoding="utf-8")
+
+
+def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
+    """What BIDS wants to know about the folder of derivatives, and what it says already.
+
+    Raises
+    ------
+    OutputError
+        What is there cannot be read.
+    """
+    there = _read(out)
+    tools, links = there.get("GeneratedBy"), there.get("DatasetLinks")
+    others = [tool for tool in tools if not _is_ours(tool)] if isinstance(tools, list) else []
+    return {
+        "Name": "SkullStrip brain masks",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        **there,
+        "GeneratedBy": [*others, {"Name": TOOL, "Version": __version__}],
+        "DatasetLinks": (links if isinstance(links, dict) else {})
+        | {RAW: _link(data_set.resolve(), out.resolve())},
+    }
+
+
+def _is_ours(tool: object) -> bool:
+    return isinstance(tool, dict) and tool.get("Name") == TOOL
+
+
+def _read(out: Path) -> dict[str, Any]:
+    """The description that is there already; empty where there is none."""
+    path = out / DESCRIPTION
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise OutputError(f"'{path}' cannot be read ({error}); mend or remove it.") from error
+    if not isinstance(found, dict):
+        raise OutputError(f"'{path}' holds no JSON object; mend or remove it.")
+    return found
+
+
+def _link(data_set: Path, out: Path) -> str:
+    """From the derivatives to the raw data, as a URI: relative, so that both may be moved."""
+    try:
+        return quote(Path(os.path.relpath(data_set, out)).as_posix())
+    except ValueError:  # another drive of Windows
+        return data_set.as_uri()
+
+
+def _ignored(path: Path) -> str:
+    """What the validator leaves out: our files, after the patterns that are there."""
+    there = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return "\n".join([*there, *(name for name in IGNORED if name not in there)]) + "\n"

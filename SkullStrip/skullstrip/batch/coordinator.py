@@ -1,0 +1,130 @@
+"""The workers of one batch, and the coordinator's side of their work: ledger, news, tables."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError
+from ..io.temporary import remove_abandoned
+from . import cluster
+from .job import Job, lost, outputs_of, sentence, strip_one
+from .ledger import Entry, Ledger
+from .progress import Count, Hear, scan_event
+from .scans import Scan
+from .table import write_csv
+
+TABLE_SECONDS = 15.0  # at least, between two tables written on the way
+TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
+KILLED = (
+    "Every worker process that tried this scan was killed, most likely for want of memory; use "
+    "fewer --jobs."
+)
+
+
+@dataclass
+class Crew:
+    """Has scans stripped and keeps the books.
+
+    Parameters
+    ----------
+    job : Job
+    ledger : Ledger
+    count : Count
+        Counts on.
+    hear : callable
+        Gets the events of `progress`.
+    stop : callable
+        Says True when no further scan shall be begun.
+    quiet : bool
+    tables : bool
+        Write the results table now and then, so that one is there should this process be killed.
+    """
+
+    job: Job
+    ledger: Ledger
+    count: Count
+    hear: Hear
+    stop: Callable[[], bool]
+    quiet: bool
+    tables: bool = True
+
+    def strip(self, scans: list[Scan]) -> None:
+        """Strip scans; what workers that were killed left behind is removed at the end."""
+        try:
+            with self._client(len(scans)) as (client, jobs):
+                self.hear(
+                    {"event": "start", "total": self.count.total, "todo": len(scans), "jobs": jobs}
+                )
+                function = partial(strip_aloud, job=self.job, topic=self._topic(client))
+                patience = math.inf if self.job.options.scheduler else cluster.PATIENCE_SECONDS
+                self.keep_books(cluster.as_done(client, function, scans, self.stop, patience))
+        finally:
+            sweep(scans, self.job.out)
+
+    def keep_books(self, batches: Iterator[list[tuple[Scan, Any]]]) -> None:
+        """Record answers as they come; a batch of them is one transaction."""
+        start = table_written = time.monotonic()
+        pause = TABLE_SECONDS
+        for batch in batches:
+            entries = [self._entry(scan, answer) for scan, answer in batch]
+            self.ledger.record(entries)
+            for entry in entries:
+                self.count.add(entry.row["status"])
+                self.hear(scan_event(entry.row, self.count, time.monotonic() - start))
+            if self.tables and time.monotonic() - table_written > pause:
+                began = time.monotonic()
+                with suppress(OutputError):  # Excel has it open; the last one will tell
+                    write_csv(self.ledger.rows(), self.job.out)
+                table_written = time.monotonic()
+                pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
+
+    @contextmanager
+    def _client(self, scans: int) -> Iterator[tuple[Any, int]]:
+        options = self.job.options
+        if options.scheduler:
+            with cluster.remote_client(options.scheduler) as client:
+                yield client, sum(client.nthreads().values())
+            return
+        jobs = options.jobs or cluster.default_jobs(scans)
+        threads = options.threads or cluster.threads_each(jobs)
+        self.job = replace(self.job, options=replace(options, threads=threads))
+        with cluster.local_client(jobs, self.quiet) as client:
+            yield client, jobs
+
+    def _topic(self, client: Any) -> str:
+        """Where workers say which scan they begin."""
+        topic = f"skullstrip-{uuid.uuid4().hex[:8]}"
+
+        def running(event: tuple[float, str]) -> None:
+            self.hear({"event": "scan", "name": event[1], "status": "running"})
+
+        client.subscribe_topic(topic, running)
+        return topic
+
+    def _entry(self, scan: Scan, answer: Any) -> Entry:
+        if isinstance(answer, Entry):
+            return answer
+        is_killed = type(answer).__name__ == "KilledWorker"
+        return lost(scan, self.job, KILLED if is_killed else sentence(answer))
+
+
+def strip_aloud(scan: Scan, job: Job, topic: str) -> Entry:
+    """`strip_one`, with word to the coordinator that it begins."""
+    from distributed import get_worker
+
+    get_worker().log_event(topic, scan.name)
+    return strip_one(scan, job)
+
+
+def sweep(scans: list[Scan], out: Path) -> None:
+    """Remove what workers left that were killed while they wrote, and nobody wrote there since."""
+    for folder in {(out / path).parent for scan in scans for path in outputs_of(scan)}:
+        remove_abandoned(folder)

@@ -1,0 +1,158 @@
+"""What a worker does with one scan; everything that goes wrong becomes a row of the table."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+from .._version import __version__
+from ..errors import SkullStripError
+from ..figures.thumbnails import thumbnail
+from ..files import strip_file
+from ..io.atomic import atomic_outputs
+from ..network.engines import Engine, create_engine
+from ..network.manifest import load_manifest
+from ..pipeline import BrainExtraction
+from ..report import to_json
+from .bids import sidecar_of, sidecars
+from .columns import DONE, FAILED, Row
+from .file_state import FileState
+from .ledger import Entry
+from .options import BatchOptions
+from .scans import Scan
+
+NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a worker must know besides the scan; paths are as the worker sees them."""
+
+    out: Path
+    options: BatchOptions
+    digest: str
+
+
+def strip_one(scan: Scan, job: Job) -> Entry:
+    """Strip a scan and write its outputs, sidecars included.
+
+    Parameters
+    ----------
+    scan : Scan
+    job : Job
+
+    Returns
+    -------
+    Entry
+        For the ledger, whether it went well or not.
+    """
+    start = time.perf_counter()
+    source = NO_FILE
+    try:
+        with suppress(OSError):  # of which reading it has more to say
+            source = FileState.of(scan.path)
+        result = _strip(scan, job)
+        outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
+        findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
+        findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
+        findings["turned"] = _turned(result, job.options)
+    except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
+        outputs, findings = {}, {"status": FAILED, "message": sentence(error)}
+    findings["seconds"] = round(time.perf_counter() - start, 3)
+    return Entry(described(scan, job.options, source) | findings, source, job.digest, outputs)
+
+
+def lost(scan: Scan, job: Job, message: str) -> Entry:
+    """The entry of a scan that never came back from its workers."""
+    findings: Row = {"status": FAILED, "message": message}
+    return Entry(described(scan, job.options, NO_FILE) | findings, NO_FILE, job.digest)
+
+
+def outputs_of(scan: Scan) -> list[str]:
+    """Everything that is written for a scan, relative to the output folder."""
+    images = [scan.brain, scan.mask]
+    beside = [sidecar_of(image) for image in images] if scan.bids_source else []
+    return [*images, scan.qc, *beside]
+
+
+def described(scan: Scan, options: BatchOptions, source: FileState) -> Row:
+    """The columns that are known whatever becomes of the scan."""
+    return {
+        "name": scan.name,
+        "path": scan.file,
+        "subject": scan.subject,
+        "session": scan.session,
+        "border_mm": options.border_mm,
+        "csf": "kept" if options.keep_csf else "removed",
+        "reorient": options.reorient,
+        "views": options.views,
+        "version": __version__,
+        "input_sha256": source.sha256,
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def sentence(error: BaseException) -> str:
+    """One sentence for the table."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this scan; use fewer --jobs."
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SkullStripError) else f"{type(error).__name__}: {text}"
+
+
+def _strip(scan: Scan, job: Job) -> BrainExtraction:
+    out, options = job.out, job.options
+    for path in outputs_of(scan):
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+    result = strip_file(
+        scan.path,
+        brain=out / scan.brain,
+        mask=out / scan.mask,
+        qc=out / scan.qc,
+        engine=_engine(options.engine, options.device, options.threads, options.weights),
+        weights=options.weights,
+        **options.method(),
+    )
+    thumbnail(out, scan.qc)  # made here by many, the report page only reads it
+    if scan.bids_source:
+        with atomic_outputs() as staged:
+            for path, content in sidecars(scan).items():
+                staged(out / path).write_text(to_json(content), encoding="utf-8")
+    return result
+
+
+@lru_cache(maxsize=1)
+def _engine(name: str, device: str, threads: int | None, weights: str | Path | None) -> Engine:
+    """The network, loaded once in each worker."""
+    manifest, weights_path = load_manifest(weights)
+    return create_engine(name, manifest, weights_path, device, threads)
+
+
+def _findings(result: BrainExtraction) -> Row:
+    return {
+        "verdict": result.verdict,
+        "reasons": "; ".join(check.message for check in result.quality),
+        "volume_ml": round(result.volume_ml, 3),
+        "volume_error_ml": _rounded(result.volume_error_ml, 2),
+        "dice_estimate": _rounded(result.dice_estimate, 4),
+        "dice_error": _rounded(result.dice_error, 4),
+        "message": "; ".join(check.message for check in result.checks),
+        "engine": result.engine,
+        "device": result.device,
+        "weights_sha256": result.weights_sha256,
+    }
+
+
+def _turned(result: BrainExtraction, options: BatchOptions) -> str:
+    lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
+    return "yes" if lies_otherwise and options.reorient == "auto" else "no"
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """Nothing for what is not known: NaN is no value of a table."""
+    return None if math.isnan(value) else round(float(value), digits)

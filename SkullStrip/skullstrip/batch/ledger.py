@@ -1,0 +1,162 @@
+"""What has been done, kept in one SQLite file that only the coordinating process writes.
+
+The journal is SQLite's ordinary one, not its write-ahead log: that needs memory shared by all who
+open the file, which network file systems do not give, and with a single writer it gains nothing.
+A process that is killed loses the transaction it was in, and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import OutputError
+from .columns import COLUMNS, Row
+from .file_state import FileState
+
+LEDGER = ".skullstrip/ledger.sqlite"  # below the output folder
+FORMAT = 1
+BUSY_SECONDS = 60.0
+_OWN = {"input_size": "INTEGER", "input_mtime_ns": "INTEGER", "options": "TEXT", "outputs": "TEXT"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one scan.
+
+    Parameters
+    ----------
+    row : dict
+        By the names of `COLUMNS`; what is missing is None.
+    source : FileState
+        The input as it was stripped.
+    options : str
+        `BatchOptions.digest` of that time.
+    outputs : dict of str to FileState
+        By their path below the output folder; empty when it failed.
+    """
+
+    row: Row
+    source: FileState
+    options: str
+    outputs: dict[str, FileState] = field(default_factory=dict)
+
+
+class Ledger:
+    """The file; close it, or use it in a `with` statement.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    shared : bool
+        Let other processes write too, each in its turn: one job for each participant. Otherwise
+        the file is locked, so that no second batch does the same work.
+
+    Raises
+    ------
+    OutputError
+        It cannot be opened, is of a newer version, or another batch holds it.
+    """
+
+    def __init__(self, out: Path, shared: bool = False) -> None:
+        self._path = out / LEDGER
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            timeout = BUSY_SECONDS if shared else 0.5
+            self._connection = sqlite3.connect(self._path, timeout=timeout, isolation_level=None)
+            if not shared:
+                self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            if "locked" in str(error):
+                raise OutputError(
+                    f"Another batch is at work in '{out}'; wait for it, or name another folder."
+                ) from error
+            raise OutputError(f"The ledger '{self._path}' cannot be opened ({error}).") from error
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        columns = ", ".join(f"{name} {kind}" for name, kind in (COLUMNS | _OWN).items())
+        execute("BEGIN IMMEDIATE")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            raise OutputError(
+                f"The ledger '{self._path}' is of a newer version of SkullStrip ({version}); "
+                "update, or name another output folder."
+            )
+        execute(f"CREATE TABLE IF NOT EXISTS scans ({columns}, PRIMARY KEY (name))")
+        there = {column[1] for column in execute("PRAGMA table_info(scans)")}
+        for name, kind in (COLUMNS | _OWN).items():
+            if name not in there:  # an older version's file
+                execute(f"ALTER TABLE scans ADD COLUMN {name} {kind}")
+        execute(f"PRAGMA user_version = {FORMAT}")
+        execute("COMMIT")
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def record(self, entries: Iterable[Entry]) -> None:
+        """Write entries, in place of older ones of the same names, all or none.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or other jobs hold the file for too long.
+        """
+        names = [*COLUMNS, *_OWN]
+        marks = ", ".join("?" * len(names))
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(
+                    f"INSERT OR REPLACE INTO scans ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
+                    map(_values, entries),
+                )
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"The ledger '{self._path}' cannot be written ({error}); see to that and start "
+                "the same command again to go on."
+            ) from error
+
+    def get(self, name: str) -> Entry | None:
+        """What is known of a scan."""
+        found = self._select(", ".join([*COLUMNS, *_OWN]), "WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            return None
+        row = dict(zip(COLUMNS, found, strict=False))
+        size, mtime_ns, options, outputs = found[len(COLUMNS) :]
+        source = FileState(size, mtime_ns, str(row["input_sha256"] or ""))
+        states = {path: FileState(*state) for path, state in json.loads(outputs).items()}
+        return Entry(row, source, options, states)
+
+    def rows(self) -> Iterator[Row]:
+        """The table, ordered by name; one row at a time is in memory."""
+        for found in self._select(", ".join(COLUMNS), "ORDER BY name"):
+            yield dict(zip(COLUMNS, found, strict=True))
+
+    def _select(self, what: str, which: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(f"SELECT {what} FROM scans {which}", values)  # noqa: S608
+
+
+def _values(entry: Entry) -> list[object]:
+    outputs = {
+        path: (state.size, state.mtime_ns, state.sha256) for path, state in entry.outputs.items()
+    }
+    return [
+        *(entry.row.get(name) for name in COLUMNS),
+        entry.source.size,
+        entry.source.mtime_ns,
+        entry.options,
+        json.dumps(outputs),
+    ]

@@ -1,0 +1,206 @@
+"""A whole batch: what is to be done, who does it, and what is written about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import Cancelled
+from ..network.manifest import load_manifest
+from ..pipeline import validate_options
+from . import bids, bids_dataset, table
+from .cluster import require_dask
+from .coordinator import Crew
+from .job import Job
+from .ledger import LEDGER, Ledger
+from .options import BatchOptions
+from .plan import reasons_to_do
+from .progress import Count, Hear, hear_nothing
+from .results import write_results
+from .scans import Scan, find_scans
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the scans come from.
+
+    Parameters
+    ----------
+    path : str
+        Folder, CSV, glob or file; the data set's folder where `bids`.
+    bids : bool
+    participants, sessions : tuple of str
+        BIDS labels to keep; all by default.
+    """
+
+    path: str
+    bids: bool = False
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    def scans(self, out: Path) -> list[Scan]:
+        """Find them.
+
+        Raises
+        ------
+        InputError
+            There are none, or they cannot be told apart.
+        """
+        if not self.bids:
+            return find_scans(self.path, out)
+        bids_dataset.require_place(Path(self.path), out)
+        return bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of a batch.
+
+    Parameters
+    ----------
+    done, failed, skipped : int
+        Scans stripped now, given up now, and left as they were.
+    table : Path or None
+        `results.csv`, with all scans of the output folder; None where it is left to `group`.
+    page : Path or None
+        `report.html`; None, too, where Jinja2 is not installed.
+    """
+
+    done: int
+    failed: int
+    skipped: int
+    table: Path | None
+    page: Path | None
+
+
+def strip_batch(
+    source: str | Path,
+    out: str | Path,
+    *,
+    bids: bool = False,
+    participants: Sequence[str] = (),
+    sessions: Sequence[str] = (),
+    **options: Any,
+) -> BatchResult:
+    """Strip many scans in worker processes; what is done already is left.
+
+    A script that calls this must do so under ``if __name__ == "__main__":``, because the workers
+    import it.
+
+    Parameters
+    ----------
+    source : path
+        A folder, a .csv with a column `path`, or a glob.
+    out : path
+        The output folder; made if it is not there.
+    bids : bool
+        The source is a BIDS data set; outputs are BIDS derivatives.
+    participants, sessions : sequence of str
+        BIDS labels to keep.
+    **options
+        As `BatchOptions` has them.
+
+    Returns
+    -------
+    BatchResult
+        Scans that failed are counted, and described in the table.
+
+    Raises
+    ------
+    InputError
+        There are no scans, or an option is at fault.
+    EngineError
+        Dask is not installed.
+    """
+    found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions))
+    return run_batch(found, Path(out), BatchOptions(**options))
+
+
+def planned(source: Source, out: Path, options: BatchOptions) -> Iterator[tuple[Scan, str]]:
+    """Each scan, and why it would be stripped; "" for one that would not. Writes nothing."""
+    out = out.absolute()
+    scans, digest = source.scans(out), _digest(options)
+    ledger = Ledger(out, shared=True) if (out / LEDGER).is_file() else None
+    try:
+        yield from reasons_to_do(scans, ledger, out, options, digest)
+    finally:
+        if ledger:
+            ledger.close()
+
+
+def run_batch(
+    source: Source,
+    out: Path,
+    options: BatchOptions,
+    *,
+    hear: Hear = hear_nothing,
+    stop: Callable[[], bool] = lambda: False,
+    quiet: bool = True,
+    shared: bool = False,
+) -> BatchResult:
+    """Strip what is to be stripped; see `strip_batch`.
+
+    Parameters
+    ----------
+    source : Source
+    out : Path
+    options : BatchOptions
+    hear : callable
+        Gets the events of `progress`.
+    stop : callable
+        Asked often; once it says True, scans that were begun are finished and no others.
+    quiet : bool
+        Keep what Dask and the workers say off stderr.
+    shared : bool
+        Let other batches work in the same output folder, each on other scans: one job for each
+        participant is how BIDS Apps run on clusters. Table and page are left to `group`.
+
+    Raises
+    ------
+    Cancelled
+        `stop` said True before all was done.
+    """
+    require_dask()
+    out = out.absolute()
+    if options.weights is not None:
+        options = replace(options, weights=Path(options.weights).absolute())
+    digest, scans = _digest(options), source.scans(out)
+    with Ledger(out, shared) as ledger:
+        if source.bids:
+            bids_dataset.write_dataset_files(Path(source.path), out)
+        count = Count(len(scans))
+        todo: list[Scan] = []
+        for scan, reason in reasons_to_do(scans, ledger, out, options, digest):
+            if stop():
+                todo.clear()
+                break
+            if reason:
+                todo.append(scan)
+            else:
+                count.skipped += 1
+                skipped = {"name": scan.name, "status": "skipped", "done": count.skipped}
+                hear({"event": "scan", **skipped, "total": count.total})
+        try:
+            if todo:
+                job = Job(out, options, digest)
+                crew = Crew(job, ledger, count, hear, stop, quiet, tables=not shared)
+                crew.strip(todo)
+        finally:
+            page = None if shared else write_results(ledger.rows, out)
+    counts = {"done": count.done + count.skipped, "failed": count.failed, "skipped": count.skipped}
+    hear({"event": "end", **counts, "report": str(page) if page else None})
+    if count.settled < count.total:
+        raise Cancelled(
+            f"Interrupted with {count.settled} of {count.total} scans done; start the same "
+            "command again to go on."
+        )
+    csv = None if shared else out / table.CSV_TABLE
+    return BatchResult(count.done, count.failed, count.skipped, csv, page)
+
+
+def _digest(options: BatchOptions) -> str:
+    validate_options(options.border_mm, options.views, options.reorient)
+    return options.digest(load_manifest(options.weights)[0].weights_sha256)

@@ -1,0 +1,208 @@
+"""Which scans a batch has, and where the outputs of each go."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from ..errors import InputError
+from ..io import images
+from .csv_rows import read_rows
+
+DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
+STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
+OUR_ENDINGS = ("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One scan of a batch.
+
+    Parameters
+    ----------
+    name : str
+        Its one name in tables; the path below the input folder, without the ending.
+    file : str
+        Its absolute path; as text, because `Path` takes four times the memory.
+    brain, mask : str
+        Outputs, relative to the output folder, with forward slashes.
+    subject, session : str
+        Empty where nobody said.
+    bids_source : str
+        Path below a BIDS data set; empty for other scans, which get no sidecars.
+    """
+
+    name: str
+    file: str
+    brain: str
+    mask: str
+    subject: str = ""
+    session: str = ""
+    bids_source: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The scan's file."""
+        return Path(self.file)
+
+    @property
+    def qc(self) -> str:
+        """The picture of the outline, relative to the output folder."""
+        return f"qc/{self.name}.png"
+
+
+def find_scans(source: str, out: Path) -> list[Scan]:
+    """Scans of a folder and the folders in it, of a CSV, of a glob, or one file.
+
+    Outputs of ours, hidden files and the output folder are left out.
+
+    Parameters
+    ----------
+    source : str
+    out : Path
+        The output folder.
+
+    Raises
+    ------
+    InputError
+        There is no scan, or a table is at fault.
+    """
+    path = Path(source)
+    if path.is_dir():
+        base, scans = path, [_scan(file, path) for file in _images_below(path, out)]
+    elif path.suffix.lower() == ".csv":
+        return _unique(_scans_of_table(path))
+    else:
+        base = _fixed_part(source)
+        found = glob.glob(source, recursive=True)  # noqa: PTH207  (Path takes no absolute pattern)
+        scans = [_scan(file, base) for file in sorted(map(Path, found)) if _is_scan(file)]
+    if not scans:
+        raise InputError(
+            f"No image file (NIfTI, MGH, NRRD) is in '{source}'; give a folder, a .csv with a "
+            "column 'path', or a quoted glob such as 'data/*_T1w.nii.gz'."
+        )
+    return _unique(scans)
+
+
+def _images_below(folder: Path, out: Path) -> Iterator[Path]:
+    top, left_out, linked = folder.resolve(), out.resolve(), set()
+
+    def is_searched(path: Path) -> bool:
+        place = path.resolve()
+        if path.name.startswith(".") or place == left_out:
+            return False
+        if not path.is_symlink():
+            return True
+        # A link into the folder or to one above it leads to what is found anyway, or to itself.
+        leads_back = place.is_relative_to(top) or top.is_relative_to(place) or place in linked
+        linked.add(place)
+        return not leads_back
+
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        here = Path(parent)
+        folders[:] = [name for name in sorted(folders) if is_searched(here / name)]
+        yield from (here / name for name in sorted(files) if _is_scan(here / name))
+
+
+def _is_scan(path: Path) -> bool:
+    suffix = images.suffix_of(path)
+    if not suffix or suffix in DATA_OF_A_HEADER or path.name.startswith("."):
+        return False
+    # A link whose file is missing, as of data that git-annex has not fetched, is a scan that fails.
+    is_there = path.is_file() or (path.is_symlink() and not path.exists())
+    return is_there and not path.name[: -len(suffix)].endswith(OUR_ENDINGS)
+
+
+def _scan(path: Path, base: Path) -> Scan:
+    try:
+        place = path.relative_to(base)
+    except ValueError:
+        place = Path(path.name)
+    suffix = images.suffix_of(path)
+    return _placed(path, place.as_posix()[: len(place.as_posix()) - len(suffix)], suffix)
+
+
+def _placed(path: Path, name: str, suffix: str) -> Scan:
+    suffix = suffix or images.FALLBACK_SUFFIX
+    return Scan(name, str(path.absolute()), f"{name}_brain{suffix}", f"{name}_brain_mask{suffix}")
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder above the first wildcard, so that further scans change no name."""
+    parts = []
+    for part in Path(pattern).parent.parts:
+        if glob.has_magic(part):
+            break
+        parts.append(part)
+    return Path(*parts)
+
+
+def _scans_of_table(table: Path) -> list[Scan]:
+    """Rows with `path`, and perhaps `name`, `subject` and `session`."""
+    advice = "give a CSV in UTF-8 with a column 'path' and a row for each scan"
+    rows = [row for row in read_rows(table, ("path",), advice) if row["path"].strip()]
+    if not rows:
+        raise InputError(f"{table} names no scan; {advice}.")
+    folder = table.parent.absolute()
+    base = (folder / rows[0]["path"].strip()).parent
+    for row in rows:  # two at a time: of all at once a list would be kept, part by part
+        base = Path(os.path.commonpath([base, (folder / row["path"].strip()).parent]))
+    return [_scan_of_row(row, folder / row["path"].strip(), base) for row in rows]
+
+
+def _scan_of_row(row: dict[str, str], path: Path, base: Path) -> Scan:
+    scan = _scan(path, base)
+    if name := (row.get("name") or "").strip():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+            raise InputError(f"The name '{name}' would leave the output folder; use a plain one.")
+        scan = _placed(path, name, images.suffix_of(path))
+    subject, session = ((row.get(key) or "").strip() for key in ("subject", "session"))
+    return replace(scan, subject=subject, session=session)
+
+
+def _unique(scans: Iterable[Scan]) -> list[Scan]:
+    """Scans that differ by their ending alone get it into their name; other doubles are refused."""
+    scans = list(scans)
+    counts = Counter(scan.name for scan in scans)
+    renamed = [
+        _with_ending_in_name(scan)
+        if counts[scan.name] > 1 and images.suffix_of(scan.path)
+        else scan
+        for scan in scans
+    ]
+    refuse_names(renamed)
+    return renamed
+
+
+def refuse_names(scans: Iterable[Scan]) -> None:
+    """Refuse two scans whose outputs would have the same name, and names that no table can hold.
+
+    Raises
+    ------
+    InputError
+    """
+    seen: dict[str, str] = {}
+    for scan in scans:
+        if STRAY_BYTES.search(scan.file):
+            raise InputError(
+                f"{scan.file} has bytes in its name that are no text (UTF-8); rename it, or leave "
+                "it out."
+            )
+        # macOS and Windows take names that differ in case alone for one.
+        other = seen.setdefault(scan.name.casefold(), scan.file)
+        if other is not scan.file:
+            raise InputError(
+                f"{scan.file} and {other} would both be called '{scan.name}'; rename one, or "
+                "leave one out."
+            )
+
+
+def _with_ending_in_name(scan: Scan) -> Scan:
+    suffix = images.suffix_of(scan.path)
+    named = _placed(scan.path, scan.name + suffix.replace(".", "_"), suffix)
+    return replace(named, subject=scan.subject, session=scan.session)

@@ -1,0 +1,184 @@
+"""`skullstrip batch`: many scans, by worker processes, resumed where it was left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..batch.options import REDO, BatchOptions
+from ..errors import Cancelled, InputError
+from .main import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
+from .process import interruptible
+
+if TYPE_CHECKING:
+    from ..batch.progress import Hear
+    from ..batch.run import BatchResult, Source
+
+PROGRESS = ("auto", "bar", "json", "none")
+DESCRIPTION = """\
+Strip many scans; the same command again goes on where it was left.
+
+  skullstrip batch IN OUT                    IN: a folder, and the folders in it
+  skullstrip batch 'IN/*_T1w.nii.gz' OUT     a glob, in quotes
+  skullstrip batch scans.csv OUT             a table with a column 'path'
+  skullstrip batch --bids IN OUT             a BIDS data set; OUT gets BIDS derivatives
+"""
+EPILOG = """\
+OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv,
+results.parquet and report.html for all. A scan is done when its outputs are whole and neither it
+nor the options have changed; scans that failed are tried again.
+Exit status: 0 all done, 1 a scan failed, 2 an argument is at fault, 130 interrupted.
+"""
+
+
+def batch_command(words: list[str]) -> int:
+    """Run `skullstrip batch` with these arguments; returns the exit status."""
+    arguments = _parser().parse_args(words)
+    from ..batch.run import Source
+
+    labels = tuple(arguments.participant_label), tuple(arguments.session_label)
+    if any(labels) and not arguments.bids:
+        raise InputError("Participant and session labels are for BIDS data sets; add --bids.")
+    source = Source(arguments.source, arguments.bids, *labels)
+    return run_command(source, arguments)
+
+
+def run_command(source: Source, arguments: argparse.Namespace, shared: bool = False) -> int:
+    """Do what the arguments of either command ask for; returns the exit status."""
+    options = batch_options(arguments)
+    out = Path(arguments.out)
+    if arguments.dry_run:
+        return dry_run(source, out, options)
+    from ..batch.run import run_batch
+
+    try:
+        with stopping() as stop, _progress(arguments.progress) as hear:
+            result = run_batch(
+                source,
+                out,
+                options,
+                hear=hear,
+                stop=stop,
+                quiet=not debugging(),
+                shared=shared,
+            )
+    except KeyboardInterrupt as error:  # the second Ctrl-C
+        message = (
+            "Interrupted, the scans under way are dropped; start the same command again to go on."
+        )
+        raise Cancelled(message) from error
+    if arguments.progress not in ("json", "none"):
+        print_result(result)
+    return EXIT_FAILURE if result.failed else 0
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C came; the second time it ends things at once."""
+    with interruptible() as check:
+
+        def stop() -> bool:
+            try:
+                check()
+            except KeyboardInterrupt:
+                return True
+            return False
+
+        yield stop
+
+
+def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
+    """Print each scan that would be stripped, and why; write nothing."""
+    from ..batch.run import planned
+
+    total = todo = 0
+    for scan, reason in planned(source, out, options):
+        total += 1
+        if reason:
+            todo += 1
+            print(f"{scan.path} -> {out / scan.mask} ({reason})")
+    print(f"{todo} of {total} scans would be stripped.")
+    return 0
+
+
+def print_result(result: BatchResult) -> None:
+    """Print how it went."""
+    print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
+    if result.table:
+        print(f"Table        {result.table}")
+    if result.page:
+        print(f"Report       {result.page}")
+
+
+def batch_options(arguments: argparse.Namespace) -> BatchOptions:
+    """Options from the arguments of either command.
+
+    Raises
+    ------
+    InputError
+        Two of them exclude each other.
+    """
+    if arguments.scheduler and arguments.jobs:
+        raise InputError("--jobs is for workers on this machine; leave it out with --scheduler.")
+    if arguments.decisions and arguments.redo != "rejected":
+        raise InputError("--decisions names what was rejected; add --redo rejected.")
+    return BatchOptions(
+        **method_options(arguments),
+        jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        overwrite=arguments.overwrite,
+        redo=arguments.redo,
+        decisions=arguments.decisions,
+    )
+
+
+def add_batch_options(parser: argparse.ArgumentParser) -> None:
+    """What `skullstrip batch` and `skullstrip-bids` have in common."""
+    bids = parser.add_argument_group("BIDS")
+    for label in ("participant", "session"):
+        bids.add_argument(
+            f"--{label}-label", f"--{label}_label", metavar="LABEL", nargs="+", default=[],
+            help=f"only these {label}s, with or without prefix",
+        )  # fmt: skip
+    add = parser.add_argument_group("work").add_argument
+    add("-j", "--jobs", metavar="N", type=count, help="worker processes; default: as fit here")
+    add("--scheduler", metavar="ADDRESS", help="use the workers of this running Dask scheduler")
+    add("--dry-run", action="store_true", help="say what would be stripped and why; write nothing")
+    add("--overwrite", action="store_true", help="strip again what is done")
+    redo_help = "only scans rejected on the report page, failed, or with a verdict other than pass"
+    add("--redo", choices=REDO, help=redo_help)
+    decisions_help = "what the report page exported; default OUT/decisions.csv"
+    add("--decisions", metavar="CSV", help=decisions_help)
+    progress_help = (
+        "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise "
+        "a line for each failure and every five minutes"
+    )
+    add("--progress", choices=PROGRESS, default="auto", help=progress_help)
+    add_method_options(parser)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="skullstrip batch",
+        usage="skullstrip batch [options] IN OUT",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+    )
+    parser.add_argument("source", metavar="IN", help="folder, .csv, quoted glob or BIDS data set")
+    parser.add_argument("out", metavar="OUT", help="folder for the results; made if need be")
+    parser.add_argument("--bids", action="store_true", help="IN is a BIDS data set")
+    add_batch_options(parser)
+    return parser
+
+
+def _progress(wanted: str) -> AbstractContextManager[Hear]:
+    from ..batch import progress
+
+    if wanted == "bar" or (wanted == "auto" and sys.stderr.isatty()):
+        return progress.bar()
+    kinds = {"json": progress.say_json, "auto": progress.log()}
+    return nullcontext(kinds.get(wanted, progress.hear_nothing))

@@ -1,0 +1,253 @@
+"""The `skullstrip` command.
+
+Only the standard library is imported here at file scope, so that `--help` answers at once. When the
+first word is `batch`, `cli.batch` takes over; it and `skullstrip-bids` share what is here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .._version import __version__
+from ..errors import InputError, SkullStripError
+from .process import abandon_stdout, interruptible, native_noise_silenced, repair_streams
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+ENGINES = ("auto", "tensorflow", "onnxruntime", "torch", "jax")
+_LABELS = {"qc": "QC picture", "json": "Report"}
+DESCRIPTION = """\
+Find the brain in a T1-weighted MRI of the head.
+
+  skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
+  skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
+"""
+EPILOG = """\
+With -o, -m or --invert, only the images that are named are written; the others add to either.
+Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
+whatever else nibabel reads. The ending of an output names its format.
+SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
+Exit status: 0 done, 2 the input or an argument is at fault and nothing was written, 130
+interrupted, 1 anything else.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status: 0, 1, 2 or 130.
+    """
+    return guarded(lambda: _command(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _command(words: list[str]) -> int:
+    if words[:1] == ["batch"]:
+        from .batch import batch_command
+
+        return batch_command(words[1:])
+    arguments = _parser().parse_args(words)
+    with interruptible() as check_interrupt:
+        return _strip(arguments, check_interrupt)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; whatever ends it early becomes one sentence on stderr and an exit status."""
+    repair_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' advice to programmers
+    try:
+        return command()
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing was written.", EXIT_INTERRUPTED)
+    except SkullStripError as error:
+        return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
+    except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
+        abandon_stdout()
+        return _fail("Whoever read the output stopped before its end.", EXIT_FAILURE)
+    except Exception as error:  # the last resort: a sentence, not a traceback
+        if debugging():
+            raise
+        message = f"{type(error).__name__}: {error}"
+        return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with texts as they are written, no abbreviations, and errors of one sentence."""
+
+    def __init__(self, **settings: Any) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=formatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Leave by the exception that every other error leaves by."""
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="skullstrip",
+        usage="skullstrip [options] T1",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+    )
+    add = parser.add_argument
+    add("input", nargs="?", metavar="T1", help="the scan: a whole head, T1-weighted")
+    add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
+    files = parser.add_argument_group("outputs")
+    add = files.add_argument
+    add("-o", "--out", metavar="FILE", help="the scan with everything but the brain set to zero")
+    add("-m", "--mask", metavar="FILE", help="brain mask, 0 and 1")
+    add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
+    confidence_help = "how likely each voxel's label is right, float32 in [0, 1]"
+    add("--confidence", metavar="FILE", help=confidence_help)
+    add("--invert", metavar="FILE", help="the head without the brain: the brain set to zero")
+    add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
+    add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
+    add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
+    add_method_options(parser)
+    add = parser.add_argument
+    again_help = "cut the mask from what -p wrote earlier: another border, no network run"
+    add("--from-probability", metavar="FILE", help=again_help)
+    add("-q", "--quiet", action="store_true", help="print nothing but errors")
+    add("--version", action="version", version=f"skullstrip {__version__}")
+    return parser
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """How a scan is stripped: the same for one and for many."""
+    group = parser.add_argument_group("method")
+    add = group.add_argument
+    border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
+    add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
+    csf = group.add_mutually_exclusive_group().add_argument
+    keep_help = "keep the fluid around the brain in the mask; the default"
+    csf("--keep-csf", action="store_true", default=True, help=keep_help)
+    no_csf_help = "take the fluid around the brain out of the mask; ventricles stay"
+    csf("--no-csf", action="store_false", dest="keep_csf", help=no_csf_help)
+    reorient_help = "auto: turn a head that lies another way than its header says; default off"
+    add("--reorient", choices=("off", "auto"), default="off", help=reorient_help)
+    views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
+    add("--views", type=int, choices=(1, 3), default=1, help=views_help)
+    add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default auto")
+    add("--threads", metavar="N", type=count, help="CPU threads; default all")
+    add("--weights", metavar="PATH", help="manifest, or its folder, of other weights")
+
+
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_method_options` read, by the names that `strip_file` has for them."""
+    return {
+        "border_mm": arguments.border,
+        "keep_csf": arguments.keep_csf,
+        "reorient": arguments.reorient,
+        "views": arguments.views,
+        "engine": arguments.engine,
+        "device": arguments.device,
+        "threads": arguments.threads,
+        "weights": arguments.weights,
+    }
+
+
+def count(text: str) -> int:
+    """Read a number of things; argparse turns what this raises into its error."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
+
+
+def debugging() -> bool:
+    """Whether tracebacks and native messages are wanted."""
+    return bool(os.environ.get("SKULLSTRIP_DEBUG"))
+
+
+def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -> int:
+    from ..files import strip_file
+    from .progress_bar import terminal_progress
+
+    input_path = _input_path(arguments)
+    outputs = _outputs(arguments, input_path)
+    start = time.perf_counter()
+    silence = nullcontext() if debugging() else native_noise_silenced()
+    with silence, terminal_progress(arguments.quiet) as show:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            check_interrupt()
+            show(stage, done, total)
+
+        result = strip_file(
+            input_path,
+            **outputs,
+            **method_options(arguments),
+            from_probability=arguments.from_probability,
+            progress=progress,
+        )
+    if not arguments.quiet:
+        try:
+            _print_summary(result, outputs, time.perf_counter() - start)
+            sys.stdout.flush()
+        except OSError as error:  # a pipe that was closed, a full disk
+            abandon_stdout()
+            reason = f"the summary could not be printed ({error.strerror})"
+            raise SkullStripError(f"The outputs were written, but {reason}.") from error
+    return 0
+
+
+def _input_path(arguments: argparse.Namespace) -> Path:
+    named = [path for path in (arguments.input, arguments.image) if path is not None]
+    if len(named) != 1:
+        raise InputError(f"{len(named)} scans are named; give one, as 'skullstrip T1.nii.gz'.")
+    path = Path(named[0])
+    if not path.name:  # "", "." and "/"
+        raise InputError(f"'{named[0]}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
+    return path
+
+
+def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
+    from ..files import default_outputs
+
+    images = {"brain": arguments.out, "mask": arguments.mask, "head": arguments.invert}
+    if all(path is None for path in images.values()):  # "" is refused later, not passed over
+        images = default_outputs(input_path)
+    names = ("probability", "confidence", "surface", "qc", "json")
+    extras = {name: getattr(arguments, name) for name in names}
+    return {name: path for name, path in {**images, **extras}.items() if path is not None}
+
+
+def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
+    for check in (*result.checks, *result.quality):
+        print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
+    from ..report import quality_line, volume_line
+
+    print(f"Brain volume {volume_line(result)}")
+    print(f"Quality      {quality_line(result)}")
+    print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
+    for name, path in outputs.items():
+        print(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
+
+
+def _fail(message: str, status: int) -> int:
+    with suppress(OSError):  # a full disk: the status still tells
+        print(f"skullstrip: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

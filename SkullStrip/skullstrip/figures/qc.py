@@ -1,0 +1,213 @@
+"""A picture to judge a mask by: its outline over slices in three planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from ..grid.orientation import reorient_to_ras
+from ..grid.volume import Volume
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CUTS = 6
+PIXEL_MM = 0.75
+MARGIN_MM = 20.0  # around the brain: enough to see what was left out
+GAP = 8  # pixels between tiles
+HEADER = 56  # pixels above the first row
+LABEL = 26  # pixels above each row
+BACKGROUND = (16, 17, 20)
+TEXT = (232, 232, 236)
+FAINT_TEXT = (146, 149, 158)
+OUTLINE = (255, 112, 40)
+# Of the outline, from unsure to sure; told apart whatever colours one sees.
+RAMP = ((255, 60, 0), (255, 214, 70), (60, 170, 255))
+# Confidence around the outline: on the surface itself, no network is sure.
+AROUND_MM = 9.0
+UNSURE, SURE = 0.60, 0.92
+LEGEND = (180, 12)  # pixels
+
+
+class _Plane(NamedTuple):
+    """One row of the picture: which RAS axes run through the cuts, across and up.
+
+    As in 3D Slicer, the patient's right is at the viewer's left, and so is the nose in sagittal
+    cuts: `across` always runs against its axis.
+    """
+
+    label: str
+    depth: int
+    across: int
+    up: int
+    left: str
+    right: str
+
+
+class _Content(NamedTuple):
+    """What is drawn, in RAS+: `shown` are the voxels in view, `window` what is black and white."""
+
+    scan: Volume
+    mask: np.ndarray
+    shown: np.ndarray
+    window: tuple[float, float]
+    confidence: np.ndarray | None
+
+
+_PLANES = (
+    _Plane("Axial, bottom to top", 2, 0, 1, "R", "L"),
+    _Plane("Coronal, back to front", 1, 0, 2, "R", "L"),
+    _Plane("Sagittal, left to right", 0, 1, 2, "A", "P"),
+)
+
+
+def qc_picture(
+    array: np.ndarray,
+    affine: np.ndarray,
+    brain_mask: np.ndarray,
+    title: str,
+    brain_confidence: np.ndarray | None = None,
+) -> Image:
+    """Draw the mask's outline over evenly spaced slices, one row a plane.
+
+    Parameters
+    ----------
+    array : ndarray, shape (I, J, K)
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+    brain_mask : ndarray of bool, shape (I, J, K)
+        When it is empty, the whole field of view is shown.
+    title : str
+        Drawn above the slices.
+    brain_confidence : ndarray of float32, shape (I, J, K), optional
+        Colours the outline by its mean in 9 mm around, with a legend; without it the outline is
+        orange.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB, with square pixels of 0.75 mm.
+    """
+    scan = reorient_to_ras(Volume(array, affine))[0]
+    mask = reorient_to_ras(Volume(brain_mask, affine))[0].array
+    brain = _bounds(mask, np.zeros(3))
+    shown = _bounds(mask, MARGIN_MM / scan.spacing_mm)
+    confidence = None
+    if brain_confidence is not None:
+        confidence = reorient_to_ras(Volume(brain_confidence, affine))[0].array
+    content = _Content(scan, mask, shown, _window(scan.array, mask), confidence)
+    rows = []
+    for plane in _PLANES:
+        # The outermost cuts are well inside the brain, not on its poles.
+        first, last = brain[plane.depth]
+        depths = np.linspace(first, last, CUTS + 2)[1:-1].round().astype(int)
+        rows.append([_tile(content, plane, int(depth)) for depth in depths])
+    return _page(rows, title, has_legend=confidence is not None)
+
+
+def _bounds(mask: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """First and last voxel of the mask along each axis, widened; of the array if it is empty."""
+    last = np.array(mask.shape) - 1
+    if not mask.any():
+        return np.stack([np.zeros(3), last], axis=1)
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    found = np.array([(extent.start, extent.stop - 1) for extent in box], dtype=float)
+    return np.stack(
+        [np.maximum(found[:, 0] - margin, 0), np.minimum(found[:, 1] + margin, last)], axis=1
+    )
+
+
+def _window(array: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """Intensities shown as black and white, chosen for the brain rather than the bright scalp."""
+    values = array[mask] if mask.any() else array.ravel()
+    low, high = np.percentile(values[np.isfinite(values)][::7], (0, 99.5))
+    dark = np.nanpercentile(array[::4, ::4, ::4], 2)
+    low = min(low, dark) if np.isfinite(dark) else low
+    return float(low), float(low + 1.15 * max(high - low, 1e-12))
+
+
+def _tile(content: _Content, plane: _Plane, depth: int) -> np.ndarray:
+    """One cut with its outline, RGB uint8, on square pixels."""
+    spacing = content.scan.spacing_mm
+    axes = []
+    for axis in (plane.up, plane.across):
+        first, last = content.shown[axis]
+        pixels = max(2, round((last - first) * spacing[axis] / PIXEL_MM))
+        axes.append(np.linspace(last, first, pixels))  # both run against their axis on screen
+    grid = np.meshgrid(*axes, indexing="ij")
+
+    def sample(volume: np.ndarray) -> np.ndarray:
+        cut = np.nan_to_num(
+            np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32), posinf=0.0
+        )
+        cut = cut if plane.up < plane.across else cut.T
+        return np.asarray(ndimage.map_coordinates(cut, grid, order=1, mode="nearest"))
+
+    low, high = content.window
+    grey = np.clip((sample(content.scan.array) - low) / (high - low), 0.0, 1.0)
+    tile = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
+    inside = sample(content.mask) >= 0.5
+    outline = inside & ~ndimage.binary_erosion(inside)
+    tile[outline] = OUTLINE
+    if content.confidence is not None:
+        around = ndimage.uniform_filter(sample(content.confidence), round(AROUND_MM / PIXEL_MM))
+        tile[outline] = _colours(around[outline])
+    return tile
+
+
+def _colours(confidence: np.ndarray) -> np.ndarray:
+    """RGB uint8 of confidences, shape (n, 3)."""
+    share = np.clip((confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+    stops = np.linspace(0.0, 1.0, len(RAMP))
+    channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def _draw_legend(page: Image, right: int) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = LEGEND
+    bar = np.repeat(_colours(np.linspace(UNSURE, SURE, width))[None], height, axis=0)
+    small = ImageFont.load_default(15)
+    draw = ImageDraw.Draw(page)
+    middle = HEADER // 2 + 4
+    left = right - width - 40
+    page.paste(Image.fromarray(bar), (left, middle - height // 2))
+    draw.text((right, middle), "sure", fill=FAINT_TEXT, font=small, anchor="rm")
+    draw.text((left - 8, middle), "unsure", fill=FAINT_TEXT, font=small, anchor="rm")
+
+
+def _page(rows: list[list[np.ndarray]], title: str, has_legend: bool) -> Image:
+    from PIL import Image, ImageDraw, ImageFont
+
+    width = max(tile.shape[1] for row in rows for tile in row)
+    page_width = CUTS * width + (CUTS + 1) * GAP
+    page_height = HEADER + sum(LABEL + row[0].shape[0] + GAP for row in rows) + GAP
+    page = Image.new("RGB", (page_width, page_height), BACKGROUND)
+    draw = ImageDraw.Draw(page)
+    draw.text((2 * GAP, 18), title, fill=TEXT, font=ImageFont.load_default(24))
+    small = ImageFont.load_default(15)
+    if has_legend:
+        _draw_legend(page, page_width - 2 * GAP)
+    top = HEADER
+    for plane, row in zip(_PLANES, rows, strict=True):
+        draw.text((2 * GAP, top), plane.label, fill=FAINT_TEXT, font=small)
+        top += LABEL
+        height = row[0].shape[0]
+        for column, tile in enumerate(row):
+            left = GAP + column * (width + GAP)
+            page.paste(Image.fromarray(tile), (left + (width - tile.shape[1]) // 2, top))
+            for text, x, anchor in ((plane.left, 4, "lm"), (plane.right, width - 4, "rm")):
+                draw.text(
+                    (left + x, top + height // 2),
+                    text,
+                    fill=TEXT,
+                    font=small,
+                    anchor=anchor,
+                    stroke_width=2,
+                    stroke_fill=BACKGROUND,
+                )
+        top += height + GAP
+    return page

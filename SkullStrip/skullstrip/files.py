@@ -1,0 +1,241 @@
+"""Strip a file: the reading and writing around `extract_brain`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputError
+from .from_probability import brain_from_probability, read_probability, require_no_network
+from .io import images
+from .io.atomic import atomic_outputs, require_writable
+from .mask.surface import mask_surface
+from .mask.surface_files import require_surface_suffix, write_surface
+from .network.engines import Engine
+from .network.manifest import load_manifest
+from .network.predict import Progress
+from .pipeline import BrainExtraction, extract_brain, validate_options
+from .prepare.reorient import Reorient
+from .report import quality_line, report, short_name, to_json, volume_line
+
+IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
+
+
+def strip_file(
+    input_path: str | Path,
+    *,
+    brain: str | Path | None = None,
+    mask: str | Path | None = None,
+    probability: str | Path | None = None,
+    confidence: str | Path | None = None,
+    head: str | Path | None = None,
+    surface: str | Path | None = None,
+    qc: str | Path | None = None,
+    json: str | Path | None = None,
+    from_probability: str | Path | None = None,
+    border_mm: float = 0.0,
+    keep_csf: bool = True,
+    reorient: Reorient = "off",
+    views: int = 1,
+    engine: str | Engine = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    weights: str | Path | None = None,
+    progress: Progress | None = None,
+) -> BrainExtraction:
+    """Find the brain in an image file and write the outputs that are named.
+
+    All outputs appear together at the end, or none does. They have the input's shape and affine.
+
+    Parameters
+    ----------
+    input_path : path
+        Any format that nibabel reads, or NRRD.
+    brain : path, optional
+        The image with everything but the brain set to zero, in the input's dtype and scaling.
+    mask : path, optional
+        uint8, 1 in the brain.
+    probability : path, optional
+        float32 in [0, 1].
+    confidence : path, optional
+        How likely each voxel's label is right, float32 in [0, 1].
+    head : path, optional
+        The image with the brain set to zero, in the input's dtype and scaling.
+    surface : path, optional
+        The mask's surface in RAS mm, closed and smooth: .vtp, .stl or .ply.
+    qc : path, optional
+        PNG of the mask's outline, coloured by confidence, over slices in three planes.
+    json : path, optional
+        What `report.report` documents.
+    from_probability : path, optional
+        What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
+        `weights`, and no network runs; so there are no views, reorient or confidence.
+    border_mm, keep_csf, reorient, views, engine, device, threads, weights, progress
+        As for `extract_brain`.
+
+    Returns
+    -------
+    BrainExtraction
+        With the seconds for reading and writing among its timings.
+
+    Raises
+    ------
+    InputError
+        The image, an argument or an output is at fault; nothing has been written.
+    """
+    input_path = Path(input_path)
+    named = {
+        "brain": brain,
+        "mask": mask,
+        "probability": probability,
+        "confidence": confidence,
+        "head": head,
+        "surface": surface,
+        "qc": qc,
+        "json": json,
+    }
+    outputs = {name: Path(path) for name, path in named.items() if path is not None}
+    validate_options(border_mm, views, reorient)
+    if from_probability is not None:
+        require_no_network(views, reorient, confidence)
+    inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
+    require_outputs(inputs, outputs)
+    start = time.perf_counter()
+    image = images.read_image(input_path)
+    read_seconds = time.perf_counter() - start
+    if from_probability is not None:
+        kept = read_probability(Path(from_probability), image)
+        result = brain_from_probability(
+            image.array,
+            image.affine,
+            kept,
+            border_mm=border_mm,
+            keep_csf=keep_csf,
+            threshold=load_manifest(weights)[0].threshold,
+        )
+    else:
+        result = extract_brain(
+            image.array,
+            image.affine,
+            border_mm=border_mm,
+            keep_csf=keep_csf,
+            reorient=reorient,
+            views=views,
+            engine=engine,
+            device=device,
+            threads=threads,
+            weights=weights,
+            progress=progress,
+        )
+    result = replace(
+        result,
+        checks=(*image.checks, *result.checks),
+        timings={"read": read_seconds, **result.timings},
+    )
+    settings = {
+        "border_mm": border_mm,
+        "keep_csf": keep_csf,
+        "reorient": reorient,
+        "views": views,
+    }
+    return _write_outputs(image, result, outputs, settings, progress)
+
+
+def default_outputs(input_path: str | Path) -> dict[str, Path]:
+    """What the command writes when no image is named: brain and mask beside the input."""
+    path = Path(input_path)
+    suffix = images.suffix_of(path)
+    stem = path.name[: -len(suffix)] if suffix else path.stem
+    suffix = suffix or images.FALLBACK_SUFFIX
+    return {
+        "brain": path.with_name(f"{stem}_brain{suffix}"),
+        "mask": path.with_name(f"{stem}_brain_mask{suffix}"),
+    }
+
+
+def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
+    """Refuse outputs that cannot be written or would overwrite an input or each other.
+
+    Raises
+    ------
+    OutputError
+    """
+    taken = {_identity(file): "the input" for path in inputs for file in images.files_read(path)}
+    for name, path in outputs.items():
+        if name in IMAGE_OUTPUTS:
+            images.require_image_suffix(path)
+        elif name == "qc" and path.suffix.lower() != ".png":
+            raise OutputError(f"{path} is no name for the QC picture; end it in .png.")
+        elif name == "surface":
+            require_surface_suffix(path)
+        for file in images.files_of(path):
+            other = taken.setdefault(_identity(file), f"the {name} output")
+            if other != f"the {name} output":
+                raise OutputError(f"{path} is also {other}; name another {name} output.")
+            require_writable(file)
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """Equal for two names of one file, through symbolic and hard links."""
+    try:
+        status = path.stat()
+    except ValueError:  # a null character; whoever opens the file refuses it
+        return str(path)
+    except OSError:
+        try:
+            return os.path.normcase(os.path.realpath(path))
+        except OSError:  # the working folder is gone
+            return str(path)
+    return status.st_dev, status.st_ino
+
+
+def _write_outputs(
+    image: images.Image,
+    result: BrainExtraction,
+    outputs: dict[str, Path],
+    settings: dict[str, Any],
+    progress: Progress | None,
+) -> BrainExtraction:
+    """Write all outputs; `progress` may still end the run between them, with nothing written."""
+    start = time.perf_counter()
+
+    def timed() -> BrainExtraction:
+        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
+
+    def write_qc(path: Path) -> None:
+        from .figures.qc import qc_picture
+
+        picture = qc_picture(
+            image.array,
+            image.affine,
+            result.brain_mask,
+            f"{short_name(image.path)}: {volume_line(result)}, {quality_line(result)}",
+            result.brain_confidence if result.confidence_source else None,
+        )
+        picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
+
+    def write_json(path: Path) -> None:
+        content = report(timed(), input_path=image.path, outputs=outputs, **settings)
+        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
+        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
+
+    writers: dict[str, Callable[[Path], object]] = {
+        "brain": lambda path: images.write_brain(path, image, result.brain_mask),
+        "mask": lambda path: images.write_mask(path, image, result.brain_mask),
+        "probability": lambda path: images.write_probability(path, image, result.brain_probability),
+        "confidence": lambda path: images.write_probability(path, image, result.brain_confidence),
+        "head": lambda path: images.write_brain(path, image, ~result.brain_mask),
+        "surface": lambda path: write_surface(path, mask_surface(result.brain_mask, result.affine)),
+        "qc": write_qc,
+        "json": write_json,
+    }
+    with atomic_outputs() as staged:
+        for number, (name, path) in enumerate(outputs.items(), start=1):
+            writers[name](staged(path))
+            if progress is not None:
+                progress("write", number, len(outputs))
+    return timed()

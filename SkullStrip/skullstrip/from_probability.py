@@ -1,0 +1,126 @@
+"""Cut a mask from a probability that an earlier run kept: another border without the network."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .checks.input_checks import Check, check_input
+from .errors import InputError
+from .grid.volume import Volume
+from .io import images
+from .mask.cut import cut_brain
+from .pipeline import BrainExtraction, validate_options
+
+GRID_TOLERANCE_MM = 1e-2  # of a voxel's place; headers hold float32
+NOT_JUDGED = Check(
+    "not_judged",
+    "note",
+    "The mask was cut from a probability that was given, so its quality was not judged again.",
+)
+
+
+def brain_from_probability(
+    array: np.ndarray,
+    affine: np.ndarray,
+    brain_probability: np.ndarray,
+    *,
+    border_mm: float = 0.0,
+    keep_csf: bool = True,
+    threshold: float = 0.5,
+) -> BrainExtraction:
+    """Cut a mask from a brain probability, as `extract_brain` does after the network.
+
+    Parameters
+    ----------
+    array : ndarray, shape (I, J, K)
+        The scan.
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+    brain_probability : ndarray, shape (I, J, K)
+        In [0, 1], on the scan's grid: `BrainExtraction.brain_probability` of an earlier run.
+    border_mm, keep_csf
+        As for `extract_brain`.
+    threshold : float
+        From the manifest of the weights that gave the probability.
+
+    Returns
+    -------
+    BrainExtraction
+        With "none" for engine and device, no weights, and the verdict "check", unjudged.
+
+    Raises
+    ------
+    InputError
+        The scan or the probability is at fault, or no brain is left.
+    """
+    validate_options(border_mm, 1)
+    start = time.perf_counter()
+    checks = check_input(array, affine)
+    volume = Volume(array, affine)
+    probability = np.asarray(brain_probability, dtype=np.float32)
+    if probability.shape != array.shape:
+        raise InputError(
+            f"The probability has shape {probability.shape}, the scan {array.shape}; "
+            "give the one that was made from this scan."
+        )
+    low, high = float(probability.min()), float(probability.max())
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise InputError(
+            f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
+            "that '--probability' wrote."
+        )
+    mask = cut_brain(volume, probability, border_mm, keep_csf, threshold)
+    return BrainExtraction(
+        brain_mask=mask,
+        brain_probability=probability,
+        affine=affine,
+        volume_ml=float(np.count_nonzero(mask)) * volume.voxel_volume_ml,
+        timings={"mask": time.perf_counter() - start},
+        engine="none",
+        device="none",
+        weights_sha256="",
+        checks=checks,
+        quality=(NOT_JUDGED,),
+    )
+
+
+def require_no_network(views: int, reorient: str, confidence: object) -> None:
+    """Refuse what only a run of the network gives, beside a kept probability.
+
+    Raises
+    ------
+    InputError
+    """
+    asked = {
+        "views": views != 1,
+        "reorient": reorient != "off",
+        "confidence": confidence is not None,
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise InputError(
+                f"'--{name}' needs the network, which '--from-probability' does not run; leave one "
+                "of the two out."
+            )
+
+
+def read_probability(path: Path, image: images.Image) -> np.ndarray:
+    """Read a probability file that lies on a scan's grid, shape (I, J, K).
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is on another grid.
+    """
+    kept = images.read_image(path)
+    corners = np.array([[0, 0, 0, 1], [*kept.array.shape, 1]], dtype=np.float64)
+    apart = corners @ (kept.affine - image.affine).T
+    # "Not within": NaN in its header is no match either.
+    if kept.array.shape != image.array.shape or not np.abs(apart).max() <= GRID_TOLERANCE_MM:
+        raise InputError(
+            f"{path} is not on the grid of {image.path}; give the probability made from this scan."
+        )
+    return kept.array

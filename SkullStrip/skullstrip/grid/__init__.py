@@ -1,0 +1,1 @@
+"""A volume in space: voxels with their affine, orientation, resampling, regions."""

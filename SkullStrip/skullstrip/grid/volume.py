@@ -1,0 +1,56 @@
+"""A voxel array that never travels without its affine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A 3-D image in space.
+
+    Parameters
+    ----------
+    array : ndarray, shape (I, J, K)
+        Voxel values; any real dtype.
+    affine : ndarray of float64, shape (4, 4)
+        Voxel index to RAS+ millimetres.
+
+    Raises
+    ------
+    InputError
+        The array is not 3-D, or the affine is not a finite, invertible 4x4 matrix.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            raise InputError(
+                f"The image has {self.array.ndim} dimensions (shape {self.array.shape}); "
+                "give one 3-D volume."
+            )
+        affine = np.asarray(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise InputError("The affine is not a finite 4x4 matrix; repair the image's header.")
+        determinant = float(np.linalg.det(affine[:3, :3]))
+        if not abs(determinant) > 1e-9:
+            raise InputError(
+                f"The affine is singular (determinant {determinant:g}); repair the image's header."
+            )
+        object.__setattr__(self, "affine", affine)
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """Distance between neighbouring voxels along each array axis, shape (3,), in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel in mL, from the determinant (right for sheared grids too)."""
+        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0

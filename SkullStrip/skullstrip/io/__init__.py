@@ -1,0 +1,1 @@
+"""Files: images in and out, written whole or not at all."""

@@ -1,0 +1,80 @@
+"""Take the fluid outside the brain's surface out of a mask; the ventricles stay.
+
+By intensity alone: of three classes (Otsu, IEEE SMC 1979) within the mask, the one that the mask's
+shell belongs to is fluid, dark in T1-weighted scans and bright in inverted ones. Fluid goes where a
+path through fluid leads to it from outside without going deep. A mask so tight that it holds no
+fluid could lose cortex.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..grid.regions import bounding_box, largest_component
+
+SHELL_MM = 2.0  # under the mask's surface, where most of a head's voxels are fluid
+# Where outer fluid ends: on label maps of 20 heads, about three quarters of it lies above this
+# depth and nearly all of the ventricles below.
+DEPTH_MM = 12.0
+BINS = 256
+
+
+def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A mask without the cerebrospinal fluid between its surface and the brain's.
+
+    Parameters
+    ----------
+    brain_mask : ndarray of bool, shape (I, J, K)
+        Not empty.
+    array : ndarray, shape (I, J, K)
+        The scan, of any real dtype.
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+
+    Returns
+    -------
+    ndarray of bool, shape (I, J, K)
+        Part of `brain_mask`, in one piece; all of it where its values do not differ.
+    """
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    box = bounding_box(brain_mask)
+    inside = np.pad(brain_mask[box], 1)
+    values = np.nan_to_num(array[box].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.pad(values, 1)
+    depth = ndimage.distance_transform_edt(inside, sampling=spacing_mm)
+    shell = inside & (depth <= max(SHELL_MM, float(spacing_mm.max())))
+    if np.median(values[shell]) > np.median(values[inside]):
+        values = -values
+    fluid = inside & (values < darkest_class(values[inside]))
+    labels, _ = ndimage.label((fluid & (depth <= DEPTH_MM)) | ~inside)
+    tissue = np.zeros_like(brain_mask)
+    tissue[box] = (inside & (labels != labels[0, 0, 0]))[1:-1, 1:-1, 1:-1]
+    return largest_component(tissue) if tissue.any() else brain_mask
+
+
+def darkest_class(values: np.ndarray) -> float:
+    """The intensity under which the darkest of three classes lies, by Otsu's criterion.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+    """
+    low, high = (float(p) for p in np.percentile(values, [0.5, 99.5]))
+    if low == high:
+        return -np.inf
+    counts, edges = np.histogram(values, BINS, (low, high))
+    weight = np.concatenate([[0.0], np.cumsum(counts)])
+    moment = np.concatenate([[0.0], np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)])
+    first, second = np.triu_indices(BINS + 1)
+    # The classes' squared means, weighted, are largest where the variance between them is.
+    score = (
+        _weighted_square(weight[first], moment[first])
+        + _weighted_square(weight[second] - weight[first], moment[second] - moment[first])
+        + _weighted_square(weight[-1] - weight[second], moment[-1] - moment[second])
+    )
+    return float(edges[first[score.argmax()]])
+
+
+def _weighted_square(weight: np.ndarray, moment: np.ndarray) -> np.ndarray:
+    return moment**2 / np.maximum(weight, 1.0)

@@ -1,0 +1,183 @@
+"""The contract between training and inference, kept as JSON beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import WeightsError
+from .manifest_values import require_values
+
+MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 2**20
+MAX_WEIGHTS_BYTES = 2**30  # of the file, and of the arrays in it
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What `model.build_model` needs to build the same graph again.
+
+    The defaults are the released network. The textbook U-Net is
+    `decoder_widths=(256, 128, 64, 32, 16)`, `top_layer="top_activation"` and the expanded feature
+    maps (`block2a_expand_activation` and so on) as skip connections.
+    """
+
+    encoder: str = "EfficientNetB0"
+    channels: int = 3
+    skip_layers: tuple[str, ...] = (
+        "block1a_project_bn",
+        "block2b_add",
+        "block3b_add",
+        "block5c_add",
+    )
+    top_layer: str = "block7a_project_bn"
+    decoder_widths: tuple[int, ...] = (160, 96, 48, 32)
+
+    def __post_init__(self) -> None:
+        if self.encoder != "EfficientNetB0":
+            raise WeightsError(f"The encoder '{self.encoder}' is unknown; use EfficientNetB0.")
+        if len(self.skip_layers) != 4 or len(self.decoder_widths) not in (4, 5):
+            raise WeightsError(
+                f"The architecture has {len(self.skip_layers)} skip connections and "
+                f"{len(self.decoder_widths)} decoder stages; it needs 4, and 4 or 5."
+            )
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What `preprocess.prepare` does to a scan before the network sees it."""
+
+    spacing_mm: float = 1.0
+    orientation: str = "RAS"
+    slice_axis: int = 0
+    neighbour_offset: int = 1
+    low_percentile: float = 0.5
+    high_percentile: float = 99.5
+    head_margin_mm: float = 12.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that must be known to run a set of weights, and where they came from."""
+
+    name: str
+    weights_file: str
+    weights_sha256: str
+    architecture: Architecture = field(default_factory=Architecture)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    threshold: float = 0.5
+    training: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Serialise with sorted keys, so that equal manifests are equal files."""
+        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        WeightsError
+            Not JSON, an unknown or missing key, a wrong type, or a newer format.
+        """
+        try:
+            content = json.loads(text)
+            version = content.get("format_version")
+            if version != FORMAT_VERSION:
+                raise WeightsError(
+                    f"The manifest has format {version!r}; this version reads {FORMAT_VERSION}."
+                )
+            architecture = content.pop("architecture")
+            for key in ("skip_layers", "decoder_widths"):
+                architecture[key] = tuple(architecture[key])
+            preprocessing = content.pop("preprocessing")
+            for fields in (architecture, preprocessing, content):
+                require_values(fields)
+            return cls(
+                architecture=Architecture(**architecture),
+                preprocessing=Preprocessing(**preprocessing),
+                **content,
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise WeightsError(f"The manifest cannot be read ({error}).") from error
+
+
+def default_manifest_path() -> Path:
+    """Where the bundled weights are: beside the library in Slicer, inside it in the wheel."""
+    library = Path(__file__).resolve().parents[1]
+    beside = library.parent / "Resources" / "Models" / MANIFEST_NAME
+    return beside if beside.is_file() else library / "Models" / MANIFEST_NAME
+
+
+def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
+    """Read a manifest and find its weights, whose hash is verified.
+
+    Parameters
+    ----------
+    path : path, optional
+        A manifest, or the folder that holds one; the bundled weights by default.
+
+    Returns
+    -------
+    manifest : Manifest
+    weights_path : Path
+
+    Raises
+    ------
+    WeightsError
+        A file is missing or unreadable, or the weights are not those that the manifest names.
+    """
+    manifest_path = default_manifest_path() if path is None else Path(path)
+    if manifest_path.is_dir():
+        manifest_path = manifest_path / MANIFEST_NAME
+    try:
+        require_file(manifest_path, MAX_MANIFEST_BYTES)
+        manifest = Manifest.from_json(manifest_path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(
+            f"No manifest can be read at '{manifest_path}'; give the folder or manifest.json "
+            "that training exported."
+        ) from error
+    weights_path = manifest_path.parent / manifest.weights_file
+    verify_sha256(weights_path, manifest.weights_sha256)
+    return manifest, weights_path
+
+
+def require_file(path: Path, max_bytes: int) -> None:
+    """Refuse what is no ordinary file (a pipe would never end), or is too large to be meant.
+
+    Raises
+    ------
+    OSError
+        There is no such file.
+    WeightsError
+        It is too large.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    if path.stat().st_size > max_bytes:
+        raise WeightsError(
+            f"'{path}' has {path.stat().st_size:,} bytes, more than the {max_bytes:,} that a "
+            "network's files may have; give the folder that training exported."
+        )
+
+
+def verify_sha256(path: Path, expected: str) -> None:
+    """Refuse a file whose content is not what was released."""
+    try:
+        require_file(path, MAX_WEIGHTS_BYTES)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"The weights '{path}' cannot be read; install them again.") from error
+    if found != expected:
+        raise WeightsError(
+            f"The weights '{path}' have SHA-256 {found[:16]}..., not {expected[:16]}... as their "
+            "manifest says; they were altered or cut short: install them again."
+        )

@@ -1,0 +1,119 @@
+"""The engine that users get: ONNX Runtime, small to install and quick to start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EngineError, WeightsError
+from .manifest import Manifest
+from .onnx_graph import build_onnx
+from .weights import read_weights
+
+CPU_PROVIDER = "CPUExecutionProvider"
+GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
+ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
+MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
+SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
+
+
+class OnnxRuntimeEngine:
+    """Runs the network in ONNX Runtime.
+
+    On the CPU, threads share a batch slice by slice: two that work on one slice together reached
+    0.59 of the rate of a matrix product, two with slices of their own 0.73.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    weights_path : Path
+    device : {"auto", "cpu", "gpu"}
+        `auto` takes a GPU where this ONNX Runtime was built for one and reaches it.
+    threads : int
+        CPU threads.
+
+    Raises
+    ------
+    EngineError
+        There is no GPU where one was asked for, or ONNX Runtime cannot start.
+    WeightsError
+        The weights do not fit the manifest's network.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, manifest: Manifest, weights_path: Path, device: str, threads: int) -> None:
+        # Before the import: else it writes a device id and a queue of events, and sends them.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime
+
+        providers = choose_providers(device, onnxruntime.get_available_providers())
+        try:
+            model = build_onnx(manifest.architecture, read_weights(weights_path))
+        except (ValueError, IndexError) as error:  # NumPy's, of arrays of other shapes
+            raise WeightsError(f"The weights are of another network ({error}).") from error
+        options = onnxruntime.SessionOptions()
+        runs = min(threads, MOST_RUNS)
+        options.intra_op_num_threads = threads // runs
+        options.log_severity_level = ERRORS_ONLY
+        # Idle threads that spin take processor time from whatever else runs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
+        except Exception as error:  # its own classes derive from this alone
+            raise EngineError(f"ONNX Runtime cannot run the network ({error}).") from error
+        self.device = device_in_use(device, self._session.get_providers())
+        self._runs = ThreadPoolExecutor(runs if self.device == "cpu" else 1)
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        if self.device != "cpu":
+            return self._run(batch)
+        starts = range(0, len(batch), SLICES_A_RUN)
+        parts = [batch[start : start + SLICES_A_RUN] for start in starts]
+        return np.concatenate(list(self._runs.map(self._run, parts)))
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        result: np.ndarray = self._session.run(None, {"image": batch})[0]
+        return result
+
+
+def choose_providers(device: str, available: Iterable[str]) -> list[str]:
+    """Execution providers to ask for, best first, of those that this ONNX Runtime was built with.
+
+    Raises
+    ------
+    EngineError
+        `gpu` was asked for and there is none.
+    """
+    gpus = [name for name in GPU_PROVIDERS if name in set(available)]
+    if device == "cpu":
+        return [CPU_PROVIDER]
+    if device == "gpu" and not gpus:
+        raise EngineError(
+            "This ONNX Runtime reaches no GPU; install onnxruntime-gpu (NVIDIA) or "
+            "onnxruntime-directml (Windows), or use '--device cpu'."
+        )
+    return [*gpus[:1], CPU_PROVIDER]
+
+
+def device_in_use(device: str, providers: Iterable[str]) -> str:
+    """Return "gpu" or "cpu": what a session really runs on, whatever it was asked for.
+
+    Raises
+    ------
+    EngineError
+        `gpu` was asked for and its driver does not work.
+    """
+    if any(name in GPU_PROVIDERS for name in providers):
+        return "gpu"
+    if device == "gpu":
+        raise EngineError(
+            "ONNX Runtime cannot use the GPU here; check its driver and libraries, or use "
+            "'--device cpu'."
+        )
+    return "cpu"

@@ -1,0 +1,286 @@
+"""One function strips a volume everywhere: button, console, command line and batch call it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .checks.contrast import contrast_checks
+from .checks.input_checks import Check, check_input
+from .errors import InputError
+from .grid.volume import Volume
+from .mask.cut import cut_brain
+from .network.brain_region import BrainRegion, find_brain_region
+from .network.engines import Engine, create_engine
+from .network.manifest import Preprocessing, load_manifest
+from .network.predict import Progress, predict_head
+from .prepare.preprocess import Prepared, prepare, restore, source_index_matrix
+from .prepare.reorient import Reorient, find_upright, require_reorient
+from .quality.calibration import load_calibration
+from .quality.confidence import ConfidenceSource, without_head
+from .quality.evidence import Evidence, box_ends, gather_evidence
+from .quality.verdict import Verdict, judge
+
+VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
+
+
+@dataclass(frozen=True)
+class BrainExtraction:
+    """What was found, on the input's own grid.
+
+    Parameters
+    ----------
+    brain_mask : ndarray of bool, shape (I, J, K)
+    brain_probability : ndarray of float32, shape (I, J, K)
+        In [0, 1].
+    affine : ndarray of float64, shape (4, 4)
+        The input's, bit for bit.
+    volume_ml : float
+        Volume of the mask in mL.
+    timings : dict of str to float
+        Seconds of each stage: check, prepare, load (what is left of it), predict, judge, restore,
+        mask.
+    engine, device : str
+        What ran the network, and where.
+    weights_sha256 : str
+        Hash of the weights file.
+    checks : tuple of Check
+        What was noticed about the input.
+    quality : tuple of Check
+        The verdict's reasons; empty for "pass".
+    verdict : {"pass", "check", "fail"}
+        Of the mask before `border_mm` moved its surface. check: look before using it. fail: do not
+        use it as it is.
+    dice_estimate, dice_error : float
+        Estimated Dice with a careful reference, and the half width of its 90 % interval.
+    volume_error_ml : float
+        Half width of the volume's 90 % interval, in mL.
+    confidence_source : ConfidenceSource, optional
+        What `brain_confidence` is made of.
+    """
+
+    brain_mask: np.ndarray
+    brain_probability: np.ndarray
+    affine: np.ndarray
+    volume_ml: float
+    timings: dict[str, float]
+    engine: str
+    device: str
+    weights_sha256: str
+    checks: tuple[Check, ...]
+    quality: tuple[Check, ...] = ()
+    verdict: Verdict = "check"
+    dice_estimate: float = math.nan
+    dice_error: float = math.nan
+    volume_error_ml: float = math.nan
+    confidence_source: ConfidenceSource | None = None
+
+    @cached_property
+    def brain_confidence(self) -> np.ndarray:
+        """How likely each voxel's label is right, before border and CSF; made when first asked for.
+
+        Returns
+        -------
+        ndarray of float32, shape (I, J, K)
+            In [0, 1].
+        """
+        if self.confidence_source is None:
+            raise InputError("This result was made without a second look; strip the scan again.")
+        return self.confidence_source.map(self.brain_probability)
+
+
+def extract_brain(
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    border_mm: float = 0.0,
+    keep_csf: bool = True,
+    reorient: Reorient = "off",
+    views: int = 1,
+    engine: str | Engine = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    weights: str | Path | None = None,
+    progress: Progress | None = None,
+) -> BrainExtraction:
+    """Find the brain in a T1-weighted head.
+
+    Parameters
+    ----------
+    array : ndarray, shape (I, J, K)
+        Voxel values of any real dtype, in any orientation.
+    affine : ndarray, shape (4, 4)
+        Voxel index to RAS+ mm.
+    border_mm : float
+        Moves the mask's surface outwards (positive) or inwards (negative), in mm.
+    keep_csf : bool
+        False takes the fluid outside the brain's surface off the mask; ventricles stay.
+    reorient : {"off", "auto"}
+        "auto" turns a head that lies another way than its header says before it is predicted;
+        the result is on the input's grid all the same. Either way there is a warning.
+    views : {1, 3}
+        1: slices along X. 3: X, Y and Z, mean of the probabilities.
+    engine : str or Engine
+        A runtime's name, "auto", or a loaded engine to use again.
+    device : {"auto", "cpu", "gpu"}
+    threads : int, optional
+        CPU threads; by default all that this process may use.
+    weights : path, optional
+        Manifest, or its folder, of other weights than the bundled ones.
+    progress : callable, optional
+        Called with (stage, done, total); what it raises, `Cancelled` for example, ends the run.
+
+    Returns
+    -------
+    BrainExtraction
+
+    Raises
+    ------
+    InputError
+        The image or an argument is at fault, or no brain was found.
+    WeightsError
+        The weights are missing or altered.
+    EngineError
+        No engine can run here.
+    """
+    validate_options(border_mm, views, reorient)
+    stopwatch = Stopwatch(progress)
+    manifest, weights_path = load_manifest(weights)
+    calibration = load_calibration(weights_path.parent)
+    with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
+        if isinstance(engine, str):
+            args = (engine, manifest, weights_path, device, threads)
+            loading = background.submit(create_engine, *args)
+        with stopwatch.stage("check"):
+            checks = check_input(array, affine)
+            volume = Volume(array, affine)
+        with stopwatch.stage("prepare"):
+            prepared = prepare(volume, manifest.preprocessing)
+        with stopwatch.stage("load"):
+            engine = loading.result() if isinstance(engine, str) else engine
+    with stopwatch.stage("predict"):
+        found = _predict(prepared, engine, manifest.preprocessing, views, reorient, progress)
+    with stopwatch.stage("judge"):
+        evidence = _look_again(found, engine, manifest.preprocessing, volume.affine)
+        judgement = judge(evidence, calibration)
+    with stopwatch.stage("restore"):
+        probability = restore(found.probability, found.prepared)
+    with stopwatch.stage("mask"):
+        mask = cut_brain(volume, probability, border_mm, keep_csf, manifest.threshold)
+    return BrainExtraction(
+        brain_mask=mask,
+        brain_probability=probability,
+        affine=affine,
+        volume_ml=float(np.count_nonzero(mask)) * volume.voxel_volume_ml,
+        timings=stopwatch.seconds,
+        engine=engine.name,
+        device=engine.device,
+        weights_sha256=manifest.weights_sha256,
+        checks=(*checks, *found.checks, *engine_checks(engine)),
+        quality=judgement.reasons,
+        verdict=judgement.verdict,
+        dice_estimate=judgement.estimate.dice,
+        dice_error=judgement.estimate.dice_error,
+        volume_error_ml=judgement.estimate.volume_error_ml,
+        confidence_source=ConfidenceSource(
+            evidence,
+            without_head(found.prepared),
+            calibration,
+            volume.spacing_mm,
+            manifest.threshold,
+        ),
+    )
+
+
+class _Prediction(NamedTuple):
+    """What the network found, on the grid of the prepared head."""
+
+    prepared: Prepared  # the right way round
+    region: BrainRegion | None
+    probability: np.ndarray
+    checks: tuple[Check, ...]
+
+
+def _predict(
+    prepared: Prepared,
+    engine: Engine,
+    settings: Preprocessing,
+    views: int,
+    reorient: Reorient,
+    progress: Progress | None,
+) -> _Prediction:
+    """Find roughly where the brain is and which way it lies, then predict there."""
+    offset = settings.neighbour_offset
+
+    def look(head: np.ndarray) -> BrainRegion | None:
+        return find_brain_region(head, settings.spacing_mm, engine.predict, offset)
+
+    prepared, region, lying_checks = find_upright(prepared, look, reorient)
+    checks = (*lying_checks, *contrast_checks(prepared.head, region))
+    axes = VIEW_AXES[views]
+    probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
+    return _Prediction(prepared, region, probability, checks)
+
+
+def _look_again(
+    found: _Prediction, engine: Engine, settings: Preprocessing, affine: np.ndarray
+) -> Evidence:
+    """Collect what the mask is judged by."""
+    prepared = found.prepared
+    return gather_evidence(
+        prepared.head,
+        found.probability,
+        settings.spacing_mm,
+        box_ends(prepared.box, prepared.resampled_shape),
+        predict=engine.predict,
+        offset=settings.neighbour_offset,
+        region=found.region,
+        head_to_ras=affine @ source_index_matrix(prepared),
+    )
+
+
+def validate_options(border_mm: float, views: int, reorient: str = "off") -> None:
+    """Refuse options that make no sense.
+
+    Raises
+    ------
+    InputError
+        The border is not finite, the number of views is neither 1 nor 3, or reorient is unknown.
+    """
+    if not math.isfinite(border_mm):
+        raise InputError(f"The border is {border_mm}; give a finite number of millimetres.")
+    if views not in VIEW_AXES:
+        raise InputError(f"The number of views is {views}; use 1 or 3.")
+    require_reorient(reorient)
+
+
+def engine_checks(engine: Engine) -> tuple[Check, ...]:
+    """What happened to an engine on the way: a GPU that gave up."""
+    note = getattr(engine, "note", "")
+    return (Check("gpu_gave_up", "note", note),) if note else ()
+
+
+class Stopwatch:
+    """Seconds of each stage, and word of it to whoever shows progress."""
+
+    def __init__(self, progress: Progress | Callable[[str, int, int], None] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage under its name."""
+        if self._progress is not None:
+            self._progress(name, 0, 0)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,170 @@
+"""The one place that defines what the network sees of a scan; training and inference share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..grid.orientation import Orientation, reorient_to_ras, then
+from ..grid.regions import Box, bounding_box
+from ..grid.resample import resample, resample_part
+from ..grid.volume import Volume
+from ..network.manifest import Preprocessing
+from .head_box import head_bounding_box
+from .intensity import scale_intensities
+
+MAX_WORKING_VOXELS = 2**27  # 512 x 512 x 512 mm for a network of 1 mm
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A scan ready for the network, and what is needed to return to its own grid.
+
+    Parameters
+    ----------
+    head : ndarray of float32, shape (X, Y, Z)
+        RAS+, isotropic, intensities in [0, 1], cut to the head's box.
+    box : tuple of three slices
+        The head in the resampled volume.
+    resampled_shape : tuple of int
+        Shape of that volume.
+    source_shape : tuple of int
+        Shape of the RAS+ volume before resampling.
+    source_spacing_mm, spacing_mm : ndarray, shape (3,)
+        Spacing before and after resampling, in mm.
+    orientation : Orientation
+        From the input's axes to RAS+.
+    """
+
+    head: np.ndarray
+    box: Box
+    resampled_shape: tuple[int, ...]
+    source_shape: tuple[int, ...]
+    source_spacing_mm: np.ndarray
+    spacing_mm: np.ndarray
+    orientation: Orientation
+
+
+def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientation]:
+    """Reorient to RAS+ and scale intensities to [0, 1]; no interpolation."""
+    ras, orientation = reorient_to_ras(volume)
+    scaled = scale_intensities(ras.array, settings.low_percentile, settings.high_percentile)
+    return Volume(scaled, ras.affine), orientation
+
+
+def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
+    """Reorient, scale, resample to isotropic voxels and cut to the head.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any orientation, spacing and real dtype.
+    settings : Preprocessing
+        From the weights' manifest.
+
+    Raises
+    ------
+    InputError
+        The field of view is so large that memory would not do.
+    """
+    target_mm = np.full(3, settings.spacing_mm)
+    require_head_sized(volume, target_mm)
+    scaled, orientation = normalise(volume, settings)
+    resampled = resample(scaled.array, scaled.spacing_mm, target_mm)
+    box = head_bounding_box(resampled, settings.spacing_mm, settings.head_margin_mm)
+    return Prepared(
+        head=resampled[box],
+        box=box,
+        resampled_shape=resampled.shape,
+        source_shape=scaled.array.shape,
+        source_spacing_mm=scaled.spacing_mm,
+        spacing_mm=target_mm,
+        orientation=orientation,
+    )
+
+
+def source_index_matrix(prepared: Prepared) -> np.ndarray:
+    """Return what leads from voxel indices of the head to those of the scan, float64 (4, 4)."""
+    step = prepared.spacing_mm / prepared.source_spacing_mm
+    start = np.array([part.start for part in prepared.box])
+    resampled, source = np.array(prepared.resampled_shape), np.array(prepared.source_shape)
+    matrix = np.diag([*step, 1.0])  # both grids have the same centre
+    matrix[:3, 3] = (start - (resampled - 1) / 2) * step + (source - 1) / 2
+    return prepared.orientation.index_matrix(prepared.source_shape) @ matrix
+
+
+def turned(prepared: Prepared, turn: Orientation) -> Prepared:
+    """The same scan on axes turned once more; `restore` still leads to the input's own grid."""
+    axes = list(turn.axes)
+    shape = tuple(prepared.resampled_shape[axis] for axis in axes)
+    box = tuple(
+        slice(size - part.stop, size - part.start) if flip else part
+        for part, size, flip in zip(
+            (prepared.box[axis] for axis in axes), shape, turn.flipped, strict=True
+        )
+    )
+    return replace(
+        prepared,
+        head=np.ascontiguousarray(turn.apply(prepared.head)),
+        box=box,  # type: ignore[arg-type]
+        resampled_shape=shape,
+        source_shape=tuple(prepared.source_shape[axis] for axis in axes),
+        source_spacing_mm=prepared.source_spacing_mm[axes],
+        orientation=then(prepared.orientation, turn),
+    )
+
+
+def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
+    """Refuse a field of view that would take gigabytes at the network's spacing, or at 1 mm.
+
+    A few voxels with a broken spacing are enough to ask for that.
+
+    Raises
+    ------
+    InputError
+    """
+    extent_mm = volume.spacing_mm * volume.array.shape
+    if float(np.prod(extent_mm / np.minimum(target_mm, 1.0))) > MAX_WORKING_VOXELS:
+        size = " x ".join(f"{length:.0f}" for length in extent_mm)
+        raise InputError(
+            f"The field of view is {size} mm, far more than a head; repair the header's spacing."
+        )
+
+
+def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """Bring a probability over the head's box back to the input's grid, linearly.
+
+    Parameters
+    ----------
+    head_probability : ndarray of float32, shape of `prepared.head`
+
+    Returns
+    -------
+    ndarray of float32
+        The input's own shape and axes; zero outside the head.
+    """
+    source = np.zeros(prepared.source_shape, dtype=np.float32)
+    found = head_probability > 0
+    if found.any():
+        inner = bounding_box(found)
+        part, box = resample_part(
+            np.ascontiguousarray(head_probability[inner]),
+            shifted(inner, prepared.box),
+            prepared.resampled_shape,
+            prepared.spacing_mm,
+            prepared.source_spacing_mm,
+            prepared.source_shape,
+        )
+        source[box] = part
+    return np.ascontiguousarray(prepared.orientation.undo(source))
+
+
+def shifted(inner: Box, outer: Box) -> Box:
+    """A box within another one, in the coordinates of the whole."""
+    x, y, z = (
+        slice(outside.start + inside.start, outside.start + inside.stop)
+        for inside, outside in zip(inner, outer, strict=True)
+    )
+    return x, y, z

@@ -1,0 +1,125 @@
+"""What was learned about masks: how measures tell their Dice, what is unusual, what to believe.
+
+A small JSON file beside the weights, written by `python -m training quality`; weights without one
+are judged by the bundled file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import WeightsError
+from ..network.manifest import default_manifest_path
+
+CALIBRATION_NAME = "quality.json"
+# What an estimate rests on; each has intervals of its own width.
+Ground = Literal["sure", "unsure", "contradicted"]
+LIMITED = ("asymmetry", "roughness", "removed_ml", "surface_entropy")  # measures with a limit
+KEYS: dict[str, tuple[str, ...]] = {
+    "doubt": ("constant", "own", "entropy", "asymmetry"),
+    "second": ("allowance", "distrust", "usual_doubt"),
+    "relative_error": get_args(Ground),
+    "relative_volume_error": get_args(Ground),
+    "limits": LIMITED,
+    "confidence": ("constant", "certainty", "disagreement", "both", "strong"),
+}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Numbers of the verdict; `training/quality.py` says how each is found.
+
+    Parameters
+    ----------
+    doubt : dict of str to float
+        log(1 - Dice) that the mask and the network's own doubts give: constant, own, entropy,
+        asymmetry.
+    second : dict of str to float
+        What is taken off a second look's disagreement with a mask: the share "allowance" of its
+        own doubts, and "distrust" times what they exceed "usual_doubt" by.
+    relative_error : dict of str to float
+        Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests
+        on: "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
+    relative_volume_error : dict of str to float
+        The same of the volume, over volume times (1 - estimate).
+    check_below, fail_below : float
+        Estimated Dice under which the verdict is not "pass", and under which it is "fail".
+    limits : dict of str to float
+        Values of measures that hardly a right mask exceeds.
+    sure_entropy, sure_disagreement_cm2 : float
+        Where the network is as sure of the surface as on clean scans, a second look disagrees no
+        more than this with a right mask.
+    confidence : dict of str to float
+        log odds that a voxel's label is right; see `confidence.confidence_terms`.
+    provenance : dict
+        Weights, data and commit.
+    """
+
+    doubt: dict[str, float]
+    second: dict[str, float]
+    relative_error: dict[str, float]
+    relative_volume_error: dict[str, float]
+    check_below: float
+    fail_below: float
+    limits: dict[str, float]
+    sure_entropy: float
+    sure_disagreement_cm2: float
+    confidence: dict[str, float]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise in the order of the fields, so that equal calibrations are equal files."""
+        content = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        WeightsError
+            Not JSON, a key is unknown or missing, or what should be a number is none.
+        """
+        try:
+            found = cls(**json.loads(text))
+            for name, keys in KEYS.items():
+                _require_numbers(name, getattr(found, name), keys)
+        except (ValueError, TypeError) as error:
+            raise WeightsError(
+                f"The calibration of the verdict cannot be read ({error})."
+            ) from error
+        return found
+
+
+def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
+    """Refuse a group of numbers that is not what the verdict is going to look for."""
+    if not isinstance(values, dict) or set(values) != set(keys):
+        raise ValueError(f"'{name}' must have {', '.join(keys)}")
+    if not all(
+        isinstance(value, (int, float)) and math.isfinite(value) for value in values.values()
+    ):
+        raise ValueError(f"'{name}' must hold numbers")
+
+
+def load_calibration(folder: Path | None = None) -> Calibration:
+    """Read the calibration in a folder of weights, or the bundled one where it has none.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing or cannot be read.
+    """
+    bundled = default_manifest_path().with_name(CALIBRATION_NAME)
+    own = bundled if folder is None else folder / CALIBRATION_NAME
+    path = own if own.is_file() else bundled
+    try:
+        return Calibration.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(
+            f"The calibration of the verdict '{path}' cannot be read; install SkullStrip again."
+        ) from error

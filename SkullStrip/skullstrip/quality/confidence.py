@@ -1,0 +1,133 @@
+"""How likely each voxel's label is right, from its probability and the second look around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..mask.postprocess import brain_mask_from_probability
+from ..network.predict import expit, logit
+from ..prepare.preprocess import Prepared, restore
+from .calibration import Calibration
+from .evidence import Evidence
+
+BLUR_MM = 6.0  # a disagreement speaks for its surroundings
+LEAST_DISAGREEMENT = 0.01
+STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
+SLAB = 16  # slices whose confidence is worked out at a time
+
+
+def disagreement_map(evidence: Evidence) -> np.ndarray:
+    """Where the second look contradicts the probability, in [0, 1], shape of the probability.
+
+    The difference of the two is blurred within the slices of the second look and interpolated
+    linearly between them.
+    """
+    probability = np.moveaxis(evidence.probability[:, evidence.places], 1, 0)
+    sigma = BLUR_MM / evidence.block_mm
+    blurred = ndimage.gaussian_filter(np.abs(evidence.second - probability), (0, sigma, sigma))
+    a, b, c = evidence.probability.shape
+    if len(evidence.places) == 0:
+        return np.zeros((a, b, c), dtype=np.float32)
+    at = np.clip(np.arange(b), evidence.places[0], evidence.places[-1])
+    after = np.clip(np.searchsorted(evidence.places, at), 1, max(1, len(evidence.places) - 1))
+    after = np.minimum(after, len(evidence.places) - 1)
+    before = np.maximum(after - 1, 0)
+    gap = np.maximum(evidence.places[after] - evidence.places[before], 1)
+    share = ((at - evidence.places[before]) / gap).astype(np.float32)[:, None, None]
+    between = blurred[before] * (1 - share) + blurred[after] * share
+    return np.ascontiguousarray(np.moveaxis(between, 0, 1))
+
+
+def right_odds(
+    probability: np.ndarray, disagreement: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    """Log odds that the more likely label is right.
+
+    Parameters
+    ----------
+    probability, disagreement : ndarray of float32, of one shape
+    """
+    found = confidence_terms(probability, disagreement)
+    return np.asarray(sum(calibration.confidence[name] * term for name, term in found.items()))
+
+
+def confidence_terms(
+    probability: np.ndarray, disagreement: np.ndarray
+) -> dict[str, np.ndarray | float]:
+    """What the log odds are a weighted sum of.
+
+    Certainty and disagreement as logarithms, their product, and what of the disagreement is strong.
+    """
+    certainty = np.abs(logit(probability))
+    contradiction = np.log(np.maximum(disagreement, LEAST_DISAGREEMENT) / LEAST_DISAGREEMENT)
+    return {
+        "constant": 1.0,
+        "certainty": certainty,
+        "disagreement": contradiction,
+        "both": certainty * contradiction,
+        "strong": np.maximum(disagreement - STRONG_DISAGREEMENT, 0.0),
+    }
+
+
+@dataclass(frozen=True)
+class ConfidenceSource:
+    """What the confidence map is made of when somebody asks for it; about 5 MB.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    placement : Prepared
+        Where the head lies in the scan; without the head's voxels.
+    calibration : Calibration
+    spacing_mm : ndarray, shape (3,)
+        The scan's.
+    threshold : float
+        Of the probability.
+    """
+
+    evidence: Evidence
+    placement: Prepared
+    calibration: Calibration
+    spacing_mm: np.ndarray
+    threshold: float
+
+    def map(self, probability: np.ndarray) -> np.ndarray:
+        """Confidence in every label of the mask as it was before border and CSF.
+
+        Parameters
+        ----------
+        probability : ndarray of float32, shape (I, J, K)
+            The network's, on the scan's own grid.
+
+        Returns
+        -------
+        ndarray of float32, shape (I, J, K)
+            In [0, 1]. Where a label is not the likelier one (a piece removed, a hole filled), the
+            complement of the other's.
+        """
+        mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
+        disagreement = restore(self._fine_disagreement(), self.placement)
+        confidence = np.empty(probability.shape, dtype=np.float32)
+        for start in range(0, len(probability), SLAB):  # the terms of a large scan take gigabytes
+            part = slice(start, start + SLAB)
+            odds = right_odds(probability[part], disagreement[part], self.calibration)
+            likely = expit(odds)
+            is_likely = (probability[part] >= 0.5) == mask[part]
+            confidence[part] = np.where(is_likely, likely, 1 - likely)
+        return confidence
+
+    def _fine_disagreement(self) -> np.ndarray:
+        """The disagreement on the head's own grid."""
+        found = disagreement_map(self.evidence)
+        factor = round(self.evidence.block_mm / float(self.placement.spacing_mm[0]))
+        for axis in range(3):
+            found = np.repeat(found, factor, axis=axis)
+        return found[tuple(slice(0, part.stop - part.start) for part in self.placement.box)]
+
+
+def without_head(prepared: Prepared) -> Prepared:
+    """Where the head lies, without its voxels, which nobody needs to keep."""
+    return replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32))

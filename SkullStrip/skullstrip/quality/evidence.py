@@ -1,0 +1,123 @@
+"""What a mask is judged by: its probability at 2 mm, a second look, and where the image ends.
+
+Small enough (about 5 MB) to be kept with the result, so that the confidence map can be made when
+somebody asks for it. It is taken before `border_mm` and `keep_csf` change the mask: what is judged
+is what the network found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..grid.regions import Box, block_means
+from ..network.brain_region import COARSE_MM, BrainRegion
+from .cross_view import APART_MM, AXIS, second_look
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything on the grid of the head (RAS+), in blocks of about 2 mm.
+
+    Parameters
+    ----------
+    probability : ndarray of float32, shape (a, b, c)
+        The network's, mean of each block.
+    second : ndarray of float32, shape (n, a, c)
+        The second look's, in coronal slices.
+    places : ndarray of int, shape (n,)
+        Positions of those slices along the second axis, in blocks.
+    block_mm : float
+        Side of a block.
+    image_ends : ndarray of bool, shape (3, 2)
+        Whether the image ends where these arrays do, at the start and the end of each axis.
+    to_ras : ndarray of float64, shape (4, 4), optional
+        Block index to RAS mm; without it the verdict names no places.
+    """
+
+    probability: np.ndarray
+    second: np.ndarray
+    places: np.ndarray
+    block_mm: float
+    image_ends: np.ndarray
+    to_ras: np.ndarray | None = None
+
+    @property
+    def block_ml(self) -> float:
+        """Volume of one block."""
+        return self.block_mm**3 / 1000
+
+
+def gather_evidence(
+    head: np.ndarray,
+    probability: np.ndarray,
+    spacing_mm: float,
+    image_ends: np.ndarray,
+    *,
+    predict: Callable[[np.ndarray], np.ndarray],
+    offset: int,
+    region: BrainRegion | None,
+    head_to_ras: np.ndarray | None = None,
+) -> Evidence:
+    """Look a second time and keep what the verdict and the confidence need.
+
+    Parameters
+    ----------
+    head, probability : ndarray of float32, shape (X, Y, Z)
+        Intensities in [0, 1], and what the network made of them.
+    spacing_mm : float
+        Isotropic.
+    image_ends : ndarray of bool, shape (3, 2)
+        Whether the image ends where the head's box does; see `box_ends`.
+    predict, offset, region
+        As for `inference.predict_head`.
+    head_to_ras : ndarray, shape (4, 4), optional
+        Voxel index of `head` to RAS mm.
+    """
+    factor = max(1, round(COARSE_MM / spacing_mm))
+    coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
+    block_mm = factor * spacing_mm
+    extent = slice(0, head.shape[AXIS]) if region is None else region.box()[AXIS]
+    step = max(1, round(APART_MM / block_mm))
+    places = np.arange(extent.start // factor + step // 2, -(-extent.stop // factor), step)
+    found = second_look(head, predict, offset, region, places * factor)
+    return Evidence(
+        probability=coarse,
+        second=plane_means(found, factor),
+        places=places,
+        block_mm=block_mm,
+        image_ends=image_ends,
+        to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
+    )
+
+
+def block_matrix(factor: int) -> np.ndarray:
+    """Return what leads from the index of a block to the voxel index of its middle, (4, 4)."""
+    matrix = np.diag([factor, factor, factor, 1.0])
+    matrix[:3, 3] = (factor - 1) / 2
+    return matrix
+
+
+def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.ndarray:
+    """Make the last blocks, which zeros fill up, the means of what they really hold; in place."""
+    for axis, size in enumerate(shape):
+        if size % factor:
+            np.moveaxis(means, axis, 0)[-1] *= factor / (size % factor)
+    return means
+
+
+def plane_means(slices: np.ndarray, factor: int) -> np.ndarray:
+    """Mean of each factor x factor square of every slice; the last ones are padded with zeros."""
+    padding = [(0, 0), *((0, -size % factor) for size in slices.shape[1:])]
+    padded = np.pad(slices, padding)
+    rows, columns = (size // factor for size in padded.shape[1:])
+    return padded.reshape(len(slices), rows, factor, columns, factor).mean(axis=(2, 4))
+
+
+def box_ends(box: Box, shape: tuple[int, ...]) -> np.ndarray:
+    """Whether each side of a box is a side of the array that it was cut from, shape (3, 2)."""
+    return np.array(
+        [(part.start == 0, part.stop == size) for part, size in zip(box, shape, strict=True)]
+    )

@@ -1,0 +1,132 @@
+"""What a mask is measured by; each measure is one small function of arrays in blocks of 2 mm.
+
+Axes run right, anterior, superior, as in the network's own grid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..grid.regions import bounding_box, fill_holes, largest_component
+from .evidence import Evidence
+from .symmetry import asymmetry
+
+SURE = 0.1  # a look is sure of a block when its probability is this near to 0 or 1
+OPENING_MM = 4.0  # disagreements thinner than this are two opinions of one surface
+SURFACE_BLOCKS = 1  # on both sides of the mask's surface
+
+
+def solid_mask(probability: np.ndarray) -> np.ndarray:
+    """The mask that the probability gives: largest piece, holes filled."""
+    return fill_holes(largest_component(probability >= 0.5))
+
+
+def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, float]:
+    """Every measure by its name.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    mask : ndarray of bool, shape of `evidence.probability`, optional
+        What is judged; by default what the probability gives. It must not be empty.
+
+    Returns
+    -------
+    dict of str to float
+        In the units that the names end in; areas over volumes, Dice and shares have none.
+    """
+    probability = evidence.probability
+    solid = solid_mask(probability)
+    judged = solid if mask is None else mask
+    box = bounding_box(judged, (3, 3, 3))
+    near = judged[box]
+    return {
+        "volume_ml": float(np.count_nonzero(near)) * evidence.block_ml,
+        "edge_share": edge_share(judged, evidence.image_ends),
+        "removed_ml": removed_ml(probability, solid, evidence.block_ml),
+        "asymmetry": asymmetry(near),
+        "roughness": roughness(near),
+        "own_dice": expected_dice(probability, judged),
+        "surface_entropy": surface_entropy(probability[box], near),
+        "second_dice": second_dice(evidence, judged),
+        "second_own_dice": expected_dice(evidence.second, evidence.second >= 0.5),
+        "disagreement_cm2": disagreement_cm2(evidence, judged),
+    }
+
+
+def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
+    """Mask in the image's outermost slices, as a share of the largest slice along that axis."""
+    shares = [0.0]
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        areas = np.count_nonzero(mask, axis=others)
+        at_ends = np.where(image_ends[axis], areas[[0, -1]], 0)
+        shares.append(float(at_ends.max() / areas.max()))
+    return max(shares)
+
+
+def removed_ml(probability: np.ndarray, solid: np.ndarray, block_ml: float) -> float:
+    """Volume of the pieces that were removed and of the holes that were filled."""
+    return float(np.count_nonzero((probability >= 0.5) != solid)) * block_ml
+
+
+def roughness(mask: np.ndarray) -> float:
+    """Surface area over volume^(2/3): 4.84 for a ball, more for a rough or dented surface.
+
+    The area is the integral of the gradient's length, of the mask smoothed by one block.
+    """
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), 1.0, mode="nearest", truncate=2.5)
+    slopes = np.gradient(smooth)
+    area = float(np.sqrt(sum(slope * slope for slope in slopes)).sum())
+    return area / float(np.count_nonzero(mask)) ** (2 / 3)
+
+
+def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
+    """The mask's Dice if the probability is taken at its word; 1 if neither finds anything."""
+    inside = float(probability[mask].sum())
+    total = float(probability.sum()) + float(np.count_nonzero(mask))
+    return 2.0 * inside / total if total else 1.0
+
+
+def surface_entropy(probability: np.ndarray, mask: np.ndarray) -> float:
+    """Mean entropy in bits of the probability next to the mask's surface."""
+    grown = ndimage.binary_dilation(mask, iterations=SURFACE_BLOCKS)
+    shell = grown & ~ndimage.binary_erosion(mask, iterations=SURFACE_BLOCKS, border_value=1)
+    p = np.clip(probability[shell].astype(np.float64), 1e-6, 1 - 1e-6)
+    return float(np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))) if p.size else 0.0
+
+
+def second_dice(evidence: Evidence, mask: np.ndarray) -> float:
+    """Dice of the mask with the second look, over the slices of that look."""
+    judged = mask_in_slices(evidence, mask)
+    second = evidence.second >= 0.5
+    total = int(np.count_nonzero(judged)) + int(np.count_nonzero(second))
+    return 2.0 * int(np.count_nonzero(judged & second)) / total if total else 0.0
+
+
+def disagreement_cm2(evidence: Evidence, mask: np.ndarray) -> float:
+    """Area of the largest place in a slice where the second look is sure that the mask is wrong."""
+    largest = largest_disagreement(evidence, mask)
+    return float(np.count_nonzero(largest)) * evidence.block_mm**2 / 100
+
+
+def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """Return that place, bool, shape of `evidence.second`."""
+    judged = mask_in_slices(evidence, mask)
+    wrong = np.where(judged, evidence.second < SURE, evidence.second > 1 - SURE)
+    radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
+    cross = ndimage.generate_binary_structure(3, 1)
+    cross[[0, 2]] = False  # within each slice
+    return largest_piece(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
+
+
+def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
+    """Return the largest connected piece, bool; nothing of an empty mask."""
+    labels, count = ndimage.label(mask, structure)
+    return labels == (1 + int(np.argmax(np.bincount(labels.ravel())[1:])) if count else -1)
+
+
+def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """The mask in the slices of the second look, shape of `evidence.second`."""
+    return np.moveaxis(mask[:, evidence.places], 1, 0)

@@ -1,0 +1,91 @@
+"""The result of a run as plain data, for `--json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ._version import __version__
+from .pipeline import BrainExtraction
+
+LONGEST_NAME = 56  # characters that leave room in the QC picture's title
+
+
+def report(
+    result: BrainExtraction,
+    *,
+    input_path: Path,
+    outputs: Mapping[str, Path],
+    border_mm: float,
+    views: int,
+    keep_csf: bool = True,
+    reorient: str = "off",
+) -> dict[str, Any]:
+    """Describe a run. Keys stay as they are within a major version; new ones may come.
+
+    Returns
+    -------
+    dict
+        ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
+        "brain", "mask", "probability", "confidence", "head", "surface", "qc" and "json", those
+        that were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its
+        90 % interval. ``verdict``: "pass", "check" or "fail". ``dice_estimate``, ``dice_error``:
+        estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
+        ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
+        ``weights_sha256``: hash of the weights file. ``timings``: seconds of each stage.
+        ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
+        verdict's reasons in the same form, with "position_ras" (mm) where one is about a place;
+        empty for "pass".
+    """
+    return {
+        "version": __version__,
+        "input": str(input_path.absolute()),
+        "outputs": {name: str(path.absolute()) for name, path in outputs.items()},
+        "volume_ml": round(result.volume_ml, 3),
+        "volume_error_ml": _rounded(result.volume_error_ml, 3),
+        "verdict": result.verdict,
+        "dice_estimate": _rounded(result.dice_estimate, 4),
+        "dice_error": _rounded(result.dice_error, 4),
+        "border_mm": border_mm,
+        "keep_csf": keep_csf,
+        "reorient": reorient,
+        "views": views,
+        "engine": result.engine,
+        "device": result.device,
+        "weights_sha256": result.weights_sha256,
+        "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+        "checks": [check.as_dict() for check in result.checks],
+        "quality": [check.as_dict() for check in result.quality],
+    }
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON knows no NaN."""
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def quality_line(result: BrainExtraction) -> str:
+    """Verdict and estimate in words: ``pass (Dice about 0.988 ± 0.006)``."""
+    if not math.isfinite(result.dice_estimate):
+        return result.verdict
+    return f"{result.verdict} (Dice about {result.dice_estimate:.3f} ± {result.dice_error:.3f})"
+
+
+def volume_line(result: BrainExtraction) -> str:
+    """Volume with its error: ``1442.4 mL ± 21 mL``."""
+    error = result.volume_error_ml
+    return f"{result.volume_ml:.1f} mL" + (f" ± {error:.0f} mL" if math.isfinite(error) else "")
+
+
+def short_name(path: Path) -> str:
+    """A file's name for a title; of a long one the beginning and the end."""
+    name, half = path.name, LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """JSON text, indented, non-ASCII kept."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

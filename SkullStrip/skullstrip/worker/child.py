@@ -1,0 +1,280 @@
+"""The program behind a graphical face: one request in, lines of JSON out.
+
+`python -m skullstrip.worker.child request.json` runs the network in a process of its own, where a
+crash of a native library harms nobody. The request is a JSON object::
+
+    {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
+     "confidence": true}
+    {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
+    {"task": "batch", "arguments": ["IN", "OUT", "--views", "1"]}
+
+With "confidence" the output holds that map, too. The last is the command `skullstrip batch` with
+these arguments. Every event is one line on stdout:
+`MARK` and a JSON object with the key "event", which is "started", "progress", "file", "result" or
+"error"; for a batch also what `batch.progress` tells, "start", "scan" and "end". The exit status is
+the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0.
+The process ends by itself when its request file is removed or its parent is gone.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from ..errors import Cancelled, InputError, SkullStripError
+
+MARK = "@skullstrip "
+WATCH_SECONDS = 0.25
+TASKS = ("volume", "files", "batch")
+REPORTED = ("border_mm", "keep_csf", "reorient", "views")
+OPTIONS = (*REPORTED, "engine", "device", "threads", "weights")
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one request.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The request's path; the process's own arguments by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    request_path = Path(arguments[0]) if arguments else Path("request.json")
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # so that whoever started this can end it with everything it starts
+    with event_stream() as emit:
+        emit({"event": "started", "pid": os.getpid()})
+        try:
+            request = read_request(request_path)
+            watch(request_path, request.get("parent_pid"))
+            return _serve(request, emit)
+        except SkullStripError as error:
+            return _fail(emit, str(error), error.exit_code)
+        except MemoryError:
+            return _fail(emit, "There is not enough memory for this scan.", 1)
+        except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            return _fail(emit, message, 1)
+
+
+def parse_event(line: str) -> dict[str, Any] | None:
+    """The event in a line of the child's output, or None for anything else."""
+    _, mark, text = line.partition(MARK)
+    if not mark:
+        return None
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def read_request(path: Path) -> dict[str, Any]:
+    """Read the request.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or asks for something unknown.
+    """
+    try:
+        request = json.loads(path.read_text(encoding="utf-8"))
+        unknown = set(request.get("options", {})) - set(OPTIONS)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise InputError(f"The request '{path}' cannot be read ({error}).") from error
+    if request.get("task") not in TASKS:
+        raise InputError(
+            f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
+        )
+    if unknown:
+        raise InputError(f"The option '{sorted(unknown)[0]}' is unknown.")
+    _require_types(request)
+    return dict(request)
+
+
+def _require_types(request: dict[str, Any]) -> None:
+    """Refuse what is not of the type that the task takes.
+
+    Raises
+    ------
+    InputError
+    """
+    words = {
+        "volume": [request.get("input"), request.get("output")],
+        "batch": request.get("arguments"),
+    }.get(str(request.get("task")), [])
+    files = request.get("files") if request.get("task") == "files" else []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError("The request's paths and arguments must be texts.")
+    if not isinstance(files, list) or not all(
+        isinstance(names, dict)
+        and all(isinstance(path, str) for path in names.values())
+        and "input" in names
+        for names in files
+    ):
+        raise InputError("The request's files must be a list of objects, each with an input.")
+    if not isinstance(request.get("confidence"), bool | None):
+        raise InputError("The request's confidence must be true or false.")
+    if not isinstance(request.get("parent_pid"), int | None):
+        raise InputError("The request's parent_pid must be a number.")
+
+
+@contextmanager
+def event_stream() -> Iterator[Emit]:
+    """Give a function that writes events to stdout, where nothing else is written meanwhile.
+
+    What libraries print goes to stderr.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    lock = threading.Lock()
+    with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as stream:
+
+        def emit(event: dict[str, Any]) -> None:
+            with lock:
+                stream.write(f"{MARK}{json.dumps(event)}\n")
+                stream.flush()
+
+        try:
+            yield emit
+        finally:
+            sys.stdout.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def watch(request_path: Path, parent_pid: int | None) -> None:
+    """End this process once nobody waits for it, from a thread of its own."""
+
+    def look() -> None:
+        pause = threading.Event()
+        while request_path.exists() and _is_alive(parent_pid):
+            pause.wait(WATCH_SECONDS)
+        os._exit(Cancelled.exit_code)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _is_alive(pid: int | None) -> bool:
+    """Whether a process exists; on Windows only the request file tells (signal 0 would kill)."""
+    if pid is None or os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _serve(request: dict[str, Any], emit: Emit) -> int:
+    def progress(stage: str, done: int, total: int) -> None:
+        emit({"event": "progress", "stage": stage, "done": done, "total": total})
+
+    options = request.get("options", {})
+    if request["task"] == "volume":
+        return _serve_volume(request, options, emit, progress)
+    if request["task"] == "batch":
+        return _serve_batch(request["arguments"], emit)
+    return _serve_files(request["files"], options, emit, progress)
+
+
+def _serve_volume(
+    request: dict[str, Any], options: dict[str, Any], emit: Emit, progress: Any
+) -> int:
+    from ..io.volume_archive import Extracted, read_volume, write_extracted
+    from ..pipeline import extract_brain
+    from ..report import report
+
+    source, target = Path(request["input"]), Path(request["output"])
+    volume = read_volume(source)
+    result = extract_brain(volume.array, volume.affine, progress=progress, **options)
+    confidence = result.brain_confidence if request.get("confidence") else None
+    write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
+    asked = {"border_mm": 0.0, "views": 1} | options
+    settings = {key: asked[key] for key in asked if key in REPORTED}
+    content = report(result, input_path=source, outputs={}, **settings)
+    emit({"event": "result", "report": content})
+    return 0
+
+
+def _serve_files(
+    files: list[dict[str, str]], options: dict[str, Any], emit: Emit, progress: Any
+) -> int:
+    """Strip one file after the other with one loaded network; a bad file stops none of the rest."""
+    from ..files import strip_file
+    from ..network.engines import create_engine
+    from ..network.manifest import load_manifest
+
+    options = dict(options)
+    progress("load", 0, 0)
+    manifest, weights_path = load_manifest(options.get("weights"))
+    name, device = options.pop("engine", "auto"), options.pop("device", "auto")
+    engine = create_engine(name, manifest, weights_path, device, options.pop("threads", None))
+    failures = 0
+    for index, names in enumerate(files):
+        event = {"event": "file", "index": index}
+        emit({**event, "state": "running"})
+        outputs: dict[str, Any] = {key: path for key, path in names.items() if key != "input"}
+        try:
+            for path in outputs.values():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            result = strip_file(
+                names["input"], **outputs, **options, engine=engine, progress=progress
+            )
+        except Exception as error:  # noqa: BLE001  (whatever it was, the next file may be sound)
+            failures += 1
+            emit({**event, "state": "failed", "message": str(error)})
+        else:
+            warnings = [check.message for check in (*result.checks, *result.quality)]
+            found = {"volume_ml": result.volume_ml, "verdict": result.verdict, "checks": warnings}
+            emit({**event, "state": "done", **found})
+    emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
+    return 0
+
+
+def _serve_batch(arguments: list[str], emit: Emit) -> int:
+    from ..cli.batch import batch_command
+
+    with redirect_stdout(_EventLines(emit)):
+        batch_command([*arguments, "--progress", "json"])
+    emit({"event": "result", "report": {}})
+    return 0
+
+
+class _EventLines(io.TextIOBase):
+    """Standard output that makes events of the lines of JSON written to it."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+
+    def write(self, text: str) -> int:
+        """Take whole lines, as the command writes them."""
+        for line in text.splitlines():
+            self._emit(json.loads(line))
+        return len(text)
+
+
+def _fail(emit: Emit, message: str, status: int) -> int:
+    emit({"event": "error", "message": message, "exit_code": status})
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

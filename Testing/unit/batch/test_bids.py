@@ -1,0 +1,77 @@
+"""BIDS: what is found in a data set, and what the derivatives of a scan are called and say."""
+
+from __future__ import annotations
+
+import pytest
+
+from skullstrip.batch import bids
+from skullstrip.errors import InputError
+from Testing.bids_data import SCANS, make_bids
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    return make_bids(tmp_path / "data")
+
+
+def test_raw_t1w_scans_are_found_and_nothing_else(data_set):
+    scans = bids.find_bids_scans(data_set)
+    assert [scan.bids_source for scan in scans] == list(SCANS)
+    assert [(scan.subject, scan.session) for scan in scans] == [
+        ("01", ""),
+        ("02", "a"),
+        ("02", "b"),
+    ]
+
+
+def test_derivatives_keep_the_entities_of_their_source(data_set):
+    first, second, third = bids.find_bids_scans(data_set)
+    assert first.mask == "sub-01/anat/sub-01_desc-brain_mask.nii.gz"
+    assert second.brain == "sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_T1w.nii.gz"
+    assert third.mask == "sub-02/ses-b/anat/sub-02_ses-b_run-1_desc-brain_mask.nii.gz"
+    assert second.qc == "qc/sub-02_ses-a_acq-mprage_T1w.png"
+
+
+@pytest.mark.parametrize("participants", [["02"], ["sub-02"]])
+@pytest.mark.parametrize("sessions", [["a"], ["ses-a"]])
+def test_labels_are_taken_with_or_without_prefix(data_set, participants, sessions):
+    scans = bids.find_bids_scans(data_set, participants, sessions)
+    assert [scan.bids_source for scan in scans] == [SCANS[1]]
+
+
+@pytest.mark.parametrize(
+    ("participants", "sessions", "message"),
+    [
+        (["03"], [], "participant '03'"),
+        (["01", "sub-04"], [], "participant '04'"),
+        ([], ["c"], "session 'c'"),
+        (["01"], ["a"], "No participant asked for has a session"),
+    ],
+)
+def test_a_label_without_scans_is_refused_by_name(data_set, participants, sessions, message):
+    with pytest.raises(InputError, match=message):
+        bids.find_bids_scans(data_set, participants, sessions)
+
+
+def test_a_folder_without_scans_is_refused(tmp_path):
+    with pytest.raises(InputError, match="BIDS data set"):
+        bids.find_bids_scans(tmp_path)
+
+
+def test_one_scan_in_two_formats_is_refused(data_set):
+    (data_set / "sub-01/anat/sub-01_T1w.nii").touch()
+    with pytest.raises(InputError, match="would both be called"):
+        bids.find_bids_scans(data_set)
+
+
+def test_sidecars_say_what_bids_wants(data_set):
+    scan = bids.find_bids_scans(data_set)[1]
+    source = f"bids:raw:{SCANS[1]}"
+    written = bids.sidecars(scan)
+    mask = written["sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_mask.json"]
+    brain = written["sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_T1w.json"]
+    assert mask["Type"] == "Brain"
+    assert brain["SkullStripped"] is True
+    for content in (mask, brain):
+        assert content["Sources"] == [source]
+        assert content["SpatialReference"] == source

@@ -1,0 +1,117 @@
+"""BIDS: the description of a folder of derivatives, beside what is there already."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from skullstrip._version import __version__
+from skullstrip.batch import bids_dataset
+from skullstrip.errors import OutputError
+from Testing.bids_data import make_bids
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    return make_bids(tmp_path / "raw data")
+
+
+@pytest.fixture
+def out(data_set):
+    folder = data_set / "derivatives" / "skullstrip"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def described(data_set, out):
+    bids_dataset.write_dataset_files(data_set, out)
+    return json.loads((out / "dataset_description.json").read_text())
+
+
+def describe(out, **fields):
+    (out / "dataset_description.json").write_text(json.dumps(fields))
+
+
+def test_the_folder_of_derivatives_describes_itself(data_set, out):
+    content = described(data_set, out)
+    assert content["DatasetType"] == "derivative"
+    assert content["GeneratedBy"] == [{"Name": "SkullStrip", "Version": __version__}]
+    assert (out / content["DatasetLinks"]["raw"]).resolve() == data_set.resolve()
+    assert "report.html" in (out / ".bidsignore").read_text().splitlines()
+    assert "desc-brain_mask" in (out / "README").read_text()
+
+
+def test_the_link_to_the_raw_data_is_a_uri(data_set, tmp_path):
+    other = tmp_path / "out"
+    other.mkdir()
+    assert described(data_set, other)["DatasetLinks"]["raw"] == "../raw%20data"
+
+
+def test_what_was_added_by_hand_stays(data_set, out):
+    content = described(data_set, out)
+    describe(out, **content | {"Authors": ["Ann", "Bob"], "Name": "Ours"})
+    (out / ".bidsignore").write_text("notes.txt")
+    (out / "README").write_text("By hand")
+    again = described(data_set, out)
+    assert again == content | {"Authors": ["Ann", "Bob"], "Name": "Ours"}
+    assert (out / ".bidsignore").read_text().splitlines()[:2] == ["notes.txt", "qc"]
+    assert (out / "README").read_text() == "By hand"
+
+
+def test_nothing_is_added_twice(data_set, out):
+    described(data_set, out)
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    described(data_set, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.rst", "README.txt"])
+def test_a_readme_of_another_ending_is_the_only_one(data_set, out, name):
+    (out / name).write_text("By hand")
+    described(data_set, out)
+    assert not (out / "README").exists()
+
+
+def test_another_pipeline_keeps_its_name_and_its_links(data_set, out):
+    other = {"Name": "fMRIPrep", "Version": "24.1.1"}
+    describe(
+        out,
+        DatasetType="derivative",
+        Name="Anatomy",
+        GeneratedBy=[other, {"Name": "SkullStrip", "Version": "0.0.1"}],
+        DatasetLinks={"templateflow": "https://example.org"},
+    )
+    content = described(data_set, out)
+    assert content["Name"] == "Anatomy"
+    assert content["GeneratedBy"] == [other, {"Name": "SkullStrip", "Version": __version__}]
+    assert set(content["DatasetLinks"]) == {"templateflow", "raw"}
+
+
+@pytest.mark.parametrize("fields", [{"GeneratedBy": "bids::prov#x"}, {"DatasetLinks": []}])
+def test_fields_of_another_form_are_replaced(data_set, out, fields):
+    describe(out, DatasetType="derivative", **fields)
+    content = described(data_set, out)
+    assert content["GeneratedBy"][0]["Name"] == "SkullStrip"
+    assert list(content["DatasetLinks"]) == ["raw"]
+
+
+def test_derivatives_are_not_written_into_the_raw_data(data_set):
+    with pytest.raises(OutputError, match="derivatives"):
+        bids_dataset.require_place(data_set, data_set / "sub-01" / "..")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"Name": "Another raw data set"}', "holds other data"),
+        ('{"DatasetType": "raw"}', "holds other data"),
+        ("{", "cannot be read"),
+        ("[1]", "no JSON object"),
+    ],
+)
+def test_a_folder_with_another_description_is_refused(data_set, out, text, message):
+    (out / "dataset_description.json").write_text(text)
+    with pytest.raises(OutputError, match=message):
+        bids_dataset.require_place(data_set, out)
+    assert (out / "dataset_description.json").read_text() == text

@@ -1,0 +1,149 @@
+"""What a worker does with a scan, with `ThresholdEngine`, a stand-in for the network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skullstrip.batch import bids
+from skullstrip.batch import job as work
+from skullstrip.batch.columns import COLUMNS
+from skullstrip.batch.options import BatchOptions
+from skullstrip.batch.scans import find_scans
+from skullstrip.checks.input_checks import Check
+from Testing.bids_data import SCANS, make_bids
+from Testing.image_files import names, save
+from Testing.stand_ins import FailingEngine, ThresholdEngine
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Let workers load the stand-in; returns a function that says how often they did."""
+    loaded = []
+
+    def load(*arguments):
+        loaded.append(arguments)
+        return ThresholdEngine()
+
+    monkeypatch.setattr(work, "create_engine", load)
+    work._engine.cache_clear()
+    yield lambda: len(loaded)
+    work._engine.cache_clear()
+
+
+@pytest.fixture
+def job(tmp_path, stand_in_weights):
+    out = tmp_path / "out"
+    return work.Job(out, BatchOptions(weights=stand_in_weights, border_mm=1.0), "digest")
+
+
+@pytest.fixture
+def head(tmp_path, phantom):
+    made = phantom("LAS", (3.0, 3.0, 3.0))
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    return save(folder / "T1.nii.gz", made.array.astype(np.int16), made.affine)
+
+
+def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine, job, head):
+    (scan,) = find_scans(str(head.parents[1]), job.out)
+    entry = work.strip_one(scan, job)
+    row = entry.row
+    assert row["status"] == "done", row
+    assert set(row) <= set(COLUMNS)
+    assert 1000 < row["volume_ml"] < 2000
+    assert (row["name"], row["border_mm"], row["engine"]) == ("deep/T1", 1.0, "stand-in")
+    assert row["brain_mask"] == "deep/T1_brain_mask.nii.gz"
+    assert names(job.out / "deep") == ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
+    assert (job.out / row["qc"]).is_file()
+    mask = (job.out / row["brain_mask"]).read_bytes()
+    assert row["mask_sha256"] == hashlib.sha256(mask).hexdigest()
+    assert row["input_sha256"] == hashlib.sha256(head.read_bytes()).hexdigest()
+    assert set(entry.outputs) == {row["brain_mask"], row["brain"], row["qc"]}
+    assert all(state.still_holds(job.out / path) for path, state in entry.outputs.items())
+
+
+def test_the_network_is_loaded_once_for_many_scans(engine, job, head):
+    (scan,) = find_scans(str(head), job.out)
+    for _ in range(3):
+        assert work.strip_one(scan, job).row["status"] == "done"
+    assert engine() == 1
+
+
+def link_nowhere(path):
+    path.unlink()
+    path.symlink_to("annex/object.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(b"no image"), "cannot be read as an image"),
+        (lambda path: path.unlink(), "does not exist; give an image file."),
+        (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
+        (link_nowhere, "is a link to a file that is not there; fetch"),
+        (lambda path: save(path, np.zeros((9, 9, 9), np.int16)), "only zeros"),
+    ],
+)
+def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head, spoil, message):
+    (scan,) = find_scans(str(head), job.out)
+    spoil(head)
+    entry = work.strip_one(scan, job)
+    assert entry.row["status"] == "failed"
+    assert message in entry.row["message"]
+    assert "\n" not in entry.row["message"]
+    assert entry.outputs == {}
+    assert [path for path in job.out.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("reorient", "found", "turned"),
+    [("auto", True, "yes"), ("auto", False, "no"), ("off", True, "no")],
+)
+def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
+    monkeypatch, job, head, reorient, found, turned
+):
+    strip_file = work.strip_file
+
+    def looked_at(*arguments, **options):
+        result = strip_file(*arguments, **options)
+        checks = (Check("orientation_unlikely", "warn", "It lies."),) if found else ()
+        return replace(result, checks=checks)
+
+    monkeypatch.setattr(work, "strip_file", looked_at)
+    (scan,) = find_scans(str(head), job.out)
+    told = replace(job, options=replace(job.options, reorient=reorient, keep_csf=False))
+    row = work.strip_one(scan, told).row
+    assert (row["reorient"], row["turned"], row["csf"]) == (reorient, turned, "removed")
+    assert work.lost(scan, job, "Gone.").row["csf"] == "kept"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])
+def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, head, error):
+    monkeypatch.setattr(work, "create_engine", lambda *_: FailingEngine(error))
+    (scan,) = find_scans(str(head), job.out)
+    row = work.strip_one(scan, job).row
+    assert row["status"] == "failed"
+    assert "\n" not in row["message"]
+    assert row["input_sha256"]
+
+
+def test_a_bids_scan_gets_sidecars_that_count_among_its_outputs(engine, job, tmp_path):
+    data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
+    scan = bids.find_bids_scans(data_set)[0]
+    entry = work.strip_one(scan, job)
+    assert entry.row["status"] == "done", entry.row
+    assert names(job.out / "sub-01" / "anat") == [
+        "sub-01_desc-brain_T1w.json",
+        "sub-01_desc-brain_T1w.nii.gz",
+        "sub-01_desc-brain_mask.json",
+        "sub-01_desc-brain_mask.nii.gz",
+    ]
+    sidecar = json.loads((job.out / "sub-01/anat/sub-01_desc-brain_mask.json").read_text())
+    assert sidecar["Sources"] == [f"bids:raw:{SCANS[0]}"]
+    assert len(entry.outputs) == 5

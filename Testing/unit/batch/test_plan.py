@@ -1,0 +1,165 @@
+"""What is still to be done, and why."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from skullstrip.batch.file_state import FileState
+from skullstrip.batch.ledger import Entry, Ledger
+from skullstrip.batch.options import BatchOptions
+from skullstrip.batch.plan import reasons_to_do
+from skullstrip.batch.scans import find_scans
+from skullstrip.errors import InputError
+
+DIGEST = "digest"
+
+
+@pytest.fixture
+def done(tmp_path):
+    """Three scans that are done; returns (scans, ledger, out)."""
+    out = tmp_path / "out"
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.nii").write_bytes(name.encode())
+    scans = find_scans(str(tmp_path), out)
+    with Ledger(out) as ledger:
+        for scan in scans:
+            (out / scan.mask).write_bytes(b"mask")
+            ledger.record([entry(scan, out)])
+        yield scans, ledger, out
+
+
+def entry(scan, out, status="done", verdict="pass"):
+    row = {"name": scan.name, "path": str(scan.path), "status": status, "verdict": verdict}
+    source = FileState.of(scan.path)
+    row["input_sha256"] = source.sha256
+    return Entry(row, source, DIGEST, {scan.mask: FileState.of(out / scan.mask)})
+
+
+def reasons(done, digest=DIGEST, **options):
+    scans, ledger, out = done
+    found = reasons_to_do(scans, ledger, out, BatchOptions(**options), digest)
+    return [reason for _, reason in found]
+
+
+def test_what_is_done_is_left(done):
+    assert reasons(done) == ["", "", ""]
+
+
+def test_what_was_never_done_is_new(done):
+    scans, _, out = done
+    found = reasons_to_do(scans, None, out, BatchOptions(), DIGEST)
+    assert [reason for _, reason in found] == ["new"] * 3
+
+
+def test_other_options_or_weights_do_everything_again(done):
+    assert reasons(done, digest="other") == ["other options"] * 3
+
+
+def test_overwriting_does_everything_again(done):
+    assert reasons(done, overwrite=True) == ["to be overwritten"] * 3
+
+
+def test_a_scan_that_failed_is_tried_again(done):
+    scans, ledger, out = done
+    ledger.record([entry(scans[1], out, status="failed")])
+    assert reasons(done) == ["", "failed before", ""]
+
+
+def test_a_changed_input_is_done_again(done):
+    done[0][0].path.write_bytes(b"A")
+    assert reasons(done) == ["input changed", "", ""]
+
+
+def other_folder(done, content):
+    """The same names in another folder, the first with this content."""
+    scans, ledger, out = done
+    folder = out.parent / "other"
+    folder.mkdir()
+    for scan in scans:
+        (folder / scan.path.name).write_bytes(scan.path.read_bytes())
+    (folder / "a.nii").write_bytes(content)
+    return find_scans(str(folder), out), ledger, out
+
+
+@pytest.mark.parametrize("digest", [DIGEST, "other"])
+def test_another_scan_of_the_same_name_is_not_written_over(done, digest):
+    other = other_folder(done, b"A")
+    with pytest.raises(InputError, match=r"was made of .*a\.nii, and .*other.a\.nii would replace"):
+        reasons(other, digest=digest)
+    assert reasons(other, overwrite=True) == ["to be overwritten"] * 3
+
+
+def test_copies_of_the_scans_are_the_same_scans(done):
+    assert reasons(other_folder(done, b"a")) == ["", "", ""]
+
+
+def test_a_scan_that_was_moved_and_changed_is_the_same_scan(done):
+    other = other_folder(done, b"A")
+    done[0][0].path.unlink()
+    assert reasons(other) == ["input changed", "", ""]
+
+
+def test_a_scan_by_another_path_is_the_same_scan(done):
+    scans, ledger, out = done
+    scans[0].path.write_bytes(b"A")
+    around = out.parent / "folder" / ".."
+    (out.parent / "folder").mkdir()
+    same = find_scans(str(around), out)
+    assert reasons((same, ledger, out)) == ["input changed", "", ""]
+
+
+@pytest.mark.parametrize("spoil", ["removed", "cut short", "altered"])
+def test_a_spoilt_output_is_made_again(done, spoil):
+    scans, _, out = done
+    mask = out / scans[2].mask
+    if spoil == "removed":
+        mask.unlink()
+    else:
+        mask.write_bytes(b"ma" if spoil == "cut short" else b"MASK")
+    assert reasons(done) == ["", "", "output changed"]
+
+
+def test_a_copy_with_other_times_is_known_by_its_hash(done):
+    scans, _, out = done
+    for path in (scans[0].path, out / scans[0].mask):
+        os.utime(path, ns=(1, 1))
+    assert reasons(done) == ["", "", ""]
+
+
+def test_only_what_failed_is_redone_whatever_the_options(done):
+    scans, ledger, out = done
+    ledger.record([entry(scans[1], out, status="failed")])
+    assert reasons(done, digest="other", redo="failed") == ["", "failed before", ""]
+
+
+def test_only_what_should_be_checked_is_redone(done):
+    scans, ledger, out = done
+    ledger.record([entry(scans[0], out, verdict="check"), entry(scans[2], out, verdict="fail")])
+    assert reasons(done, redo="check") == ["to be checked", "", "to be checked"]
+
+
+def test_only_what_was_rejected_on_the_page_is_redone(done):
+    out = done[2]
+    text = "name,path,decision,comment\na,,accept,\nb,,reject,neck\nc,,,\n"
+    (out / "decisions.csv").write_text(text)
+    assert reasons(done, redo="rejected") == ["", "rejected", ""]
+    elsewhere = out.parent / "mine.csv"
+    elsewhere.write_text("name,decision\nc,Reject\n", encoding="utf-8-sig")
+    assert reasons(done, redo="rejected", decisions=elsewhere) == ["", "", "rejected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "cannot be read"), ("name\na\n", "no column 'decision'")]
+)
+def test_decisions_that_cannot_be_read_are_refused(done, text, message):
+    if text is not None:
+        (done[2] / "decisions.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        reasons(done, redo="rejected")
+
+
+def test_an_unknown_redo_is_refused(done):
+    with pytest.raises(InputError, match="'all' cannot be redone"):
+        reasons(done, redo="all")

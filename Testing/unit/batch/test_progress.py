@@ -1,0 +1,67 @@
+"""Word of how a batch goes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from skullstrip.batch import progress
+from skullstrip.batch.progress import Count, scan_event
+
+
+def test_nobody_knows_the_time_left_before_a_scan_came_back():
+    assert Count(10, skipped=4).seconds_left(100) is None
+
+
+def test_scans_that_were_done_before_do_not_make_the_time_left_shorter():
+    count = Count(10, done=2, failed=1, skipped=4)
+    assert (count.settled, count.seconds_left(30)) == (7, 30.0)
+
+
+def test_an_event_is_one_line_of_json(capsys):
+    row = {"name": "ä\nb", "status": "done", "message": "", "volume_ml": 1.5, "verdict": "pass"}
+    progress.say_json(scan_event(row, Count(4, done=1), 2.0))
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    assert json.loads(output) == {
+        "event": "scan", **row, "done": 1, "total": 4, "seconds_left": 6.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_only_failures_are_told_where_nobody_watches(capsys, status):
+    progress.say_failures({"event": "scan", "name": "a", "status": status, "message": "Broken."})
+    expected = "skullstrip: a: Broken.\n" if status == "failed" else ""
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    hear = progress.log()
+    row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
+    for seconds in (200.0, 400.0, 600.0, 800.0):
+        now[0] = seconds
+        count.add("done")
+        hear({"event": "scan", "name": "b", "status": "running"})
+        hear(scan_event(row, count, seconds))
+    assert capsys.readouterr() == (
+        "",
+        "skullstrip: 1002 of 10000 scans, 20 days, 19:53:20 left\n"
+        "skullstrip: 1004 of 10000 scans, 20 days, 19:46:40 left\n",
+    )
+
+
+def test_the_bar_counts_what_was_done_before_and_tells_failures(capsys):
+    with progress.bar() as hear:
+        hear({"event": "scan", "name": "old", "status": "skipped", "done": 1, "total": 3})
+        hear({"event": "start", "total": 3, "todo": 2, "jobs": 1})
+        hear({"event": "scan", "name": "a", "status": "running"})
+        hear({"event": "scan", "name": "a", "status": "failed", "message": "Broken."})
+        hear({"event": "scan", "name": "b", "status": "done", "message": ""})
+        hear({"event": "end", "done": 2, "failed": 1})
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert "skullstrip: a: Broken.\n" in error
+    assert "1/3" in error

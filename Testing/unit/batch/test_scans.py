@@ -1,0 +1,163 @@
+"""Which scans a batch has, and what their outputs are called."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from skullstrip.batch.scans import find_scans
+from skullstrip.errors import InputError
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def found(source, out):
+    return {scan.name: scan for scan in find_scans(str(source), out)}
+
+
+def test_a_folder_is_searched_and_its_folders_are_mirrored(tmp_path):
+    data = touch(tmp_path / "in", "b.nii.gz", "site 1/ä.mgz", "notes.txt")
+    scans = found(data, tmp_path / "out")
+    assert list(scans) == ["b", "site 1/ä"]
+    scan = scans["site 1/ä"]
+    assert scan.path == data / "site 1" / "ä.mgz"
+    assert (scan.brain, scan.mask) == ("site 1/ä_brain.mgz", "site 1/ä_brain_mask.mgz")
+    assert scan.qc == "qc/site 1/ä.png"
+
+
+def test_our_outputs_hidden_files_and_the_output_folder_are_left_out(tmp_path):
+    data = touch(
+        tmp_path, "a.nii.gz", "a_brain.nii.gz", "a_brain_mask.nii.gz", "._a.nii.gz",
+        ".hidden/b.nii", "out/c.nii.gz", "x_desc-brain_mask.nii.gz", "x_desc-brain_T1w.nii.gz",
+    )  # fmt: skip
+    assert list(found(data, data / "out")) == ["a"]
+
+
+def test_folders_that_are_links_are_searched_once_and_loops_are_not(tmp_path):
+    data = touch(tmp_path / "in", "a/x.nii", "z.nii")
+    touch(tmp_path / "elsewhere", "y.nii", "deep/y.nii")
+    for name, target in {
+        "linked": "../elsewhere",
+        "linked_again": "../elsewhere",
+        "a/inside": "../a",
+        "a/top": "..",
+        "above": "../..",
+        "gone": "nowhere",
+    }.items():
+        (data / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to("../in")
+    assert sorted(found(data, tmp_path / "out")) == ["a/x", "linked/deep/y", "linked/y", "z"]
+
+
+def test_a_link_whose_file_is_missing_is_a_scan_that_will_fail(tmp_path):
+    data = touch(tmp_path / "in", "a.nii")
+    (data / "b.nii").symlink_to("annex/b.nii")
+    (data / "folder.nii").mkdir()
+    (data / "c.nii").symlink_to("folder.nii")
+    assert list(found(data, tmp_path / "out")) == ["a", "b"]
+    assert list(found(data / "*.nii", tmp_path / "out")) == ["a", "b"]
+
+
+def test_results_may_lie_beside_the_scans(tmp_path):
+    data = touch(tmp_path, "a.nii.gz", "a_brain.nii.gz", "sub/b.nii")
+    assert list(found(data, data)) == ["a", "sub/b"]
+
+
+def test_a_header_and_its_data_file_are_one_scan(tmp_path):
+    data = touch(tmp_path, "a.hdr", "a.img", "b.nhdr", "b.raw.gz")
+    assert [scan.mask for scan in found(data, tmp_path / "out").values()] == [
+        "a_brain_mask.hdr",
+        "b_brain_mask.nhdr",
+    ]
+
+
+def test_scans_that_differ_by_their_ending_alone_get_it_into_their_names(tmp_path):
+    data = touch(tmp_path, "a.nii", "a.nii.gz", "b.nii")
+    scans = found(data, tmp_path / "out")
+    assert sorted(scans) == ["a_nii", "a_nii_gz", "b"]
+    assert len({output for s in scans.values() for output in (s.brain, s.mask, s.qc)}) == 9
+
+
+@pytest.mark.parametrize("names", [("A.nii", "a.nii"), ("a.nii", "a.nii.gz", "a_nii.nii")])
+def test_other_doubles_are_refused(tmp_path, names):
+    data = touch(tmp_path, *names)
+    if len(list(data.iterdir())) < len(names):
+        pytest.skip("this file system takes the names for one")
+    with pytest.raises(InputError, match="would both be called"):
+        find_scans(str(data), tmp_path / "out")
+
+
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path):
+    data = touch(tmp_path / "in", "ä/é.nii")
+    assert list(found(data, tmp_path / "out")) == ["ä/é"]
+    try:
+        touch(data, os.fsdecode(b"b\xff.nii"))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    with pytest.raises(InputError, match="no text"):
+        find_scans(str(data), tmp_path / "out")
+
+
+def test_a_glob_keeps_the_folders_below_its_first_wildcard(tmp_path):
+    data = touch(tmp_path, "in/s1/x/T1.nii.gz", "in/s2/x/T1.nii.gz", "in/s2/x/T2.nii.gz")
+    assert list(found(data / "in" / "s*" / "x" / "T1*", data)) == ["s1/x/T1", "s2/x/T1"]
+    assert list(found(data / "in" / "**" / "T2.nii.gz", data)) == ["s2/x/T2"]
+    assert list(found(data / "in" / "s1" / "x" / "T1.nii.gz", data)) == ["T1"]
+
+
+def test_a_table_names_paths_relative_to_itself_subjects_and_sessions(tmp_path):
+    data = touch(tmp_path, "in/s1/T1.nii.gz", "in/s2/T1.nii.gz")
+    table = data / "scans.csv"
+    table.write_text(
+        f"subject,path,session\n01,in/s1/T1.nii.gz,a\n02,{data / 'in/s2/T1.nii.gz'},\n,,\n"
+    )
+    scans = found(table, data / "out")
+    assert list(scans) == ["s1/T1", "s2/T1"]
+    assert [(s.subject, s.session) for s in scans.values()] == [("01", "a"), ("02", "")]
+    assert all(scan.path.is_file() for scan in scans.values())
+
+
+def test_a_table_of_excels_may_name_the_scans_itself(tmp_path):
+    data = touch(tmp_path, "s1/T1.nii.gz", "s2/T1.nii.gz")
+    table = data / "scans.csv"
+    table.write_text("name,path\none,s1/T1.nii.gz\nb/two,s2/T1.nii.gz\n", encoding="utf-8-sig")
+    scans = found(table, data / "out")
+    assert [scan.mask for scan in scans.values()] == [
+        "one_brain_mask.nii.gz",
+        "b/two_brain_mask.nii.gz",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../up", "/top", "a/../../b", "c:\\up"])
+def test_a_name_that_leaves_the_output_folder_is_refused(tmp_path, name):
+    table = touch(tmp_path, "a.nii") / "scans.csv"
+    table.write_text(f"name,path\n{name},a.nii\n")
+    with pytest.raises(InputError, match="would leave the output folder"):
+        find_scans(str(table), tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["", "file\na.nii\n", "path\n", "path\n,\n"])
+def test_a_table_without_scans_is_refused(tmp_path, text):
+    table = tmp_path / "scans.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match="column 'path'"):
+        find_scans(str(table), tmp_path / "out")
+
+
+@pytest.mark.parametrize("source", ["", "missing", "*.nii", "missing.csv"])
+def test_no_scan_at_all_is_refused(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        find_scans(source, tmp_path / "out")
+
+
+def test_a_path_in_a_table_that_is_missing_is_a_scan_that_will_fail(tmp_path):
+    table = tmp_path / "scans.csv"
+    table.write_text("path\nmissing.nii.gz\n")
+    assert list(found(table, tmp_path / "out")) == ["missing"]

@@ -1,0 +1,61 @@
+"""The results table in both of its formats."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+
+import pytest
+
+from skullstrip.batch import table
+from skullstrip.batch.columns import COLUMNS
+from Testing.image_files import names
+
+ROWS = [
+    {"name": "a", "status": "done", "volume_ml": 1432.125, "views": 3, "reasons": 'x; "y",\nz'},
+    {"name": "ä/b", "status": "failed", "message": "It is broken."},
+]
+
+
+def complete(row):
+    return {**dict.fromkeys(COLUMNS), **row}
+
+
+def test_the_csv_has_every_column_in_order_and_nothing_for_what_is_missing(tmp_path):
+    path = table.write_csv(map(complete, ROWS), tmp_path)
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+    assert reader.fieldnames == list(COLUMNS)
+    assert [row["name"] for row in rows] == ["a", "ä/b"]
+    assert rows[0]["reasons"] == ROWS[0]["reasons"]
+    assert (rows[0]["volume_ml"], rows[1]["volume_ml"]) == ("1432.125", "")
+
+
+def test_parquet_keeps_types_and_many_rows(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr(table, "ROWS_AT_ONCE", 2)
+    rows = [complete({**ROWS[0], "name": str(number)}) for number in range(5)]
+    path = table.write_parquet(iter(rows), tmp_path)
+    found = pyarrow.read_table(path).to_pylist()
+    assert found == rows
+    assert names(tmp_path) == ["results.parquet"]
+
+
+def test_without_pyarrow_there_is_no_parquet(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert table.write_parquet(map(complete, ROWS), tmp_path) is None
+    assert names(tmp_path) == []
+
+
+def test_a_table_that_breaks_off_leaves_the_old_one_whole(tmp_path):
+    old = table.write_csv(map(complete, ROWS), tmp_path).read_bytes()
+
+    def breaking():
+        yield complete(ROWS[0])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        table.write_csv(breaking(), tmp_path)
+    assert (tmp_path / "results.csv").read_bytes() == old
+    assert names(tmp_path) == ["results.csv"]

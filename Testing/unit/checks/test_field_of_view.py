@@ -1,0 +1,88 @@
+"""Heads that do not fit into their image, and those that do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.checks.field_of_view import MOST_CM2, coverage_findings, tissue_at_sides
+from skullstrip.grid.orientation import orientation_of
+from skullstrip.io.images import read_image
+from Testing.phantoms import Phantom, make_head
+
+EVERY = 7  # of the real scans is looked at
+CUT_MM = 20.0  # below the scalp's top: about 5 mm of brain are gone
+
+
+def findings(head: Phantom) -> list[str]:
+    return [code for code, _ in coverage_findings(head.array, head.affine)]
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "PIL", "IRP"])
+def test_a_whole_head_is_passed_over_in_silence(orientation: str) -> None:
+    assert findings(make_head(orientation)) == []
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPI", "SPR"])
+@pytest.mark.parametrize(
+    ("side", "shift_mm"),
+    [
+        ("top", (0, 0, -45)),
+        ("front", (0, -50, 0)),
+        ("back", (0, 50, 0)),
+        ("left", (50, 0, 0)),
+        ("right", (-50, 0, 0)),
+    ],
+)
+def test_a_cut_is_named_by_its_side(
+    orientation: str, side: str, shift_mm: tuple[float, float, float]
+) -> None:
+    head = make_head(orientation, (3.0, 3.0, 3.0), shift_mm=shift_mm)
+    ((code, message),) = coverage_findings(head.array, head.affine)
+    assert code == "head_cut"
+    assert f"({side})" in message
+
+
+def test_a_neck_that_leaves_below_is_no_cut() -> None:
+    head = make_head(shift_mm=(0, 0, 30), field_of_view_mm=(200.0, 240.0, 190.0))
+    assert findings(head) == []
+
+
+def test_a_slab_is_too_narrow_for_a_brain() -> None:
+    head = make_head(field_of_view_mm=(200.0, 240.0, 60.0))
+    ((code, message),) = coverage_findings(head.array, head.affine)
+    assert code == "narrow"
+    assert "60 mm" in message
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_noise_in_the_air_is_no_tissue(noise: float) -> None:
+    head = make_head(noise=0.0)
+    real, imaginary = np.random.default_rng(0).normal(
+        0, noise * head.array.max(), (2, *head.array.shape)
+    )
+    noisy = np.hypot(head.array + real, imaginary)  # as in magnitude images, never around zero
+    assert max(tissue_at_sides(noisy, head.affine).values()) < min(MOST_CM2.values())
+
+
+@pytest.mark.slow
+def test_real_heads_are_whole_until_their_top_is_cut(shared_data: Path) -> None:
+    scans = sorted((shared_data / "t1").glob("*_T1w.nii.gz"))[::EVERY]
+    assert len(scans) >= 20
+    for path in scans:
+        image = read_image(path)
+        assert list(coverage_findings(image.array, image.affine)) == [], path.name
+        codes = [code for code, _ in coverage_findings(*without_top(image.array, image.affine))]
+        assert codes == ["head_cut"], path.name
+
+
+def without_top(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image without what lies above `CUT_MM` below the scalp's top."""
+    orientation = orientation_of(affine)
+    ras = orientation.apply(array)
+    areas = np.count_nonzero(ras > 0.25 * np.percentile(ras, 95), axis=(0, 1))
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)[list(orientation.axes)]
+    top = np.flatnonzero(areas * spacing_mm[0] * spacing_mm[1] > 500).max()
+    return ras[:, :, : top - round(CUT_MM / spacing_mm[2])], np.diag([*spacing_mm, 1.0])

@@ -1,0 +1,138 @@
+"""The QC picture shows the right slices the right way round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from skullstrip.figures.qc import (
+    BACKGROUND,
+    CUTS,
+    MARGIN_MM,
+    OUTLINE,
+    PIXEL_MM,
+    RAMP,
+    qc_picture,
+)
+
+SIZE_TOLERANCE_PIXELS = 6
+
+
+def outline_pixels(picture):
+    return (np.asarray(picture) == OUTLINE).all(axis=-1)
+
+
+def tiles(picture):
+    """Grey values within the outline's box in each cut: three rows of six."""
+    labels, count = ndimage.label(outline_pixels(picture), structure=np.ones((3, 3)))
+    assert count == 3 * CUTS
+    boxes = sorted(ndimage.find_objects(labels), key=lambda box: box[0].start // 100)
+    grey = np.asarray(picture)[..., 0].astype(float)
+    rows = [boxes[row * CUTS : (row + 1) * CUTS] for row in range(3)]
+    return [[grey[box] for box in sorted(row, key=lambda box: box[1].start)] for row in rows]
+
+
+def bright_half(head, axis):
+    """An image that is bright on the right (0), front (1) or top (2) of the brain."""
+    index = np.moveaxis(np.indices(head.array.shape), 0, -1)
+    position = index @ head.affine[axis, :3] + head.affine[axis, 3]
+    return np.where(position > 0, 100.0, 1.0)
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR", "SAL"])
+def test_the_picture_does_not_depend_on_the_arrays_orientation(phantom, orientation):
+    reference = phantom("RAS", noise=0.0)
+    head = phantom(orientation, noise=0.0)
+    expected = qc_picture(reference.array, reference.affine, reference.brain_mask, "x")
+    found = qc_picture(head.array, head.affine, head.brain_mask, "x")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS"])
+@pytest.mark.parametrize(
+    ("axis", "row", "side"),
+    [(0, 0, "left"), (0, 1, "left"), (1, 0, "top"), (1, 2, "left"), (2, 1, "top"), (2, 2, "top")],
+)
+def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, orientation, axis, row, side):
+    head = phantom(orientation)
+    picture = qc_picture(bright_half(head, axis), head.affine, head.brain_mask, "x")
+    for tile in tiles(picture)[row]:
+        seen = tile if side == "left" else tile.T
+        middle = seen.shape[1] // 2
+        assert seen[:, : middle - 3].mean() > 100 + seen[:, middle + 3 :].mean()
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS"])
+@pytest.mark.parametrize(("axis", "row"), [(2, 0), (1, 1)])
+def test_cuts_run_upwards_and_forwards(phantom, orientation, axis, row):
+    head = phantom(orientation)
+    picture = qc_picture(bright_half(head, axis), head.affine, head.brain_mask, "x")
+    brightness = [tile.mean() for tile in tiles(picture)[row]]
+    assert max(brightness[: CUTS // 2]) + 100 < min(brightness[CUTS // 2 :])
+
+
+def test_pixels_are_square_whatever_the_voxels(phantom):
+    sizes = []
+    for spacing in ((2.0, 2.0, 2.0), (1.5, 2.0, 4.0)):
+        head = phantom("RAS", spacing)
+        sizes.append(qc_picture(head.array, head.affine, head.brain_mask, "x").size)
+    assert np.abs(np.subtract(*sizes)).max() <= CUTS * SIZE_TOLERANCE_PIXELS
+    across = CUTS * (2 * 84 + 2 * MARGIN_MM) / PIXEL_MM  # the brain's length, six times
+    assert sizes[0][0] == pytest.approx(across, rel=0.1)
+
+
+def test_the_outline_is_one_pixel_wide_and_closed(phantom):
+    head = phantom()
+    outline = outline_pixels(qc_picture(head.array, head.affine, head.brain_mask, "x"))
+    blocks = outline[:-1, :-1] & outline[1:, :-1] & outline[:-1, 1:] & outline[1:, 1:]
+    assert outline.sum() > 18 * 300
+    assert not blocks.any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64, ">i2"])
+def test_any_dtype_can_be_shown(phantom, dtype):
+    head = phantom()
+    picture = qc_picture(head.array.astype(dtype), head.affine, head.brain_mask, "x")
+    assert outline_pixels(picture).any()
+
+
+def test_an_empty_mask_shows_the_whole_field_of_view_without_outline(phantom):
+    head = phantom()
+    picture = qc_picture(head.array, head.affine, np.zeros_like(head.brain_mask), "x")
+    assert not outline_pixels(picture).any()
+    assert picture.width > CUTS * head.array.shape[1] * 2 / PIXEL_MM
+
+
+def test_nan_is_drawn_black(phantom):
+    head = phantom()
+    array = head.array.copy()
+    array[head.array < 10] = np.nan
+    array[0, 0, 0] = np.inf
+    picture = np.asarray(qc_picture(array, head.affine, head.brain_mask, "x"))
+    assert picture.std() > 20
+    assert tuple(picture[0, 0]) == BACKGROUND
+
+
+@pytest.mark.parametrize(("confidence", "colour"), [(0.3, RAMP[0]), (0.99, RAMP[-1])])
+def test_the_outline_has_the_colour_of_its_confidence(phantom, confidence, colour):
+    head = phantom()
+    stated = np.full(head.array.shape, confidence, dtype=np.float32)
+    pixels = np.asarray(qc_picture(head.array, head.affine, head.brain_mask, "x", stated))
+    below_header = pixels[60:]
+    assert (below_header == colour).all(axis=-1).sum() > 18 * 300
+    assert not (below_header == OUTLINE).all(axis=-1).any()
+
+
+def test_the_confidence_is_turned_with_the_scan_and_explained_by_a_legend(phantom):
+    pictures = []
+    for orientation in ("RAS", "PIR"):
+        head = phantom(orientation, noise=0.0)
+        index = np.moveaxis(np.indices(head.array.shape), 0, -1)
+        front = (index @ head.affine[1, :3] + head.affine[1, 3]) > 0
+        stated = np.where(front, np.float32(0.99), np.float32(0.3))
+        picture = qc_picture(head.array, head.affine, head.brain_mask, "x", stated)
+        pictures.append(np.asarray(picture))
+    np.testing.assert_array_equal(*pictures)
+    header = pictures[0][:50, -300:].reshape(-1, 3)
+    assert {tuple(RAMP[0]), tuple(RAMP[-1])} <= {tuple(pixel) for pixel in header.tolist()}

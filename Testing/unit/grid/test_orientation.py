@@ -1,0 +1,86 @@
+"""Orientation: axes are permuted and mirrored, positions in space never move."""
+
+from __future__ import annotations
+
+import itertools
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skullstrip.errors import InputError
+from skullstrip.grid.orientation import axis_codes, orientation_of, reorient_to_ras
+from skullstrip.grid.volume import Volume
+from Testing.phantoms import grid_affine
+
+POSITION_TOLERANCE_MM = 1e-9
+ALL_ORIENTATIONS = [
+    "".join(pair[sign] for pair, sign in zip(axes, signs, strict=True))
+    for axes in itertools.permutations(["LR", "PA", "IS"])
+    for signs in itertools.product([0, 1], repeat=3)
+]
+
+
+def volume_in(orientation: str, degrees: float = 0.0) -> Volume:
+    """Random voxels whose axes point as the letters say."""
+    shape = (4, 5, 6)
+    affine = grid_affine(orientation, (1.0, 1.5, 3.0), degrees, (200.0,) * 3, (3.0, -7.0, 11.0))
+    return Volume(np.random.default_rng(0).random(shape), affine)
+
+
+@pytest.mark.parametrize("orientation", ALL_ORIENTATIONS)
+def test_axis_codes_agree_with_nibabel(orientation: str) -> None:
+    volume = volume_in(orientation, degrees=20)
+    assert axis_codes(volume.affine) == "".join(nibabel.aff2axcodes(volume.affine)) == orientation
+
+
+@pytest.mark.parametrize("degrees", [0.0, 20.0])
+@pytest.mark.parametrize("orientation", ALL_ORIENTATIONS)
+def test_every_voxel_keeps_its_place_in_space(orientation: str, degrees: float) -> None:
+    volume = volume_in(orientation, degrees)
+    ras, turned = reorient_to_ras(volume)
+    source = np.moveaxis(np.indices(volume.array.shape), 0, -1).reshape(-1, 3)
+    ras_index = np.stack([turned.apply(axis) for axis in np.indices(volume.array.shape)], -1)
+    moved = np.moveaxis(np.indices(ras.array.shape), 0, -1).reshape(-1, 3)
+    before = ras_index.reshape(-1, 3) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    after = moved @ ras.affine[:3, :3].T + ras.affine[:3, 3]
+    assert len(source) == len(moved)
+    assert_allclose(after, before, atol=POSITION_TOLERANCE_MM)
+    assert axis_codes(ras.affine) == "RAS"
+
+
+@pytest.mark.parametrize("orientation", ALL_ORIENTATIONS)
+def test_undo_returns_to_the_input_axes(orientation: str) -> None:
+    volume = volume_in(orientation)
+    ras, turned = reorient_to_ras(volume)
+    assert_array_equal(turned.undo(ras.array), volume.array)
+
+
+def test_a_grid_turned_by_45_degrees_still_gets_each_direction_once() -> None:
+    turned = orientation_of(volume_in("RAS", degrees=45.0).affine)
+    assert sorted(turned.axes) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("affine", "reason"),
+    [
+        (np.zeros((4, 4)), "singular"),
+        (np.full((4, 4), np.nan), "finite"),
+        (np.eye(3), "4x4"),
+    ],
+)
+def test_an_impossible_affine_is_refused(affine: np.ndarray, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        Volume(np.zeros((2, 2, 2)), affine)
+
+
+def test_a_flat_image_is_refused_with_its_shape() -> None:
+    with pytest.raises(InputError, match=r"2 dimensions .*\(4, 5\)"):
+        Volume(np.zeros((4, 5)), np.eye(4))
+
+
+def test_the_voxel_volume_of_a_sheared_grid_is_its_determinant() -> None:
+    affine = np.diag([1.0, 2.0, 3.0, 1.0])
+    affine[0, 1] = 1.0
+    assert Volume(np.zeros((2, 2, 2)), affine).voxel_volume_ml == pytest.approx(0.006)

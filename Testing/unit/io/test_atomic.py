@@ -1,0 +1,130 @@
+"""Outputs appear whole and together, or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from skullstrip.errors import OutputError
+from skullstrip.io.atomic import atomic_outputs, require_writable
+from skullstrip.io.temporary import TEMPORARY_PREFIX
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_appear_only_when_the_block_ends(tmp_path):
+    with atomic_outputs() as staged:
+        staged(tmp_path / "one.txt").write_text("1")
+        assert not (tmp_path / "one.txt").exists()
+        staged(tmp_path / "two.txt").write_text("2")
+    assert names(tmp_path) == ["one.txt", "two.txt"]
+    assert (tmp_path / "two.txt").read_text() == "2"
+
+
+def test_files_go_to_several_folders(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with atomic_outputs() as staged:
+        staged(tmp_path / "a" / "same").write_text("a")
+        staged(tmp_path / "b" / "same").write_text("b")
+    assert (tmp_path / "a" / "same").read_text() == "a"
+    assert (tmp_path / "b" / "same").read_text() == "b"
+    assert names(tmp_path / "a") == names(tmp_path / "b") == ["same"]
+
+
+def test_a_companion_file_written_beside_the_staged_one_moves_with_it(tmp_path):
+    with atomic_outputs() as staged:
+        header = staged(tmp_path / "scan.hdr")
+        header.write_text("header")
+        header.with_suffix(".img").write_text("voxels")
+    assert names(tmp_path) == ["scan.hdr", "scan.img"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_nothing_new_and_the_old_untouched(tmp_path, error):
+    (tmp_path / "old.txt").write_text("old")
+
+    def write_and_fail():
+        with atomic_outputs() as staged:
+            staged(tmp_path / "old.txt").write_text("new")
+            staged(tmp_path / "new.txt").write_text("new")
+            raise error
+
+    with pytest.raises(error):
+        write_and_fail()
+    assert names(tmp_path) == ["old.txt"]
+    assert (tmp_path / "old.txt").read_text() == "old"
+
+
+def test_when_the_last_move_fails_the_earlier_ones_are_undone(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "z.txt").mkdir()  # a folder cannot be replaced by a file
+    with pytest.raises(OutputError, match="nothing was changed"), atomic_outputs() as staged:
+        for name in ("a.txt", "b.txt", "z.txt"):
+            staged(tmp_path / name).write_text("new")
+    assert names(tmp_path) == ["a.txt", "z.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_write_error_is_told_in_one_sentence(tmp_path):
+    with pytest.raises(OutputError, match="No space left on device"), atomic_outputs() as staged:
+        staged(tmp_path / "x").write_text("x")
+        raise OSError(28, os.strerror(28))
+    assert names(tmp_path) == []
+
+
+def test_a_symbolic_link_is_replaced_and_its_file_kept(tmp_path):
+    (tmp_path / "kept.txt").write_text("kept")
+    (tmp_path / "link.txt").symlink_to("kept.txt")
+    with atomic_outputs() as staged:
+        staged(tmp_path / "link.txt").write_text("new")
+    assert (tmp_path / "kept.txt").read_text() == "kept"
+    assert (tmp_path / "link.txt").read_text() == "new"
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
+    name = "ü" * 125 + "x.txt"  # 255 bytes
+    for content in ("first", "second"):  # the second keeps the first until the move
+        with atomic_outputs() as staged:
+            staged(tmp_path / name).write_text(content)
+    assert (tmp_path / name).read_text() == "second"
+    assert names(tmp_path) == [name]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "plain").write_text("")
+    with atomic_outputs() as staged:
+        staged(tmp_path / "staged").write_text("")
+    assert (tmp_path / "staged").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("where", ["missing/out", "file/out", "folder"])
+def test_a_target_that_cannot_be_written_is_refused(tmp_path, where):
+    (tmp_path / "file").write_text("a file, no folder")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="folder"):
+        require_writable(tmp_path / where)
+
+
+def test_asking_whether_a_target_is_writable_leaves_nothing(tmp_path):
+    require_writable(tmp_path / "out")
+    assert names(tmp_path) == []
+    assert TEMPORARY_PREFIX.startswith(".")
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(os.devnull)
+    for target in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
+        with pytest.raises(OutputError, match="device or a pipe"):
+            require_writable(target)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "null\0character"])
+def test_a_name_that_is_too_long_is_refused_before_the_run(tmp_path, name):
+    with pytest.raises(OutputError, match=r"cannot be written .*; name another output\.$"):
+        require_writable(tmp_path / name)

@@ -1,0 +1,180 @@
+"""MGH, Analyze and NRRD beside NIfTI, and from one to another."""
+
+from __future__ import annotations
+
+import nibabel
+import nrrd
+import numpy as np
+import pytest
+
+from skullstrip.io import images
+from Testing.image_files import (
+    AFFINE_TOLERANCE_MM,
+    OBLIQUE,
+    SHAPE,
+    SUFFIXES,
+    nifti,
+    some_mask,
+    voxels,
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_returns_its_voxels_on_its_grid(tmp_path, suffix):
+    image = images.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    images.write_brain(tmp_path / f"first{suffix}", image, np.ones(SHAPE, bool))
+    again = images.read_image(tmp_path / f"first{suffix}")
+    np.testing.assert_array_equal(again.array, voxels())
+    assert again.array.dtype == np.int16
+    assert "no_orientation" not in [check.code for check in again.checks]
+    np.testing.assert_allclose(again.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
+    # Within one format nothing moves any more.
+    images.write_mask(tmp_path / f"mask{suffix}", again, some_mask())
+    mask = images.read_image(tmp_path / f"mask{suffix}")
+    assert mask.affine.tobytes() == again.affine.tobytes()
+    assert mask.array.dtype == np.uint8
+    np.testing.assert_array_equal(mask.array, some_mask())
+
+
+@pytest.mark.parametrize("target", SUFFIXES)
+@pytest.mark.parametrize("source", [".mgz", ".nrrd", ".img"])
+def test_the_output_may_be_of_another_format_than_the_input(tmp_path, source, target):
+    first = images.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    images.write_brain(tmp_path / f"a{source}", first, np.ones(SHAPE, bool))
+    images.write_brain(
+        tmp_path / f"b{target}", images.read_image(tmp_path / f"a{source}"), some_mask()
+    )
+    result = images.read_image(tmp_path / f"b{target}")
+    np.testing.assert_array_equal(result.array, voxels() * some_mask())
+    np.testing.assert_allclose(result.affine, first.affine, atol=AFFINE_TOLERANCE_MM)
+
+
+@pytest.mark.parametrize("source", [".mgz", ".nrrd"])
+def test_nifti_from_another_format_names_its_unit(tmp_path, source):
+    first = images.read_image(nifti(tmp_path / "in.nii.gz", voxels()))
+    images.write_brain(tmp_path / f"a{source}", first, np.ones(SHAPE, bool))
+    images.write_mask(tmp_path / "b.nii", images.read_image(tmp_path / f"a{source}"), some_mask())
+    assert nibabel.load(tmp_path / "b.nii").header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "target", "stored_as"),
+    [
+        (np.int16, 0.5, ".mgz", np.float32),
+        (np.int16, 0.5, ".nrrd", np.float32),
+        (np.float64, 1.0, ".mgz", np.float32),
+        (np.int8, 1.0, ".mgz", np.int32),
+        (np.uint16, 1.0, ".nrrd", np.uint16),
+    ],
+)
+def test_a_format_that_cannot_hold_the_scaling_or_dtype_gets_values(
+    tmp_path, dtype, slope, target, stored_as
+):
+    source = nifti(tmp_path / "in.nii", voxels(dtype), slope=slope)
+    images.write_brain(tmp_path / f"out{target}", images.read_image(source), some_mask())
+    result = images.read_image(tmp_path / f"out{target}")
+    assert result.array.dtype == np.dtype(stored_as)
+    expected = (voxels(dtype) * slope * some_mask()).astype(stored_as)
+    np.testing.assert_array_equal(result.array, expected)
+
+
+@pytest.mark.parametrize(
+    "image_class", [nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage]
+)
+def test_analyze_is_read_with_a_warning_that_it_names_no_orientation(tmp_path, image_class):
+    nibabel.save(image_class(voxels(), np.diag([-2.0, 2, 2, 1])), tmp_path / "in.img")
+    (tmp_path / "in.mat").unlink(missing_ok=True)
+    image = images.read_image(tmp_path / "in.img")
+    assert [check.code for check in image.checks] == ["no_orientation"]
+    images.write_mask(tmp_path / "mask.img", image, some_mask())
+    np.testing.assert_array_equal(images.read_image(tmp_path / "mask.img").affine, image.affine)
+    assert not (tmp_path / "mask.mat").exists(), "a file that nobody named"
+
+
+def test_nifti_without_sform_and_qform_warns(tmp_path):
+    image = nibabel.Nifti1Image(voxels(), None)
+    image.header.set_zooms((2, 2, 3))
+    nibabel.save(image, tmp_path / "in.nii")
+    (check,) = images.read_image(tmp_path / "in.nii").checks
+    assert (check.code, check.severity) == ("no_orientation", "warn")
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (-1, -1, 1)),
+        ("LPS", (-1, -1, 1)),
+        ("right-anterior-superior", (1, 1, 1)),
+        ("left-anterior-superior", (-1, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["gzip", "raw"])
+def test_nrrd_space_becomes_a_ras_affine(tmp_path, space, signs, encoding):
+    directions = OBLIQUE[:3, :3].T
+    header = {"space": space, "space directions": directions, "space origin": OBLIQUE[:3, 3],
+              "encoding": encoding, "kinds": ["domain"] * 3}  # fmt: skip
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels(">i2"), header)
+    image = images.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_allclose(image.affine, np.diag([*signs, 1]) @ OBLIQUE)
+    np.testing.assert_array_equal(image.array, voxels())
+    images.write_mask(tmp_path / "mask.nrrd", image, some_mask())
+    mask, written = nrrd.read(str(tmp_path / "mask.nrrd"))
+    np.testing.assert_array_equal(mask, some_mask())
+    assert written["space"] == header["space"]
+    assert written["space directions"].tobytes() == directions.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"NRRD0005\ntype: short\ndata file: x.raw\n\nvoxels", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\r\nDataFile:x.raw\r\n", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\ntype: short\n\ndata file: x.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: gone.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: ../x.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file: a\0b\n", ["T1.nhdr"]),
+        (b"no header", ["T1.nhdr"]),
+        (b"", ["T1.nhdr"]),
+    ],
+)
+def test_all_files_of_a_nrrd_image_are_found(tmp_path, content, expected):
+    (tmp_path / "T1.nhdr").write_bytes(content)
+    (tmp_path / "x.raw").write_bytes(b"voxels")
+    assert [path.name for path in images.files_read(tmp_path / "T1.nhdr")] == expected
+
+
+@pytest.mark.parametrize("frame_axis", [0, 3])
+def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
+    directions = np.insert(OBLIQUE[:3, :3].T, frame_axis, np.nan, axis=0)
+    header = {"space": "LPS", "space directions": directions, "space origin": np.zeros(3)}
+    nrrd.write(str(tmp_path / "in.nrrd"), np.expand_dims(voxels(), frame_axis), header)
+    image = images.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_array_equal(image.array, voxels())
+    images.write_mask(tmp_path / "mask.nrrd", image, some_mask())
+    assert nrrd.read(str(tmp_path / "mask.nrrd"))[0].shape == image.stored.shape
+
+
+def test_nrrd_without_space_gets_the_affine_that_nibabel_assumes(tmp_path):
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels(), {"spacings": [2.0, 3.0, 4.0]})
+    image = images.read_image(tmp_path / "in.nrrd")
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(SHAPE)
+    header.set_zooms((2, 3, 4))
+    np.testing.assert_allclose(image.affine, header.get_base_affine())
+    assert [check.code for check in image.checks] == ["no_orientation"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape"),
+    [
+        ({"space dimension": 3, "space directions": np.diag([2.0, 3.0, 4.0])}, SHAPE),
+        ({"space": "scanner-xyz", "space directions": np.diag([2.0, 3.0, 4.0])}, SHAPE),
+        ({"spacings": [np.nan, 2.0, 3.0, 4.0]}, (1, *SHAPE)),
+        ({"spacings": [2.0, 3.0, 4.0, np.nan]}, (*SHAPE, 1)),
+    ],
+)
+def test_nrrd_without_a_known_space_keeps_its_spacing(tmp_path, fields, shape):
+    nrrd.write(str(tmp_path / "in.nrrd"), voxels().reshape(shape), fields)
+    image = images.read_image(tmp_path / "in.nrrd")
+    np.testing.assert_allclose(np.abs(np.diag(image.affine)), [2, 3, 4, 1])
+    assert [check.code for check in image.checks] == ["no_orientation"]

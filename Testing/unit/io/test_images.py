@@ -1,0 +1,230 @@
+"""What is read is what lies in the file, what is written matches it, what is broken is refused."""
+
+from __future__ import annotations
+
+import gzip
+
+import nibabel
+import nrrd
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError, OutputError
+from skullstrip.io import images
+from Testing.image_files import (
+    AFFINE_TOLERANCE_MM,
+    OBLIQUE,
+    SHAPE,
+    SUFFIXES,
+    nifti,
+    some_mask,
+    stored_in,
+    voxels,
+)
+
+# ---- NIfTI: everything kept ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image_class", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("write", [images.write_brain, images.write_mask, images.write_probability])
+def test_outputs_keep_sform_qform_and_codes_bit_for_bit(tmp_path, write, image_class):
+    source = nifti(tmp_path / "in.nii.gz", voxels(), image_class=image_class)
+    write(tmp_path / "out.nii.gz", images.read_image(source), some_mask())
+    before, after = nibabel.load(source), nibabel.load(tmp_path / "out.nii.gz")
+    assert type(after) is image_class
+    assert after.shape == before.shape
+    assert after.affine.tobytes() == before.affine.tobytes()
+    for field in ("srow_x", "srow_y", "srow_z", "sform_code", "qform_code", "quatern_b",
+                  "qoffset_x", "pixdim", "xyzt_units", "descrip"):  # fmt: skip
+        assert after.header[field].tobytes() == before.header[field].tobytes(), field
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "inter"),
+    [
+        (np.int16, 1.0, 0.0),
+        (np.uint16, 0.37, 0.0),
+        (np.int16, 2.5, -1000.0),
+        (np.uint8, 1.0, 12.0),
+        (np.float32, 1.0, 0.0),
+        (np.float64, 3.0, 1.0),
+        (np.int8, 1.0, 0.0),
+        (np.int64, 1.0, 0.0),
+        (">i2", 1.0, 0.0),
+        (">f4", 1.0, 0.0),
+    ],
+)
+def test_the_brain_keeps_stored_voxels_dtype_and_scaling(tmp_path, dtype, slope, inter):
+    source = nifti(tmp_path / "in.nii", voxels(dtype), slope=slope, inter=inter)
+    images.write_brain(tmp_path / "out.nii", images.read_image(source), some_mask())
+    before, after = stored_in(source), stored_in(tmp_path / "out.nii")
+    assert after[0].dtype == before[0].dtype
+    assert after[1:] == before[1:]
+    assert after[0][some_mask()].tobytes() == before[0][some_mask()].tobytes()
+    background = np.unique(after[0][~some_mask()] * after[1] + after[2])
+    assert len(background) == 1
+    assert abs(background[0]) <= abs(slope) / 2 or inter == 12.0
+
+
+def test_nan_inside_the_brain_is_kept_in_the_stripped_volume(tmp_path):
+    stored = voxels(np.float32)
+    stored[5, 5, 4] = np.nan
+    source = nifti(tmp_path / "in.nii", stored)
+    images.write_brain(tmp_path / "out.nii", images.read_image(source), some_mask())
+    written = stored_in(tmp_path / "out.nii")[0]
+    assert written[some_mask()].tobytes() == stored[some_mask()].tobytes()
+    assert not written[~some_mask()].any()
+    assert not np.signbit(written[~some_mask()]).any()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "slope", "inter", "expected"),
+    [
+        (np.int16, 1.0, 0.0, 0),
+        (np.int16, 2.0, -100.0, 50),
+        (np.int16, 2.0, -101.0, 50),  # 50.5: half a step from zero either way
+        (np.uint8, 1.0, 100.0, 0),  # no stored value means 0: the smallest comes closest
+        (np.uint8, -1.0, 100.0, 100),
+        (np.uint8, 1.0, -300.0, 255),
+        (np.float32, 2.0, 1.0, -0.5),
+        (np.int64, 1e-300, 1.0, np.iinfo(np.int64).min),
+        (np.uint64, 1e-300, -1.0, np.iinfo(np.uint64).max),
+    ],
+)
+def test_background_is_the_stored_value_closest_to_zero(dtype, slope, inter, expected):
+    assert images.stored_zero(np.dtype(dtype), slope, inter) == expected
+
+
+def test_values_are_scaled_and_native(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(">i2"), slope=0.5, inter=-3.0)
+    array = images.read_image(source).array
+    assert array.dtype == np.float32
+    assert array.dtype.isnative
+    np.testing.assert_allclose(array, voxels() * 0.5 - 3.0)
+
+
+def test_unscaled_integers_stay_integers(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(">i2"))
+    array = images.read_image(source).array
+    assert array.dtype == np.dtype(np.int16)
+    assert array.dtype.isnative
+
+
+def test_an_absurd_slope_becomes_infinity_that_the_checks_can_name(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(np.float64) + 1, slope=3e38)
+    assert np.isinf(images.read_image(source).array).all()
+
+
+def test_mask_and_probability_have_no_scaling_and_no_display_range(tmp_path):
+    stored = voxels(np.uint8)
+    source = nifti(tmp_path / "in.nii", stored, slope=4.0, inter=2.0)
+    image = images.read_image(source)
+    image.header["cal_max"] = 900
+    images.write_mask(tmp_path / "mask.nii", image, some_mask())
+    images.write_probability(tmp_path / "p.nii", image, some_mask() * np.float32(0.3))
+    mask, slope, inter = stored_in(tmp_path / "mask.nii")
+    assert (mask.dtype, slope, inter) == (np.uint8, 1.0, 0.0)
+    np.testing.assert_array_equal(mask, some_mask())
+    assert nibabel.load(tmp_path / "mask.nii").header["cal_max"] == 0
+    probability, slope, inter = stored_in(tmp_path / "p.nii")
+    assert (probability.dtype, slope, inter) == (np.float32, 1.0, 0.0)
+    np.testing.assert_array_equal(probability, some_mask() * np.float32(0.3))
+
+
+@pytest.mark.parametrize("shape", [(*SHAPE, 1), (*SHAPE, 1, 1)])
+def test_one_frame_is_a_volume_and_outputs_keep_its_axes(tmp_path, shape):
+    source = nifti(tmp_path / "in.nii", voxels(shape=shape))
+    image = images.read_image(source)
+    assert image.array.shape == SHAPE
+    for write in (images.write_brain, images.write_mask, images.write_probability):
+        write(tmp_path / "out.nii", image, some_mask())
+        assert nibabel.load(tmp_path / "out.nii").shape == shape
+        write(tmp_path / "out.mgz", image, some_mask())
+        write(tmp_path / "out.nrrd", image, some_mask())
+        assert nrrd.read(str(tmp_path / "out.nrrd"))[0].shape == shape
+        np.testing.assert_allclose(
+            images.read_image(tmp_path / "out.nrrd").affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM
+        )
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.gz", "nii"])
+def test_an_ending_that_names_no_format_is_refused(tmp_path, name):
+    with pytest.raises(OutputError, match="no image format"):
+        images.require_image_suffix(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.b.nii.gz", ".nii.gz"), ("A.NII", ".nii"), ("x.nhdr", ".nhdr")]
+)
+def test_the_ending_is_found_whatever_its_case(tmp_path, name, suffix):
+    assert images.suffix_of(tmp_path / name) == suffix
+
+
+# ---- broken files --------------------------------------------------------------------------------
+
+
+def test_a_header_that_asks_for_terabytes_is_refused_before_memory_is(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels())
+    content = bytearray(source.read_bytes())
+    content[42:48] = np.array([30000] * 3, "<i2").tobytes()  # dim[1:4]
+    source.write_bytes(content)
+    with pytest.raises(InputError, match="30000 x 30000 x 30000 voxels, more than the limit"):
+        images.read_image(source)
+    with pytest.raises(InputError, match="limit of 959"):
+        images.read_image(nifti(tmp_path / "small.nii", voxels()), max_voxels=959)
+
+
+def test_several_frames_are_refused_before_they_are_read(tmp_path):
+    source = nifti(tmp_path / "in.nii", voxels(shape=(*SHAPE, 2)))
+    with pytest.raises(InputError, match=r"4 dimensions \(shape \(12, 10, 8, 2\)\)"):
+        images.read_image(source)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
+def test_complex_and_colour_voxels_are_refused(tmp_path, dtype):
+    nibabel.save(nibabel.Nifti1Image(np.zeros(SHAPE, dtype), np.eye(4)), tmp_path / "in.nii")
+    with pytest.raises(InputError, match=r"complex|colour"):
+        images.read_image(tmp_path / "in.nii")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.95])
+def test_a_file_cut_short_is_refused_in_one_sentence(tmp_path, suffix, keep):
+    source = images.read_image(nifti(tmp_path / "in.nii", voxels()))
+    path = tmp_path / f"cut{suffix}"
+    images.write_brain(path, source, np.ones(SHAPE, bool))
+    voxel_file = images.files_of(path)[1] if suffix == ".nhdr" else path
+    content = voxel_file.read_bytes()
+    voxel_file.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(InputError) as caught:
+        images.read_image(path)
+    assert "\n" not in str(caught.value)
+    assert str(path.with_suffix("")) in str(caught.value)  # a pair's other half may be at fault
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz", ".nrrd", ".img", ".txt", ""])
+@pytest.mark.parametrize(
+    "content", [b"this is no image\n" * 40, gzip.compress(b"neither is this"), bytes(1000)]
+)
+def test_what_is_no_image_is_refused_in_one_sentence(tmp_path, suffix, content):
+    path = tmp_path / f"in{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        images.read_image(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.nii.gz", "folder", "x" * 300 + ".nii"])
+def test_a_missing_file_or_a_folder_is_refused(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"does not exist|not a file|too long"):
+        images.read_image(tmp_path / name)
+
+
+def test_a_surface_is_no_image(tmp_path):
+    nibabel.save(nibabel.GiftiImage(), tmp_path / "in.gii")
+    with pytest.raises(InputError, match="holds no image"):
+        images.read_image(tmp_path / "in.gii")

@@ -1,0 +1,110 @@
+"""Temporaries of killed runs go, those of living ones stay."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from skullstrip.io import temporary
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.io.temporary import (
+    ABANDONED_SECONDS,
+    TEMPORARY_PREFIX,
+    locked,
+    temporary_folder,
+)
+from Testing.image_files import names
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has no folder locks")
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from skullstrip.io.temporary import temporary_folder
+with temporary_folder(Path(sys.argv[1])) as path:
+    (path / "half").write_text("half a file")
+    print(path, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process with a temporary folder in `tmp_path`, and that folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    yield process, process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder):
+    process, _ = holder
+    process.kill()
+    process.wait()
+    assert len(names(tmp_path)) == 1
+    with temporary_folder(tmp_path) as mine:
+        assert names(tmp_path) == [mine.name]
+    assert names(tmp_path) == []
+
+
+def test_a_temporary_of_a_living_run_is_kept(tmp_path, holder):
+    _, path = holder
+    with temporary_folder(tmp_path) as mine:
+        assert {str(tmp_path / name) for name in names(tmp_path)} == {path, str(mine)}
+    assert names(tmp_path) == [Path(path).name]
+
+
+@pytest.mark.parametrize(("age", "is_kept"), [(60, True), (ABANDONED_SECONDS + 60, False)])
+def test_another_hosts_temporary_is_removed_when_it_is_old(tmp_path, age, is_kept):
+    theirs = tmp_path / f"{TEMPORARY_PREFIX}elsewhere-abc"
+    theirs.mkdir()
+    os.utime(theirs, (time.time() - age,) * 2)
+    with temporary_folder(tmp_path):
+        assert theirs.exists() == is_kept
+
+
+def test_a_link_or_a_file_of_such_a_name_is_left_alone(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("kept")
+    (tmp_path / f"{TEMPORARY_PREFIX}link").symlink_to(kept)
+    (tmp_path / f"{TEMPORARY_PREFIX}file").write_text("kept")
+    with temporary_folder(tmp_path):
+        pass
+    assert (kept / "file").read_text() == "kept"
+    assert len(names(tmp_path)) == 3
+
+
+def test_a_lock_held_for_too_long_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(temporary, "LOCK_SECONDS", 0.1)
+    with locked(tmp_path), atomic_outputs() as staged:
+        staged(tmp_path / "out").write_text("out")
+    assert names(tmp_path) == ["out"]
+
+
+def test_without_locks_outputs_are_written_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(temporary, "_try_lock", lambda _: None)
+    young = tmp_path / f"{TEMPORARY_PREFIX}{temporary._host()}-abc"
+    young.mkdir()
+    with atomic_outputs() as staged:
+        staged(tmp_path / "out").write_text("out")
+    assert names(tmp_path) == [young.name, "out"]
+
+
+def test_a_folder_of_many_files_is_searched_once_by_each_process(tmp_path, monkeypatch):
+    searched = []
+    monkeypatch.setattr(temporary, "remove_abandoned", searched.append)
+    for _ in range(3):
+        with temporary_folder(tmp_path):
+            pass
+    assert searched == [tmp_path]

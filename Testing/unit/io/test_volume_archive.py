@@ -1,0 +1,69 @@
+"""Volumes and results in exchange files: exact, and refused when broken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
+from skullstrip.io.volume_archive import (
+    Extracted,
+    read_extracted,
+    read_volume,
+    write_extracted,
+    write_volume,
+)
+
+AFFINE = np.array([[0, -1.5, 0, 3], [2, 0, 0.1, 4], [0, 0, 3, 5], [0, 0, 0, 1]], dtype=float)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", "f4", "f8", "?"])
+def test_a_volume_comes_back_bit_for_bit(tmp_path: Path, dtype: str) -> None:
+    array = (100 * np.random.default_rng(0).random((5, 6, 7))).astype(dtype)
+    write_volume(tmp_path / "x.npz", Volume(array.transpose(2, 1, 0), AFFINE))
+    read = read_volume(tmp_path / "x.npz")
+    assert read.array.dtype == array.dtype
+    assert np.array_equal(read.array, array.transpose(2, 1, 0))
+    assert np.array_equal(read.affine, AFFINE)
+
+
+def test_a_result_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    probability = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    write_extracted(tmp_path / "x.npz", Extracted(probability > 0.5, probability))
+    read = read_extracted(tmp_path / "x.npz")
+    assert read.brain_mask.dtype == bool
+    assert np.array_equal(read.brain_mask, probability > 0.5)
+    assert np.array_equal(read.brain_probability, probability)
+    assert read.brain_confidence is None
+
+
+def test_a_confidence_comes_along_where_it_was_made(tmp_path: Path) -> None:
+    probability = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
+    made = Extracted(probability > 0.5, probability, 1 - probability)
+    write_extracted(tmp_path / "x.npz", made)
+    found = read_extracted(tmp_path / "x.npz").brain_confidence
+    assert np.array_equal(found, made.brain_confidence)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04broken", b"no archive"])
+def test_a_broken_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.npz cannot be read"):
+        read_volume(path)
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", array=np.array([object()], dtype=object), affine=np.eye(4))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_volume(tmp_path / "x.npz")
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", something=np.zeros(3))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_extracted(tmp_path / "x.npz")

@@ -1,0 +1,143 @@
+"""Metrics against closed-form geometry and an independent brute-force search."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from skullstrip.mask import metrics
+
+SPACINGS = [(1.0, 1.0, 1.0), (0.7, 1.0, 3.0)]
+ROUNDING_MM = 1e-9
+
+
+def ball(radius_mm, spacing_mm, extent_mm=60.0):
+    axes = [np.arange(-extent_mm / 2, extent_mm / 2, step) for step in spacing_mm]
+    grid = np.meshgrid(*axes, indexing="ij")
+    return sum(axis**2 for axis in grid) <= radius_mm**2
+
+
+def boxes(shift):
+    """Two boxes of 10 x 12 x 14 voxels, the second moved by `shift` voxels along the last axis."""
+    first, second = np.zeros((30, 30, 40), bool), np.zeros((30, 30, 40), bool)
+    first[5:15, 5:17, 5:19] = True
+    second[5:15, 5:17, 5 + shift : 19 + shift] = True
+    return first, second
+
+
+def brute_force_distances(predicted, reference, spacing_mm):
+    def surface(mask):
+        padded = np.pad(mask, 1)
+        inner = padded.copy()
+        for axis in range(3):
+            inner &= np.roll(padded, 1, axis) & np.roll(padded, -1, axis)
+        return (np.argwhere(padded & ~inner) - 1) * np.array(spacing_mm)
+
+    a, b = surface(predicted), surface(reference)
+    return cKDTree(b).query(a)[0], cKDTree(a).query(b)[0]
+
+
+def test_overlap_of_shifted_boxes_is_the_counted_one():
+    predicted, reference = boxes(shift=4)
+    common, each = 10 * 12 * 10, 10 * 12 * 14
+    assert metrics.dice(predicted, reference) == pytest.approx(common / each)
+    assert metrics.jaccard(predicted, reference) == pytest.approx(common / (2 * each - common))
+    assert metrics.sensitivity(predicted, reference) == pytest.approx(common / each)
+    outside = reference.size - each
+    assert metrics.specificity(predicted, reference) == pytest.approx(
+        (outside - (each - common)) / outside
+    )
+
+
+def test_sensitivity_and_specificity_look_at_the_reference():
+    predicted, reference = boxes(shift=0)
+    predicted[5:10] = False
+    assert metrics.sensitivity(predicted, reference) == pytest.approx(0.5)
+    assert metrics.specificity(predicted, reference) == 1.0
+    assert metrics.sensitivity(reference, predicted) == 1.0
+    assert metrics.specificity(reference, predicted) < 1.0
+
+
+def test_a_mask_too_large_has_a_positive_volume_error():
+    half, whole = np.zeros((4, 4, 4), bool), np.ones((4, 4, 4), bool)
+    half[:2] = True
+    assert metrics.volume_error_percent(whole, half) == pytest.approx(100.0)
+    assert metrics.volume_error_percent(half, whole) == pytest.approx(-50.0)
+
+
+@pytest.mark.parametrize("spacing_mm", SPACINGS)
+@pytest.mark.parametrize("shift", [1, 3])
+def test_a_shifted_plate_is_its_shift_away(spacing_mm, shift):
+    predicted, reference = np.zeros((20, 20, 20), bool), np.zeros((20, 20, 20), bool)
+    predicted[..., 5] = True
+    reference[..., 5 + shift] = True
+    expected = shift * spacing_mm[2]
+    assert metrics.hd95_mm(predicted, reference, spacing_mm) == pytest.approx(expected)
+    assert metrics.assd_mm(predicted, reference, spacing_mm) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("spacing_mm", SPACINGS)
+def test_concentric_balls_are_the_difference_of_their_radii_apart(spacing_mm):
+    predicted, reference = ball(24.0, spacing_mm), ball(18.0, spacing_mm)
+    voxel = max(spacing_mm)
+    assert metrics.assd_mm(predicted, reference, spacing_mm) == pytest.approx(6.0, abs=voxel / 2)
+    assert metrics.hd95_mm(predicted, reference, spacing_mm) == pytest.approx(6.0, abs=voxel)
+
+
+@pytest.mark.parametrize("spacing_mm", SPACINGS)
+def test_surface_distances_are_those_of_a_brute_force_search(spacing_mm):
+    reference = ball(9.0, (1, 1, 1), 24)
+    predicted = ball(8.0, (1, 1, 1), 24)
+    predicted &= np.random.default_rng(1).random(predicted.shape) > 0.1
+    predicted[0, 0, 0] = reference[-1, 3, 3] = True  # both touch the array's edge
+    found = metrics.surface_distances_mm(predicted, reference, spacing_mm)
+    expected = brute_force_distances(predicted, reference, spacing_mm)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.sort(one), np.sort(other), atol=ROUNDING_MM)
+
+
+def test_hd95_ignores_one_stray_voxel_in_twenty_and_takes_the_worse_direction():
+    predicted, reference = boxes(shift=0)
+    predicted[28, 28, 38] = True
+    assert metrics.hd95_mm(predicted, reference, (1, 1, 1)) == 0.0
+    half = reference.copy()
+    half[10:] = False
+    assert metrics.hd95_mm(half, reference, (1, 1, 1)) == metrics.hd95_mm(
+        reference, half, (1, 1, 1)
+    )
+    assert metrics.hd95_mm(half, reference, (1, 1, 1)) > 3
+
+
+def test_two_empty_masks_agree():
+    empty = np.zeros((5, 5, 5), bool)
+    assert metrics.dice(empty, empty) == metrics.jaccard(empty, empty) == 1.0
+    assert metrics.hd95_mm(empty, empty, (1, 1, 1)) == 0.0
+    assert metrics.assd_mm(empty, empty, (1, 1, 1)) == 0.0
+    assert metrics.volume_error_percent(empty, empty) == 0.0
+    assert math.isnan(metrics.sensitivity(empty, empty))
+    assert metrics.specificity(empty, empty) == 1.0
+
+
+def test_an_empty_mask_is_infinitely_far_from_a_brain():
+    empty, full = np.zeros((5, 5, 5), bool), np.ones((5, 5, 5), bool)
+    for predicted, reference in ((empty, full), (full, empty)):
+        assert metrics.dice(predicted, reference) == metrics.jaccard(predicted, reference) == 0.0
+        assert metrics.hd95_mm(predicted, reference, (1, 1, 1)) == math.inf
+        assert metrics.assd_mm(predicted, reference, (1, 1, 1)) == math.inf
+    assert metrics.volume_error_percent(full, empty) == math.inf
+    assert metrics.volume_error_percent(empty, full) == -100.0
+    assert metrics.sensitivity(empty, full) == 0.0
+    assert math.isnan(metrics.specificity(empty, full))
+
+
+def test_masks_that_are_not_bool_or_differ_in_shape_are_refused():
+    mask = np.ones((5, 5, 5), bool)
+    with pytest.raises(TypeError, match="uint8"):
+        metrics.dice(mask.astype(np.uint8), mask)
+    with pytest.raises(ValueError, match="differ in shape"):
+        metrics.dice(mask, mask[:4])
+    with pytest.raises(ValueError, match="positive"):
+        metrics.hd95_mm(mask, mask, (1, 0, 1))

@@ -1,0 +1,85 @@
+"""From probability to mask: closed-form spheres, stray pieces, holes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skullstrip.grid.regions import fill_holes, largest_component
+from skullstrip.mask.postprocess import brain_mask_from_probability, signed_distance_mm
+
+RADIUS_MM = 24.0
+DISTANCE_TOLERANCE_MM = 1.1  # a voxel and a bit at 1 mm: distances are between voxel centres
+SURFACE_TOLERANCE = 0.5  # of a voxel
+
+
+def sphere(spacing: tuple[float, ...], radius_mm: float = RADIUS_MM) -> np.ndarray:
+    """Distance from the centre below a radius, on a grid of 80 mm."""
+    axes = [np.arange(-40 + step / 2, 40, step) for step in spacing]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    return np.sqrt(x * x + y * y + z * z) <= radius_mm
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 2.0), (0.8, 1.2, 1.0)])
+@pytest.mark.parametrize("border_mm", [-5.0, -1.0, 0.0, 2.0, 10.0])
+def test_the_border_moves_the_surface_by_its_millimetres(
+    spacing: tuple[float, ...], border_mm: float
+) -> None:
+    spacing_mm = np.array(spacing)
+    probability = sphere(spacing).astype(np.float32)
+    mask = brain_mask_from_probability(probability, spacing_mm, border_mm)
+    found_radius = (mask.sum() * spacing_mm.prod() * 3 / 4 / np.pi) ** (1 / 3)
+    tolerance_mm = SURFACE_TOLERANCE * spacing_mm.max()
+    assert found_radius == pytest.approx(RADIUS_MM + border_mm, abs=tolerance_mm)
+
+
+def test_signed_distance_is_the_distance_to_a_sphere() -> None:
+    mask = sphere((1.0, 1.0, 1.0))
+    axis = np.arange(-39.5, 40)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    exact = np.sqrt(x * x + y * y + z * z) - RADIUS_MM
+    found = signed_distance_mm(mask, np.ones(3))
+    assert np.abs(found - exact).max() < DISTANCE_TOLERANCE_MM
+    assert ((found <= 0) == mask).all()
+
+
+def test_only_the_largest_piece_is_kept() -> None:
+    probability = sphere((1.0, 1.0, 1.0)).astype(np.float32)
+    probability[:4, :4, :4] = 1.0
+    mask = brain_mask_from_probability(probability, np.ones(3))
+    assert not mask[:4, :4, :4].any()
+    assert mask.sum() == sphere((1.0, 1.0, 1.0)).sum()
+
+
+def test_holes_are_filled_and_bays_are_not() -> None:
+    solid = sphere((1.0, 1.0, 1.0))
+    pierced = solid.copy()
+    pierced[38:42, 38:42, 38:42] = False  # a hole
+    pierced[40, 40, 55:] = False  # a bay, open to the outside
+    filled = fill_holes(pierced)
+    assert filled[38:42, 38:42, 38:42].all()
+    assert not filled[40, 40, 55:].any()
+
+
+@pytest.mark.parametrize("border_mm", [-3.0, 0.0, 3.0])
+def test_an_empty_probability_gives_an_empty_mask(border_mm: float) -> None:
+    empty = np.zeros((10, 11, 12), np.float32)
+    assert not brain_mask_from_probability(empty, np.ones(3), border_mm).any()
+
+
+def test_a_border_that_eats_the_whole_mask_leaves_it_empty() -> None:
+    small = sphere((1.0, 1.0, 1.0), radius_mm=4.0).astype(np.float32)
+    assert not brain_mask_from_probability(small, np.ones(3), -6.0).any()
+
+
+def test_a_mask_that_fills_the_volume_is_kept_whole() -> None:
+    full = np.ones((9, 9, 9), np.float32)
+    assert brain_mask_from_probability(full, np.ones(3)).all()
+    assert brain_mask_from_probability(full, np.ones(3), 2.0).all()
+
+
+def test_pieces_that_touch_only_at_an_edge_are_two() -> None:
+    mask = np.zeros((4, 4, 4), bool)
+    mask[0, 0, :3] = True
+    mask[1, 1, :2] = True
+    assert largest_component(mask).sum() == 3

@@ -1,0 +1,91 @@
+"""Closed, smooth, outward: surfaces of balls, brains and noise on many grids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skullstrip.mask.surface import Surface, mask_surface
+from Testing.phantoms import BRAIN_SEMI_AXES_MM, make_head
+
+VOLUME_TOLERANCE = 0.01
+DISTANCE_TOLERANCE_MM = 0.5  # of a vertex to the ellipsoid, in 2 mm voxels
+ANGLE_TOLERANCE_DEGREES = 15.0  # of the steepest triangle against the ellipsoid; stairs have 45
+
+
+def voxels_ml(mask: np.ndarray, affine: np.ndarray) -> float:
+    return float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
+
+
+def edges_of(surface: Surface) -> np.ndarray:
+    """Directed edges of all triangles, shape (3 T, 2)."""
+    corners = surface.triangles
+    return np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
+
+
+def assert_closed_manifold(surface: Surface) -> None:
+    """Every edge lies between two triangles that run along it in opposite directions."""
+    edges = edges_of(surface)
+    directed, counts = np.unique(edges, axis=0, return_counts=True)
+    assert counts.max() == 1
+    np.testing.assert_array_equal(directed, np.unique(edges[:, ::-1], axis=0))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "spacing_mm", "oblique"),
+    [
+        ("RAS", (3.0, 3.0, 3.0), 0.0),
+        ("LPS", (2.0, 2.0, 2.0), 0.0),
+        ("LAS", (3.0, 3.0, 3.0), 0.0),
+        ("PIR", (2.0, 2.5, 3.0), 0.0),
+        ("RSP", (2.0, 2.0, 5.0), 20.0),
+        ("IAL", (3.0, 2.0, 4.0), 40.0),
+    ],
+)
+def test_a_brains_surface_is_closed_and_has_its_volume_and_place(
+    orientation: str, spacing_mm: tuple[float, float, float], oblique: float
+) -> None:
+    head = make_head(orientation, spacing_mm, oblique_degrees=oblique)
+    surface = mask_surface(head.brain_mask, head.affine)
+    assert_closed_manifold(surface)
+    expected = voxels_ml(head.brain_mask, head.affine)
+    assert surface.volume_ml == pytest.approx(expected, rel=VOLUME_TOLERANCE)
+    radius = np.linalg.norm(surface.points_mm / BRAIN_SEMI_AXES_MM, axis=1)
+    assert np.abs(radius - 1).max() < max(spacing_mm) / BRAIN_SEMI_AXES_MM.min()
+
+
+def test_the_surface_is_smooth_and_faces_outwards() -> None:
+    head = make_head("LPS", (2.0, 2.0, 2.0))
+    surface = mask_surface(head.brain_mask, head.affine)
+    centres = surface.points_mm[surface.triangles].mean(axis=1)
+    expected = centres / BRAIN_SEMI_AXES_MM**2
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    cosines = (expected * surface.normals()).sum(axis=1)
+    assert np.degrees(np.arccos(cosines.min())) < ANGLE_TOLERANCE_DEGREES
+    radius = np.linalg.norm(surface.points_mm / BRAIN_SEMI_AXES_MM, axis=1)
+    assert np.abs(radius - 1).max() * BRAIN_SEMI_AXES_MM.min() < DISTANCE_TOLERANCE_MM
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_even_noise_has_a_closed_manifold_surface(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((14, 15, 16)) < 0.4
+    assert_closed_manifold(mask_surface(mask, np.diag([9.0, 9.0, 9.0, 1.0])))
+
+
+@pytest.mark.parametrize("voxels", [[(0, 0, 0)], [(1, 1, 1), (2, 2, 1)], [(1, 1, 1), (2, 2, 2)]])
+def test_voxels_that_touch_at_an_edge_or_corner_alone_are_joined(
+    voxels: list[tuple[int, int, int]],
+) -> None:
+    mask = np.zeros((4, 4, 4), bool)
+    mask[tuple(np.transpose(voxels))] = True
+    surface = mask_surface(mask, np.diag([9.0, 9.0, 9.0, 1.0]))
+    assert_closed_manifold(surface)
+    assert surface.volume_ml > 0
+
+
+def test_a_brain_cut_by_the_images_edge_is_closed_there() -> None:
+    head = make_head("RAS", (2.0, 2.0, 2.0))
+    half = np.ascontiguousarray(head.brain_mask[50:])
+    surface = mask_surface(half, head.affine)
+    assert_closed_manifold(surface)
+    assert surface.volume_ml == pytest.approx(voxels_ml(half, head.affine), rel=VOLUME_TOLERANCE)

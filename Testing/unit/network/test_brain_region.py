@@ -1,0 +1,82 @@
+"""The coarse pass, with a stand-in network that calls bright voxels brain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skullstrip.network.brain_region import BrainRegion, find_brain_region, to_multiple
+
+
+def bright_is_brain(batch: np.ndarray) -> np.ndarray:
+    """Stand-in network."""
+    return (batch[..., 1:2] > 0.6).astype(np.float32)
+
+
+def head_with_brain(shape: tuple[int, ...], brain: tuple[slice, slice, slice]) -> np.ndarray:
+    head = np.full(shape, 0.3, np.float32)
+    head[brain] = 0.9
+    return head
+
+
+BRAIN = (slice(41, 150), slice(60, 201), slice(50, 170))
+
+
+@pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 1.3])
+def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm: float) -> None:
+    head = head_with_brain((190, 250, 230), BRAIN)
+    region = find_brain_region(head, spacing_mm, bright_is_brain, 1)
+    assert region is not None
+    least, most = 4 / spacing_mm, 20 / spacing_mm
+    for found, brain in zip(region.box(), BRAIN, strict=True):
+        assert least <= brain.start - found.start <= most
+        assert least <= found.stop - brain.stop <= most
+
+
+def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass() -> None:
+    head = head_with_brain((60, 80, 70), (slice(10, 50),) * 3)
+
+    def never(batch: np.ndarray) -> np.ndarray:
+        raise AssertionError("the network ran")
+
+    assert find_brain_region(head, 2.0, never, 1) is None
+
+
+@pytest.mark.parametrize("side", [0, 30])
+def test_too_little_brain_means_no_region(side: int) -> None:
+    head = head_with_brain((190, 250, 230), (slice(60, 60 + side),) * 3)
+    assert find_brain_region(head, 1.0, bright_is_brain, 1) is None
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_every_window_holds_the_brain_of_its_slices(axis: int) -> None:
+    rng = np.random.default_rng(3)
+    blocks = rng.random((20, 40, 36)) > 0.999
+    blocks[9:12, 18:22, 16:20] = True
+    region = BrainRegion(blocks, (6, 2, 2), 12, (118, 200, 180))
+    fine = blocks.repeat(6, 0).repeat(2, 1).repeat(2, 2)[:118]
+    fine = np.pad(fine, [(0, size - n) for size, n in zip(region.shape, fine.shape, strict=True)])
+    along = np.moveaxis(fine, axis, 0)
+    for start in range(region.box()[axis].start, region.box()[axis].stop, 8):
+        window = region.window(axis, start, start + 8)
+        inside = along[(slice(start, start + 8), *window)]
+        assert inside.sum() == along[start : start + 8].sum()
+        for part, size in zip(window, along.shape[1:], strict=True):
+            assert (part.stop - part.start) % 32 == 0 or part == slice(0, size)
+
+
+@pytest.mark.parametrize(
+    ("extent", "size", "expected"),
+    [
+        ((100, 220), 256, (96, 224)),
+        ((0, 130), 256, (0, 160)),
+        ((200, 256), 256, (128, 256)),
+        ((10, 170), 175, (10, 170)),
+        ((10, 171), 175, (0, 175)),
+        ((50, 60), 300, (0, 128)),
+    ],
+)
+def test_a_window_is_lengthened_within_the_slice(
+    extent: tuple[int, int], size: int, expected: tuple[int, int]
+) -> None:
+    assert to_multiple(slice(*extent), size) == slice(*expected)

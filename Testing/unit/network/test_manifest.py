@@ -1,0 +1,147 @@
+"""The manifest: what is written is read again, what is wrong is refused in one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from skullstrip.errors import WeightsError
+from skullstrip.network.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    MAX_WEIGHTS_BYTES,
+    Architecture,
+    Manifest,
+    Preprocessing,
+    load_manifest,
+)
+
+TEXTBOOK = Architecture(
+    skip_layers=(
+        "block2a_expand_activation",
+        "block3a_expand_activation",
+        "block4a_expand_activation",
+        "block6a_expand_activation",
+    ),
+    top_layer="top_activation",
+    decoder_widths=(256, 128, 64, 32, 16),
+)
+
+
+@pytest.mark.parametrize("architecture", [Architecture(), TEXTBOOK])
+def test_a_manifest_is_read_as_it_was_written(architecture: Architecture) -> None:
+    manifest = Manifest(
+        name="a",
+        weights_file="w.npz",
+        weights_sha256="0" * 64,
+        architecture=architecture,
+        preprocessing=Preprocessing(spacing_mm=1.25),
+        training={"seed": 1},
+    )
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def changed(**changes: object) -> str:
+    """A manifest's JSON with keys replaced, or removed where the value is None."""
+    content = dataclasses.asdict(Manifest(name="a", weights_file="w", weights_sha256="0" * 64))
+    content.update(changes)
+    return json.dumps({key: value for key, value in content.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not JSON",
+        "[1, 2]",
+        changed(architecture=None),
+        changed(architecture={"encoder": "ResNet50"}),
+        changed(preprocessing={"spacing": 1.0}),
+        changed(surprise=1),
+        changed(format_version=99),
+        "[" * 100_000,  # too deep for the parser
+        "7",
+        "null",
+    ],
+)
+def test_a_manifest_that_is_not_one_is_refused(text: str) -> None:
+    with pytest.raises(WeightsError, match=r"\.$"):
+        Manifest.from_json(text)
+
+
+def test_altered_weights_are_refused_with_both_hashes(stand_in_weights: Path, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
+    (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    (tmp_path / "weights.npz").write_bytes(b"stand-in weights, altered")
+    with pytest.raises(WeightsError, match=r"SHA-256 .* not .*install them again"):
+        load_manifest(tmp_path)
+
+
+def test_a_missing_manifest_is_refused_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        load_manifest(tmp_path)
+
+
+def test_missing_weights_are_refused(stand_in_weights: Path, tmp_path: Path) -> None:
+    text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
+    (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"decoder_widths": (8, 8)}, {"skip_layers": ("a",)}, {"encoder": "VGG16"}]
+)
+def test_an_impossible_architecture_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(WeightsError):
+        Architecture(**changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("", "weights_file", "/dev/zero"),
+        ("", "weights_file", "../weights.npz"),
+        ("", "weights_file", 7),
+        ("", "weights_sha256", None),
+        ("", "weights_sha256", "0"),
+        ("", "threshold", "0.5"),
+        ("", "threshold", float("nan")),
+        ("", "name", "two\nlines"),
+        ("architecture", "channels", 1),
+        ("architecture", "decoder_widths", [10**9] * 4),
+        ("architecture", "decoder_widths", [8.5] * 4),
+        ("architecture", "skip_layers", ["../a"] * 4),
+        ("architecture", "top_layer", []),
+        ("preprocessing", "spacing_mm", 1e-9),
+        ("preprocessing", "spacing_mm", True),
+        ("preprocessing", "orientation", "LPS"),
+        ("preprocessing", "neighbour_offset", -1),
+        ("preprocessing", "low_percentile", float("inf")),
+        ("preprocessing", "head_margin_mm", 1e300),
+    ],
+)
+def test_a_value_beyond_sense_is_refused_by_name(part: str, field: str, value: object) -> None:
+    content = json.loads(changed())
+    Manifest.from_json(json.dumps(content))
+    (content[part] if part else content)[field] = value
+    with pytest.raises(WeightsError, match=rf"manifest's {field} is .*\.$"):
+        Manifest.from_json(json.dumps(content))
+
+
+def test_a_device_or_a_giant_is_not_read(stand_in_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="No manifest"):
+        load_manifest("/dev/zero")
+    text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
+    (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    with (tmp_path / "weights.npz").open("wb") as stream:
+        stream.truncate(MAX_WEIGHTS_BYTES + 1)  # sparse: takes no disk
+    with pytest.raises(WeightsError, match="more than the"):
+        load_manifest(tmp_path)
+    with (tmp_path / MANIFEST_NAME).open("wb") as stream:
+        stream.truncate(MAX_MANIFEST_BYTES + 1)
+    with pytest.raises(WeightsError, match="more than the"):
+        load_manifest(tmp_path)

@@ -1,0 +1,104 @@
+"""The ONNX graph computes what Keras computes, from the same weights.
+
+Weights are random, so that no part of the network is idle; slices are small.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import EngineError, WeightsError
+from skullstrip.network.manifest import Architecture, Manifest
+from skullstrip.network.onnx_graph import build_onnx
+from skullstrip.network.onnxruntime_engine import (
+    OnnxRuntimeEngine,
+    choose_providers,
+    device_in_use,
+)
+from skullstrip.network.weights import read_weights, write_weights
+from Testing.unit.network.test_manifest import TEXTBOOK
+
+AGREEMENT = 1e-5  # in probability; a wrong epsilon in the folding already shows as 7e-5
+CPU, CUDA, COREML = "CPUExecutionProvider", "CUDAExecutionProvider", "CoreMLExecutionProvider"
+RELEASED = Architecture()
+NARROW_TEXTBOOK = dataclasses.replace(TEXTBOOK, decoder_widths=(32, 24, 16, 16, 8))
+
+
+def random_array(path: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw a weight such that features neither vanish nor explode."""
+    if path.endswith("kernel"):
+        inputs = shape[0] * shape[1] * (1 if "dwconv" in path else shape[2])
+        return rng.normal(0, 1 / np.sqrt(inputs), shape)
+    if path.endswith(("gamma", "variance")):
+        return rng.uniform(0.5, 1.5, shape)
+    return rng.normal(0, 0.3, shape)
+
+
+def keras_model_and_weights(architecture: Architecture, path: Path):
+    from skullstrip.network.unet import build_model
+    from skullstrip.network.weights import load_weights
+
+    model = build_model(architecture)
+    rng = np.random.default_rng(7)
+    write_weights({v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}, path)
+    load_weights(model, path)
+    return model
+
+
+def manifest_of(architecture: Architecture) -> Manifest:
+    return Manifest("random", "weights.npz", "", architecture)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2, 20])
+@pytest.mark.parametrize("architecture", [RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
+def test_onnx_runtime_computes_what_keras_computes(
+    architecture: Architecture, threads: int, tmp_path: Path
+) -> None:
+    pytest.importorskip("keras")
+    path = tmp_path / "weights.npz"
+    model = keras_model_and_weights(architecture, path)
+    batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
+    expected = np.asarray(model.predict_on_batch(batch))
+    engine = OnnxRuntimeEngine(manifest_of(architecture), path, "cpu", threads)
+    found = engine.predict(batch)
+    assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
+    assert found.dtype == np.float32
+    assert found.shape == (5, 64, 96, 1)
+    np.testing.assert_allclose(found, expected, atol=AGREEMENT)
+    weights = read_weights(path)
+    with pytest.raises(WeightsError, match=r"'stem_conv/kernel' is missing"):
+        build_onnx(architecture, {k: v for k, v in weights.items() if k != "stem_conv/kernel"})
+    with pytest.raises(WeightsError, match="'odd' is left over"):
+        build_onnx(architecture, weights | {"odd": np.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "expected"),
+    [
+        ("cpu", [CUDA, CPU], [CPU]),
+        ("auto", [CPU], [CPU]),
+        ("auto", ["AzureExecutionProvider", CUDA, CPU], [CUDA, CPU]),
+        ("gpu", [COREML, CPU], [COREML, CPU]),
+    ],
+)
+def test_the_gpu_is_taken_where_there_is_one(
+    device: str, available: list[str], expected: list[str]
+) -> None:
+    assert choose_providers(device, available) == expected
+
+
+def test_asking_for_a_gpu_in_vain_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(EngineError, match="onnxruntime-gpu"):
+        choose_providers("gpu", [CPU])
+
+
+def test_a_gpu_that_fell_back_to_the_cpu_is_reported_as_what_it_is() -> None:
+    assert device_in_use("auto", [CPU]) == "cpu"
+    assert device_in_use("auto", [CUDA, CPU]) == "gpu"
+    with pytest.raises(EngineError, match="driver"):
+        device_in_use("gpu", [CPU])

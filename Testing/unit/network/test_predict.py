@@ -1,0 +1,129 @@
+"""Stitching, with plain functions in the network's place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skullstrip.errors import Cancelled
+from skullstrip.network.brain_region import BrainRegion
+from skullstrip.network.predict import fill_between, predict_head
+
+SAGITTA_SHARE = 0.005  # of a ball's voxels
+
+
+def middle_channel(batch: np.ndarray) -> np.ndarray:
+    """A 'network' that returns the slice itself."""
+    assert batch.dtype == np.float32
+    assert batch.shape[1] % 32 == batch.shape[2] % 32 == 0
+    return batch[..., 1:2]
+
+
+@pytest.fixture
+def head() -> np.ndarray:
+    return np.random.default_rng(0).random((37, 70, 41), dtype=np.float32)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
+def test_slices_return_to_where_they_were_cut(head: np.ndarray, axes: tuple[int, ...]) -> None:
+    assert_allclose(predict_head(head, middle_channel, axes), head, atol=1e-6)
+
+
+def test_three_views_are_averaged(head: np.ndarray) -> None:
+    def by_view(batch: np.ndarray) -> np.ndarray:
+        value = {(96, 64): 0.9, (64, 64): 0.6, (64, 96): 0.3}[batch.shape[1:3]]
+        return np.full((*batch.shape[:3], 1), value, np.float32)
+
+    # Along X slices are 70 x 41 (96 x 64 padded), along Y 37 x 41, along Z 37 x 70.
+    found = predict_head(head, by_view, (0, 1, 2))
+    assert_allclose(found, (0.9 + 0.6 + 0.3) / 3, atol=1e-6)
+
+
+def test_progress_counts_every_slice_up_to_the_total(head: np.ndarray) -> None:
+    heard: list[tuple[str, int, int]] = []
+    predict_head(head, middle_channel, (0, 2), progress=lambda *word: heard.append(word))
+    assert heard[-1] == ("predict", 37 + 41, 37 + 41)
+    assert_array_equal(np.diff([done for _, done, _ in heard]) > 0, True)
+
+
+def test_what_progress_raises_ends_the_run(head: np.ndarray) -> None:
+    def cancel(stage: str, done: int, total: int) -> None:
+        raise Cancelled("Stopped.")
+
+    with pytest.raises(Cancelled):
+        predict_head(head, middle_channel, progress=cancel)
+
+
+class CountingNetwork:
+    """Returns the slice itself and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.pixels = 0
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        self.pixels += batch[..., 0].size
+        return middle_channel(batch)
+
+
+def ball(shape: tuple[int, ...], radius: float) -> np.ndarray:
+    """Smooth ball of ones in the middle of zeros, its surface at `radius` voxels."""
+    offsets = [np.arange(n) - (n - 1) / 2 for n in shape]
+    distance = np.sqrt(sum(o**2 for o in np.meshgrid(*offsets, indexing="ij")))
+    return (1 / (1 + np.exp(2 * (distance - radius)))).astype(np.float32)
+
+
+def region_of(shape: tuple[int, ...], start: int, stop: int, margin: int = 4) -> BrainRegion:
+    """A region that claims the cube from `start` to `stop`."""
+    blocks = np.zeros(tuple(size // 2 for size in shape), dtype=bool)
+    blocks[(slice(start // 2, stop // 2),) * 3] = True
+    return BrainRegion(blocks, (2, 2, 2), margin, shape)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axes: tuple[int, ...]) -> None:
+    head = ball((180, 170, 164), 40)
+    network = CountingNetwork()
+    found = predict_head(head, network, axes, region=region_of(head.shape, 40, 130))
+    # Between two slices of a ball the mean lies inside it by the sagitta, 0.03 to 2 voxels.
+    different = (found >= 0.5) != (head >= 0.5)
+    assert different.sum() < SAGITTA_SHARE * (head >= 0.5).sum()
+    assert network.pixels < 0.34 * head.size * len(axes)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_false_brain_apart_from_the_brain_costs_no_second_look(axis: int) -> None:
+    head = ball((180, 170, 164), 34)
+    false_brain = [slice(70, 90)] * 3
+    false_brain[axis] = slice(36, 41)
+    head[tuple(false_brain)] = 1
+    network = CountingNetwork()
+    predict_head(head, network, (axis,), region=region_of(head.shape, 40, 130))
+    assert network.pixels < 0.34 * head.size
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("region_stop", [90, 100, 110])
+def test_a_region_that_clips_the_brain_is_left(axis: int, region_stop: int) -> None:
+    head = ball((180, 172, 164), 40)
+    found = predict_head(
+        head, middle_channel, (axis,), region=region_of(head.shape, 60, region_stop)
+    )
+    assert ((found >= 0.5) == (head >= 0.5)).mean() > 0.999
+    assert found.max() > 0.99
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_slices_between_two_have_logits_on_the_line_between_theirs(step: int) -> None:
+    probability = np.full((step + 1, 1, 1), -1.0, np.float32)
+    probability[0], probability[step] = 0.2, 0.9
+    fill_between(probability, np.array([0, step]))
+    ends = np.log(0.2 / 0.8), np.log(0.9 / 0.1)
+    expected = 1 / (1 + np.exp(-np.linspace(*ends, step + 1)))
+    assert_allclose(probability[:, 0, 0], expected, atol=1e-6)
+
+
+def test_far_from_brain_the_slices_between_are_zero() -> None:
+    probability = np.zeros((3, 1, 1), np.float32)
+    fill_between(probability, np.array([0, 2]))
+    assert probability[1, 0, 0] == 0

@@ -1,0 +1,70 @@
+"""The network as built by Keras: shapes, size, no hidden scaling, weights that fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import WeightsError
+from skullstrip.network.manifest import Architecture
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights, read_weights, save_weights, write_weights
+from Testing.unit.network.test_manifest import TEXTBOOK
+
+SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def small_model():  # type: ignore[no-untyped-def]
+    return build_model(SMALL)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "most_millions"), [(Architecture(), 6.0), (TEXTBOOK, 10.2)]
+)
+def test_the_network_has_the_size_it_was_designed_for(
+    architecture: Architecture, most_millions: float
+) -> None:
+    millions = build_model(architecture).count_params() / 1e6
+    assert 0.75 * most_millions < millions < most_millions
+
+
+def test_no_rescaling_or_normalisation_hides_in_the_graph(small_model) -> None:  # type: ignore[no-untyped-def]
+    kinds = {type(layer).__name__ for layer in small_model.layers}
+    assert not kinds & {"Rescaling", "Normalization"}
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96)])
+def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> None:  # type: ignore[no-untyped-def]
+    batch = np.random.default_rng(0).random((2, *size, 3), dtype=np.float32)
+    found = np.asarray(small_model.predict_on_batch(batch))
+    assert found.shape == (2, *size, 1)
+    assert found.dtype == np.float32
+    assert 0 <= found.min() <= found.max() <= 1
+
+
+def test_saved_weights_give_the_same_output_in_a_new_network(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    save_weights(small_model, tmp_path / "w.npz")
+    other = build_model(SMALL)
+    load_weights(other, tmp_path / "w.npz")
+    load_weights(small_model, tmp_path / "w.npz")
+    batch = np.random.default_rng(0).random((1, 64, 64, 3), dtype=np.float32)
+    expected = np.asarray(small_model.predict_on_batch(batch))
+    np.testing.assert_allclose(np.asarray(other.predict_on_batch(batch)), expected, atol=1e-6)
+
+
+def test_weights_of_another_network_are_refused(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    save_weights(small_model, tmp_path / "w.npz")
+    with pytest.raises(WeightsError, match="shape"):
+        load_weights(build_model(Architecture(decoder_widths=(8, 8, 8, 16))), tmp_path / "w.npz")
+
+
+def test_a_missing_weight_is_named(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    save_weights(small_model, tmp_path / "w.npz")
+    arrays = read_weights(tmp_path / "w.npz")
+    arrays.pop("logits/bias")
+    write_weights(arrays, tmp_path / "w.npz")
+    with pytest.raises(WeightsError, match="logits/bias"):
+        load_weights(small_model, tmp_path / "w.npz")

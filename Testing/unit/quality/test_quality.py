@@ -1,0 +1,259 @@
+"""Measures, estimate and verdict: each tells a wrong mask from the right one of a phantom.
+
+The phantom's own mask is the right one; the evidence is made from it, with a soft surface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from skullstrip.checks.input_checks import Check
+from skullstrip.errors import WeightsError
+from skullstrip.quality.calibration import Calibration, load_calibration
+from skullstrip.quality.confidence import disagreement_map, right_odds
+from skullstrip.quality.estimate import estimate
+from skullstrip.quality.evidence import Evidence
+from skullstrip.quality.measures import measure, roughness, solid_mask
+from skullstrip.quality.verdict import judge
+from Testing.phantoms import make_head
+
+BLOCK_MM = 2.0
+TO_RAS = np.array([[-2.0, 0, 0, 50], [0, 2, 0, -30], [0, 0, 2, 7], [0, 0, 0, 1]])
+
+
+def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
+    """Evidence of a network that found `mask`, and `second` when it looked again."""
+    places = np.arange(4, mask.shape[1], 8)
+    looked = soft(mask if second is None else second)[:, places]
+    ends = np.ones((3, 2), dtype=bool)
+    return Evidence(soft(mask), np.moveaxis(looked, 1, 0).copy(), places, BLOCK_MM, ends, TO_RAS)
+
+
+def index_of(reason: Check) -> tuple[int, ...]:
+    """The block that a reason points to."""
+    assert reason.position_ras is not None
+    return tuple(np.rint(np.linalg.solve(TO_RAS, [*reason.position_ras, 1])[:3]).astype(int))
+
+
+def soft(mask: np.ndarray) -> np.ndarray:
+    """Probability with a surface as sharp as the network's."""
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), 0.7)
+    return (1 / (1 + np.exp(-12 * (smooth - 0.5)))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def brain() -> np.ndarray:
+    return make_head("RAS", (2.0, 2.0, 2.0)).brain_mask
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    return load_calibration()
+
+
+def leak(brain: np.ndarray) -> np.ndarray:
+    """A ball of 24 mm at the front, as an eye is."""
+    i, j, k = np.ogrid[tuple(map(slice, brain.shape))]
+    x, y, z = (size // 2 for size in brain.shape)
+    ball = (i - x - 16) ** 2 + (j - y - 42) ** 2 + (k - z + 10) ** 2 <= 6**2
+    return brain | ball
+
+
+def half(brain: np.ndarray) -> np.ndarray:
+    halved = brain.copy()
+    halved[: len(brain) // 2] = False
+    return halved
+
+
+def below(brain: np.ndarray) -> np.ndarray:
+    """Without its lowest third, as without a cerebellum."""
+    cut = brain.copy()
+    cut[:, :, : brain.shape[2] // 2 - 10] = False
+    return cut
+
+
+def test_the_right_mask_passes_with_a_high_estimate(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    found = judge(evidence_of(brain), calibration)
+    assert (found.verdict, found.reasons) == ("pass", ())
+    assert found.estimate.dice > 0.98
+    assert 0 < found.estimate.dice_error < 0.02
+    assert 0 < found.estimate.volume_error_ml < 60
+
+
+@pytest.mark.parametrize("damage", [half, below, ndimage.binary_dilation, ndimage.binary_erosion])
+def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(
+    brain: np.ndarray, calibration: Calibration, damage
+) -> None:
+    iterations = {"iterations": 3} if damage.__module__.startswith("scipy") else {}
+    wrong = damage(brain, **iterations)
+    found = judge(evidence_of(wrong, second=brain), calibration)
+    real = 2 * (wrong & brain).sum() / (wrong.sum() + brain.sum())
+    assert "dice_low" in [check.code for check in found.reasons]
+    assert found.estimate.dice == pytest.approx(real, abs=0.03)
+
+
+def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    found = judge(evidence_of(leak(brain), second=brain), calibration)
+    assert found.verdict == "check"
+    assert [check.code for check in found.reasons] == ["second_look"]
+    assert found.estimate.dice > 0.97
+    assert (leak(brain) & ~brain)[index_of(found.reasons[0])]
+
+
+def test_a_mask_that_differs_from_its_probability_is_judged_itself(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(brain)
+    assert judge(evidence, calibration, mask=below(brain)).estimate.dice < 0.9
+
+
+def test_a_network_that_doubts_everything_is_believed(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(brain)
+    unsure = replace(evidence, probability=0.5 + 0.2 * (evidence.probability - 0.5))
+    assert judge(unsure, calibration).verdict == "fail"
+
+
+def test_two_unsure_looks_may_differ_more_than_two_sure_ones(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    measured = measure(evidence_of(brain, second=ndimage.binary_dilation(brain)))
+    unsure = {**measured, "second_own_dice": 0.94}
+    assert estimate(unsure, calibration).dice > estimate(measured, calibration).dice
+
+
+def test_pieces_away_from_the_brain_are_named_with_their_volume(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    pieces = brain.copy()
+    pieces[2:16, 2:16, 2:16] = True
+    found = judge(evidence_of(pieces), calibration)
+    removed = [check for check in found.reasons if check.code == "pieces_removed"]
+    assert "22 mL" in removed[0].message
+
+
+@pytest.mark.parametrize(("block_mm", "code"), [(1.4, "brain_small"), (2.4, "brain_large")])
+def test_a_brain_of_an_odd_size_is_named(
+    brain: np.ndarray, calibration: Calibration, block_mm: float, code: str
+) -> None:
+    found = judge(replace(evidence_of(brain), block_mm=block_mm), calibration)
+    assert [check.code for check in found.reasons] == [code]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("is_end", [True, False])
+def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_box_not(
+    brain: np.ndarray, calibration: Calibration, axis: int, is_end: bool
+) -> None:
+    cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
+    evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end))
+    found = [c for c in judge(evidence, calibration).reasons if c.code == "brain_cut"]
+    assert bool(found) == is_end
+    if found:
+        index = index_of(found[0])
+        assert index[axis] == 0
+        assert cut[index]
+
+
+def test_a_stem_that_leaves_the_image_is_no_cut(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    x, y, _ = (size // 2 for size in brain.shape)
+    stem = brain.copy()
+    stem[x - 5 : x + 5, y - 5 : y + 5, : brain.shape[2] // 2] = True
+    codes = [check.code for check in judge(evidence_of(stem), calibration).reasons]
+    assert "brain_cut" not in codes
+
+
+def test_hardly_any_brain_fails(brain: np.ndarray, calibration: Calibration) -> None:
+    found = judge(evidence_of(np.zeros_like(brain)), calibration)
+    assert (found.verdict, [check.code for check in found.reasons]) == ("fail", ["no_brain"])
+
+
+def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents() -> None:
+    i, j, k = np.ogrid[:60, :60, :60]
+    ball = (i - 30) ** 2 + (j - 30) ** 2 + (k - 30) ** 2 <= 24**2
+    noise = np.random.default_rng(0).normal(size=ball.shape)
+    dents = ndimage.gaussian_filter(noise, 2) > 0.05
+    assert roughness(ball) == pytest.approx((36 * np.pi) ** (1 / 3), rel=0.03)
+    assert roughness(ball & ~dents) > 1.3 * roughness(ball)
+
+
+def test_holes_are_filled_and_only_the_largest_piece_is_judged(brain: np.ndarray) -> None:
+    broken = brain.copy()
+    x, y, z = (size // 2 for size in brain.shape)
+    broken[x - 3 : x + 3, y - 3 : y + 3, z - 3 : z + 3] = False
+    broken[:3, :3, :3] = True
+    assert (solid_mask(broken.astype(np.float32)) == brain).all()
+
+
+def test_confidence_falls_near_the_surface_and_where_the_looks_disagree(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = evidence_of(leak(brain), second=brain)
+    odds = right_odds(evidence.probability, disagreement_map(evidence), calibration)
+    deep = ndimage.binary_erosion(brain, iterations=8)
+    leaked = ndimage.binary_erosion(leak(brain) & ~brain)
+    surface = (evidence.probability > 0.3) & (evidence.probability < 0.7)
+    assert odds[leaked].mean() < odds[deep].mean() - 0.5
+    assert odds[surface].max() < odds[deep].min()
+
+
+def test_the_disagreement_is_found_between_the_slices_of_the_second_look(
+    brain: np.ndarray,
+) -> None:
+    evidence = evidence_of(leak(brain), second=brain)
+    found = disagreement_map(evidence)
+    _, where, _ = np.unravel_index(found.argmax(), found.shape)
+    leaked_at = np.flatnonzero((leak(brain) & ~brain).any(axis=(0, 2)))
+    assert leaked_at[0] - 4 <= where <= leaked_at[-1] + 4
+    between = found[:, int(evidence.places[-3]) + 4]
+    assert between.max() > 0.0
+    assert found[:, :10].max() < 0.1 * found.max()
+
+
+def test_a_calibration_is_read_back_as_it_was_written(calibration: Calibration) -> None:
+    assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"allowance": 1}', '{"unknown": 1}'])
+def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) -> None:
+    (tmp_path / "quality.json").write_text(text)
+    with pytest.raises(WeightsError, match="calibration of the verdict cannot be read"):
+        load_calibration(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limits", {"asymmetry": 0.1}), ("second", 3), ("relative_error", {"sure": 0.2})],
+)
+def test_a_calibration_that_lacks_numbers_is_refused_by_their_name(
+    calibration: Calibration, name: str, value: object
+) -> None:
+    broken = replace(calibration, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=f"'{name}' must have"):
+        Calibration.from_json(broken.to_json())
+
+
+@pytest.mark.parametrize("value", ["much", None, float("nan")])
+def test_a_calibration_with_something_else_than_a_number_is_refused(
+    calibration: Calibration, value: object
+) -> None:
+    broken = replace(calibration, doubt={**calibration.doubt, "own": value})  # type: ignore[dict-item]
+    with pytest.raises(WeightsError, match="'doubt' must hold numbers"):
+        Calibration.from_json(broken.to_json())
+
+
+def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
+    tmp_path, calibration: Calibration
+) -> None:
+    assert load_calibration(tmp_path) == calibration

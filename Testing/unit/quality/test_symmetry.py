@@ -1,0 +1,62 @@
+"""Left is compared with right across the mask's own mid-plane; the shapes are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from skullstrip.quality.symmetry import asymmetry, sheared_asymmetry
+
+SYMMETRIC = 0.03  # what blocks of 2 mm leave of nothing
+DAMAGED = 0.05  # what the missing part is of the whole, about
+TURNS = [(20, 15), (30, 0), (0, 30), (-30, 10), (25, -25)]  # degrees about Y and Z
+
+
+def made_brain() -> np.ndarray:
+    """A hemisphere's egg on either side, wider behind than in front, and a cerebellum below."""
+    x, y, z = (np.arange(size) - size / 2 + 0.5 for size in (90, 110, 90))
+    x, y, z = np.meshgrid(x, y, z, indexing="ij")
+    width = 31 - 0.16 * y
+    cerebrum = (x / width) ** 2 + (y / 42) ** 2 + ((z - 4) / 32) ** 2 <= 1
+    flat = z > -14 + 0.1 * y
+    cerebellum = (x / 25) ** 2 + ((y + 22) / 16) ** 2 + ((z + 16) / 14) ** 2 <= 1
+    return (cerebrum & flat) | cerebellum
+
+
+def turned(mask: np.ndarray, degrees: tuple[int, int]) -> np.ndarray:
+    turn = Rotation.from_euler("yz", degrees, degrees=True).as_matrix()
+    middle = (np.array(mask.shape) - 1) / 2
+    shift = middle - turn @ middle
+    return ndimage.affine_transform(mask.astype(np.float32), turn, shift, order=1) >= 0.5
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+def test_a_turned_brain_is_as_symmetric_as_a_straight_one(degrees: tuple[int, int]) -> None:
+    brain = made_brain()
+    assert asymmetry(brain) < SYMMETRIC
+    assert asymmetry(turned(brain, degrees)) < SYMMETRIC
+
+
+def test_a_plane_sheared_along_the_rows_would_call_a_turned_brain_asymmetric() -> None:
+    """Why there is a search at all."""
+    assert sheared_asymmetry(turned(made_brain(), (0, 30))) > 2 * SYMMETRIC
+
+
+@pytest.mark.parametrize("degrees", [(0, 0), *TURNS])
+def test_a_missing_temporal_lobe_shows_however_the_head_is_turned(degrees: tuple[int, int]) -> None:
+    brain = made_brain()
+    brain[:32, 40:, :45] = False
+    assert asymmetry(turned(brain, degrees)) > DAMAGED
+
+
+def test_a_shift_to_one_side_is_no_asymmetry() -> None:
+    assert asymmetry(np.roll(made_brain(), 7, axis=0)) == pytest.approx(asymmetry(made_brain()))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (3, 1, 1), (2, 4, 1)])
+def test_a_mask_of_a_few_blocks_in_a_row_is_symmetric(shape: tuple[int, int, int]) -> None:
+    mask = np.zeros((8, 8, 8), dtype=bool)
+    mask[tuple(slice(2, 2 + size) for size in shape)] = True
+    assert asymmetry(mask) == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,132 @@
+"""`strip_file` when something is wrong: a sentence, and nothing written.
+
+`ThresholdEngine` and `FailingEngine` are stand-ins; everything else is the real thing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import nibabel
+import nrrd
+import numpy as np
+import pytest
+
+from skullstrip.errors import Cancelled, InputError, OutputError, WeightsError
+from skullstrip.network.manifest import MANIFEST_NAME
+from Testing.stand_ins import FailingEngine
+from Testing.stripping_files import ALL_OUTPUTS, all_outputs, names
+
+
+@pytest.mark.parametrize("name", ALL_OUTPUTS)
+@pytest.mark.parametrize("where", ["missing/{}", "T1.nii.gz/{}"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path, scan, strip, name, where
+):
+    outputs = all_outputs(tmp_path) | {name: tmp_path / where.format(ALL_OUTPUTS[name])}
+    never = FailingEngine(AssertionError("the network ran"))
+    with pytest.raises(OutputError, match="not an existing folder"):
+        strip(scan, engine=never, **outputs)
+    assert names(tmp_path) == ["T1.nii.gz"]
+
+
+@pytest.mark.parametrize("how", ["same", "dotted", "symlink", "hardlink", "folder link"])
+def test_an_output_equal_to_the_input_is_refused(tmp_path, scan, strip, how):
+    before = scan.read_bytes()
+    (tmp_path / "sub").mkdir()
+    output = tmp_path / "other.nii.gz"
+    if how == "same":
+        output = scan
+    elif how == "dotted":
+        output = tmp_path / "sub" / ".." / "T1.nii.gz"
+    elif how == "symlink":
+        output.symlink_to(scan)
+    elif how == "hardlink":
+        os.link(scan, output)
+    else:
+        (tmp_path / "link").symlink_to(tmp_path)
+        output = tmp_path / "link" / "T1.nii.gz"
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, mask=output)
+    assert scan.read_bytes() == before
+
+
+def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
+    nibabel.save(nibabel.Nifti1Pair(head.array, head.affine), tmp_path / "T1.img")
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
+
+
+@pytest.mark.parametrize(("encoding", "data"), [("raw", "other.raw"), ("gzip", "other.raw.gz")])
+def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(
+    tmp_path, head, strip, encoding, data
+):
+    header = {"space": "RAS", "space directions": head.affine[:3, :3].T, "encoding": encoding}
+    nrrd.write(str(tmp_path / "other.nhdr"), head.array, header)
+    (tmp_path / "other.nhdr").rename(tmp_path / "T1.nhdr")
+    before = (tmp_path / data).read_bytes()
+    with suppress(OutputError):
+        strip(tmp_path / "T1.nhdr", mask=tmp_path / "other.nhdr")
+    assert (tmp_path / data).read_bytes() == before
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):
+    with pytest.raises(OutputError, match="is also the brain output; name another mask"):
+        strip(scan, brain=tmp_path / "x.nii", mask=tmp_path / "x.nii")
+
+
+@pytest.mark.parametrize(("name", "file"), [("mask", "mask.txt"), ("qc", "qc.jpg")])
+def test_an_ending_that_cannot_be_written_is_refused(tmp_path, scan, strip, name, file):
+    with pytest.raises(OutputError, match=r"mask\.txt|qc\.jpg"):
+        strip(scan, **{name: tmp_path / file})
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), Cancelled("stop"), RuntimeError("x"), MemoryError()]
+)
+def test_a_run_that_fails_leaves_nothing(tmp_path, scan, strip, error):
+    with pytest.raises(type(error)):
+        strip(scan, engine=FailingEngine(error), **all_outputs(tmp_path))
+    assert names(tmp_path) == ["T1.nii.gz"]
+
+
+def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, strip):
+    outputs = all_outputs(tmp_path)
+
+    def vanish(stage, done, total):
+        if stage == "mask":  # the folder of one output disappears while the network runs
+            (tmp_path / "sub").rmdir()
+
+    (tmp_path / "sub").mkdir()
+    outputs["json"] = tmp_path / "sub" / "out.json"
+    with pytest.raises(OutputError, match="nothing was changed"):
+        strip(scan, progress=vanish, **outputs)
+    assert names(tmp_path) == ["T1.nii.gz"]
+
+
+def test_older_outputs_survive_a_run_that_fails_and_not_one_that_succeeds(tmp_path, scan, strip):
+    (tmp_path / "mask.nii.gz").write_bytes(b"old")
+    with pytest.raises(RuntimeError):
+        strip(scan, mask=tmp_path / "mask.nii.gz", engine=FailingEngine(RuntimeError()))
+    assert (tmp_path / "mask.nii.gz").read_bytes() == b"old"
+    strip(scan, mask=tmp_path / "mask.nii.gz")
+    assert nibabel.load(tmp_path / "mask.nii.gz").shape == nibabel.load(scan).shape
+
+
+@pytest.mark.parametrize(("option", "value"), [("border_mm", np.nan), ("views", 2)])
+def test_options_are_checked_before_the_scan_is_read(tmp_path, strip, option, value):
+    with pytest.raises(InputError, match=r"border|views"):
+        strip(tmp_path / "missing.nii", **{option: value})
+
+
+def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, strip):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for file in stand_in_weights.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "weights.npz").write_bytes(b"something else")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(WeightsError):
+        strip(scan, weights=folder / MANIFEST_NAME, **all_outputs(tmp_path / "out"))
+    assert names(tmp_path / "out") == []

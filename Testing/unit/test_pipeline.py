@@ -1,0 +1,185 @@
+"""The one function that strips a volume, with a stand-in network (`stand_ins.ThresholdEngine`).
+
+The phantom's brain is known exactly; what is tested is everything around the network: that the
+mask comes back on the input's own grid whatever that grid is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skullstrip import BrainExtraction, Cancelled, InputError, extract_brain
+from skullstrip.mask.metrics import dice
+from Testing.phantoms import Phantom, make_head
+from Testing.stand_ins import (
+    BlindEngine,
+    BrightEngine,
+    ContraryEngine,
+    FailingEngine,
+    ThresholdEngine,
+)
+
+# The stand-in cuts at fixed intensities and works at 3 mm, so partial volume costs some voxels.
+PHANTOM_DICE = 0.94
+GRIDS = {
+    "RAS 2 mm": {"orientation": "RAS"},
+    "LAS": {"orientation": "LAS"},
+    "LPS": {"orientation": "LPS"},
+    "PIR": {"orientation": "PIR"},
+    "oblique 20 degrees": {"oblique_degrees": 20.0},
+    "0.7 mm": {"spacing_mm": (0.7, 0.7, 0.7)},
+    "1 x 1 x 3 mm": {"spacing_mm": (1.0, 1.0, 3.0)},
+    "300 mm field of view": {"field_of_view_mm": (300.0, 300.0, 300.0)},
+    "cropped at the vertex": {"shift_mm": (0.0, 0.0, -40.0), "field_of_view_mm": (200, 240, 160)},
+}
+
+
+def strip(head: Phantom, weights: Path, **options: object) -> BrainExtraction:
+    """Run the pipeline on a phantom with the stand-in network."""
+    engine = options.pop("engine", ThresholdEngine())
+    return extract_brain(head.array, head.affine, engine=engine, weights=weights, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_mask_comes_back_on_the_input_grid(name: str, stand_in_weights: Path) -> None:
+    head = make_head(**GRIDS[name])  # type: ignore[arg-type]
+    found = strip(head, stand_in_weights)
+    assert found.brain_mask.shape == head.array.shape
+    assert found.brain_mask.dtype == bool
+    assert found.brain_probability.dtype == np.float32
+    assert_array_equal(found.affine, head.affine)
+    assert dice(found.brain_mask, head.brain_mask) > PHANTOM_DICE
+
+
+def test_the_volume_is_voxel_count_times_voxel_volume(stand_in_weights: Path) -> None:
+    head = make_head("PIR", (1.5, 2.0, 2.5), oblique_degrees=15)
+    found = strip(head, stand_in_weights)
+    assert found.volume_ml == pytest.approx(found.brain_mask.sum() * 1.5 * 2.0 * 2.5 / 1000)
+
+
+@pytest.mark.parametrize("border_mm", [-4.0, 4.0])
+def test_the_border_changes_the_volume_in_its_direction(
+    stand_in_weights: Path, border_mm: float
+) -> None:
+    head = make_head()
+    plain = strip(head, stand_in_weights).volume_ml
+    assert np.sign(strip(head, stand_in_weights, border_mm=border_mm).volume_ml - plain) == np.sign(
+        border_mm
+    )
+
+
+def test_three_views_agree_with_one_on_a_phantom(stand_in_weights: Path) -> None:
+    head = make_head()
+    one, three = (strip(head, stand_in_weights, views=views) for views in (1, 3))
+    assert dice(one.brain_mask, three.brain_mask) > 0.99
+
+
+def test_the_input_is_left_as_it_was(stand_in_weights: Path) -> None:
+    head = make_head()
+    before = head.array.copy()
+    strip(head, stand_in_weights)
+    assert_array_equal(head.array, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"views": 2}, "views is 2"),
+        ({"border_mm": float("nan")}, "border is nan"),
+        ({"border_mm": float("inf")}, "border is inf"),
+    ],
+)
+def test_an_impossible_option_is_refused_before_anything_runs(
+    options: dict[str, object], reason: str, stand_in_weights: Path
+) -> None:
+    engine = FailingEngine(AssertionError("the network ran"))
+    with pytest.raises(InputError, match=reason):
+        strip(make_head(), stand_in_weights, engine=engine, **options)
+
+
+def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(
+    stand_in_weights: Path,
+) -> None:
+    with pytest.raises(InputError, match=r"No brain was found; give a T1-weighted"):
+        strip(make_head(), stand_in_weights, engine=BlindEngine())
+
+
+def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights: Path) -> None:
+    with pytest.raises(InputError, match="border of -90 mm leaves no brain"):
+        strip(make_head(), stand_in_weights, border_mm=-90.0)
+
+
+def bare_brain(**grid: object) -> Phantom:
+    """A phantom that is all brain, so that the stand-in network `BrightEngine` makes no mistake."""
+    head = make_head(**grid)  # type: ignore[arg-type]
+    return replace(head, array=np.where(head.brain_mask, np.float32(100), 2))
+
+
+def test_a_right_mask_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
+    found = strip(bare_brain(), stand_in_weights, engine=BrightEngine())
+    assert (found.verdict, found.quality) == ("pass", ())
+    assert found.dice_estimate > 0.98
+    cut = bare_brain(shift_mm=(0.0, 0.0, -60.0), field_of_view_mm=(200, 240, 160))
+    found = strip(cut, stand_in_weights, engine=BrightEngine())
+    assert (found.verdict, [check.code for check in found.quality]) == ("check", ["brain_cut"])
+
+
+@pytest.mark.parametrize("options", [{"border_mm": 6.0}, {"border_mm": -6.0}, {"keep_csf": False}])
+def test_the_verdict_is_about_the_mask_before_border_and_csf(
+    options: dict[str, object], stand_in_weights: Path
+) -> None:
+    head = make_head()
+    plain, moved = strip(head, stand_in_weights), strip(head, stand_in_weights, **options)
+    assert (moved.brain_mask != plain.brain_mask).any()
+    assert (moved.verdict, moved.quality) == (plain.verdict, plain.quality)
+    assert moved.dice_estimate == plain.dice_estimate
+    assert_array_equal(moved.brain_confidence, plain.brain_confidence)
+
+
+def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
+    stand_in_weights: Path,
+) -> None:
+    head = bare_brain(orientation="PIR", spacing_mm=(1.5, 2.0, 2.5), oblique_degrees=15)
+    sure = strip(head, stand_in_weights, engine=BrightEngine()).brain_confidence
+    unsure = strip(head, stand_in_weights, engine=ContraryEngine()).brain_confidence
+    assert sure.shape == head.array.shape
+    assert sure.dtype == np.float32
+    assert 0 <= sure.min() <= sure.max() <= 1
+    assert sure[head.brain_mask].mean() > 0.95
+    assert unsure[head.brain_mask].mean() < sure[head.brain_mask].mean() - 0.02
+
+
+def test_a_second_look_that_finds_nothing_fails_the_mask(stand_in_weights: Path) -> None:
+    found = strip(bare_brain(), stand_in_weights, engine=ContraryEngine())
+    assert found.verdict == "fail"
+    assert "dice_low" in [check.code for check in found.quality]
+    assert found.dice_estimate < 0.1
+
+
+def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
+    stages: list[str] = []
+    found = strip(make_head(), stand_in_weights, progress=lambda *word: stages.append(word[0]))
+    assert list(dict.fromkeys(stages)) == list(found.timings)
+    assert list(found.timings) == [
+        "check",
+        "prepare",
+        "load",
+        "predict",
+        "judge",
+        "restore",
+        "mask",
+    ]
+
+
+def test_a_cancel_reaches_the_caller(stand_in_weights: Path) -> None:
+    def cancel(stage: str, done: int, total: int) -> None:
+        if stage == "predict" and done:
+            raise Cancelled("Stopped.")
+
+    with pytest.raises(Cancelled):
+        strip(make_head(), stand_in_weights, progress=cancel)

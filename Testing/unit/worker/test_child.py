@@ -1,0 +1,221 @@
+"""The child program: requests in, events out, run as a real process without a network.
+
+What it does with a network is tested in `Testing/slicer` (`test_strip.py`, `test_batch.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
+from skullstrip.io.volume_archive import read_extracted, write_volume
+from skullstrip.worker import child
+from skullstrip.worker.child import MARK, parse_event, read_request
+from Testing.image_files import save
+from Testing.phantoms import make_head
+from Testing.stand_ins import ThresholdEngine
+
+SOURCE = Path(__file__).resolve().parents[3] / "SkullStrip"
+END_SECONDS = 5.0
+
+
+def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
+    path = folder / "request.json"
+    path.write_text(request if isinstance(request, str) else json.dumps(request))
+    command = [sys.executable, "-m", "skullstrip.worker.child", str(path)]
+    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+    events = [parse_event(line) for line in done.stdout.splitlines()]
+    assert None not in events, done.stdout
+    return done.returncode, [event for event in events if event is not None]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        ({"task": "volume", "options": None}, "cannot be read"),
+        ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
+        ({"task": "files"}, "must be a list"),
+        ({"task": "files", "files": [{"mask": "m.nii"}]}, "each with an input"),
+        ({"task": "batch", "arguments": "IN OUT"}, "must be texts"),
+        ({"task": "files", "files": [], "parent_pid": "me"}, "must be a number"),
+        ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
+        ({"task": "dance"}, "task 'dance' is unknown"),
+        ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
+        ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
+    ],
+)
+def test_a_bad_request_is_one_error_event_and_status_2(
+    tmp_path: Path, request_: object, words: str
+) -> None:
+    status, events = serve(request_, tmp_path)
+    assert status == 2
+    assert [event["event"] for event in events] == ["started", "error"]
+    assert words in events[1]["message"]
+    assert events[1]["exit_code"] == 2
+
+
+def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path: Path) -> None:
+    write_volume(tmp_path / "in.npz", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
+    request = {
+        "task": "volume",
+        "input": str(tmp_path / "in.npz"),
+        "output": str(tmp_path / "out.npz"),
+    }
+    status, events = serve(request, tmp_path)
+    assert status == 2
+    assert "only zeros" in events[-1]["message"]
+    assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (MARK + '{"event": "x", "done": 1}', {"event": "x", "done": 1}),
+        ("a warning without an end of line" + MARK + '{"event": "x"}', {"event": "x"}),
+        ('{"event": "x"}', None),
+        (MARK + '{"event": 3}', None),
+        (MARK + "[1]", None),
+        (MARK + "{", None),
+        ("", None),
+    ],
+)
+def test_an_event_is_told_from_noise(line: str, expected: dict | None) -> None:
+    assert parse_event(line) == expected
+
+
+def test_what_libraries_print_is_kept_out_of_the_events(tmp_path: Path) -> None:
+    program = (
+        "import os; from skullstrip.worker.child import event_stream\n"
+        "with event_stream() as emit:\n"
+        "    print('python', flush=True); os.write(1, b'native'); emit({'event': 'x'})\n"
+        "print('after')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f'{MARK}{{"event": "x"}}\nafter\n'
+    assert "native" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="asks for a process group")
+def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(
+    tmp_path: Path,
+) -> None:
+    request = tmp_path / "request.json"
+    os.mkfifo(request)  # it waits for the request until it is ended
+    command = [sys.executable, "-m", "skullstrip.worker.child", str(request)]
+    with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE, text=True) as started:
+        event = parse_event(started.stdout.readline())
+        group = os.getpgid(started.pid)
+        started.kill()
+    assert event == {"event": "started", "pid": started.pid}
+    assert group == started.pid
+
+
+def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text("{}")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    program = (
+        "import sys, time; from pathlib import Path; from skullstrip.worker.child import watch\n"
+        "watch(Path(sys.argv[1]), int(sys.argv[2])); time.sleep(600)"
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(request), str(dead.pid)], cwd=SOURCE, check=False
+    )
+    assert done.returncode == 130
+    assert time.monotonic() - start < END_SECONDS
+
+
+def test_a_request_of_known_options_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text('{"task": "files", "files": [], "options": {"views": 3}}')
+    assert read_request(path)["options"] == {"views": 3}
+    with pytest.raises(InputError, match="cannot be read"):
+        read_request(tmp_path / "none.json")
+
+
+def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None:
+    pytest.importorskip("dask")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
+    request = {"task": "batch", "arguments": [str(tmp_path / "in"), str(tmp_path / "out"), "-j1"]}
+    status, events = serve(request, tmp_path)
+    assert status == 0
+    told = [(event["event"], event.get("status")) for event in events]
+    assert [*told[:2], *told[-3:]] == [
+        ("started", None), ("start", None), ("scan", "failed"), ("end", None), ("result", None),
+    ]  # fmt: skip
+    failed = events[-3]
+    assert (failed["name"], failed["done"], failed["total"]) == ("broken", 1, 1)
+    assert "cannot be read" in failed["message"]
+
+
+def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("dask")
+    request = {"task": "batch", "arguments": [str(tmp_path / "nowhere"), str(tmp_path / "out")]}
+    status, events = serve(request, tmp_path)
+    assert status == 2
+    assert "No image file" in events[-1]["message"]
+
+
+def test_a_bad_file_of_any_kind_stops_none_of_the_rest(
+    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = make_head("RAS", (4.0, 4.0, 4.0))
+    scan = save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    files = [
+        {"input": str(tmp_path / "gone.nii"), "mask": str(tmp_path / "a.nii")},
+        {"input": str(scan), "mask": str(tmp_path / "b.nii"), "bogus": "x"},
+        {"input": "null\0character.nii", "mask": str(tmp_path / "c.nii")},
+        {"input": str(scan), "mask": str(tmp_path / "d.nii")},
+    ]
+    events: list[dict] = []
+    monkeypatch.setattr("skullstrip.network.engines.create_engine", lambda *_: ThresholdEngine())
+    options = {"weights": str(stand_in_weights)}
+    status = child._serve({"task": "files", "files": files, "options": options}, events.append)
+    states = [event["state"] for event in events if event.get("state") not in (None, "running")]
+    assert (status, states) == (0, ["failed", "failed", "failed", "done"])
+    assert events[-1]["report"] == {"done": 1, "failed": 3}
+    assert events[-2]["verdict"] in ("pass", "check", "fail")
+    assert sorted(path.name for path in tmp_path.glob("?.nii")) == ["d.nii"]
+
+
+@pytest.mark.parametrize("confidence", [True, False])
+def test_the_confidence_map_is_made_where_it_is_asked_for(
+    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch, confidence: bool
+) -> None:
+    head = make_head("RAS", (4.0, 4.0, 4.0))
+    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
+    request = {"task": "volume", "input": str(tmp_path / "in.npz"), "confidence": confidence}
+    request |= {"output": str(tmp_path / "out.npz"), "options": {"weights": str(stand_in_weights)}}
+    assert child._serve(request, [].append) == 0
+    found = read_extracted(tmp_path / "out.npz").brain_confidence
+    assert (found is not None) is confidence
+    if found is not None:
+        assert found.shape == head.array.shape
+        assert 0 <= found.min() < found.max() <= 1
+
+
+@given(text=st.text(), cut=st.integers(0, 60))
+def test_no_line_that_is_cut_or_mixed_up_breaks_the_reader(text: str, cut: int) -> None:
+    line = (MARK + json.dumps({"event": "progress", "done": 1}) + text)[:cut]
+    event = parse_event(text + line)
+    assert event is None or isinstance(event["event"], str)
