@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from Testing.stand_ins import ThresholdEngine
 
 STAGES = ("check", "load", "prepare", "predict", "restore", "mask", "write")
 INSIDE = ("half a file", "between moves")
+GIVE_UP_SECONDS = 60.0
 CRASHED = 99  # exit status of a forked process that raised
 
 
@@ -39,6 +41,14 @@ class Stopped:
     def wait_until_there(self) -> None:
         """Block until the process waits at its stage."""
         assert os.read(self._reached, 1) == b"!", "the process ended before its stage"
+
+    def end_there(self) -> int:
+        """Wait for its end where it is, and return its exit status."""
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        while not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            assert time.monotonic() < deadline, "the process does not end where it is"
+            time.sleep(0.01)
+        return self.finish()
 
     def finish(self) -> int:
         """Let it go on, and return its exit status; minus the signal that ended it."""

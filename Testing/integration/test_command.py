@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel
@@ -118,17 +117,37 @@ def test_an_untrained_network_runs_from_end_to_end(tmp_path, scan, untrained_wei
     assert probability.std() > 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.5, 6.0])
-def test_a_real_process_that_is_terminated_leaves_nothing(scan, untrained_weights, seconds):
+# Runs the command, says "!" when it reaches what is named, and stays there in one long call of C.
+STOP_AT = """
+import os, sys, time
+event, what = sys.argv[1:3]
+def watch(name, arguments):
+    if name == event and str(arguments[0]).find(what) >= 0:
+        os.write(1, b"!")
+        time.sleep(600)
+sys.addaudithook(watch)
+from skullstrip.cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "what", "engine"),
+    [
+        ("import", "onnxruntime.capi", "onnxruntime"),
+        ("import", "tensorflow.python", "tensorflow"),
+        ("open", "T1_brain.nii.gz", "onnxruntime"),
+    ],
+)
+def test_a_real_process_is_terminated_wherever_it_is(scan, event, what, engine):
     process = subprocess.Popen(
-        [sys.executable, "-m", "skullstrip.cli.main", scan, "--weights", untrained_weights,
-         "--engine", "tensorflow", "--views", "3"],
+        [sys.executable, "-c", STOP_AT, event, what, scan, "--engine", engine],
         env=os.environ | {"PYTHONPATH": str(LIBRARY)},
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
-    time.sleep(seconds)
+    )
+    assert process.stdout.read(1) == "!"
     process.terminate()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130

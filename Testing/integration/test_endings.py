@@ -39,17 +39,38 @@ def is_whole(path):
 # ---- signals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", STAGES + INSIDE)
-def test_an_interrupted_run_leaves_nothing(scan, run_command, stage, number):
+@pytest.mark.parametrize("stage", [*STAGES, "half a file"])
+def test_a_terminated_run_ends_where_it_is_and_leaves_nothing(scan, run_command, stage):
     process = strip_until(stage, *run_command)
     process.wait_until_there()
-    os.kill(process.pid, number)
-    status = process.finish()
-    if stage == "between moves":  # too late to stop; it is finished instead
-        assert (status, names(scan.parent)) == (0, ["T1.nii.gz", *OUTPUTS])
-    else:
-        assert (status, names(scan.parent)) == (130, ["T1.nii.gz"])
+    os.kill(process.pid, signal.SIGTERM)
+    assert (process.end_there(), names(scan.parent)) == (130, ["T1.nii.gz"])
+
+
+@pytest.mark.parametrize("name", ["INT", "HUP", "QUIT", "USR1", "USR2", "XCPU"])
+def test_what_else_ends_a_run_leaves_nothing(scan, run_command, name):
+    process = strip_until("half a file", *run_command)
+    process.wait_until_there()
+    os.kill(process.pid, getattr(signal, f"SIG{name}"))
+    assert (process.end_there(), names(scan.parent)) == (130, ["T1.nii.gz"])
+
+
+def test_a_run_that_is_terminated_between_moves_is_finished(scan, run_command):
+    process = strip_until("between moves", *run_command)
+    process.wait_until_there()
+    os.kill(process.pid, signal.SIGTERM)
+    assert (process.finish(), names(scan.parent)) == (0, ["T1.nii.gz", *OUTPUTS])
+
+
+def test_a_signal_that_is_ignored_stays_ignored(scan, run_command):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        process = strip_until("predict", *run_command)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.wait_until_there()
+    os.kill(process.pid, signal.SIGHUP)
+    assert process.finish() == 0
 
 
 @pytest.mark.parametrize("stage", STAGES + INSIDE)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..batch.options import REDO, BatchOptions
 from ..errors import Cancelled, InputError
 from .main import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
-from .process import interruptible
+from .process import stopping
 
 if TYPE_CHECKING:
     from ..batch.progress import Hear
@@ -74,21 +73,6 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
     if arguments.progress not in ("json", "none"):
         print_result(result)
     return EXIT_FAILURE if result.failed else 0
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C came; the second time it ends things at once."""
-    with interruptible() as check:
-
-        def stop() -> bool:
-            try:
-                check()
-            except KeyboardInterrupt:
-                return True
-            return False
-
-        yield stop
 
 
 def dry_run(source: Source, out: Path, options: BatchOptions) -> int:

@@ -18,10 +18,11 @@ from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import InputError, SkullStripError
-from .process import abandon_stdout, interruptible, native_noise_silenced, repair_streams
+from .process import abandon_stdout, ended_by_signals, native_noise_silenced, repair_streams
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+INTERRUPTED = "Interrupted; nothing was written."
 ENGINES = ("auto", "tensorflow", "onnxruntime", "torch", "jax")
 _LABELS = {"qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
@@ -62,8 +63,8 @@ def _command(words: list[str]) -> int:
 
         return batch_command(words[1:])
     arguments = _parser().parse_args(words)
-    with interruptible() as check_interrupt:
-        return _strip(arguments, check_interrupt)
+    with ended_by_signals(INTERRUPTED, EXIT_INTERRUPTED):
+        return _strip(arguments)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -74,7 +75,7 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except KeyboardInterrupt:
-        return _fail("Interrupted; nothing was written.", EXIT_INTERRUPTED)
+        return _fail(INTERRUPTED, EXIT_INTERRUPTED)
     except SkullStripError as error:
         return _fail(str(error), error.exit_code)
     except MemoryError:
@@ -178,7 +179,7 @@ def debugging() -> bool:
     return bool(os.environ.get("SKULLSTRIP_DEBUG"))
 
 
-def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -> int:
+def _strip(arguments: argparse.Namespace) -> int:
     from ..files import strip_file
     from .progress_bar import terminal_progress
 
@@ -186,12 +187,7 @@ def _strip(arguments: argparse.Namespace, check_interrupt: Callable[[], None]) -
     outputs = _outputs(arguments, input_path)
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()
-    with silence, terminal_progress(arguments.quiet) as show:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            check_interrupt()
-            show(stage, done, total)
-
+    with silence, terminal_progress(arguments.quiet) as progress:
         result = strip_file(
             input_path,
             **outputs,

@@ -10,36 +10,78 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from ..io.temporary import end_unwritten, moves
+
+# What a terminal, a user or a batch system ends a process with, after a warning in some cases.
+_NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "BREAK")
+SIGNALS = tuple(getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}"))
+CLEAR_LINE = b"\r\x1b[2K"  # of a terminal, on which a bar may stand
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """Let SIGINT and SIGTERM end the work at the next safe point, and a second one at once.
+def ended_by_signals(message: str, status: int) -> Iterator[None]:
+    """Let a signal end this process at once, whatever it does, with no temporary left behind.
 
-    Gives a function that raises KeyboardInterrupt if a signal came; call it between steps. The
-    signal itself raises nothing at first: in the middle of an import TensorFlow swallows the
-    exception, or crashes by it.
+    A thread does it. Python's own handlers run in the main thread between two of its steps, so not
+    before an import or a compressed file is through, and TensorFlow swallows what
+    they raise. A signal that comes while the outputs are moved into place comes too late.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    since = moves()
+    clear = CLEAR_LINE if sys.stderr.isatty() else b""
+    last_words = clear + f"skullstrip: {message}\n".encode()
+    ears, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+
+    def listen() -> None:
+        while number := os.read(ears, 1)[0]:
+            if number in SIGNALS:
+                end_unwritten(status, since=since, say=last_words)
+
+    with handled(lambda *_: None):
+        before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            os.write(mouth, b"\0")
+            listener.join()
+            os.close(ears)
+            os.close(mouth)
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether a signal came; a second one raises KeyboardInterrupt."""
     came: list[int] = []
 
-    def check() -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if came:
             raise KeyboardInterrupt
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        check()
         came.append(number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield check  # only the main thread may set handlers
-        return
-    previous = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    with handled(handle):
+        yield lambda: bool(came)
+
+
+@contextmanager
+def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have a handler for the signals that end a process, those aside that it was told to ignore.
+
+    `nohup` ignores SIGHUP, and a shell SIGINT for what it starts in the background.
+    """
+    is_main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    heeded = [one for one in SIGNALS if is_main and signal.getsignal(one) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler) for number in heeded}
     try:
-        yield check
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)
 
 
 def repair_streams() -> None:

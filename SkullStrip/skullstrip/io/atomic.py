@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import OutputError
-from .temporary import locked, temporary_folder
+from .temporary import locked, moving, temporary_folder
 
 
 @contextmanager
@@ -101,10 +101,11 @@ def _move_into_place(temporaries: dict[Path, Path]) -> None:
         # Sorted, so that two runs never wait for each other; once each, whatever it is called.
         for folder in sorted({folder.resolve() for folder in temporaries}):
             stack.enter_context(locked(folder))
+        stack.enter_context(moving())
         touched: list[tuple[Path, Path | None]] = []
         try:
             for staged, target in moves:
-                touched.append((target, _keep_previous(target, staged.parent)))
+                touched.append((target, _keep_previous(target, staged.parent.parent)))
                 os.replace(staged, target)
         except BaseException:
             for target, previous in reversed(touched):

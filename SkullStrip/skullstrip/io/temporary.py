@@ -2,7 +2,8 @@
 
 A run holds a lock on its temporary folder for as long as it lives; the system lets go of it when
 the process ends, however it ends. So the next run that writes into the same place can tell a
-temporary in use from one left by a power cut or SIGKILL, and removes the latter.
+temporary in use from one left by a power cut or SIGKILL, and removes the latter. An empty file
+inside proves a folder to be ours: others may call theirs by such a name.
 """
 
 from __future__ import annotations
@@ -11,21 +12,68 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".skullstrip-"
+MARKER = ".made-by-skullstrip"
 LOCK_SECONDS = 10.0  # nobody holds a folder's lock for longer than a few renames take
 ABANDONED_SECONDS = 24 * 3600.0  # where locks tell nothing: Windows, other hosts' files
 _looked_at: set[Path] = set()  # folders that this process has searched for abandoned temporaries
+_own: set[Path] = set()  # temporaries of this process
+_moving = threading.RLock()  # held while files are moved into place, and for ever by an end
+_moves = 0
+
+
+@contextmanager
+def moving() -> Iterator[None]:
+    """Keep `end_unwritten` from ending this process while files are moved into place."""
+    global _moves  # noqa: PLW0603  (of the process, as its temporaries are)
+    with _moving:
+        yield
+        _moves += 1
+
+
+def moves() -> int:
+    """How often this process has moved files into place."""
+    return _moves
+
+
+def end_unwritten(status: int, *, since: int | None = None, say: bytes = b"") -> None:
+    """End this process now, from whatever thread, with its temporaries removed.
+
+    Files that are on their way into their places get there first.
+
+    Parameters
+    ----------
+    status : int
+        Exit status.
+    since : int, optional
+        What `moves` said when the run began: if files have been moved since, its work is done, and
+        this returns instead.
+    say : bytes
+        Last words, for stderr.
+    """
+    _moving.acquire()
+    if since is not None and _moves > since:
+        _moving.release()
+        return
+    for _ in range(3):  # the main thread may write on meanwhile
+        for path in tuple(_own):
+            shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError, ValueError, AttributeError):  # a stream that is closed, or is no file
+        os.write(sys.stderr.fileno(), say)
+    os._exit(status)
 
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new hidden folder inside `parent`; remove it, and others' abandoned ones.
+    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones.
 
     Raises
     ------
@@ -39,13 +87,17 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             _looked_at.add(parent)
             remove_abandoned(parent)
         path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
+        _own.add(path)
         owner = _open_folder(path)
         if owner is not None:
             _try_lock(owner)
     try:
-        yield path
+        (path / MARKER).touch()
+        (path / "new").mkdir()
+        yield path / "new"
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        _own.discard(path)
         if owner is not None:
             os.close(owner)
 
@@ -73,7 +125,8 @@ def remove_abandoned(parent: Path) -> None:
     """Remove the temporaries in a folder whose runs are gone."""
     with suppress(OSError):  # a folder that may be written into but not listed
         for path in parent.glob(f"{TEMPORARY_PREFIX}*"):
-            if path.is_dir() and not path.is_symlink() and _is_abandoned(path):
+            is_ours = path.is_dir() and not path.is_symlink() and (path / MARKER).is_file()
+            if is_ours and _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
 
 

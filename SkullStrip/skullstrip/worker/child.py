@@ -24,11 +24,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, InputError, SkullStripError
+from ..io.temporary import end_unwritten
 
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     request_path = Path(arguments[0]) if arguments else Path("request.json")
-    if hasattr(os, "setpgrp"):
+    with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     with event_stream() as emit:
         emit({"event": "started", "pid": os.getpid()})
@@ -165,7 +166,7 @@ def watch(request_path: Path, parent_pid: int | None) -> None:
         pause = threading.Event()
         while request_path.exists() and _is_alive(parent_pid):
             pause.wait(WATCH_SECONDS)
-        os._exit(Cancelled.exit_code)
+        end_unwritten(Cancelled.exit_code)
 
     threading.Thread(target=look, daemon=True).start()
 

@@ -14,6 +14,7 @@ from skullstrip.io import temporary
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.io.temporary import (
     ABANDONED_SECONDS,
+    MARKER,
     TEMPORARY_PREFIX,
     locked,
     temporary_folder,
@@ -53,24 +54,36 @@ def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder):
     process.wait()
     assert len(names(tmp_path)) == 1
     with temporary_folder(tmp_path) as mine:
-        assert names(tmp_path) == [mine.name]
+        assert names(tmp_path) == [mine.parent.name]
     assert names(tmp_path) == []
 
 
 def test_a_temporary_of_a_living_run_is_kept(tmp_path, holder):
     _, path = holder
     with temporary_folder(tmp_path) as mine:
-        assert {str(tmp_path / name) for name in names(tmp_path)} == {path, str(mine)}
-    assert names(tmp_path) == [Path(path).name]
+        assert {str(tmp_path / name / "new") for name in names(tmp_path)} == {path, str(mine)}
+    assert names(tmp_path) == [Path(path).parent.name]
 
 
 @pytest.mark.parametrize(("age", "is_kept"), [(60, True), (ABANDONED_SECONDS + 60, False)])
 def test_another_hosts_temporary_is_removed_when_it_is_old(tmp_path, age, is_kept):
     theirs = tmp_path / f"{TEMPORARY_PREFIX}elsewhere-abc"
     theirs.mkdir()
+    (theirs / MARKER).touch()
     os.utime(theirs, (time.time() - age,) * 2)
     with temporary_folder(tmp_path):
         assert theirs.exists() == is_kept
+
+
+@pytest.mark.parametrize("host", ["elsewhere", temporary._host()])
+def test_a_folder_of_such_a_name_that_is_not_ours_is_left_alone(tmp_path, host):
+    theirs = tmp_path / f"{TEMPORARY_PREFIX}{host}-work"
+    theirs.mkdir()
+    (theirs / "thesis.txt").write_text("kept")
+    os.utime(theirs, (1, 1))
+    with temporary_folder(tmp_path):
+        pass
+    assert (theirs / "thesis.txt").read_text() == "kept"
 
 
 def test_a_link_or_a_file_of_such_a_name_is_left_alone(tmp_path):
