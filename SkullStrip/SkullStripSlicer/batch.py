@@ -17,6 +17,7 @@ WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "faile
 SKIPPED = "skipped"  # done by an earlier run
 SETTLED = (DONE, SKIPPED)
 PACKAGES = ("dask", "distributed", "jinja2", "psutil", "PIL")  # imported by the command's child
+DONE_STAY = "The batch was cancelled; scans that were done stay."
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 
 

@@ -1,8 +1,8 @@
-"""Many scans at once: a folder of files, or every T1 of the scene."""
+"""Many scans at once: a folder of files, or every head of the scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import slicer
@@ -21,10 +21,11 @@ from .batch import (
     requireFolders,
 )
 from .batch_serial import SerialBatch
-from .frame import frameSegmentation
 from .scene_batch import SceneBatch
-from .scene_scans import SceneScan, findSceneScans
-from .strip_run import StripRun, methodOptions
+from .scene_scans import SceneHead, findHeads
+from .strip_run import methodOptions
+
+NO_HEAD = "The scene has no head MRI; load one."
 
 
 class BatchLogic:
@@ -92,8 +93,19 @@ class BatchLogic:
         run.start()
         return run if finished is not None else run.wait()
 
+    def findHeads(self) -> list[SceneHead]:
+        """Find what `stripScene` may take: volumes, and sequences of volumes.
+
+        Returns
+        -------
+        list of SceneHead
+            With what is known of each; `isLikely` is False for what looks like CT or stripped.
+        """
+        return findHeads(slicer.mrmlScene)
+
     def stripScene(
         self,
+        heads: Sequence[SceneHead] | None = None,
         *,
         borderMm: float = 0.0,
         keepCsf: bool = True,
@@ -106,10 +118,15 @@ class BatchLogic:
         scanChanged: ScanChanged | None = None,
         finished: Callable[[Batch], None] | None = None,
     ):
-        """Strip every T1 volume of the scene, and each frame of its sequences of T1 volumes.
+        """Strip every head of the scene, and each frame of its sequences of heads.
 
         A volume gets a segmentation node, as by `strip`; a sequence gets a sequence of
-        segmentations, which its browser plays along. `scene_scans` says what counts as a T1.
+        segmentations, which its browser plays along.
+
+        Parameters
+        ----------
+        heads : sequence of SceneHead, optional
+            Those of `findHeads` to take; all that are likely by default.
 
         Returns
         -------
@@ -118,13 +135,16 @@ class BatchLogic:
         Raises
         ------
         InputError
-            The scene has no T1 scan.
+            There is no head.
         """
         validate_options(borderMm, views, reorient)
-        found = findSceneScans(slicer.mrmlScene)
-        if not found:
-            raise InputError("The scene has no T1-weighted scan; load one.")
-        asked = {
+        if heads is None:
+            heads = [head for head in self.findHeads() if head.isLikely]
+        scans = [scan for head in heads for scan in head.scans]
+        if not scans:
+            raise InputError(NO_HEAD)
+        options = {
+            "borderMm": borderMm,
             "keepCsf": keepCsf,
             "reorient": reorient,
             "views": views,
@@ -133,21 +153,6 @@ class BatchLogic:
             "threads": threads,
             "weights": weights,
         }
-
-        def strip(scan: SceneScan, done: Callable[[StripRun], None]) -> StripRun:
-            if scan.frames is None:
-                return self.strip(scan.volumeNode, borderMm=borderMm, **asked, finished=done)
-
-            def deliver(extracted, _report):
-                frame = frameSegmentation(scan.volumeNode, extracted.brain_mask, borderMm)
-                return scan.frames.add(frame, scan.index)
-
-            return self.startRun(scan.volumeNode, methodOptions(**asked), deliver, None, done)
-
-        run = SceneBatch(found, strip, self._volumeOf, scanChanged, finished)
+        run = SceneBatch(self, scans, options, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()
-
-    def _volumeOf(self, node) -> float | None:
-        """Volume in mL; none for the frame of a sequence."""
-        return self.volumeMl(node) if node.IsA("vtkMRMLSegmentationNode") else None

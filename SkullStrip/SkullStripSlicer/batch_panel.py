@@ -10,8 +10,10 @@ from skullstrip.errors import EngineError, SkullStripError
 
 from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
+from .batch_logic import NO_HEAD
 from .parameter_node import runOptions
 from .progress_text import timeLeft
+from .scene_scans import SceneHead
 
 WIDTHS = (96, 62, 52, 70)  # pixels; the last column takes the rest
 
@@ -32,10 +34,13 @@ class BatchPanel:
         self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
         self._parameterNode = None
         self._run = None
+        self._isStarting = False
         self._report = None
         self._note = ""
+        self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
         ui.batchButton.connect("clicked()", lambda: self.onClicked(self._startFolder))
-        ui.sceneButton.connect("clicked()", lambda: self.onClicked(self._startScene))
+        ui.sceneButton.connect("clicked()", self.onSceneClicked)
+        ui.batchTable.connect("itemChanged(QTableWidgetItem*)", self._showTicked)
         ui.reportButton.connect("clicked()", self.openReport)
         headers = [_("Scan"), _("State"), _("Quality"), _("Brain (mL)"), _("Note")]
         ui.batchTable.setHorizontalHeaderLabels(headers)
@@ -46,6 +51,9 @@ class BatchPanel:
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; a batch of files goes on when the scene is closed."""
         self._parameterNode = parameterNode
+        if self._heads:
+            self._say("")
+            self._dropHeads()
 
     @property
     def isRunning(self) -> bool:
@@ -56,8 +64,19 @@ class BatchPanel:
         """A button was clicked: cancel, or start."""
         if self._run is not None:
             self.cancel()
-        elif self._parameterNode is not None:
-            self._start(start)
+        elif not self._isStarting and self._parameterNode is not None:
+            self._isStarting = True  # the question about packages lets further clicks through
+            try:
+                self._start(start)
+            finally:
+                self._isStarting = False
+
+    def onSceneClicked(self) -> None:
+        """List the heads of the scene first; strip those that are ticked with the next click."""
+        if self._run is None and self._parameterNode is not None and not self._ticked():
+            self._listHeads()
+        else:
+            self.onClicked(self._startScene)
 
     def cancel(self) -> None:
         """End the batch, if one is on."""
@@ -68,19 +87,54 @@ class BatchPanel:
         """Open the report page in the browser."""
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
 
+    def _listHeads(self) -> None:
+        """Fill the table with what the scene has, ticked where it is likely a head."""
+        self._dropHeads()
+        heads = self._logic.findHeads()
+        for row, head in enumerate(heads):
+            self._showRow(row, headWords(head))
+            item = self._ui.batchTable.item(row, 0)
+            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
+            item.setCheckState(qt.Qt.Checked if head.isLikely else qt.Qt.Unchecked)
+        self._heads = heads
+        text = _("Untick what should be left out, then click again.") if heads else _(NO_HEAD)
+        self._say(text)
+        self._showTicked()
+
+    def _ticked(self) -> list[SceneHead]:
+        table = self._ui.batchTable
+        return [
+            head
+            for row, head in enumerate(self._heads)
+            if table.item(row, 0).checkState() == qt.Qt.Checked
+        ]
+
+    def _showTicked(self) -> None:
+        """Say on the button how many are ticked; with none, it lists the scene again."""
+        count = len(self._ticked())
+        text = _("Strip the ticked heads ({count})").format(count=count)
+        if self._run is None:
+            self._ui.sceneButton.text = text if count else _("Strip every head in the scene")
+
+    def _dropHeads(self) -> None:
+        self._heads = []
+        self._ui.batchTable.setRowCount(0)
+        self._showTicked()
+
     def _start(self, start) -> None:
         """Run; problems are shown, never raised."""
         node = self._parameterNode
         ask = slicer.util.confirmOkCancelDisplay
+        heads = self._ticked()
         self._report, self._note = None, ""
         self._ui.reportButton.visible = False
-        self._ui.batchTable.setRowCount(0)
         try:
             self._ensurePackages(ask, node.engine.value, node.wheels.strip())
-            self._run = start(node, ask)
+            self._dropHeads()
+            self._run = start(node, ask, heads)
         except SkullStripError as error:
             self._run = None
-            self._ui.batchLabel.text = str(error)
+            self._say(str(error))
             return
         if self._run.isFinished:  # it failed at once, and said so
             self._run = None
@@ -89,7 +143,7 @@ class BatchPanel:
             self._showScan(scan)
         self._showRunning(start)
 
-    def _startFolder(self, node, ask):
+    def _startFolder(self, node, ask, _heads):
         try:
             self._ensurePackages(ask, dependencies.BATCH, node.wheels.strip())
         except EngineError:  # no network, or the user would rather not
@@ -98,8 +152,8 @@ class BatchPanel:
             node.batchInput.strip(), node.batchOutput.strip(), **self._options(node)
         )
 
-    def _startScene(self, node, ask):
-        return self._logic.stripScene(**self._options(node))
+    def _startScene(self, node, _ask, heads):
+        return self._logic.stripScene(heads, **self._options(node))
 
     def _options(self, node) -> dict:
         return {
@@ -119,7 +173,7 @@ class BatchPanel:
         done = _("{done} of {count} scans are done.")
         count = max(run.total, len(run.scans))
         texts = [done.format(done=run.count(*SETTLED), count=count), run.error, self._note]
-        self._ui.batchLabel.text = " ".join(str(text) for text in texts if text)
+        self._say(" ".join(str(text) for text in texts if text))
         self._report = run.report
         self._ui.reportButton.visible = run.report is not None
 
@@ -132,7 +186,7 @@ class BatchPanel:
 
     def _showIdle(self) -> None:
         self._ui.batchButton.text = _("Strip folder")
-        self._ui.sceneButton.text = _("Strip every T1 in the scene")
+        self._showTicked()
         self._ui.batchButton.enabled = self._ui.sceneButton.enabled = True
         self._ui.reportButton.visible = False
 
@@ -142,18 +196,33 @@ class BatchPanel:
         texts = [_("{done} of {count} scans").format(done=settled, count=run.total or "?")]
         if run.secondsLeft:
             texts.append(timeLeft(run.secondsLeft))
-        self._ui.batchLabel.text = ", ".join(texts)
+        self._say(", ".join(texts))
+
+    def _say(self, text: str) -> None:
+        self._ui.batchLabel.text = text
 
     def _showScan(self, scan) -> None:
-        table = self._ui.batchTable
-        if scan.index >= table.rowCount:
-            table.setRowCount(scan.index + 1)
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"
         words = (stateWords()[scan.state], verdictWords().get(scan.verdict, ""))
-        for column, text in enumerate((scan.name, *words, volume, scan.message)):
+        self._showRow(scan.index, (scan.name, *words, volume, scan.message))
+
+    def _showRow(self, row: int, texts) -> None:
+        table = self._ui.batchTable
+        if row >= table.rowCount:
+            table.setRowCount(row + 1)
+        for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
-            table.setItem(scan.index, column, item)
+            table.setItem(row, column, item)
+
+
+def headWords(head) -> tuple[str, ...]:
+    """What the table says of a head before it runs."""
+    frames = _("{name} ({count} frames)").format(name=head.name, count=len(head.scans))
+    contrast = {"t1_like": _("T1-like."), "inverted": _("Bright fluid, unlike T1.")}
+    notes = [contrast.get(head.contrast, ""), *(check.message for check in head.checks)]
+    name = head.name if head.scans[0].frames is None else frames
+    return name, "", "", "", " ".join(filter(None, notes))
 
 
 def stateWords() -> dict[str, str]:

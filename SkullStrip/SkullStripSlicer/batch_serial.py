@@ -9,7 +9,7 @@ from skullstrip.errors import InputError
 from skullstrip.files import default_outputs
 from skullstrip.io import images
 
-from .batch import Batch, BatchScan
+from .batch import DONE_STAY, Batch, BatchScan
 from .child_process import ChildProcess
 from .child_run import ChildRun
 
@@ -88,7 +88,7 @@ class SerialBatch(Batch):
 
     def cancel(self) -> None:
         """End the child; scans that are done stay."""
-        self._child.cancel("The batch was cancelled; scans that were done stay.")
+        self._child.cancel(DONE_STAY)
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         if event["event"] == "file":

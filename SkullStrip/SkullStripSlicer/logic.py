@@ -18,7 +18,7 @@ from .child_process import ChildProcess, createProcess
 from .results import Result, Results
 from .segment import readMask
 from .strip_run import Progress, StripRun, methodOptions
-from .volume_node import ijkToRas, requireScalarVolume, spacingMm
+from .volume_node import requireScalarVolume, spacingMm, voxelMl
 
 
 class StripLogic(BatchLogic):
@@ -199,9 +199,9 @@ class StripLogic(BatchLogic):
         segmentId = outputs.segmentOf(segmentationNode)
         if volumeNode is None or segmentId is None:
             return 0.0, ()
-        mask, voxelMl = readMask(segmentationNode, segmentId, volumeNode), _voxelMl(volumeNode)
+        mask = readMask(segmentationNode, segmentId, volumeNode)
         checks = outputs.noticed(self.report(segmentationNode))
-        return float(np.count_nonzero(mask)) * voxelMl, checks
+        return float(np.count_nonzero(mask)) * voxelMl(volumeNode), checks
 
     def report(self, segmentationNode) -> dict:
         """What the run said of its result: verdict, estimated Dice, reasons and more.
@@ -219,8 +219,3 @@ class StripLogic(BatchLogic):
         segmentationNode.CreateClosedSurfaceRepresentation()
         segmentationNode.CreateDefaultDisplayNodes()
         segmentationNode.GetDisplayNode().SetVisibility3D(True)
-
-
-def _voxelMl(volumeNode) -> float:
-    """Volume of a voxel, parent transforms left out."""
-    return abs(float(np.linalg.det(ijkToRas(volumeNode)[:3, :3]))) / 1000

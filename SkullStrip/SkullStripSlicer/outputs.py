@@ -15,7 +15,7 @@ import slicer
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 
-from .segment import addBrainSegment, digest, readMask, showAsOutline
+from .segment import addBrainSegment, digest, freeColor, readMask, showAsOutline
 
 SOURCE_ROLE = "SkullStrip.Source"
 STRIPPED_ROLE = "SkullStrip.Stripped"
@@ -92,7 +92,7 @@ def prepareSegmentation(segmentationNode, volumeNode) -> str:
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     if segmentOf(segmentationNode) is None or isEdited(segmentationNode):
-        segmentId = addBrainSegment(segmentationNode)
+        segmentId = addBrainSegment(segmentationNode, freeColor(volumeNode.GetScene()))
         segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
         showAsOutline(segmentationNode, segmentId)
     return segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
@@ -177,6 +177,11 @@ def fillVolume(node, volumeNode, array: np.ndarray) -> None:
     node.CopyOrientation(volumeNode)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
+
+
+def isOurs(volumeNode) -> bool:
+    """Whether a volume was filled by us, edited since or not."""
+    return volumeNode.GetAttribute(DIGEST_ATTRIBUTE) is not None
 
 
 def isVolumeEdited(node) -> bool:

@@ -1,9 +1,9 @@
-"""Every T1 of the scene, and every frame of its sequences, one after another."""
+"""Heads of the scene, and every frame of its sequences, one after another."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,12 +12,10 @@ import slicer
 
 from skullstrip.errors import Cancelled, SkullStripError
 
-from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, Batch, BatchScan
+from .batch import CANCELLED, DONE, DONE_STAY, FAILED, RUNNING, SETTLED, Batch, BatchScan
 from .outputs import noticed
 from .scene_scans import SceneScan
-from .strip_run import StripRun
-
-Strip = Callable[[SceneScan, Callable[[StripRun], None]], StripRun]
+from .strip_run import StripRun, methodOptions
 
 
 class SceneBatch(Batch):
@@ -25,24 +23,19 @@ class SceneBatch(Batch):
 
     Parameters
     ----------
+    logic : StripLogic
     found : sequence of SceneScan
-    strip : callable
-        Starts the run of one scan; gets what to call at its end.
-    volumeOf : callable
-        Gets the node that a run gave; returns the brain's volume in mL, or None.
+    options : dict
+        Of `StripLogic.strip`: the border and those of the method.
     """
 
     def __init__(
-        self,
-        found: Sequence[SceneScan],
-        strip: Strip,
-        volumeOf: Callable[[Any], float | None],
-        *hear: Any,
+        self, logic, found: Sequence[SceneScan], options: dict[str, Any], *hear: Any
     ) -> None:
         super().__init__(*hear)
+        self._logic, self._options = logic, options
         self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
         self.total = len(found)
-        self._strip, self._volumeOf = strip, volumeOf
         self._waiting = list(zip(self.scans, found, strict=True))
         self._run: StripRun | None = None
         self._ended: Cancelled | None = None
@@ -53,7 +46,8 @@ class SceneBatch(Batch):
         self._started = time.monotonic()
         event = slicer.vtkMRMLScene.StartCloseEvent
         self._scene = slicer.mrmlScene
-        self._tag = self._scene.AddObserver(event, lambda *_: self.cancel())
+        reason = "The scene was closed, which ended the batch."
+        self._tag = self._scene.AddObserver(event, lambda *_: self.cancel(reason))
         self._goOn()
 
     def wait(self) -> list[BatchScan]:
@@ -63,17 +57,22 @@ class SceneBatch(Batch):
         ------
         Cancelled
         """
-        while not self.isFinished:
-            with suppress(SkullStripError):  # it is told of in the scan's message
-                self._run.wait()
+        try:
+            while not self.isFinished:
+                with suppress(SkullStripError):  # it is told of in the scan's message
+                    self._run.wait()
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
         if self.error is not None:
             raise self.error
         return self.scans
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = DONE_STAY) -> None:
         """End the current run, and start no other."""
         self._waiting.clear()
         if self._run is not None:
+            self._ended = Cancelled(reason)
             self._run.cancel()
 
     def _goOn(self) -> None:
@@ -81,7 +80,7 @@ class SceneBatch(Batch):
             scan, found = self._waiting.pop(0)
             self.change(scan, RUNNING)
             try:
-                self._run = self._strip(found, partial(self._stripped, scan))
+                self._run = self._strip(scan, found)
             except SkullStripError as error:
                 self.change(scan, FAILED, message=str(error))
                 continue
@@ -91,18 +90,29 @@ class SceneBatch(Batch):
         self._scene.RemoveObserver(self._tag)
         self.finish(self._ended)
 
-    def _stripped(self, scan: BatchScan, run: StripRun) -> None:
-        self._tell(scan, run)
+    def _strip(self, scan: BatchScan, found: SceneScan) -> StripRun:
+        found.requirePresent()
+        ended = partial(self._stripped, scan, found)
+        if found.frames is None:
+            return self._logic.strip(found.volumeNode, **self._options, finished=ended)
+        method = dict(self._options)
+        borderMm = method.pop("borderMm")
+
+        def deliver(extracted, _report):
+            return found.frames.add(found, extracted.brain_mask, borderMm)
+
+        return self._logic.startRun(found.volumeNode, methodOptions(**method), deliver, None, ended)
+
+    def _stripped(self, scan: BatchScan, found: SceneScan, run: StripRun) -> None:
+        self._tell(scan, found, run)
         if run is self._run:  # else it ended while it was started, and `_goOn` goes on
             self._goOn()
 
-    def _tell(self, scan: BatchScan, run: StripRun) -> None:
+    def _tell(self, scan: BatchScan, found: SceneScan, run: StripRun) -> None:
         settled = self.count(*SETTLED, FAILED) + 1
         passed = time.monotonic() - self._started
         self.secondsLeft = passed / settled * (self.total - settled)
-        if isinstance(run.error, Cancelled):
-            self._waiting.clear()
-            self._ended = run.error
+        if self._ended is not None:
             self.change(scan, CANCELLED)
         elif run.error is not None:
             self.change(scan, FAILED, message=str(run.error))
@@ -111,6 +121,11 @@ class SceneBatch(Batch):
                 scan,
                 DONE,
                 message=" ".join(check.message for check in noticed(run.report)),
-                volumeMl=self._volumeOf(run.segmentationNode),
+                volumeMl=self._volumeMl(found, run),
                 verdict=run.report.get("verdict", ""),
             )
+
+    def _volumeMl(self, found: SceneScan, run: StripRun) -> float:
+        if found.frames is not None:
+            return found.frames.volumeMl[found.index]
+        return self._logic.volumeMl(run.segmentationNode)

@@ -1,18 +1,27 @@
-"""Which nodes of a scene are T1 scans, and where the result of each goes."""
+"""The heads of a scene: volumes and sequences of volumes, and where the result of each goes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import slicer
+import vtk
+
+from skullstrip.checks.input_checks import Check
+from skullstrip.errors import InputError
 
 from . import outputs
-from .volume_node import inspectVolume
+from .border import BorderField
+from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
+from .volume_node import inspectVolume, spacingMm, voxelMl
 
-# Findings of `skullstrip.checks.appearance`: such volumes are no T1 scans of whole heads.
-UNLIKE_T1 = {"label_map", "ct_like", "already_stripped"}
+LABEL_MAP, CONTRAST_INVERTED = "label_map", "contrast_inverted"
+# Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
+DOUBTFUL = {"ct_like", "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
+FRAME_SEGMENT = "Brain"  # the same id in all frames, so that they are displayed alike
 
 
 @dataclass(frozen=True)
@@ -35,79 +44,170 @@ class SceneScan:
     frames: FrameOutput | None = None
     index: str = ""
 
+    def requirePresent(self) -> None:
+        """Refuse a scan that has left the scene since it was found.
+
+        Raises
+        ------
+        InputError
+        """
+        holder = self.volumeNode if self.frames is None else self.frames.source
+        if holder.GetScene() is None:
+            raise InputError("The scan was removed from the scene.")
+
+
+@dataclass(frozen=True)
+class SceneHead:
+    """A volume, or a sequence of volumes, that may be stripped.
+
+    Parameters
+    ----------
+    name : str
+    scans : list of SceneScan
+        One, or one for each frame.
+    contrast : str
+        "t1_like" or "inverted", as an earlier run found; else empty.
+    checks : tuple of Check
+        What was noticed; empty for an ordinary head.
+    """
+
+    name: str
+    scans: list[SceneScan]
+    contrast: str
+    checks: tuple[Check, ...]
+
+    @property
+    def isLikely(self) -> bool:
+        """Whether it looks neither like CT nor stripped already."""
+        return not any(check.code in DOUBTFUL for check in self.checks)
+
 
 class FrameOutput:
-    """A sequence of segmentations beside a sequence of scans, made with its first frame."""
+    """A sequence of segmentations beside a sequence of scans, made with its first frame.
 
-    def __init__(self, sequenceNode) -> None:
-        self._source = sequenceNode
-        self.node = None
+    Parameters
+    ----------
+    source : vtkMRMLSequenceNode
+        The scans.
 
-    def add(self, segmentationNode, index: str):
-        """Put a frame's segmentation in its place; returns the sequence."""
+    Attributes
+    ----------
+    volumeMl : dict of str to float
+        Brain volume of each frame by its index value.
+    """
+
+    def __init__(self, source) -> None:
+        self.source, self.node = source, None
+        self.volumeMl: dict[str, float] = {}
+        self._outlined: set[str] = set()
+
+    def add(self, scan: SceneScan, mask: np.ndarray, borderMm: float):
+        """Put a frame's mask (I, J, K), given at border 0, in its place; return the sequence."""
+        scan.requirePresent()
+        field = BorderField(mask, spacingMm(scan.volumeNode))
+        moved = field.mask(borderMm)
         if self.node is None:
+            self._color = freeColor(self.source.GetScene())
             self.node = self._make()
-        self.node.SetDataNodeAtValue(segmentationNode, index)
+        self.node.SetDataNodeAtValue(
+            self._segmentation(scan.volumeNode, moved, field.box), scan.index
+        )
+        self.volumeMl[scan.index] = np.count_nonzero(moved) * voxelMl(scan.volumeNode)
+        for browser in _browsers(self.source.GetScene()):
+            self._outline(browser.GetProxyNode(self.node))
         return self.node
 
     def _make(self):
-        scene, source = self._source.GetScene(), self._source
+        scene, source = self.source.GetScene(), self.source
         name = scene.GenerateUniqueName(f"{source.GetName()} brain")
         node = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
         node.SetIndexName(source.GetIndexName())
         node.SetIndexUnit(source.GetIndexUnit())
         node.SetIndexType(source.GetIndexType())
-        for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene):
+        for browser in _browsers(scene):
             if browser.IsSynchronizedSequenceNode(source, True):
                 browser.AddSynchronizedSequenceNode(node)  # the two are played together
+                # A frame without a mask shows none, not that of the frame before.
+                browser.SetMissingItemMode(node, browser.MissingItemSetToDefault)
         return node
 
+    def _segmentation(self, volumeNode, mask: np.ndarray, box):
+        """A segmentation node outside any scene, with a segment "Brain" on the frame's grid."""
+        node = slicer.vtkMRMLSegmentationNode()
+        addBrainSegment(node, self._color, FRAME_SEGMENT)
+        writeMask(node, FRAME_SEGMENT, volumeNode, mask, box)
+        # The volume is in no scene to refer to, so that its grid is kept as text.
+        toRas = vtk.vtkMatrix4x4()
+        volumeNode.GetIJKToRASMatrix(toRas)
+        converter = slicer.vtkSegmentationConverter
+        grid = converter.SerializeImageGeometry(toRas, volumeNode.GetImageData())
+        node.GetSegmentation().SetConversionParameter(
+            converter.GetReferenceImageGeometryParameterName(), grid
+        )
+        return node
 
-def findSceneScans(scene) -> list[SceneScan]:
-    """The T1 volumes of a scene, then the frames of its sequences of T1 volumes.
+    def _outline(self, proxy) -> None:
+        """Show what a browser plays as an outline, once: later the user's own choice counts."""
+        if proxy is None or proxy.GetID() in self._outlined:
+            return
+        self._outlined.add(proxy.GetID())
+        proxy.CreateDefaultDisplayNodes()
+        # Of the node, not of the segment, which is another one in each frame.
+        proxy.GetDisplayNode().SetVisibility2DFill(False)
+        proxy.GetDisplayNode().SetSliceIntersectionThickness(OUTLINE_WIDTH)
+
+
+def findHeads(scene) -> list[SceneHead]:
+    """Find the volumes of a scene that may be heads, then its sequences of such volumes.
 
     Left out are label maps, what we made, hidden volumes, the volumes that show a sequence's
-    current frame, and what the input checks refuse or find unlike a T1 scan.
+    current frame, and what the input checks refuse.
     """
-    volumes = [SceneScan(node.GetName(), node) for node in _volumes(scene) if _looksLikeT1(node)]
-    return volumes + [
-        scan
-        for sequence in slicer.util.getNodesByClass("vtkMRMLSequenceNode", scene)
-        for scan in _frames(sequence)
-    ]
+    groups = [[SceneScan(node.GetName(), node)] for node in _volumes(scene)]
+    groups += map(_frames, slicer.util.getNodesByClass("vtkMRMLSequenceNode", scene))
+    return [head for head in map(_head, filter(None, groups)) if head is not None]
+
+
+def _browsers(scene) -> list:
+    return slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene)
 
 
 def _volumes(scene) -> list:
     """Scalar volumes that stand for themselves."""
-    browsers = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene)
+    browsers = _browsers(scene)
     return [
         node
         for node in slicer.util.getNodesByClass(SCALAR, scene)
         if not node.GetHideFromEditors()
-        and node.GetAttribute(outputs.DIGEST_ATTRIBUTE) is None
+        and not outputs.isOurs(node)
         and not any(browser.IsProxyNode(node.GetID()) for browser in browsers)
     ]
 
 
-def _looksLikeT1(volumeNode) -> bool:
-    """Whether the input checks have nothing against it; label maps and the like are refused."""
-    checks = inspectVolume(volumeNode)
-    return not any(check.severity == "refuse" or check.code in UNLIKE_T1 for check in checks)
+def _head(scans: list[SceneScan]) -> SceneHead | None:
+    """What the input checks say of the first scan; None where it is refused or a label map."""
+    first = scans[0]
+    checks = inspectVolume(first.volumeNode)
+    if any(check.severity == "refuse" or check.code == LABEL_MAP for check in checks):
+        return None
+    name = first.name if first.frames is None else first.frames.source.GetName()
+    return SceneHead(name, scans, _contrast(first.volumeNode), checks)
+
+
+def _contrast(volumeNode) -> str:
+    result = outputs.newestSegmentation(volumeNode)
+    report = outputs.readState(result).get("report") if result is not None else None
+    if not report:
+        return ""
+    inverted = any(check.code == CONTRAST_INVERTED for check in outputs.noticed(report))
+    return "inverted" if inverted else "t1_like"
 
 
 def _frames(sequence) -> list[SceneScan]:
-    count = sequence.GetNumberOfDataNodes()
-    if count == 0 or not _looksLikeT1(sequence.GetNthDataNode(0)):
-        return []
-    output = FrameOutput(sequence)
-    indices = [sequence.GetNthIndexValue(place) for place in range(count)]
-    unit = sequence.GetIndexUnit() or ""
-    return [
-        SceneScan(
-            f"{sequence.GetName()}, {sequence.GetIndexName()} {index} {unit}".strip(),
-            sequence.GetNthDataNode(place),
-            output,
-            index,
-        )
-        for place, index in enumerate(indices)
-    ]
+    output, unit = FrameOutput(sequence), sequence.GetIndexUnit() or ""
+    scans = []
+    for place in range(sequence.GetNumberOfDataNodes()):
+        index = sequence.GetNthIndexValue(place)
+        name = f"{sequence.GetName()}, {sequence.GetIndexName()} {index} {unit}".strip()
+        scans.append(SceneScan(name, sequence.GetNthDataNode(place), output, index))
+    return scans

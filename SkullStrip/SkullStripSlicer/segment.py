@@ -10,7 +10,17 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 SEGMENT_NAME = "Brain"
-COLOR = (1.0, 0.66, 0.30)  # amber: stands out from grey slices, and is no tissue of Slicer's own
+# They stand out from grey slices and from each other; amber first.
+COLORS = (
+    (1.0, 0.66, 0.30),
+    (0.30, 0.80, 1.0),
+    (1.0, 0.45, 0.75),
+    (0.55, 0.90, 0.30),
+    (0.75, 0.60, 1.0),
+    (1.0, 0.95, 0.35),
+    (0.25, 0.90, 0.70),
+    (1.0, 0.45, 0.40),
+)
 OUTLINE_WIDTH = 2
 TERMINOLOGY = (
     "Segmentation category and type - DICOM master list"
@@ -19,13 +29,25 @@ TERMINOLOGY = (
 )
 
 
-def addBrainSegment(segmentationNode, segmentId: str = "") -> str:
+def freeColor(scene) -> tuple[float, float, float]:
+    """Return the colour that the fewest segments of a scene have, so that outlines differ."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
+    segmentations = [node.GetSegmentation() for node in nodes]
+    used = [
+        segmentation.GetNthSegment(place).GetColor()
+        for segmentation in segmentations
+        for place in range(segmentation.GetNumberOfSegments())
+    ]
+    return min(COLORS, key=lambda color: sum(np.allclose(color, one, atol=0.01) for one in used))
+
+
+def addBrainSegment(segmentationNode, color: tuple[float, ...], segmentId: str = "") -> str:
     """Add an empty segment "Brain" and return its id, a new one if none is given.
 
     Segments that are there stay as they are.
     """
     segmentation = segmentationNode.GetSegmentation()
-    segmentId = segmentation.AddEmptySegment(segmentId, SEGMENT_NAME, COLOR)
+    segmentId = segmentation.AddEmptySegment(segmentId, SEGMENT_NAME, color)
     segment = segmentation.GetSegment(segmentId)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), TERMINOLOGY)
     return segmentId

@@ -64,6 +64,11 @@ def spacingMm(volumeNode) -> np.ndarray:
     return np.array(volumeNode.GetSpacing())
 
 
+def voxelMl(volumeNode) -> float:
+    """Volume of a voxel in mL, parent transforms left out."""
+    return abs(float(np.linalg.det(ijkToRas(volumeNode)[:3, :3]))) / 1000
+
+
 def worldAffine(volumeNode) -> np.ndarray:
     """Voxel index to world RAS, float64 (4, 4); a warping parent transform is left out."""
     affine = ijkToRas(volumeNode)

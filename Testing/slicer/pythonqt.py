@@ -135,6 +135,7 @@ class ClassProxy:
 def makeQtModule() -> ModuleType:
     """The module `qt`, as far as the extension and `slicer.util` use it."""
     module = ModuleType("qt")
+    module.Qt = QtCore.Qt
     for library, names in (
         (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
         (QtGui, ("QIcon", "QDesktopServices")),

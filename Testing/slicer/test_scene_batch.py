@@ -1,6 +1,6 @@
-"""Every T1 of a scene and each frame of its sequences; real nodes, a child that goes by intensity.
+"""Every head of a scene and each frame of its sequences; the child goes by intensity.
 
-Real too: sequences and their browser, from `slicer-core`. Playing them is the application's part.
+Real: nodes, sequences and their browser, from `slicer-core`; playing them is the application's.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import slicer
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from PySide6.QtCore import Qt
+
 from skullstrip.errors import Cancelled, InputError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.scene_scans import findSceneScans
+from SkullStripSlicer.scene_scans import findHeads
 from SkullStripSlicer.segment import readMask
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, script_process
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume
+from Testing.slicer.test_runs import wait_until
 
 DICE = 0.95  # of the stand-in, which finds the brain by its grey values
 INDICES = ("0", "2.5", "5")
@@ -68,11 +71,17 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * (one & other).sum() / (one.sum() + other.sum())
 
 
+def maskOf(segmentation, sequence) -> np.ndarray:
+    """A frame's mask; all frames lie on one grid."""
+    (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
+    return readMask(segmentation, segmentId, sequence.GetNthDataNode(0))
+
+
 def names(scene) -> list[str]:
-    return [scan.name for scan in findSceneScans(scene)]
+    return [head.name for head in findHeads(scene) if head.isLikely]
 
 
-def test_each_t1_gets_a_segmentation(scene, head) -> None:
+def test_each_head_gets_a_segmentation(scene, head) -> None:
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
     changes = []
     scans = StripLogic(script_process(THRESHOLD)).stripScene(
@@ -94,7 +103,7 @@ def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, hea
     assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 4
 
 
-def test_what_is_no_t1_is_left_out(scene, head) -> None:
+def test_what_is_no_head_mri_is_left_out(scene, head) -> None:
     addVolume(scene, head.array, head.affine, "T1")
     addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")
     addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
@@ -115,14 +124,18 @@ def test_our_own_outputs_are_left_out(scene, head) -> None:
     assert names(scene) == ["T1"]
 
 
-def test_a_scene_without_a_t1_is_refused(scene) -> None:
-    with pytest.raises(InputError, match="no T1"):
+def test_a_scene_without_a_head_is_refused(scene) -> None:
+    with pytest.raises(InputError, match="no head MRI"):
         StripLogic().stripScene()
 
 
 def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence) -> None:
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
-    assert names(scene) == ["Dynamic, delay 0 ms", "Dynamic, delay 2.5 ms", "Dynamic, delay 5 ms"]
+    (found,) = findHeads(scene)
+    assert found.name == "Dynamic"
+    assert [scan.name for scan in found.scans] == [
+        "Dynamic, delay 0 ms", "Dynamic, delay 2.5 ms", "Dynamic, delay 5 ms",
+    ]  # fmt: skip
 
 
 def test_a_sequence_of_masks_is_left_out(scene, sequence, head) -> None:
@@ -145,25 +158,53 @@ def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
     assert (result.GetIndexName(), result.GetIndexUnit()) == ("delay", "ms")
     assert result.GetIndexType() == result.TextIndex
     for index in INDICES:
-        segmentation = result.GetDataNodeAtValue(index)
-        (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
-        mask = readMask(segmentation, segmentId, sequence.GetDataNodeAtValue(index))
+        mask = maskOf(result.GetDataNodeAtValue(index), sequence)
         assert dice(mask, head.brain_mask) > DICE
     shown = scene.GetNodesByClass("vtkMRMLSegmentationNode")
     assert shown.GetNumberOfItems() == 1  # the browser's, for the current frame
     assert browserOf(scene).GetSequenceNode(shown.GetItemAsObject(0)) is result
+    for frame in (2, 1):
+        browserOf(scene).SetSelectedItemNumber(frame)
+        sequence.keptAlive.UpdateProxyNodesFromSequences(browserOf(scene))
+        assert list(shown.GetItemAsObject(0).GetSegmentation().GetSegmentIDs()) == ["Brain"]
+        display = shown.GetItemAsObject(0).GetDisplayNode()
+        assert not display.GetVisibility2DFill()
+        assert display.GetVisibility2DOutline()
+        voxels = np.count_nonzero(maskOf(result.GetDataNodeAtValue(INDICES[frame]), sequence))
+        assert scans[frame].volumeMl == pytest.approx(voxels * 0.027, rel=1e-3)
+
+
+def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(
+    scene, sequence, head, tmp_path
+) -> None:
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
+    fails_at_the_fourth = """
+count = len(list(Path(request["options"]["weights"]).iterdir()))
+(Path(request["options"]["weights"]) / str(count)).write_text("")
+if count == 3:
+    emit(event="error", message="No luck.", exit_code=1)
+    sys.exit(1)
+"""
+    (tmp_path / "seen").mkdir()
+    scans = StripLogic(script_process(fails_at_the_fourth + THRESHOLD)).stripScene(
+        weights=str(tmp_path / "seen")
+    )
+    assert [scan.state for scan in scans] == ["done", "done", "done", "failed", "done"]
+    browserOf(scene).SetSelectedItemNumber(1)
+    result = resultOf(scene, sequence)
+    proxy = browserOf(scene).GetProxyNode(result)
+    assert proxy.GetSegmentation().GetNumberOfSegments() == 0
     browserOf(scene).SetSelectedItemNumber(2)
-    sequence.keptAlive.UpdateProxyNodesFromSequences(browserOf(scene))
-    assert list(shown.GetItemAsObject(0).GetSegmentation().GetSegmentIDs()) == ["Brain"]
+    nodes = [*map(outputs.findSegmentation, volumes), browserOf(scene).GetProxyNode(result)]
+    colors = {node.GetSegmentation().GetNthSegment(0).GetColor() for node in nodes}
+    assert len(colors) == 3
 
 
 def test_the_border_moves_frames_too(scene, sequence) -> None:
     def voxels(borderMm: float) -> int:
         StripLogic(script_process(THRESHOLD)).stripScene(borderMm=borderMm)
         result = resultOf(scene, sequence)
-        segmentation = result.GetDataNodeAtValue("0")
-        (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
-        mask = readMask(segmentation, segmentId, sequence.GetDataNodeAtValue("0"))
+        mask = maskOf(result.GetDataNodeAtValue("0"), sequence)
         scene.RemoveNode(result)
         return int(mask.sum())
 
@@ -186,19 +227,49 @@ if not seen.exists():
     assert [(scan.state, scan.message) for scan in scans] == [("failed", "No luck."), ("done", "")]
 
 
-def test_the_panel_strips_the_scene(widget, scene, head) -> None:
+def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scene, head) -> None:
     addVolume(scene, head.array, head.affine, "another")
+    addVolume(scene, head.array, head.affine, "unticked")
+    addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
     widget.ui.batchBox.collapsed = False
+    table = unwrap(widget.ui.batchTable)
+    click(widget.ui.sceneButton)
+    assert not widget.batchPanel.isRunning
+    assert column(table, 0) == ["T1", "another", "unticked", "CT"]
+    assert [isTicked(table, row) for row in range(4)] == [True, True, True, False]
+    assert "Hounsfield" in column(table, 4)[3]
+    assert widget.ui.sceneButton.text == "Strip the ticked heads (3)"
+    table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert widget.ui.sceneButton.text == "Strip the ticked heads (2)"
     click(widget.ui.sceneButton)
     assert widget.ui.sceneButton.text == "Cancel batch"
     assert not widget.ui.batchButton.enabled
     assert wait_for(lambda: not widget.batchPanel.isRunning)
-    table = unwrap(widget.ui.batchTable)
-    assert [table.item(row, 0).text() for row in range(2)] == ["T1", "another"]
-    assert [table.item(row, 1).text() for row in range(2)] == ["done", "done"]
+    assert column(table, 0) == ["T1", "another"]
+    assert column(table, 1) == ["done", "done"]
     assert widget.ui.batchLabel.text == "2 of 2 scans are done."
-    assert widget.ui.sceneButton.text == "Strip every T1 in the scene"
+    assert widget.ui.sceneButton.text == "Strip every head in the scene"
     assert not widget.ui.reportButton.visible
+    click(widget.ui.sceneButton)  # what an earlier run told of the contrast is shown
+    assert column(table, 4)[:3] == ["T1-like.", "T1-like.", ""]
+
+
+def test_a_list_of_heads_goes_with_the_scene(widget, scene, volume) -> None:
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    assert column(unwrap(widget.ui.batchTable), 0) == ["T1"]
+    scene.Clear(0)
+    assert column(unwrap(widget.ui.batchTable), 0) == []
+    click(widget.ui.sceneButton)
+    assert "no head MRI" in widget.ui.batchLabel.text
+
+
+def column(table, number: int) -> list[str]:
+    return [table.item(row, number).text() for row in range(table.rowCount())]
+
+
+def isTicked(table, row: int) -> bool:
+    return table.item(row, 0).checkState() == Qt.CheckState.Checked
 
 
 @pytest.mark.parametrize("how", ["button", "scene closed"])
@@ -208,15 +279,17 @@ def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> 
     widget._parameterNode.weights = str(tmp_path / "pids")
     widget.ui.batchBox.collapsed = False
     click(widget.ui.sceneButton)
+    click(widget.ui.sceneButton)
     assert wait_for((tmp_path / "pids").exists)
     if how == "button":
         click(widget.ui.sceneButton)
     else:
         scene.Clear(0)
     assert not widget.batchPanel.isRunning
-    table = unwrap(widget.ui.batchTable)
-    assert [table.item(row, 1).text() for row in range(2)] == ["not done", "not done"]
+    assert column(unwrap(widget.ui.batchTable), 1) == ["not done", "not done"]
     assert "0 of 2 scans are done." in widget.ui.batchLabel.text
+    reason = "batch was cancelled" if how == "button" else "scene was closed"
+    assert reason in widget.ui.batchLabel.text
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
 
 
@@ -230,15 +303,24 @@ def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_
     assert [scan.state for scan in batch.scans] == ["cancelled"] * 3
 
 
-def test_removing_the_scan_that_is_stripped_ends_it(scene, head, tmp_path) -> None:
-    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
-    batch = StripLogic(script_process(HANGING)).stripScene(
-        weights=str(tmp_path / "pids"), finished=lambda _: None
+def test_scans_that_are_removed_stop_none_of_the_rest(scene, head, tmp_path) -> None:
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two", "three")]
+    script = f"""
+seen = Path(request["options"]["weights"])
+if not seen.exists():
+    seen.write_text("")
+    time.sleep(600)
+{THRESHOLD}"""
+    batch = StripLogic(script_process(script)).stripScene(
+        weights=str(tmp_path / "seen"), finished=lambda _: None
     )
-    scene.RemoveNode(volumes[0])
-    assert batch.isFinished
-    assert [scan.state for scan in batch.scans] == ["cancelled", "cancelled"]
-    assert "removed from the scene" in str(batch.error)
+    assert wait_until((tmp_path / "seen").exists, 30)
+    for volume in volumes[:2]:  # the one that is stripped, and one that waits
+        scene.RemoveNode(volume)
+    assert not batch.isFinished
+    scans = batch.wait()
+    assert [scan.state for scan in scans] == ["failed", "failed", "done"]
+    assert all("removed from the scene" in scan.message for scan in scans[:2])
 
 
 def test_a_script_is_told_of_a_cancelled_scene(scene, head, tmp_path) -> None:

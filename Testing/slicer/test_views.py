@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.segment import COLOR
+from SkullStripSlicer.segment import COLORS
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
 from Testing.slicer.scene import addVolume
@@ -47,7 +47,7 @@ def shown(opengl, scene):
 
 def amber(picture: np.ndarray) -> np.ndarray:
     """Where a picture has the segment's colour."""
-    color = 255 * np.array(COLOR)
+    color = 255 * np.array(COLORS[0])
     return np.abs(picture.astype(float) - color).max(axis=-1) < COLOR_TOLERANCE
 
 
