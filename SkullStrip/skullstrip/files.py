@@ -131,11 +131,8 @@ def strip_file(
             weights=weights,
             progress=progress,
         )
-    result = replace(
-        result,
-        checks=(*image.checks, *result.checks),
-        timings={"read": read_seconds, **result.timings},
-    )
+    result = result.noticing(image.checks)
+    result = replace(result, timings={"read": read_seconds, **result.timings})
     settings = {
         "border_mm": border_mm,
         "keep_csf": keep_csf,

@@ -49,7 +49,7 @@ def brain_from_probability(
     Returns
     -------
     BrainExtraction
-        With "none" for engine and device, no weights, and the verdict "check", unjudged.
+        With "none" for engine and device, no weights, and the verdict "not judged".
 
     Raises
     ------

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from .prepare.reorient import Reorient, find_upright, require_reorient
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
 from .quality.evidence import Evidence, box_ends, gather_evidence
-from .quality.verdict import Verdict, judge
+from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
 VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
 
@@ -56,14 +56,15 @@ class BrainExtraction:
     checks : tuple of Check
         What was noticed about the input.
     quality : tuple of Check
-        The verdict's reasons; empty for "pass".
-    verdict : {"pass", "check", "fail"}
-        Of the mask before `border_mm` moved its surface. check: look before using it. fail: do not
-        use it as it is.
+        The verdict's reasons, warnings of `checks` among them; empty for "pass".
+    verdict : {"pass", "check", "fail", "not judged"}
+        check: look before using it. fail: do not use it as it is.
+    judged : {"as written", "before border", "before CSF", "before CSF and border", "no"}
+        Which mask the verdict and the Dice are of: this one, or the network's before it changed.
     dice_estimate, dice_error : float
         Estimated Dice with a careful reference, and the half width of its 90 % interval.
     volume_error_ml : float
-        Half width of the volume's 90 % interval, in mL.
+        Half width of the volume's 90 % interval, in mL; NaN for another mask than was judged.
     confidence_source : ConfidenceSource, optional
         What `brain_confidence` is made of.
     """
@@ -78,11 +79,22 @@ class BrainExtraction:
     weights_sha256: str
     checks: tuple[Check, ...]
     quality: tuple[Check, ...] = ()
-    verdict: Verdict = "check"
+    verdict: Verdict = "not judged"
+    judged: Judged = "no"
     dice_estimate: float = math.nan
     dice_error: float = math.nan
     volume_error_ml: float = math.nan
     confidence_source: ConfidenceSource | None = None
+
+    @property
+    def findings(self) -> tuple[Check, ...]:
+        """Everything that is to be said, each once: about the scan, then about the mask."""
+        return tuple(dict.fromkeys((*self.checks, *self.quality)))
+
+    def noticing(self, checks: tuple[Check, ...]) -> BrainExtraction:
+        """The same with more that was noticed about the scan; warnings cap the verdict."""
+        verdict, quality = capped(self.verdict, self.quality, checks)
+        return replace(self, checks=(*checks, *self.checks), verdict=verdict, quality=quality)
 
     @cached_property
     def brain_confidence(self) -> np.ndarray:
@@ -176,7 +188,8 @@ def extract_brain(
         probability = restore(found.probability, found.prepared)
     with stopwatch.stage("mask"):
         mask = cut_brain(volume, probability, border_mm, keep_csf, manifest.threshold)
-    return BrainExtraction(
+    judged = judged_mask(border_mm, keep_csf)
+    result = BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
         affine=affine,
@@ -185,12 +198,13 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        checks=(*checks, *found.checks, *engine_checks(engine)),
+        checks=(),
         quality=judgement.reasons,
         verdict=judgement.verdict,
+        judged=judged,
         dice_estimate=judgement.estimate.dice,
         dice_error=judgement.estimate.dice_error,
-        volume_error_ml=judgement.estimate.volume_error_ml,
+        volume_error_ml=judgement.estimate.volume_error_ml if judged == "as written" else math.nan,
         confidence_source=ConfidenceSource(
             evidence,
             without_head(found.prepared),
@@ -199,6 +213,7 @@ def extract_brain(
             manifest.threshold,
         ),
     )
+    return result.noticing((*checks, *found.checks, *engine_checks(engine)))
 
 
 class _Prediction(NamedTuple):

@@ -11,6 +11,11 @@ from typing import Any
 from ._version import __version__
 from .pipeline import BrainExtraction
 
+JUDGED = {
+    "before border": "judged before the border moved",
+    "before CSF": "judged before fluid was taken off",
+    "before CSF and border": "judged before fluid was taken off and the border moved",
+}
 LONGEST_NAME = 56  # characters that leave room in the QC picture's title
 
 
@@ -32,8 +37,10 @@ def report(
         ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
         "brain", "mask", "probability", "confidence", "head", "surface", "qc" and "json", those
         that were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its
-        90 % interval. ``verdict``: "pass", "check" or "fail". ``dice_estimate``, ``dice_error``:
-        estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
+        90 % interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail"
+        or "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
+        ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
+        interval. ``border_mm``, ``keep_csf``,
         ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
         ``weights_sha256``: hash of the weights file. ``timings``: seconds of each stage.
         ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
@@ -47,6 +54,7 @@ def report(
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 3),
         "verdict": result.verdict,
+        "judged": result.judged,
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
         "border_mm": border_mm,
@@ -68,10 +76,13 @@ def _rounded(value: float, digits: int) -> float | None:
 
 
 def quality_line(result: BrainExtraction) -> str:
-    """Verdict and estimate in words: ``pass (Dice about 0.988 ± 0.006)``."""
-    if not math.isfinite(result.dice_estimate):
-        return result.verdict
-    return f"{result.verdict} (Dice about {result.dice_estimate:.3f} ± {result.dice_error:.3f})"
+    """Verdict, estimate and what they are of: ``pass (Dice about 0.988 ± 0.006)``."""
+    said = []
+    if math.isfinite(result.dice_estimate):
+        said.append(f"Dice about {result.dice_estimate:.3f} ± {result.dice_error:.3f}")
+    if result.judged in JUDGED:
+        said.append(JUDGED[result.judged])
+    return f"{result.verdict} ({', '.join(said)})" if said else result.verdict
 
 
 def volume_line(result: BrainExtraction) -> str:

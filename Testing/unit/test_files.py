@@ -23,7 +23,7 @@ PHANTOM_DICE = 0.97
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
-    "dice_error", "keep_csf", "reorient",
+    "dice_error", "keep_csf", "reorient", "judged",
 }  # fmt: skip
 
 
@@ -51,6 +51,7 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     assert report.keys() == JSON_KEYS
     assert report["volume_ml"] == pytest.approx(result.volume_ml, abs=1e-3)
     assert report["verdict"] == result.verdict
+    assert (report["judged"], report["volume_error_ml"]) == ("before border", None)
     assert report["dice_estimate"] == pytest.approx(result.dice_estimate, abs=1e-4)
     assert (report["border_mm"], report["views"]) == (1.0, 3)
     assert (report["engine"], report["device"]) == ("stand-in", "cpu")

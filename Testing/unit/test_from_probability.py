@@ -11,6 +11,7 @@ from skullstrip.errors import InputError
 from skullstrip.from_probability import brain_from_probability, read_probability
 from skullstrip.io import images
 from skullstrip.pipeline import extract_brain
+from skullstrip.report import quality_line
 from Testing.image_files import save
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
@@ -36,6 +37,7 @@ def test_another_border_needs_no_network(
     assert found.volume_ml == wanted.volume_ml
     assert found.engine == "none"
     assert [check.code for check in found.quality] == ["not_judged"]
+    assert quality_line(found) == "not judged"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ RESULT = BrainExtraction(
     weights_sha256="",
     checks=(),
     verdict="pass",
+    judged="as written",
     dice_estimate=0.9876,
     dice_error=0.0044,
     volume_error_ml=21.2,
@@ -38,6 +39,17 @@ def test_what_was_not_estimated_is_left_out() -> None:
     unknown = dataclasses.replace(RESULT, dice_estimate=math.nan, volume_error_ml=math.nan)
     assert volume_line(unknown) == "1442.4 mL"
     assert quality_line(unknown) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("judged", "words"),
+    [("before border", "judged before the border moved"), ("before CSF", "before fluid was taken")],
+)
+def test_a_mask_that_changed_after_the_verdict_says_which_one_was_judged(judged, words) -> None:
+    changed = dataclasses.replace(RESULT, judged=judged, volume_error_ml=math.nan)
+    assert quality_line(changed).startswith("pass (Dice about 0.988 ± 0.004, judged before")
+    assert words in quality_line(changed)
+    assert volume_line(changed) == "1442.4 mL"
 
 
 @pytest.mark.parametrize("length", [1, LONGEST_NAME, LONGEST_NAME + 1, 255])

@@ -10,6 +10,7 @@ COLUMNS: dict[str, str] = {
     "session": TEXT,
     "status": TEXT,  # done or failed
     "verdict": TEXT,
+    "judged": TEXT,  # as written, or before what changed the mask
     "reasons": TEXT,
     "volume_ml": REAL,
     "volume_error_ml": REAL,

@@ -136,12 +136,15 @@ def _engine(name: str, device: str, threads: int | None, weights: str | Path | N
 def _findings(result: BrainExtraction) -> Row:
     return {
         "verdict": result.verdict,
+        "judged": result.judged,
         "reasons": "; ".join(check.message for check in result.quality),
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 2),
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
-        "message": "; ".join(check.message for check in result.checks),
+        "message": "; ".join(
+            check.message for check in result.checks if check not in result.quality
+        ),
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,

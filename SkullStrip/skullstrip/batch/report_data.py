@@ -19,7 +19,7 @@ from .outliers import FEWEST, THRESHOLD, volume_limits
 
 TEXTS = (
     "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views",
-    "version", "brain_mask", "brain", "qc", "finished",
+    "version", "brain_mask", "brain", "qc", "finished", "judged",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
 STATES = {"pass": "pass", "check": "check", "fail": "fail", "error": "not stripped", "none": "done"}

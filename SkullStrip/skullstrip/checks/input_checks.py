@@ -1,7 +1,7 @@
 """What can be said about a scan before any time is spent on it.
 
 Each check is a small function that yields what it noticed, in words and with a severity:
-`refuse` (nothing sensible can come out), `warn` (look at the result) or `note`.
+`refuse` (nothing sensible can come out), `warn` (the verdict is no better than "check") or `note`.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
             return
         if count:
             message = f"{count} voxels are NaN or infinite; they were treated as background."
-            yield Check("non_finite", "warn", message)
+            yield Check("non_finite", "note", message)
             values = array[finite]
     low, high = values.min(), values.max()
     if low == high:

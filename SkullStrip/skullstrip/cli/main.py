@@ -228,7 +228,7 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
 
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
-    for check in (*result.checks, *result.quality):
+    for check in result.findings:
         print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
     from ..report import quality_line, volume_line
 

@@ -27,7 +27,7 @@ WRITABLE_SUFFIXES = (
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
 NO_ORIENTATION = Check(
     "no_orientation",
-    "warn",
+    "note",
     "The header names no orientation, so axes are assumed to run left, anterior and superior; "
     "check left and right.",
 )

@@ -37,12 +37,15 @@ class BrainRegion:
         Voxels around the blocks that belong to the region.
     shape : tuple of int
         Shape of the head.
+    other_ml : float
+        Volume of the second largest piece that looked like brain, which is left out.
     """
 
     blocks: np.ndarray
     block: tuple[int, int, int]
     margin: int
     shape: tuple[int, ...]
+    other_ml: float = 0.0
 
     def box(self) -> Box:
         """Voxels that hold the whole region."""
@@ -118,9 +121,10 @@ def find_brain_region(
         batch = slice_batch(padded, looked_at[start : start + size], offset)
         found = predict(batch)[:, : coarse.shape[1], : coarse.shape[2], 0]
         brain[start : start + size] = found >= 0.5
-    brain = largest_component(brain)
-    millilitres = np.count_nonzero(brain) * COARSE_STEP * (factor * spacing_mm) ** 3 / 1000
-    if millilitres < SMALLEST_ML:
+    largest = largest_component(brain)
+    block_ml = COARSE_STEP * (factor * spacing_mm) ** 3 / 1000
+    if np.count_nonzero(largest) * block_ml < SMALLEST_ML:
         return None
+    other_ml = np.count_nonzero(largest_component(brain & ~largest)) * block_ml
     block = (COARSE_STEP * factor, factor, factor)
-    return BrainRegion(brain, block, int(np.ceil(MARGIN_MM / spacing_mm)), head.shape)
+    return BrainRegion(largest, block, int(np.ceil(MARGIN_MM / spacing_mm)), head.shape, other_ml)

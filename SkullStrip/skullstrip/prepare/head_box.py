@@ -33,11 +33,7 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
         The whole volume where nothing stands out.
     """
     block = max(1, round(BLOCK_MM / spacing_mm))
-    blocks = block_means(scaled, block)
-    bright = blocks[blocks > blocks.mean()]
-    if bright.size == 0:
-        return tuple(slice(0, size) for size in scaled.shape)  # type: ignore[return-value]
-    head = ndimage.binary_opening(blocks > HEAD_FRACTION * np.median(bright), iterations=1)
+    head = tissue(block_means(scaled, block))
     labels, count = ndimage.label(head)
     if count == 0:
         return tuple(slice(0, size) for size in scaled.shape)  # type: ignore[return-value]
@@ -45,6 +41,14 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
     kept = np.flatnonzero(sizes >= SMALLEST_PART * sizes.max()) + 1
     margin = int(np.ceil(margin_mm / spacing_mm))
     return _bounds(np.isin(labels, kept), block, margin, scaled.shape)
+
+
+def tissue(blocks: np.ndarray) -> np.ndarray:
+    """Where blocks of a head are no air, bool, shape of `blocks`; specks of noise are left out."""
+    bright = blocks[blocks > blocks.mean()]
+    if bright.size == 0:
+        return np.zeros(blocks.shape, dtype=bool)
+    return ndimage.binary_opening(blocks > HEAD_FRACTION * np.median(bright))
 
 
 def _bounds(head: np.ndarray, block: int, margin: int, shape: tuple[int, ...]) -> Box:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..grid.regions import Box, block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
+from ..prepare.head_box import tissue
 from .cross_view import APART_MM, AXIS, second_look
 
 
@@ -33,8 +34,12 @@ class Evidence:
         Side of a block.
     image_ends : ndarray of bool, shape (3, 2)
         Whether the image ends where these arrays do, at the start and the end of each axis.
+    tissue : ndarray of bool, shape (a, b, c)
+        What of the scan is no air.
     to_ras : ndarray of float64, shape (4, 4), optional
         Block index to RAS mm; without it the verdict names no places.
+    other_ml : float
+        Volume of what looked like a second brain.
     """
 
     probability: np.ndarray
@@ -42,7 +47,9 @@ class Evidence:
     places: np.ndarray
     block_mm: float
     image_ends: np.ndarray
+    tissue: np.ndarray
     to_ras: np.ndarray | None = None
+    other_ml: float = 0.0
 
     @property
     def block_ml(self) -> float:
@@ -90,6 +97,8 @@ def gather_evidence(
         block_mm=block_mm,
         image_ends=image_ends,
         to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
+        tissue=tissue(whole_blocks(block_means(head, factor), head.shape, factor)),
+        other_ml=0.0 if region is None else region.other_ml,
     )
 
 

@@ -52,6 +52,9 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
         "second_dice": second_dice(evidence, judged),
         "second_own_dice": expected_dice(evidence.second, evidence.second >= 0.5),
         "disagreement_cm2": disagreement_cm2(evidence, judged),
+        "bare_cm2": bare_cm2(evidence, judged),
+        "head_share": head_share(evidence.tissue, judged),
+        "other_ml": evidence.other_ml,
     }
 
 
@@ -125,6 +128,44 @@ def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.n
     """Return the largest connected piece, bool; nothing of an empty mask."""
     labels, count = ndimage.label(mask, structure)
     return labels == (1 + int(np.argmax(np.bincount(labels.ravel())[1:])) if count else -1)
+
+
+def bare_cm2(evidence: Evidence, mask: np.ndarray) -> float:
+    """Area, seen from one side, where nothing of the head lies over the mask.
+
+    A brain is bare where a stripped scan ends, or one part of which was blanked.
+    """
+    around = evidence.tissue & ~mask
+    areas = []
+    for axis in range(3):
+        for brain, head in ((mask, around), (np.flip(mask, axis), np.flip(around, axis))):
+            last = _last(brain, axis)
+            bare = (last >= 0) & (_last(head, axis) <= last + 1)
+            areas.append(np.count_nonzero(ndimage.binary_opening(bare, iterations=2)))
+    return float(max(areas)) * evidence.block_mm**2 / 100
+
+
+def _last(array: np.ndarray, axis: int) -> np.ndarray:
+    """Index of the last true element along an axis; -1 where there is none."""
+    last = array.shape[axis] - 1 - np.argmax(np.flip(array, axis), axis=axis)
+    return np.where(array.any(axis=axis), last, -1)
+
+
+def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
+    """The mask's share of the head above the mask's middle, where no face or neck is.
+
+    A place is in the head where tissue lies on both sides of it, along X and along Y.
+    """
+    middle = round(float(np.average(np.arange(mask.shape[2]), weights=mask.sum(axis=(0, 1)))))
+    solid, brain = (tissue | mask)[:, :, middle:], mask[:, :, middle:]
+    head = _between(solid, 0) & _between(solid, 1)
+    return float(np.count_nonzero(brain)) / max(1, np.count_nonzero(head))
+
+
+def _between(array: np.ndarray, axis: int) -> np.ndarray:
+    """Where true elements are on both sides along an axis, or here."""
+    before = np.logical_or.accumulate(array, axis)
+    return before & np.flip(np.logical_or.accumulate(np.flip(array, axis), axis), axis)
 
 
 def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:

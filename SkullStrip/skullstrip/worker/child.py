@@ -243,7 +243,7 @@ def _serve_files(
             failures += 1
             emit({**event, "state": "failed", "message": str(error)})
         else:
-            warnings = [check.message for check in (*result.checks, *result.quality)]
+            warnings = [check.message for check in result.findings]
             found = {"volume_ml": result.volume_ml, "verdict": result.verdict, "checks": warnings}
             emit({**event, "state": "done", **found})
     emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skullstrip.checks.contrast import INVERTED, contrast_checks, shell_over_core
+from skullstrip.checks.contrast import HIGHEST, contrast_checks, shell_over_core
 from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
@@ -36,9 +36,10 @@ def test_dark_fluid_is_nothing_to_speak_of() -> None:
     assert contrast_checks(*brain_in_fluid(0.2, 0.6)) == ()
 
 
-def test_bright_fluid_is_a_note() -> None:
-    (check,) = contrast_checks(*brain_in_fluid(0.9, 0.4))
-    assert (check.code, check.severity) == ("contrast_inverted", "note")
+@pytest.mark.parametrize(("fluid", "tissue"), [(0.9, 0.4), (0.50, 0.51)])
+def test_bright_fluid_is_a_warning_and_so_is_that_of_ct(fluid: float, tissue: float) -> None:
+    (check,) = contrast_checks(*brain_in_fluid(fluid, tissue))
+    assert (check.code, check.severity) == ("contrast_inverted", "warn")
 
 
 def test_without_a_region_nothing_is_said() -> None:
@@ -62,5 +63,5 @@ def test_real_t1_heads_have_dark_fluid_and_their_negatives_do_not(shared_data: P
         one_mm = np.ones(3)
         head = resample(volume.array, volume.spacing_mm, one_mm)
         region = region_of(resample(brain.array, volume.spacing_mm, one_mm) >= 0.5)
-        assert shell_over_core(head, region) < INVERTED - MARGIN, path.name
-        assert shell_over_core(1 - head, region) > INVERTED + MARGIN, path.name
+        assert shell_over_core(head, region) < HIGHEST - MARGIN / 2, path.name
+        assert shell_over_core(1 - head, region) > HIGHEST + MARGIN, path.name

@@ -86,11 +86,11 @@ def test_one_value_among_nans_is_still_constant():
         check_input(array, THREE_MM)
 
 
-def test_nan_and_infinity_are_counted_in_a_warning():
+def test_nan_and_infinity_are_counted_in_a_note():
     array = noise()
     array[0, 0, :3] = np.nan, np.inf, -np.inf
     (check,) = check_input(array, THREE_MM)
-    assert (check.code, check.severity) == ("non_finite", "warn")
+    assert (check.code, check.severity) == ("non_finite", "note")
     assert check.message.startswith("3 voxels")
 
 

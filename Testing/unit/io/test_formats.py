@@ -81,7 +81,7 @@ def test_a_format_that_cannot_hold_the_scaling_or_dtype_gets_values(
 @pytest.mark.parametrize(
     "image_class", [nibabel.Spm2AnalyzeImage, nibabel.Spm99AnalyzeImage, nibabel.AnalyzeImage]
 )
-def test_analyze_is_read_with_a_warning_that_it_names_no_orientation(tmp_path, image_class):
+def test_analyze_is_read_with_a_note_that_it_names_no_orientation(tmp_path, image_class):
     nibabel.save(image_class(voxels(), np.diag([-2.0, 2, 2, 1])), tmp_path / "in.img")
     (tmp_path / "in.mat").unlink(missing_ok=True)
     image = images.read_image(tmp_path / "in.img")
@@ -96,7 +96,7 @@ def test_nifti_without_sform_and_qform_warns(tmp_path):
     image.header.set_zooms((2, 2, 3))
     nibabel.save(image, tmp_path / "in.nii")
     (check,) = images.read_image(tmp_path / "in.nii").checks
-    assert (check.code, check.severity) == ("no_orientation", "warn")
+    assert (check.code, check.severity) == ("no_orientation", "note")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,15 @@ def test_too_little_brain_means_no_region(side: int) -> None:
     assert find_brain_region(head, 1.0, bright_is_brain, 1) is None
 
 
+def test_a_second_brain_is_left_out_and_its_volume_told() -> None:
+    head = head_with_brain((420, 200, 180), (slice(20, 160), slice(20, 180), slice(20, 160)))
+    head[240:340, 40:140, 40:140] = 0.9
+    region = find_brain_region(head, 1.0, bright_is_brain, 1)
+    assert region is not None
+    assert region.box()[0].stop < 240
+    assert region.other_ml == pytest.approx(1000, rel=0.1)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_every_window_holds_the_brain_of_its_slices(axis: int) -> None:
     rng = np.random.default_rng(3)

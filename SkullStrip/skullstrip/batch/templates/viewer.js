@@ -6,6 +6,7 @@ const FACTS = [
   ["Brain volume", (scan) => scan.volume_ml === null ? "" : `${plusMinus(scan.volume_ml,
     scan.volume_error_ml, 0)} mL${scan.outlier ? `, unusually ${scan.outlier}` : ""}`],
   ["Dice, estimated", (scan) => plusMinus(scan.dice_estimate, scan.dice_error, 3)],
+  ["Judged", (scan) => scan.judged === "as written" ? "" : scan.judged],
   ["Subject", (scan) => scan.subject],
   ["Session", (scan) => scan.session],
   ["Scan", (scan) => scan.path],
