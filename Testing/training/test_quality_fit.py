@@ -39,6 +39,7 @@ def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
             "asymmetry": float(rng.uniform(0.02, 0.04)), "roughness": 5.4,
             "own_dice": 1 - 0.9 * seen, "surface_entropy": 0.5 + 4 * (seen if own else 0.01),
             "second_dice": 1 - (error + 0.004), "second_own_dice": 0.986, "disagreement_cm2": 0.2,
+            "bare_cm2": 0.0, "head_share": 0.58, "other_ml": 0.0,
         }  # fmt: skip
         kind, what = (OWN, "none" if error < 0.03 else "noise") if own else (BOTH, "grow")
         lost = float(rng.normal(0, error * 1400))

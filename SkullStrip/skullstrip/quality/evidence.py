@@ -17,6 +17,8 @@ from ..network.brain_region import COARSE_MM, BrainRegion
 from ..prepare.head_box import tissue
 from .cross_view import APART_MM, AXIS, second_look
 
+SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -97,7 +99,7 @@ def gather_evidence(
         block_mm=block_mm,
         image_ends=image_ends,
         to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
-        tissue=tissue(whole_blocks(block_means(head, factor), head.shape, factor)),
+        tissue=tissue(whole_blocks(block_means(head, factor), head.shape, factor), SCALP),
         other_ml=0.0 if region is None else region.other_ml,
     )
 

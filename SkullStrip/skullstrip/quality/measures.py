@@ -159,7 +159,7 @@ def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
     middle = round(float(np.average(np.arange(mask.shape[2]), weights=mask.sum(axis=(0, 1)))))
     solid, brain = (tissue | mask)[:, :, middle:], mask[:, :, middle:]
     head = _between(solid, 0) & _between(solid, 1)
-    return float(np.count_nonzero(brain)) / max(1, np.count_nonzero(head))
+    return int(np.count_nonzero(brain)) / max(1, int(np.count_nonzero(head)))
 
 
 def _between(array: np.ndarray, axis: int) -> np.ndarray:

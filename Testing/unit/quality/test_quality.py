@@ -197,7 +197,7 @@ def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_bo
     brain: np.ndarray, calibration: Calibration, axis: int, is_end: bool
 ) -> None:
     cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
-    evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end))
+    evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end), tissue=~cut)
     found = [c for c in judge(evidence, calibration).reasons if c.code == "brain_cut"]
     assert bool(found) == is_end
     if found:
