@@ -19,6 +19,7 @@ from .network.engines import Engine
 from .network.manifest import load_manifest
 from .network.predict import Progress
 from .pipeline import BrainExtraction, extract_brain, validate_options
+from .prepare.intensity import without_fill
 from .prepare.reorient import Reorient
 from .report import quality_line, report, short_name, to_json, volume_line
 
@@ -207,7 +208,7 @@ def _write_outputs(
         from .figures.qc import qc_picture
 
         picture = qc_picture(
-            image.array,
+            without_fill(image.array),
             image.affine,
             result.brain_mask,
             f"{short_name(image.path)}: {volume_line(result)}, {quality_line(result)}",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InputError
+from ..prepare.intensity import without_fill
 from .appearance import appearance_findings
 from .field_of_view import coverage_findings
 
@@ -79,7 +80,10 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     size = [*_check_size(array.shape, affine), *_check_shear(affine)]
     found = [*geometry, *size, *_check_intensities(array)]
     refuse(found)
-    looks = (*coverage_findings(array, affine), *appearance_findings(array, affine))
+    scan = without_fill(array)
+    if scan is not array:
+        found.append(_fill_note(array[(scan != array) & np.isfinite(array)]))
+    looks = (*coverage_findings(scan, affine), *appearance_findings(scan, affine))
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 
@@ -169,6 +173,16 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
     if low == high:
         what = "only zeros" if low == 0 else f"the same value everywhere ({low:g})"
         yield Check("constant", "refuse", f"The image holds {what}, so there is no head in it.")
+
+
+def _fill_note(fill: np.ndarray) -> Check:
+    """Tell what was taken for fill."""
+    values, counts = np.unique(fill, return_counts=True)
+    message = (
+        f"{fill.size} voxels are far from all others ({values[counts.argmax()]:g} for most), as "
+        "fill values are; they were treated as background."
+    )
+    return Check("fill_values", "note", message)
 
 
 def by_axis(numbers: np.ndarray) -> str:

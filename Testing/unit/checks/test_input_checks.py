@@ -40,6 +40,16 @@ def test_a_bool_image_is_not_refused():
     assert all(check.severity == "warn" for check in check_input(noise() > 20, THREE_MM))
 
 
+def test_fill_values_are_noted_and_mistaken_for_nothing_else(phantom):
+    head = phantom()
+    array = head.array.astype(np.int32)
+    array[:, :4, :4] = -10000
+    checks = found(array, head.affine)
+    assert [check.severity for check in checks.values()] == ["note"]
+    count = np.count_nonzero(array == -10000)
+    assert f"{count} voxels are far from all others (-10000" in checks["fill_values"].message
+
+
 @pytest.mark.parametrize("shape", [(40, 40), (40, 40, 40, 2), (40,)])
 def test_other_than_three_dimensions_are_refused(shape):
     with pytest.raises(InputError, match=rf"{len(shape)} dimensions"):

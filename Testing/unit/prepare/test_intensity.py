@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skullstrip.prepare.intensity import scale_intensities
+from skullstrip.prepare.intensity import scale_intensities, without_fill
 from Testing.phantoms import make_head
 
 SAME_SCALING = 1e-3
@@ -57,6 +57,29 @@ def test_values_that_are_not_finite_count_as_the_lowest(head: np.ndarray) -> Non
     assert np.isfinite(scaled).all()
     assert scaled[0, 0, 0] == 0
     assert scaled[1, 0, 0] == 0
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+@pytest.mark.parametrize("fill", [(-1e4,), (-32768,), (32767,), (65535,), (-3.4e38,), (3.4e38,),
+                                  (-32768, -2000, 3.4e38)])  # fmt: skip
+def test_fill_values_in_the_corners_change_nothing(head, fill, blurred):
+    filled = head.astype(np.float32)
+    for value, corner in zip(fill, (filled[:9, :9], filled[:9, -9:], filled[-9:]), strict=False):
+        corner[...] = value
+    others = np.isin(filled, np.float32(fill), invert=True)
+    if blurred:  # by a resampling, voxels on the fill's edge are a mixture
+        edge = others & np.roll(~others, 1, axis=2)
+        edge[::3] = edge[1::3] = False
+        filled[edge] = fill[0] / 2
+        others &= ~edge
+    expected, found = scale_intensities(head), scale_intensities(filled)
+    assert_allclose(found[others], expected[others], atol=SAME_SCALING)
+    assert not found[~others].any()
+
+
+def test_an_empty_background_however_large_is_no_fill(head):
+    stripped = np.where(head > 0.3 * head.max(), head + head.max(), 0)
+    assert without_fill(stripped) is stripped
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, -3.0])
