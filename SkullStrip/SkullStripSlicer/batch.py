@@ -157,7 +157,7 @@ class CommandBatch(Batch):
         self.change(
             scan,
             event["status"],
-            message=event.get("message") or "",
+            message=" ".join(filter(None, (event.get("reasons"), event.get("message")))),
             volumeMl=event.get("volume_ml"),
             verdict=event.get("verdict") or "",
         )

@@ -27,14 +27,15 @@ from Testing.slicer.pythonqt import unwrap
 COMMAND = """
 emit(event="started", pid=os.getpid())
 source, out = request["arguments"][:2]
-emit(event="scan", name="a", status="skipped", done=1, total=3)
+emit(event="scan", name="a", status="skipped", message="", reasons="", volume_ml=1100.04,
+     verdict="pass", done=1, total=3)
 emit(event="start", total=3, todo=2, jobs=2)
 emit(event="scan", name="b/c", status="running")
 emit(event="scan", name="broken", status="running")
-emit(event="scan", name="broken", status="failed", message="It is broken.", volume_ml=None,
-     verdict=None, done=2, total=3, seconds_left=60.0)
-emit(event="scan", name="b/c", status="done", message="", volume_ml=1234.56, verdict="check",
-     done=3, total=3, seconds_left=0.0)
+emit(event="scan", name="broken", status="failed", message="It is broken.", reasons=None,
+     volume_ml=None, verdict=None, done=2, total=3, seconds_left=60.0)
+emit(event="scan", name="b/c", status="done", message="It is noisy.", reasons="It is rough.",
+     volume_ml=1234.56, verdict="check", done=3, total=3, seconds_left=0.0)
 emit(event="scan", name="b/c", status="running")
 Path(out).mkdir(exist_ok=True)
 Path(out, "arguments.txt").write_text(json.dumps(request["arguments"]))
@@ -94,9 +95,9 @@ def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> 
     assert wait_for(lambda: not panel.batchPanel.isRunning)
     assert column(panel, 0) == ["a", "b/c", "broken"]
     assert column(panel, 1) == ["done before", "done", "failed"]
-    assert column(panel, 2) == ["", "check", ""]
-    assert column(panel, 3) == ["", "1234.6", ""]
-    assert column(panel, 4) == ["", "", "It is broken."]
+    assert column(panel, 2) == ["pass", "check", ""]
+    assert column(panel, 3) == ["1100.0", "1234.6", ""]
+    assert column(panel, 4) == ["", "It is rough. It is noisy.", "It is broken."]
     assert panel.ui.batchLabel.text == "2 of 3 scans are done."
     assert panel.ui.batchButton.text == "Strip folder"
     assert panel.ui.sceneButton.enabled

@@ -3,9 +3,10 @@
 An event is a dict, and a line of JSON with `--progress json`:
 
     {"event": "start", "total": 40, "todo": 38, "jobs": 2}
-    {"event": "scan", "name": "a/b", "status": "skipped", "done": 1, "total": 40}
+    {"event": "scan", "name": "a/b", "status": "skipped", "message": "", "reasons": "",
+     "volume_ml": 1410.7, "verdict": "pass", "done": 1, "total": 40}
     {"event": "scan", "name": "a/c", "status": "running"}
-    {"event": "scan", "name": "a/c", "status": "done" or "failed", "message": "",
+    {"event": "scan", "name": "a/c", "status": "done" or "failed", "message": "", "reasons": "",
      "volume_ml": 1432.1, "verdict": "pass", "done": 2, "total": 40, "seconds_left": 83.0}
     {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html"}
 
@@ -26,6 +27,7 @@ from typing import Any
 from .columns import DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
+TOLD = ("name", "status", "message", "reasons", "volume_ml", "verdict")
 
 Event = dict[str, Any]
 Hear = Callable[[Event], None]
@@ -68,10 +70,19 @@ class Count:
 
 def scan_event(row: Row, count: Count, seconds: float) -> Event:
     """Word of a scan that is done or failed, `seconds` after the start."""
-    shown = {key: row.get(key) for key in ("name", "status", "message", "volume_ml", "verdict")}
     left = count.seconds_left(seconds)
     progress = {"done": count.settled, "total": count.total, "seconds_left": left}
-    return {"event": "scan", **shown, **progress}
+    return {"event": "scan", **_told(row), **progress}
+
+
+def skipped_event(row: Row, count: Count) -> Event:
+    """Word of a scan that was left as it is, with what is known of it."""
+    progress = {"status": "skipped", "done": count.settled, "total": count.total}
+    return {"event": "scan", **_told(row), **progress}
+
+
+def _told(row: Row) -> Event:
+    return {key: row.get(key) for key in TOLD}
 
 
 def hear_nothing(event: Event) -> None:

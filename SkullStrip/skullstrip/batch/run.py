@@ -18,7 +18,7 @@ from .job import Job
 from .ledger import LEDGER, Ledger
 from .options import BatchOptions
 from .plan import reasons_to_do
-from .progress import Count, Hear, hear_nothing
+from .progress import Count, Hear, hear_nothing, skipped_event
 from .results import write_results
 from .scans import Scan, find_scans
 
@@ -181,8 +181,8 @@ def run_batch(
                 todo.append(scan)
             else:
                 count.skipped += 1
-                skipped = {"name": scan.name, "status": "skipped", "done": count.skipped}
-                hear({"event": "scan", **skipped, "total": count.total})
+                entry = ledger.get(scan.name)  # None where `redo` passed over a new one
+                hear(skipped_event(entry.row if entry else {"name": scan.name}, count))
         try:
             if todo:
                 job = Job(out, options, digest)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from skullstrip.batch import progress
-from skullstrip.batch.progress import Count, scan_event
+from skullstrip.batch.progress import Count, scan_event, skipped_event
 
 
 def test_nobody_knows_the_time_left_before_a_scan_came_back():
@@ -20,13 +20,21 @@ def test_scans_that_were_done_before_do_not_make_the_time_left_shorter():
 
 
 def test_an_event_is_one_line_of_json(capsys):
-    row = {"name": "ä\nb", "status": "done", "message": "", "volume_ml": 1.5, "verdict": "pass"}
+    row = {"name": "ä\nb", "status": "done", "message": "", "reasons": "It is rough.",
+           "volume_ml": 1.5, "verdict": "check"}  # fmt: skip
     progress.say_json(scan_event(row, Count(4, done=1), 2.0))
     output = capsys.readouterr().out
     assert output.count("\n") == 1
     assert json.loads(output) == {
         "event": "scan", **row, "done": 1, "total": 4, "seconds_left": 6.0,
     }  # fmt: skip
+
+
+def test_a_scan_that_is_left_as_it_is_is_told_with_its_verdict():
+    row = {"name": "a", "status": "done", "verdict": "check", "reasons": "It is rough."}
+    event = skipped_event(row, Count(4, skipped=1))
+    assert (event["status"], event["verdict"]) == ("skipped", "check")
+    assert (event["reasons"], event["done"], event["total"]) == ("It is rough.", 1, 4)
 
 
 @pytest.mark.parametrize("status", ["done", "failed"])
