@@ -13,6 +13,7 @@ from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights
+from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration
 
 from .config import Config, config_from_dict
 from .dataset import file_sha256
@@ -74,7 +75,22 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
         training=training,
     )
     (out / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    seal_calibration(out)
     return manifest
+
+
+def seal_calibration(folder: Path) -> None:
+    """Write the hash of a folder's calibration into its manifest, after either has changed.
+
+    A manifest names no calibration where there is none.
+    """
+    path, calibration = folder / MANIFEST_NAME, folder / CALIBRATION_NAME
+    manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
+    sha256 = ""
+    if calibration.is_file():
+        sha256 = Calibration.from_json(calibration.read_text(encoding="utf-8")).sha256
+    sealed = dataclasses.replace(manifest, calibration_sha256=sha256)
+    path.write_text(sealed.to_json(), encoding="utf-8")
 
 
 def training_facts(config: Config, commit: str) -> dict[str, Any]:

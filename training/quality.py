@@ -15,10 +15,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from skullstrip.network.engines import Engine, available_threads, create_engine
-from skullstrip.network.manifest import Manifest, default_manifest_path, load_manifest
+from skullstrip.network.manifest import Manifest, load_manifest
 from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
+from .export import seal_calibration
 from .pipeline import end_with_parent
 from .provenance import code_state
 from .quality_cases import case_path, make_case, read_case, write_case
@@ -114,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--cases", type=Path, default=Path("quality/cases"), help="kept here")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"), help="report")
-    parser.add_argument("--calibration", type=Path, help="default: beside the bundled weights")
+    parser.add_argument("--calibration", type=Path, help="default: beside the weights")
     parser.add_argument("--weights", type=Path, help="manifest or its folder; default: bundled")
     parser.add_argument("--views", type=int, default=1, choices=(1, 3))
     parser.add_argument("--threads", type=int)
@@ -138,8 +139,10 @@ def main(argv: list[str] | None = None) -> int:
         "masks": len(rows),
     }
     calibration = fit_calibration(rows, confidence, provenance)
-    target = arguments.calibration or default_manifest_path().with_name(CALIBRATION_NAME)
+    target = arguments.calibration or weights_path.with_name(CALIBRATION_NAME)
     target.write_text(calibration.to_json(), encoding="utf-8")
+    if target.resolve() == weights_path.with_name(CALIBRATION_NAME).resolve():
+        seal_calibration(target.parent)
     judged = judge_unseen(rows, confidence)
     names = {pair.name for pair in val}
     held_out = [entry for entry in judged if entry.row.scan in names]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +17,18 @@ from typing import Any
 from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, evaluate, write_evaluation
-from .export import CONFIG_NAME, WEIGHTS_NAME, export_run, run_config, training_facts
+from .export import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    export_run,
+    run_config,
+    seal_calibration,
+    training_facts,
+)
 from .model_card import fill_model_card
 from .provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from .scores import FIGURES, ScanScore, summarise
@@ -126,6 +135,9 @@ def _training_record(run: Path) -> Any:
 
 def _put_in_place(staging: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    if (out / CALIBRATION_NAME).is_file():  # of the weights before, until `quality` makes another
+        shutil.copyfile(out / CALIBRATION_NAME, staging / CALIBRATION_NAME)
+        seal_calibration(staging)
     with atomic_outputs() as staged:
         for name in RELEASED:
             staged(out / name).write_bytes((staging / name).read_bytes())

@@ -51,8 +51,8 @@ class BrainExtraction:
         mask.
     engine, device : str
         What ran the network, and where.
-    weights_sha256 : str
-        Hash of the weights file.
+    weights_sha256, calibration_sha256 : str
+        Hashes of the weights file and of what the verdict is made by.
     checks : tuple of Check
         What was noticed about the input.
     quality : tuple of Check
@@ -85,6 +85,7 @@ class BrainExtraction:
     dice_error: float = math.nan
     volume_error_ml: float = math.nan
     confidence_source: ConfidenceSource | None = None
+    calibration_sha256: str = ""
 
     @property
     def findings(self) -> tuple[Check, ...]:
@@ -167,7 +168,7 @@ def extract_brain(
     validate_options(border_mm, views, reorient)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(weights)
-    calibration = load_calibration(weights_path.parent)
+    calibration = load_calibration(manifest, weights_path.parent)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         if isinstance(engine, str):
             args = (engine, manifest, weights_path, device, threads)
@@ -198,6 +199,7 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
+        calibration_sha256=calibration.sha256,
         checks=(),
         quality=judgement.reasons,
         verdict=judgement.verdict,

@@ -42,7 +42,8 @@ def report(
         ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
         interval. ``border_mm``, ``keep_csf``,
         ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
-        ``weights_sha256``: hash of the weights file. ``timings``: seconds of each stage.
+        ``weights_sha256``, ``calibration_sha256``: hashes of the weights file and of what the
+        verdict is made by. ``timings``: seconds of each stage.
         ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
         verdict's reasons in the same form, with "position_ras" (mm) where one is about a place;
         empty for "pass".
@@ -64,6 +65,7 @@ def report(
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,
+        "calibration_sha256": result.calibration_sha256,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
         "checks": [check.as_dict() for check in result.checks],
         "quality": [check.as_dict() for check in result.quality],

@@ -17,6 +17,7 @@ from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import Architecture, Manifest, load_manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import save_weights
+from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import ThresholdEngine
 from training import release as release_module
 from training.config import Config, Stage
@@ -133,9 +134,13 @@ def test_a_release_holds_weights_manifest_card_and_run(
     run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
 ) -> None:
     out, options = tmp_path / "Models", {"engine": ThresholdEngine()}
+    out.mkdir()
+    kept = load_calibration()
+    (out / "quality.json").write_text(kept.to_json())
     scores = release(run, phantoms, out, name="tiny", current=None, engine=options)
-    assert sorted(path.name for path in out.iterdir()) == sorted(RELEASED)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*RELEASED, "quality.json"])
     manifest, _ = load_manifest(out)
+    assert load_calibration(manifest, out) == kept
     assert manifest.training["config"] == "tiny"
     described = json.loads((out / "run.json").read_text())
     assert described["seed"] == 3

@@ -16,6 +16,7 @@ from skullstrip.errors import InputError, OutputError
 from skullstrip.files import default_outputs
 from skullstrip.mask import metrics
 from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import FailingEngine
 from Testing.stripping_files import all_outputs, names, save
 
@@ -23,7 +24,7 @@ PHANTOM_DICE = 0.97
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
-    "dice_error", "keep_csf", "reorient", "judged",
+    "dice_error", "keep_csf", "reorient", "judged", "calibration_sha256",
 }  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     assert (report["border_mm"], report["views"]) == (1.0, 3)
     assert (report["engine"], report["device"]) == ("stand-in", "cpu")
     assert report["weights_sha256"] == result.weights_sha256
+    assert report["calibration_sha256"] == load_calibration().sha256
     assert report["input"] == str(scan)
     assert report["outputs"] == {name: str(p) for name, p in all_outputs(tmp_path).items()}
     assert {"read", "predict", "write"} <= report["timings"].keys()

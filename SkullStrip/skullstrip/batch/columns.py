@@ -27,6 +27,7 @@ COLUMNS: dict[str, str] = {
     "views": WHOLE,
     "version": TEXT,
     "weights_sha256": TEXT,
+    "calibration_sha256": TEXT,
     "input_sha256": TEXT,
     "mask_sha256": TEXT,
     "brain_mask": TEXT,

@@ -148,6 +148,7 @@ def _findings(result: BrainExtraction) -> Row:
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,
+        "calibration_sha256": result.calibration_sha256,
     }
 
 

@@ -54,7 +54,8 @@ class BatchOptions:
         names = ("border_mm", "keep_csf", "reorient", "views")
         return {name: getattr(self, name) for name in names}
 
-    def digest(self, weights_sha256: str) -> str:
+    def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
         """Hash of everything that changes the outputs; an engine or a device does not."""
-        content = {**self.method(), "weights": weights_sha256}
+        hashes = {"weights": weights_sha256, "calibration": calibration_sha256}
+        content = {**self.method(), **hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import Cancelled
 from ..network.manifest import load_manifest
 from ..pipeline import validate_options
+from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, table
 from .cluster import require_dask
 from .coordinator import Crew
@@ -203,4 +204,6 @@ def run_batch(
 
 def _digest(options: BatchOptions) -> str:
     validate_options(options.border_mm, options.views, options.reorient)
-    return options.digest(load_manifest(options.weights)[0].weights_sha256)
+    manifest, weights_path = load_manifest(options.weights)
+    calibration = load_calibration(manifest, weights_path.parent)
+    return options.digest(manifest.weights_sha256, calibration.sha256)

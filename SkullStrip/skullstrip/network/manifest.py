@@ -72,6 +72,7 @@ class Manifest:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     threshold: float = 0.5
     training: dict[str, Any] = field(default_factory=dict)
+    calibration_sha256: str = ""  # of the verdict; "" where the bundled one judges
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:

@@ -25,6 +25,7 @@ _PATTERNS = {
     "name": r"[^\n]{1,200}",
     "weights_file": r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}",  # a file beside the manifest
     "weights_sha256": r"[0-9a-f]{64}",
+    "calibration_sha256": r"([0-9a-f]{64})?",
     "encoder": r"\w{1,50}",
     "top_layer": r"\w{1,50}",
     "orientation": r"RAS",

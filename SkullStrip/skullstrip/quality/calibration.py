@@ -6,6 +6,7 @@ are judged by the bundled file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass, field, fields
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import WeightsError
-from ..network.manifest import default_manifest_path
+from ..network.manifest import Manifest, default_manifest_path
 
 CALIBRATION_NAME = "quality.json"
 # What an estimate rests on; each has intervals of its own width.
@@ -76,6 +77,11 @@ class Calibration:
         content = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return json.dumps(content, indent=2) + "\n"
 
+    @property
+    def sha256(self) -> str:
+        """Hash of its content, whatever a file's white space and line ends."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
     @classmethod
     def from_json(cls, text: str) -> Calibration:
         """Read what `to_json` wrote.
@@ -106,20 +112,35 @@ def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
         raise ValueError(f"'{name}' must hold numbers")
 
 
-def load_calibration(folder: Path | None = None) -> Calibration:
-    """Read the calibration in a folder of weights, or the bundled one where it has none.
+def load_calibration(manifest: Manifest | None = None, folder: Path | None = None) -> Calibration:
+    """Read the calibration that a manifest names, or the bundled one where it names none.
+
+    Parameters
+    ----------
+    manifest : Manifest, optional
+    folder : Path, optional
+        Where the manifest lies.
 
     Raises
     ------
     WeightsError
-        The file is missing or cannot be read.
+        The file is missing, cannot be read, or is another one than the manifest names.
     """
-    bundled = default_manifest_path().with_name(CALIBRATION_NAME)
-    own = bundled if folder is None else folder / CALIBRATION_NAME
-    path = own if own.is_file() else bundled
+    bundled = default_manifest_path()
+    path = (folder or bundled.parent) / CALIBRATION_NAME
     try:
-        return Calibration.from_json(path.read_text(encoding="utf-8"))
+        if manifest is None or (not manifest.calibration_sha256 and not path.is_file()):
+            path = bundled.with_name(CALIBRATION_NAME)
+            manifest = Manifest.from_json(bundled.read_text(encoding="utf-8"))
+        found = Calibration.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
             f"The calibration of the verdict '{path}' cannot be read; install SkullStrip again."
         ) from error
+    if found.sha256 != manifest.calibration_sha256:
+        named = manifest.calibration_sha256[:16] or "none"
+        raise WeightsError(
+            f"The calibration of the verdict '{path}' has SHA-256 {found.sha256[:16]}, but the "
+            f"manifest beside it names {named}; install both again."
+        )
+    return found

@@ -57,6 +57,10 @@ def test_other_options_or_weights_do_everything_again(done):
     assert reasons(done, digest="other") == ["other options"] * 3
 
 
+def test_another_calibration_of_the_verdict_is_another_digest():
+    assert BatchOptions().digest("weights", "a") != BatchOptions().digest("weights", "b")
+
+
 def test_overwriting_does_everything_again(done):
     assert reasons(done, overwrite=True) == ["to be overwritten"] * 3
 

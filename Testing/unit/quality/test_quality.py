@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import WeightsError
+from skullstrip.network.manifest import Manifest
 from skullstrip.quality.calibration import Calibration, load_calibration
 from skullstrip.quality.confidence import disagreement_map, right_odds
 from skullstrip.quality.estimate import estimate
@@ -22,6 +23,7 @@ from skullstrip.quality.verdict import judge
 from Testing.phantoms import make_head
 
 BLOCK_MM = 2.0
+MANIFEST = Manifest(name="other", weights_file="w.npz", weights_sha256="0" * 64)
 TO_RAS = np.array([[-2.0, 0, 0, 50], [0, 2, 0, -30], [0, 0, 2, 7], [0, 0, 0, 1]])
 
 
@@ -271,7 +273,7 @@ def test_a_calibration_is_read_back_as_it_was_written(calibration: Calibration) 
 def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "quality.json").write_text(text)
     with pytest.raises(WeightsError, match="calibration of the verdict cannot be read"):
-        load_calibration(tmp_path)
+        load_calibration(MANIFEST, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -298,4 +300,22 @@ def test_a_calibration_with_something_else_than_a_number_is_refused(
 def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
     tmp_path, calibration: Calibration
 ) -> None:
-    assert load_calibration(tmp_path) == calibration
+    assert load_calibration(MANIFEST, tmp_path) == calibration
+
+
+@pytest.mark.parametrize("named", ["", "0" * 64])
+def test_a_more_lenient_calibration_than_the_manifest_names_is_refused(
+    tmp_path, calibration: Calibration, named: str
+) -> None:
+    lenient = replace(calibration, check_below=0.1)
+    (tmp_path / "quality.json").write_text(lenient.to_json())
+    with pytest.raises(WeightsError, match="manifest beside it names"):
+        load_calibration(replace(MANIFEST, calibration_sha256=named), tmp_path)
+    sealed = replace(MANIFEST, calibration_sha256=lenient.sha256)
+    assert load_calibration(sealed, tmp_path) == lenient
+
+
+def test_a_calibration_is_the_same_with_other_line_ends(tmp_path, calibration: Calibration) -> None:
+    (tmp_path / "quality.json").write_bytes(calibration.to_json().replace("\n", "\r\n").encode())
+    sealed = replace(MANIFEST, calibration_sha256=calibration.sha256)
+    assert load_calibration(sealed, tmp_path) == calibration
