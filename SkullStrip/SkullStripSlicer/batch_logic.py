@@ -21,15 +21,16 @@ from .batch import (
     requireFolders,
 )
 from .batch_serial import SerialBatch
+from .child_process import ChildProcess
 from .scene_batch import SceneBatch
 from .scene_scans import SceneHead, findHeads
 from .strip_run import methodOptions
 
-NO_HEAD = "The scene has no head MRI; load one."
-
 
 class BatchLogic:
     """The part of `StripLogic` that strips many scans, with its `strip` and its `startRun`."""
+
+    processFactory: Callable[[], ChildProcess]
 
     def stripFolder(
         self,
@@ -142,7 +143,7 @@ class BatchLogic:
             heads = [head for head in self.findHeads() if head.isLikely]
         scans = [scan for head in heads for scan in head.scans]
         if not scans:
-            raise InputError(NO_HEAD)
+            raise InputError("The scene has no head MRI; load one.")
         options = {
             "borderMm": borderMm,
             "keepCsf": keepCsf,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -10,7 +12,6 @@ from skullstrip.errors import EngineError, SkullStripError
 
 from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
-from .batch_logic import NO_HEAD
 from .parameter_node import runOptions
 from .progress_text import timeLeft
 from .scene_scans import SceneHead
@@ -32,8 +33,8 @@ class BatchPanel:
 
     def __init__(self, ui, logic, ensurePackages=dependencies.ensure) -> None:
         self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
-        self._parameterNode = None
-        self._run = None
+        self._parameterNode: Any = None
+        self._run: Any = None
         self._isStarting = False
         self._report = None
         self._note = ""
@@ -97,7 +98,11 @@ class BatchPanel:
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
             item.setCheckState(qt.Qt.Checked if head.isLikely else qt.Qt.Unchecked)
         self._heads = heads
-        text = _("Untick what should be left out, then click again.") if heads else _(NO_HEAD)
+        text = (
+            _("Untick what should be left out, then click again.")
+            if heads
+            else _("The scene has no head MRI; load one.")
+        )
         self._say(text)
         self._showTicked()
 

@@ -52,8 +52,8 @@ class BorderField:
         if self._isEmpty or borderMm == 0.0:
             return self._base
         self._thread.join()
-        if self._distance is None:
-            self._measure()  # the thread failed, for want of memory perhaps: say so here
+        if self._distance is None:  # the thread failed, for want of memory perhaps: say so here
+            self._distance = signed_distance_mm(self._base, self._spacingMm)
         return fill_holes(largest_component(self._distance <= borderMm))
 
     def whole(self, borderMm: float) -> np.ndarray:

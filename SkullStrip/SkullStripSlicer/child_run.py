@@ -124,7 +124,7 @@ class ChildRun:
         elif event["event"] == "result":
             self.report = event.get("report")
         elif event["event"] == "error":
-            kind = _ERRORS.get(event.get("exit_code"), EngineError)
+            kind = _ERRORS.get(event.get("exit_code", 1), EngineError)
             self._failure = kind(str(event.get("message")))
         self._onEvent(event)
 

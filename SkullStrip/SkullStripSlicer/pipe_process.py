@@ -6,6 +6,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from .child_process import endProcessTree
 
@@ -17,7 +18,7 @@ class PipeProcess:
 
     def __init__(self) -> None:
         self._queue: queue.Queue = queue.Queue()
-        self._process: subprocess.Popen | None = None
+        self._process: Any = None
 
     def start(
         self,

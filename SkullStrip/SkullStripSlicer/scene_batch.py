@@ -37,7 +37,7 @@ class SceneBatch(Batch):
         self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
         self.total = len(found)
         self._waiting = list(zip(self.scans, found, strict=True))
-        self._run: StripRun | None = None
+        self._run: Any = None
         self._ended: Cancelled | None = None
         self.isFinished = False
 
@@ -95,11 +95,11 @@ class SceneBatch(Batch):
         ended = partial(self._stripped, scan, found)
         if found.frames is None:
             return self._logic.strip(found.volumeNode, **self._options, finished=ended)
-        method = dict(self._options)
+        method, frames = dict(self._options), found.frames
         borderMm = method.pop("borderMm")
 
         def deliver(extracted, _report):
-            return found.frames.add(found, extracted.brain_mask, borderMm)
+            return frames.add(found, extracted.brain_mask, borderMm)
 
         return self._logic.startRun(found.volumeNode, methodOptions(**method), deliver, None, ended)
 

@@ -97,7 +97,8 @@ class FrameOutput:
     """
 
     def __init__(self, source) -> None:
-        self.source, self.node = source, None
+        self.source = source
+        self.node: Any = None
         self.volumeMl: dict[str, float] = {}
         self._outlined: set[str] = set()
 

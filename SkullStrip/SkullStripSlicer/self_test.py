@@ -56,7 +56,7 @@ class SkullStripTest(ScriptedLoadableModuleTest):
     def test_cancel(self) -> None:
         """A cancelled run ends at once and changes nothing."""
         volume, logic = self.load()
-        ended = []
+        ended: list = []
         run = logic.strip(volume, finished=ended.append)
         run.cancel()
         self.assertEqual(ended, [run])
