@@ -1,4 +1,4 @@
-"""A folder of scans through `skullstrip batch` in a child process, with word of each scan."""
+"""Many scans with states; a folder of them by worker processes, with word of each scan."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skullstrip.errors import InputError, SkullStripError
+from skullstrip.options import Options
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
@@ -104,19 +105,31 @@ class Batch:
             self._finished(self)
 
 
-class CommandBatch(Batch):
-    """`skullstrip batch` in a child process; see `Batch` for the rest.
+class ParallelBatch(Batch):
+    """A folder by worker processes of a child; see `Batch` for the rest.
 
     Parameters
     ----------
-    arguments : list of str
-        Of the command.
+    inputFolder, outputFolder : Path
+    options : Options
     process : ChildProcess
     """
 
-    def __init__(self, arguments: list[str], process: ChildProcess, *hear: Any) -> None:
+    def __init__(
+        self,
+        inputFolder: Path,
+        outputFolder: Path,
+        options: Options,
+        process: ChildProcess,
+        *hear: Any,
+    ) -> None:
         super().__init__(*hear)
-        self._arguments = arguments
+        self._request = {
+            "task": "batch",
+            "source": str(inputFolder.absolute()),
+            "out": str(outputFolder.absolute()),
+            "options": options.to_json(),
+        }
         self._byName: dict[str, BatchScan] = {}
         self._child = ChildRun(process, self._onEvent, lambda child: self.finish(child.error))
 
@@ -127,7 +140,7 @@ class CommandBatch(Batch):
 
     def start(self) -> None:
         """Start the child."""
-        self._child.start({"task": "batch", "arguments": self._arguments})
+        self._child.start(self._request)
 
     def wait(self) -> list[BatchScan]:
         """Block until every scan is done or failed."""
@@ -161,18 +174,6 @@ class CommandBatch(Batch):
             volumeMl=event.get("volume_ml"),
             verdict=event.get("verdict") or "",
         )
-
-
-def commandArguments(inputFolder: Path, outputFolder: Path, options: dict[str, Any]) -> list[str]:
-    """Words of `skullstrip batch`; options are named as `strip_file` names them."""
-    flags = {"border_mm": "--border"}
-    words = [str(inputFolder.absolute()), str(outputFolder.absolute())]
-    for name, value in options.items():
-        if name == "keep_csf":
-            words.append("--keep-csf" if value else "--no-csf")
-        elif value is not None:  # joined by "=", since a border may begin with a minus
-            words.append(f"{flags.get(name, f'--{name}')}={value}")
-    return words
 
 
 def namedFolder(folder: str | Path) -> Path:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import slicer
 
 from skullstrip.errors import InputError
-from skullstrip.pipeline import validate_options
-from skullstrip.prepare.reorient import Reorient
+from skullstrip.options import Options
 
 from .batch import (
     Batch,
-    CommandBatch,
+    ParallelBatch,
     ScanChanged,
-    commandArguments,
     hasBatchPackages,
     namedFolder,
     requireFolders,
@@ -24,7 +24,6 @@ from .batch_serial import SerialBatch
 from .child_process import ChildProcess
 from .scene_batch import SceneBatch
 from .scene_scans import SceneHead, findHeads
-from .strip_run import methodOptions
 
 
 class BatchLogic:
@@ -36,17 +35,11 @@ class BatchLogic:
         self,
         inputFolder: str | Path,
         outputFolder: str | Path,
+        options: Options = Options(),
         *,
-        borderMm: float = 0.0,
-        keepCsf: bool = True,
-        reorient: Reorient = "off",
-        views: int = 1,
-        engine: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        weights: str | None = None,
         scanChanged: ScanChanged | None = None,
         finished: Callable[[Batch], None] | None = None,
+        **overrides: Any,
     ):
         """Strip every image file in a folder and the folders in it, by `skullstrip batch`.
 
@@ -58,6 +51,8 @@ class BatchLogic:
         inputFolder, outputFolder : path
             Each scan gives <name>_brain and <name>_brain_mask in the same place of the output,
             which also gets results.csv and report.html.
+        options, **overrides
+            As for `strip`.
         scanChanged : callable, optional
             Gets each `BatchScan` when it is first heard of and when its state changes.
         finished : callable, optional
@@ -72,23 +67,13 @@ class BatchLogic:
         SkullStripError
             The folders are at fault, or no scan can be stripped at all.
         """
-        validate_options(borderMm, views, reorient)
+        options = replace(options, **overrides)
         source, target = namedFolder(inputFolder), namedFolder(outputFolder)
         requireFolders(source, target)
-        options = {"border_mm": borderMm} | methodOptions(
-            keepCsf=keepCsf,
-            reorient=reorient,
-            views=views,
-            engine=engine,
-            device=device,
-            threads=threads,
-            weights=weights,
-        )
         process = self.processFactory()
-        run: CommandBatch | SerialBatch
+        run: ParallelBatch | SerialBatch
         if hasBatchPackages():
-            arguments = commandArguments(source, target, options)
-            run = CommandBatch(arguments, process, scanChanged, finished)
+            run = ParallelBatch(source, target, options, process, scanChanged, finished)
         else:
             run = SerialBatch(source, target, options, process, scanChanged, finished)
         run.start()
@@ -107,17 +92,11 @@ class BatchLogic:
     def stripScene(
         self,
         heads: Sequence[SceneHead] | None = None,
+        options: Options = Options(),
         *,
-        borderMm: float = 0.0,
-        keepCsf: bool = True,
-        reorient: Reorient = "off",
-        views: int = 1,
-        engine: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        weights: str | None = None,
         scanChanged: ScanChanged | None = None,
         finished: Callable[[Batch], None] | None = None,
+        **overrides: Any,
     ):
         """Strip every head of the scene, and each frame of its sequences of heads.
 
@@ -138,22 +117,12 @@ class BatchLogic:
         InputError
             There is no head.
         """
-        validate_options(borderMm, views, reorient)
+        options = replace(options, **overrides)
         if heads is None:
             heads = [head for head in self.findHeads() if head.isLikely]
         scans = [scan for head in heads for scan in head.scans]
         if not scans:
             raise InputError("The scene has no head MRI; load one.")
-        options = {
-            "borderMm": borderMm,
-            "keepCsf": keepCsf,
-            "reorient": reorient,
-            "views": views,
-            "engine": engine,
-            "device": device,
-            "threads": threads,
-            "weights": weights,
-        }
         run = SceneBatch(self, scans, options, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()

@@ -162,7 +162,7 @@ class BatchPanel:
 
     def _options(self, node) -> dict:
         return {
-            **runOptions(node),
+            "options": runOptions(node),
             "scanChanged": self._onScanChanged,
             "finished": self._onFinished,
         }

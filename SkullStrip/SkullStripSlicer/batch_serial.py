@@ -8,6 +8,7 @@ from typing import Any
 from skullstrip.errors import InputError
 from skullstrip.files import default_outputs
 from skullstrip.io import images
+from skullstrip.options import Options
 
 from .batch import DONE_STAY, Batch, BatchScan
 from .child_process import ChildProcess
@@ -48,8 +49,7 @@ class SerialBatch(Batch):
     Parameters
     ----------
     inputFolder, outputFolder : Path
-    options : dict
-        For `strip_file`.
+    options : Options
     process : ChildProcess
     """
 
@@ -57,14 +57,14 @@ class SerialBatch(Batch):
         self,
         inputFolder: Path,
         outputFolder: Path,
-        options: dict[str, Any],
+        options: Options,
         process: ChildProcess,
         *hear: Any,
     ) -> None:
         super().__init__(*hear)
         paths = findScans(inputFolder, outputFolder)
         self.scans = [BatchScan(index, path.as_posix()) for index, path in enumerate(paths)]
-        self.total, self._options = len(paths), options
+        self.total, self._options = len(paths), options.to_json()
         self._files = [
             {"input": str(inputFolder / path)}
             | {name: str(output) for name, output in default_outputs(outputFolder / path).items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import slicer
 
 from skullstrip.checks.input_checks import Check
-from skullstrip.pipeline import validate_options
-from skullstrip.prepare.reorient import Reorient
+from skullstrip.options import Options
 
 from . import outputs
 from .batch_logic import BatchLogic
@@ -17,7 +18,7 @@ from .border import BorderField
 from .child_process import ChildProcess, createProcess
 from .results import Result, Results
 from .segment import readMask
-from .strip_run import Progress, StripRun, methodOptions
+from .strip_run import Progress, StripRun
 from .volume_node import requireScalarVolume, spacingMm, voxelMl
 
 
@@ -41,15 +42,8 @@ class StripLogic(BatchLogic):
         outputVolume=None,
         outputProbability=None,
         outputConfidence=None,
+        options: Options = Options(),
         *,
-        borderMm: float = 0.0,
-        keepCsf: bool = True,
-        reorient: Reorient = "off",
-        views: int = 1,
-        engine: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        weights: str | None = None,
         invert: bool = False,
         stripped: bool = False,
         probability: bool = False,
@@ -57,6 +51,7 @@ class StripLogic(BatchLogic):
         surface: bool = False,
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
+        **overrides: Any,
     ):
         """Find the brain in a volume and put it into the scene.
 
@@ -68,9 +63,7 @@ class StripLogic(BatchLogic):
         outputVolume, outputProbability, outputConfidence : vtkMRMLScalarVolumeNode, optional
             Filled with the stripped scan, the brain probability and the confidence map; what they
             held before is lost.
-        borderMm : float
-            Moves the mask's surface outwards, or inwards if negative, in mm.
-        keepCsf, reorient, views, engine, device, threads, weights
+        options : Options
             As for `skullstrip.extract_brain`.
         invert : bool
             Make the stripped volume, with everything but the brain.
@@ -83,6 +76,8 @@ class StripLogic(BatchLogic):
         finished : callable, optional
             With it the call returns at once; it gets the `StripRun`, with `error` or
             `segmentationNode`, when the run is over.
+        **overrides
+            Options by name, as ``border_mm=2``; they go before those of `options`.
 
         Returns
         -------
@@ -95,7 +90,7 @@ class StripLogic(BatchLogic):
             What is wrong, in one sentence; the scene is as it was.
         """
         requireScalarVolume(volumeNode)
-        validate_options(borderMm, views, reorient)
+        options = replace(options, **overrides)
         given = {
             outputs.STRIPPED_ROLE: outputVolume,
             outputs.PROBABILITY_ROLE: outputProbability,
@@ -118,7 +113,7 @@ class StripLogic(BatchLogic):
             result = Result(
                 BorderField(extracted.brain_mask, spacingMm(volumeNode)),
                 report,
-                borderMm,
+                options.border_mm,
                 invert,
                 extracted.brain_probability if wantsProbability else None,
                 extracted.brain_confidence,
@@ -126,15 +121,6 @@ class StripLogic(BatchLogic):
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
-        options = methodOptions(
-            keepCsf=keepCsf,
-            reorient=reorient,
-            views=views,
-            engine=engine,
-            device=device,
-            threads=threads,
-            weights=weights,
-        )
         run = self.startRun(
             volumeNode, options, deliver, progress, finished, confidence=wantsConfidence
         )
@@ -166,7 +152,7 @@ class StripLogic(BatchLogic):
 
     def setBorder(self, segmentationNode, borderMm: float) -> None:
         """Move the surface of a result, in mm from where the network put it."""
-        validate_options(borderMm, 1)
+        Options(border_mm=borderMm)  # refuses what is none
         self.results.change(segmentationNode, borderMm=borderMm)
 
     def setInvert(self, segmentationNode, invert: bool) -> None:

@@ -9,6 +9,8 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from skullstrip.options import Options
+
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
 
 
@@ -89,14 +91,14 @@ class SkullStripParameterNode:
     batchOutput: str = ""
 
 
-def runOptions(parameterNode) -> dict:
-    """The settings that a scan and a folder share, as the logic takes them."""
-    return {
-        "borderMm": parameterNode.borderMm,
-        "keepCsf": parameterNode.keepCsf,
-        "reorient": "auto" if parameterNode.reorient else "off",
-        "views": parameterNode.views.value,
-        "engine": parameterNode.engine.value,
-        "device": parameterNode.device.value,
-        "weights": parameterNode.weights.strip() or None,
-    }
+def runOptions(parameterNode) -> Options:
+    """Return how a scan is stripped, as the panel says."""
+    return Options(
+        border_mm=parameterNode.borderMm,
+        keep_csf=parameterNode.keepCsf,
+        reorient=parameterNode.reorient,
+        views=parameterNode.views.value,
+        engine=parameterNode.engine.value,
+        device=parameterNode.device.value,
+        weights=parameterNode.weights.strip() or None,
+    )

@@ -76,7 +76,7 @@ class RunPanel:
             self._text = ProgressText()
             self._run = self._logic.strip(
                 node.inputVolume,
-                **runOptions(node),
+                options=runOptions(node),
                 invert=node.invert,
                 stripped=node.makeStripped,
                 probability=node.makeProbability,

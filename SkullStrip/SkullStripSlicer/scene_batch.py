@@ -11,11 +11,12 @@ from typing import Any
 import slicer
 
 from skullstrip.errors import Cancelled, SkullStripError
+from skullstrip.options import Options
 
 from .batch import CANCELLED, DONE, DONE_STAY, FAILED, RUNNING, SETTLED, Batch, BatchScan
 from .outputs import noticed
 from .scene_scans import SceneScan
-from .strip_run import StripRun, methodOptions
+from .strip_run import StripRun
 
 
 class SceneBatch(Batch):
@@ -25,13 +26,10 @@ class SceneBatch(Batch):
     ----------
     logic : StripLogic
     found : sequence of SceneScan
-    options : dict
-        Of `StripLogic.strip`: the border and those of the method.
+    options : Options
     """
 
-    def __init__(
-        self, logic, found: Sequence[SceneScan], options: dict[str, Any], *hear: Any
-    ) -> None:
+    def __init__(self, logic, found: Sequence[SceneScan], options: Options, *hear: Any) -> None:
         super().__init__(*hear)
         self._logic, self._options = logic, options
         self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
@@ -94,14 +92,13 @@ class SceneBatch(Batch):
         found.requirePresent()
         ended = partial(self._stripped, scan, found)
         if found.frames is None:
-            return self._logic.strip(found.volumeNode, **self._options, finished=ended)
-        method, frames = dict(self._options), found.frames
-        borderMm = method.pop("borderMm")
+            return self._logic.strip(found.volumeNode, options=self._options, finished=ended)
+        frames, borderMm = found.frames, self._options.border_mm
 
         def deliver(extracted, _report):
             return frames.add(found, extracted.brain_mask, borderMm)
 
-        return self._logic.startRun(found.volumeNode, methodOptions(**method), deliver, None, ended)
+        return self._logic.startRun(found.volumeNode, self._options, deliver, None, ended)
 
     def _stripped(self, scan: BatchScan, found: SceneScan, run: StripRun) -> None:
         self._tell(scan, found, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import slicer
@@ -11,6 +11,7 @@ import vtk
 
 from skullstrip.errors import EngineError, InputError, SkullStripError
 from skullstrip.io.volume_archive import Extracted, read_extracted, write_volume
+from skullstrip.options import Options
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
@@ -25,8 +26,8 @@ class StripRun:
     Parameters
     ----------
     volumeNode : vtkMRMLScalarVolumeNode
-    options : dict
-        For `extract_brain`, border excepted.
+    options : Options
+        The border excepted, which is moved here.
     process : ChildProcess
     onExtracted : callable
         Gets (what was found, its mask at border 0; the report); returns the segmentation node.
@@ -48,7 +49,7 @@ class StripRun:
     def __init__(
         self,
         volumeNode,
-        options: dict[str, Any],
+        options: Options,
         process: ChildProcess,
         onExtracted: Callable[[Extracted, dict[str, Any]], Any],
         progress: Progress | None = None,
@@ -81,7 +82,7 @@ class StripRun:
                 "task": "volume",
                 "input": str(folder / "input.npz"),
                 "output": str(folder / "output.npz"),
-                "options": self._options,
+                "options": replace(self._options, border_mm=0.0).to_json(),
                 "confidence": self._confidence,
             }
             self._observe()
@@ -166,25 +167,3 @@ class StripRun:
             raise InputError("The scan was replaced while it was stripped; strip it again.")
         self.report = child.report or {}
         return self._onExtracted(extracted, self.report)
-
-
-def methodOptions(
-    *,
-    keepCsf: bool,
-    reorient: str,
-    views: int,
-    engine: str,
-    device: str,
-    threads: int | None,
-    weights: str | Path | None,
-) -> dict[str, Any]:
-    """Options of `extract_brain`, border excepted, under the names that it has for them."""
-    return {
-        "keep_csf": keepCsf,
-        "reorient": reorient,
-        "views": views,
-        "engine": engine,
-        "device": device,
-        "threads": threads,
-        "weights": weights and str(weights),
-    }

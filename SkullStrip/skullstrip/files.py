@@ -15,12 +15,11 @@ from .io import images
 from .io.atomic import atomic_outputs, require_writable
 from .mask.surface import mask_surface
 from .mask.surface_files import require_surface_suffix, write_surface
-from .network.engines import Engine
 from .network.manifest import load_manifest
 from .network.predict import Progress
-from .pipeline import BrainExtraction, extract_brain, validate_options
+from .options import Options
+from .pipeline import BrainExtraction, extract_brain
 from .prepare.intensity import without_fill
-from .prepare.reorient import Reorient
 from .report import quality_line, report, short_name, to_json, volume_line
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
@@ -28,6 +27,7 @@ IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
 
 def strip_file(
     input_path: str | Path,
+    options: Options = Options(),
     *,
     brain: str | Path | None = None,
     mask: str | Path | None = None,
@@ -38,15 +38,8 @@ def strip_file(
     qc: str | Path | None = None,
     json: str | Path | None = None,
     from_probability: str | Path | None = None,
-    border_mm: float = 0.0,
-    keep_csf: bool = True,
-    reorient: Reorient = "off",
-    views: int = 1,
-    engine: str | Engine = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-    weights: str | Path | None = None,
     progress: Progress | None = None,
+    **overrides: Any,
 ) -> BrainExtraction:
     """Find the brain in an image file and write the outputs that are named.
 
@@ -56,6 +49,7 @@ def strip_file(
     ----------
     input_path : path
         Any format that nibabel reads, or NRRD.
+    options : Options
     brain : path, optional
         The image with everything but the brain set to zero, in the input's dtype and scaling.
     mask : path, optional
@@ -74,8 +68,8 @@ def strip_file(
         What `report.report` documents.
     from_probability : path, optional
         What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
-        `weights`, and no network runs; so there are no views, reorient or confidence.
-    border_mm, keep_csf, reorient, views, engine, device, threads, weights, progress
+        `weights`, and no network runs; so views, reorient and confidence are refused.
+    progress, **overrides
         As for `extract_brain`.
 
     Returns
@@ -100,9 +94,9 @@ def strip_file(
         "json": json,
     }
     outputs = {name: Path(path) for name, path in named.items() if path is not None}
-    validate_options(border_mm, views, reorient)
+    options = replace(options, **overrides)
     if from_probability is not None:
-        require_no_network(views, reorient, confidence)
+        require_no_network(options, confidence)
     inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
     require_outputs(inputs, outputs)
     start = time.perf_counter()
@@ -114,33 +108,14 @@ def strip_file(
             image.array,
             image.affine,
             kept,
-            border_mm=border_mm,
-            keep_csf=keep_csf,
-            threshold=load_manifest(weights)[0].threshold,
+            options,
+            threshold=load_manifest(options.weights)[0].threshold,
         )
     else:
-        result = extract_brain(
-            image.array,
-            image.affine,
-            border_mm=border_mm,
-            keep_csf=keep_csf,
-            reorient=reorient,
-            views=views,
-            engine=engine,
-            device=device,
-            threads=threads,
-            weights=weights,
-            progress=progress,
-        )
+        result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)
     result = replace(result, timings={"read": read_seconds, **result.timings})
-    settings = {
-        "border_mm": border_mm,
-        "keep_csf": keep_csf,
-        "reorient": reorient,
-        "views": views,
-    }
-    return _write_outputs(image, result, outputs, settings, progress)
+    return _write_outputs(image, result, outputs, options, progress)
 
 
 def default_outputs(input_path: str | Path) -> dict[str, Path]:
@@ -195,7 +170,7 @@ def _write_outputs(
     image: images.Image,
     result: BrainExtraction,
     outputs: dict[str, Path],
-    settings: dict[str, Any],
+    options: Options,
     progress: Progress | None,
 ) -> BrainExtraction:
     """Write all outputs; `progress` may still end the run between them, with nothing written."""
@@ -217,7 +192,7 @@ def _write_outputs(
         picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
 
     def write_json(path: Path) -> None:
-        content = report(timed(), input_path=image.path, outputs=outputs, **settings)
+        content = report(timed(), options, input_path=image.path, outputs=outputs)
         # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
         path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
 

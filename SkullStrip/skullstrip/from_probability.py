@@ -12,7 +12,8 @@ from .errors import InputError
 from .grid.volume import Volume
 from .io import images
 from .mask.cut import cut_brain
-from .pipeline import BrainExtraction, validate_options
+from .options import Options
+from .pipeline import BrainExtraction
 
 GRID_TOLERANCE_MM = 1e-2  # of a voxel's place; headers hold float32
 NOT_JUDGED = Check(
@@ -26,9 +27,8 @@ def brain_from_probability(
     array: np.ndarray,
     affine: np.ndarray,
     brain_probability: np.ndarray,
+    options: Options = Options(),
     *,
-    border_mm: float = 0.0,
-    keep_csf: bool = True,
     threshold: float = 0.5,
 ) -> BrainExtraction:
     """Cut a mask from a brain probability, as `extract_brain` does after the network.
@@ -41,8 +41,8 @@ def brain_from_probability(
         Voxel index to RAS+ mm.
     brain_probability : ndarray, shape (I, J, K)
         In [0, 1], on the scan's grid: `BrainExtraction.brain_probability` of an earlier run.
-    border_mm, keep_csf
-        As for `extract_brain`.
+    options : Options
+        Border and CSF are what counts.
     threshold : float
         From the manifest of the weights that gave the probability.
 
@@ -56,7 +56,6 @@ def brain_from_probability(
     InputError
         The scan or the probability is at fault, or no brain is left.
     """
-    validate_options(border_mm, 1)
     start = time.perf_counter()
     checks = check_input(array, affine)
     volume = Volume(array, affine)
@@ -72,7 +71,7 @@ def brain_from_probability(
             f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
             "that '--probability' wrote."
         )
-    mask = cut_brain(volume, probability, border_mm, keep_csf, threshold)
+    mask = cut_brain(volume, probability, options.border_mm, options.keep_csf, threshold)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -87,7 +86,7 @@ def brain_from_probability(
     )
 
 
-def require_no_network(views: int, reorient: str, confidence: object) -> None:
+def require_no_network(options: Options, confidence: object) -> None:
     """Refuse what only a run of the network gives, beside a kept probability.
 
     Raises
@@ -95,8 +94,8 @@ def require_no_network(views: int, reorient: str, confidence: object) -> None:
     InputError
     """
     asked = {
-        "views": views != 1,
-        "reorient": reorient != "off",
+        "views": options.views != Options.views,
+        "reorient": options.reorient,
         "confidence": confidence is not None,
     }
     for name, is_asked in asked.items():

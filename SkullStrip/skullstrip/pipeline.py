@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +22,9 @@ from .network.brain_region import BrainRegion, find_brain_region
 from .network.engines import Engine, create_engine
 from .network.manifest import Preprocessing, load_manifest
 from .network.predict import Progress, predict_head
+from .options import Options
 from .prepare.preprocess import Prepared, prepare, restore, source_index_matrix
-from .prepare.reorient import Reorient, find_upright, require_reorient
+from .prepare.reorient import find_upright
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
 from .quality.evidence import Evidence, box_ends, gather_evidence
@@ -114,16 +114,10 @@ class BrainExtraction:
 def extract_brain(
     array: np.ndarray,
     affine: np.ndarray,
+    options: Options = Options(),
     *,
-    border_mm: float = 0.0,
-    keep_csf: bool = True,
-    reorient: Reorient = "off",
-    views: int = 1,
-    engine: str | Engine = "auto",
-    device: str = "auto",
-    threads: int | None = None,
-    weights: str | Path | None = None,
     progress: Progress | None = None,
+    **overrides: Any,
 ) -> BrainExtraction:
     """Find the brain in a T1-weighted head.
 
@@ -133,24 +127,11 @@ def extract_brain(
         Voxel values of any real dtype, in any orientation.
     affine : ndarray, shape (4, 4)
         Voxel index to RAS+ mm.
-    border_mm : float
-        Moves the mask's surface outwards (positive) or inwards (negative), in mm.
-    keep_csf : bool
-        False takes the fluid outside the brain's surface off the mask; ventricles stay.
-    reorient : {"off", "auto"}
-        "auto" turns a head that lies another way than its header says before it is predicted;
-        the result is on the input's grid all the same. Either way there is a warning.
-    views : {1, 3}
-        1: slices along X. 3: X, Y and Z, mean of the probabilities.
-    engine : str or Engine
-        A runtime's name, "auto", or a loaded engine to use again.
-    device : {"auto", "cpu", "gpu"}
-    threads : int, optional
-        CPU threads; by default all that this process may use.
-    weights : path, optional
-        Manifest, or its folder, of other weights than the bundled ones.
+    options : Options
     progress : callable, optional
         Called with (stage, done, total); what it raises, `Cancelled` for example, ends the run.
+    **overrides
+        Options by name, as ``border_mm=2``; they go before those of `options`.
 
     Returns
     -------
@@ -165,13 +146,13 @@ def extract_brain(
     EngineError
         No engine can run here.
     """
-    validate_options(border_mm, views, reorient)
+    options = replace(options, **overrides)
     stopwatch = Stopwatch(progress)
-    manifest, weights_path = load_manifest(weights)
+    manifest, weights_path = load_manifest(options.weights)
     calibration = load_calibration(manifest, weights_path.parent)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
-        if isinstance(engine, str):
-            args = (engine, manifest, weights_path, device, threads)
+        if isinstance(options.engine, str):
+            args = (options.engine, manifest, weights_path, options.device, options.threads)
             loading = background.submit(create_engine, *args)
         with stopwatch.stage("check"):
             checks = check_input(array, affine)
@@ -179,17 +160,19 @@ def extract_brain(
         with stopwatch.stage("prepare"):
             prepared = prepare(volume, manifest.preprocessing)
         with stopwatch.stage("load"):
-            engine = loading.result() if isinstance(engine, str) else engine
+            engine = loading.result() if isinstance(options.engine, str) else options.engine
     with stopwatch.stage("predict"):
-        found = _predict(prepared, engine, manifest.preprocessing, views, reorient, progress)
+        found = _predict(prepared, engine, manifest.preprocessing, options, progress)
     with stopwatch.stage("judge"):
         evidence = _look_again(found, engine, manifest.preprocessing, volume.affine)
         judgement = judge(evidence, calibration)
     with stopwatch.stage("restore"):
         probability = restore(found.probability, found.prepared)
     with stopwatch.stage("mask"):
-        mask = cut_brain(volume, probability, border_mm, keep_csf, manifest.threshold)
-    judged = judged_mask(border_mm, keep_csf)
+        mask = cut_brain(
+            volume, probability, options.border_mm, options.keep_csf, manifest.threshold
+        )
+    judged = judged_mask(options.border_mm, options.keep_csf)
     result = BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -231,8 +214,7 @@ def _predict(
     prepared: Prepared,
     engine: Engine,
     settings: Preprocessing,
-    views: int,
-    reorient: Reorient,
+    options: Options,
     progress: Progress | None,
 ) -> _Prediction:
     """Find roughly where the brain is and which way it lies, then predict there."""
@@ -241,9 +223,9 @@ def _predict(
     def look(head: np.ndarray) -> BrainRegion | None:
         return find_brain_region(head, settings.spacing_mm, engine.predict, offset)
 
-    prepared, region, lying_checks = find_upright(prepared, look, reorient)
+    prepared, region, lying_checks = find_upright(prepared, look, options.reorient)
     checks = (*lying_checks, *contrast_checks(prepared.head, region))
-    axes = VIEW_AXES[views]
+    axes = VIEW_AXES[options.views]
     probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
     return _Prediction(prepared, region, probability, checks)
 
@@ -263,21 +245,6 @@ def _look_again(
         region=found.region,
         head_to_ras=affine @ source_index_matrix(prepared),
     )
-
-
-def validate_options(border_mm: float, views: int, reorient: str = "off") -> None:
-    """Refuse options that make no sense.
-
-    Raises
-    ------
-    InputError
-        The border is not finite, the number of views is neither 1 nor 3, or reorient is unknown.
-    """
-    if not math.isfinite(border_mm):
-        raise InputError(f"The border is {border_mm}; give a finite number of millimetres.")
-    if views not in VIEW_AXES:
-        raise InputError(f"The number of views is {views}; use 1 or 3.")
-    require_reorient(reorient)
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

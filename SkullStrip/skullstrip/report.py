@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ._version import __version__
+from .options import Options
 from .pipeline import BrainExtraction
 
 JUDGED = {
@@ -21,13 +22,10 @@ LONGEST_NAME = 56  # characters that leave room in the QC picture's title
 
 def report(
     result: BrainExtraction,
+    options: Options,
     *,
     input_path: Path,
     outputs: Mapping[str, Path],
-    border_mm: float,
-    views: int,
-    keep_csf: bool = True,
-    reorient: str = "off",
 ) -> dict[str, Any]:
     """Describe a run. Keys stay as they are within a major version; new ones may come.
 
@@ -58,10 +56,7 @@ def report(
         "judged": result.judged,
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
-        "border_mm": border_mm,
-        "keep_csf": keep_csf,
-        "reorient": reorient,
-        "views": views,
+        **options.settings(),
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,

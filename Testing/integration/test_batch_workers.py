@@ -22,6 +22,7 @@ from skullstrip.batch import cluster
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import Source, run_batch
 from skullstrip.errors import Cancelled, InputError
+from skullstrip.options import Options
 from Testing.bids_data import make_bids
 from Testing.image_files import save
 
@@ -65,7 +66,7 @@ def heads(folder, number, phantom):
 
 
 def options(address, weights, **others):
-    return BatchOptions(scheduler=address, weights=weights, **others)
+    return BatchOptions(Options(weights=weights), scheduler=address, **others)
 
 
 def table(out):

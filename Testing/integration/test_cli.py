@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-import skullstrip
 from skullstrip import pipeline
 from skullstrip.cli.main import main
+from skullstrip.io import images
 from skullstrip.network.manifest import MANIFEST_NAME
 from Testing.image_files import assert_one_sentence, names, save
 from Testing.stand_ins import FailingEngine, ThresholdEngine
@@ -56,7 +56,7 @@ def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, st
         (["-m", "m.nii", "-o", "b.nii.gz", "-p", "p.nrrd"], ["b.nii.gz", "m.nii", "p.nrrd"]),
         (["--qc", "q.png"], ["T1_brain.nii.gz", "T1_brain_mask.nii.gz", "q.png"]),
         (["--json", "j", "-m", "m.nii"], ["j", "m.nii"]),
-        (["--invert", "h.nii"], ["h.nii"]),
+        (["--head", "h.nii"], ["h.nii"]),
         (["--surface", "s.vtp", "-m", "m.nii"], ["m.nii", "s.vtp"]),
     ],
 )
@@ -98,9 +98,9 @@ def test_the_fluid_around_the_brain_may_go(tmp_path, scan, stand_in, phantom):
     fluid = head.brain_mask & (depth <= 6.0)  # as bright as the stand-in still takes for brain
     save(scan, np.where(fluid, np.float32(32.0), head.array), head.affine)
     volumes = {}
-    for flag in ("--keep-csf", "--no-csf"):
+    for flags in ([], ["--no-csf"]):
         report = tmp_path / "out.json"
-        assert main([str(scan), flag, "--json", str(report), *stand_in]) == 0
+        assert main([str(scan), *flags, "--json", str(report), *stand_in]) == 0
         content = json.loads(report.read_text())
         volumes[content["keep_csf"]] = content["volume_ml"]
     assert volumes[False] < volumes[True]
@@ -244,7 +244,7 @@ def test_a_signal_ends_the_run_and_cleans_up(scan, stand_in, monkeypatch, capsys
 
     before = signal.getsignal(number)
     if stage == "write":
-        monkeypatch.setattr(skullstrip.io, "write_mask", write)
+        monkeypatch.setattr(images, "write_mask", write)
     else:
         monkeypatch.setattr(ThresholdEngine, "predict", predict)
     assert main([str(scan), *stand_in]) == 130

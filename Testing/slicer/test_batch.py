@@ -19,6 +19,7 @@ import slicer
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from skullstrip.errors import Cancelled, EngineError, InputError
+from skullstrip.options import Options
 from Testing.phantoms import make_head
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
@@ -26,7 +27,7 @@ from Testing.slicer.pythonqt import unwrap
 # What `skullstrip batch --progress json` tells, by way of the child.
 COMMAND = """
 emit(event="started", pid=os.getpid())
-source, out = request["arguments"][:2]
+source, out = request["source"], request["out"]
 emit(event="scan", name="a", status="skipped", message="", reasons="", volume_ml=1100.04,
      verdict="pass", done=1, total=3)
 emit(event="start", total=3, todo=2, jobs=2)
@@ -38,7 +39,7 @@ emit(event="scan", name="b/c", status="done", message="It is noisy.", reasons="I
      volume_ml=1234.56, verdict="check", done=3, total=3, seconds_left=0.0)
 emit(event="scan", name="b/c", status="running")
 Path(out).mkdir(exist_ok=True)
-Path(out, "arguments.txt").write_text(json.dumps(request["arguments"]))
+Path(out, "options.json").write_text(json.dumps(request["options"]))
 emit(event="end", done=2, failed=1, skipped=1, report=str(Path(out, "report.html")))
 emit(event="result", report={})
 """
@@ -101,8 +102,8 @@ def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> 
     assert panel.ui.batchLabel.text == "2 of 3 scans are done."
     assert panel.ui.batchButton.text == "Strip folder"
     assert panel.ui.sceneButton.enabled
-    words = json.loads((tmp_path / "out" / "arguments.txt").read_text())
-    assert {"--border=-1.5", "--no-csf", "--reorient=auto"} <= set(words)
+    options = Options.from_json(json.loads((tmp_path / "out" / "options.json").read_text()))
+    assert options == Options(border_mm=-1.5, keep_csf=False, reorient=True)
 
 
 def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
@@ -203,20 +204,6 @@ def test_without_them_scans_go_one_after_another(panel, child, monkeypatch, tmp_
     assert column(panel, 1) == ["done", "done", "failed"]
     assert "one after another, and no report page" in panel.ui.batchLabel.text
     assert not panel.ui.reportButton.visible
-
-
-def test_options_become_words_of_the_command(tmp_path) -> None:
-    from skullstrip.cli.batch import _parser
-    from SkullStripSlicer.batch import commandArguments
-
-    options = {"border_mm": -1e-05, "views": 3, "engine": "onnxruntime", "device": "cpu"}
-    options |= {"threads": None, "weights": "/a folder/w", "keep_csf": False, "reorient": "auto"}
-    words = commandArguments(tmp_path / "in", tmp_path / "out", options)
-    read = _parser().parse_args(words)
-    assert (read.source, read.out) == (str(tmp_path / "in"), str(tmp_path / "out"))
-    assert (read.border, read.views, read.engine, read.device) == (-1e-05, 3, "onnxruntime", "cpu")
-    assert (read.threads, read.weights) == (None, "/a folder/w")
-    assert (read.keep_csf, read.reorient) == (False, "auto")
 
 
 @pytest.fixture

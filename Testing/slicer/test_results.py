@@ -13,6 +13,7 @@ import slicer
 
 from skullstrip.errors import InputError
 from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.options import Options
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask, writeMask
@@ -56,7 +57,7 @@ def edit(segmentation) -> np.ndarray:
 @pytest.mark.parametrize("border", BORDERS_MM)
 def test_the_border_gives_the_librarys_mask_without_another_run(volume, border: float) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, borderMm=0.0)
+    segmentation = logic.strip(volume, border_mm=0.0)
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
     probability = ((array > 28) & (array < 85)).astype(np.float32)
     spacing = np.array(volume.GetSpacing())
@@ -70,7 +71,7 @@ def test_the_border_gives_the_librarys_mask_without_another_run(volume, border: 
 
 def test_a_border_asked_for_at_the_start_is_the_one_set_later(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    first = logic.strip(volume, borderMm=2.0)
+    first = logic.strip(volume, border_mm=2.0)
     asked = mask_of(first)
     logic.setBorder(first, 0.0)
     assert not np.array_equal(mask_of(first), asked)
@@ -89,9 +90,9 @@ def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
 
 def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, borderMm=2.0)
+    segmentation = logic.strip(volume, border_mm=2.0)
     first, nodes = mask_of(segmentation), node_ids(scene)
-    assert logic.strip(volume, borderMm=-2.0, stripped=True) is segmentation
+    assert logic.strip(volume, border_mm=-2.0, stripped=True) is segmentation
     assert not np.array_equal(mask_of(segmentation), first)
     assert len(node_ids(scene)) > len(nodes)  # the stripped volume
 
@@ -276,11 +277,9 @@ def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:
     told = tmp_path / "options.json"
     tell = "Path(request['options']['weights']).write_text(json.dumps(request['options']))\n"
     logic = StripLogic(script_process(tell + THRESHOLD))
-    logic.strip(volume, keepCsf=False, reorient="auto", views=3, threads=2, weights=told)
-    assert json.loads(told.read_text()) == {
-        "keep_csf": False, "reorient": "auto", "views": 3, "engine": "auto", "device": "auto",
-        "threads": 2, "weights": str(told),
-    }  # fmt: skip
+    options = Options(keep_csf=False, reorient=True, views=3, threads=2, weights=str(told))
+    logic.strip(volume, options=options, border_mm=1.0)
+    assert Options.from_json(json.loads(told.read_text())) == options  # the border is moved here
     with pytest.raises(InputError, match="reorient"):
         logic.strip(volume, reorient="on")
 
@@ -313,7 +312,7 @@ def test_an_output_removed_by_hand_is_made_again(volume, scene) -> None:
 @pytest.mark.parametrize("border", [float("nan"), float("inf")])
 def test_an_impossible_border_is_refused(volume, border: float) -> None:
     with pytest.raises(InputError, match="border"):
-        StripLogic(script_process(THRESHOLD)).strip(volume, borderMm=border)
+        StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=border)
 
 
 def test_what_is_no_scalar_volume_is_refused(scene, head) -> None:

@@ -202,7 +202,7 @@ if count == 3:
 
 def test_the_border_moves_frames_too(scene, sequence) -> None:
     def voxels(borderMm: float) -> int:
-        StripLogic(script_process(THRESHOLD)).stripScene(borderMm=borderMm)
+        StripLogic(script_process(THRESHOLD)).stripScene(border_mm=borderMm)
         result = resultOf(scene, sequence)
         mask = maskOf(result.GetDataNodeAtValue("0"), sequence)
         scene.RemoveNode(result)

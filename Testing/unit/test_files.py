@@ -103,7 +103,7 @@ def test_the_kept_probability_is_not_overwritten(tmp_path, scan, strip):
         strip(scan, from_probability=kept, mask=kept)
 
 
-@pytest.mark.parametrize("option", [{"views": 3}, {"reorient": "auto"}, {"confidence": "c.nii.gz"}])
+@pytest.mark.parametrize("option", [{"views": 3}, {"reorient": True}, {"confidence": "c.nii.gz"}])
 def test_what_needs_the_network_is_refused_beside_a_kept_probability(tmp_path, scan, strip, option):
     strip(scan, probability=tmp_path / "p.nii.gz")
     with pytest.raises(InputError, match=f"'--{next(iter(option))}' needs the network"):

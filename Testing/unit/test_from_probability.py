@@ -10,6 +10,7 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.from_probability import brain_from_probability, read_probability
 from skullstrip.io import images
+from skullstrip.options import Options
 from skullstrip.pipeline import extract_brain
 from skullstrip.report import quality_line
 from Testing.image_files import save
@@ -31,7 +32,10 @@ def test_another_border_needs_no_network(
         head.array, head.affine, border_mm=border_mm, keep_csf=keep_csf, **options
     )
     found = brain_from_probability(
-        head.array, head.affine, first.brain_probability, border_mm=border_mm, keep_csf=keep_csf
+        head.array,
+        head.affine,
+        first.brain_probability,
+        Options(border_mm=border_mm, keep_csf=keep_csf),
     )
     np.testing.assert_array_equal(found.brain_mask, wanted.brain_mask)
     assert found.volume_ml == wanted.volume_ml

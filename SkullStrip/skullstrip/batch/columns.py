@@ -22,7 +22,7 @@ COLUMNS: dict[str, str] = {
     "device": TEXT,
     "border_mm": REAL,
     "csf": TEXT,  # kept or removed: the fluid around the brain
-    "reorient": TEXT,  # off or auto
+    "reorient": TEXT,  # yes or no
     "turned": TEXT,  # yes or no: a head that lies another way than its header says
     "views": WHOLE,
     "version": TEXT,

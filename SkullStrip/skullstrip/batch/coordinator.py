@@ -94,8 +94,10 @@ class Crew:
                 yield client, sum(client.nthreads().values())
             return
         jobs = options.jobs or cluster.default_jobs(scans)
-        threads = options.threads or cluster.threads_each(jobs)
-        self.job = replace(self.job, options=replace(options, threads=threads))
+        threads = options.method.threads or cluster.threads_each(jobs)
+        self.job = replace(
+            self.job, options=replace(options, method=replace(options.method, threads=threads))
+        )
         with cluster.local_client(jobs, self.quiet) as client:
             yield client, jobs
 

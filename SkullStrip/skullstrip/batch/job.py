@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..files import strip_file
 from ..io.atomic import atomic_outputs
 from ..network.engines import Engine, create_engine
 from ..network.manifest import load_manifest
+from ..options import Options
 from ..pipeline import BrainExtraction
 from ..report import to_json
 from .bids import sidecar_of, sidecars
@@ -60,17 +61,19 @@ def strip_one(scan: Scan, job: Job) -> Entry:
         outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
         findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
         findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
-        findings["turned"] = _turned(result, job.options)
+        findings["turned"] = _turned(result, job.options.method)
     except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
         outputs, findings = {}, {"status": FAILED, "message": sentence(error)}
     findings["seconds"] = round(time.perf_counter() - start, 3)
-    return Entry(described(scan, job.options, source) | findings, source, job.digest, outputs)
+    return Entry(
+        described(scan, job.options.method, source) | findings, source, job.digest, outputs
+    )
 
 
 def lost(scan: Scan, job: Job, message: str) -> Entry:
     """The entry of a scan that never came back from its workers."""
     findings: Row = {"status": FAILED, "message": message}
-    return Entry(described(scan, job.options, NO_FILE) | findings, NO_FILE, job.digest)
+    return Entry(described(scan, job.options.method, NO_FILE) | findings, NO_FILE, job.digest)
 
 
 def outputs_of(scan: Scan) -> list[str]:
@@ -80,7 +83,7 @@ def outputs_of(scan: Scan) -> list[str]:
     return [*images, scan.qc, *beside]
 
 
-def described(scan: Scan, options: BatchOptions, source: FileState) -> Row:
+def described(scan: Scan, options: Options, source: FileState) -> Row:
     """The columns that are known whatever becomes of the scan."""
     return {
         "name": scan.name,
@@ -89,7 +92,7 @@ def described(scan: Scan, options: BatchOptions, source: FileState) -> Row:
         "session": scan.session,
         "border_mm": options.border_mm,
         "csf": "kept" if options.keep_csf else "removed",
-        "reorient": options.reorient,
+        "reorient": "yes" if options.reorient else "no",
         "views": options.views,
         "version": __version__,
         "input_sha256": source.sha256,
@@ -106,17 +109,15 @@ def sentence(error: BaseException) -> str:
 
 
 def _strip(scan: Scan, job: Job) -> BrainExtraction:
-    out, options = job.out, job.options
+    out, method = job.out, job.options.method
     for path in outputs_of(scan):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
     result = strip_file(
         scan.path,
+        replace(method, engine=loaded_engine(method)),
         brain=out / scan.brain,
         mask=out / scan.mask,
         qc=out / scan.qc,
-        engine=_engine(options.engine, options.device, options.threads, options.weights),
-        weights=options.weights,
-        **options.method(),
     )
     thumbnail(out, scan.qc)  # made here by many, the report page only reads it
     if scan.bids_source:
@@ -127,10 +128,11 @@ def _strip(scan: Scan, job: Job) -> BrainExtraction:
 
 
 @lru_cache(maxsize=1)
-def _engine(name: str, device: str, threads: int | None, weights: str | Path | None) -> Engine:
-    """The network, loaded once in each worker."""
-    manifest, weights_path = load_manifest(weights)
-    return create_engine(name, manifest, weights_path, device, threads)
+def loaded_engine(options: Options) -> Engine:
+    """Return the network, loaded once in each process."""
+    manifest, weights_path = load_manifest(options.weights)
+    name = str(options.engine)
+    return create_engine(name, manifest, weights_path, options.device, options.threads)
 
 
 def _findings(result: BrainExtraction) -> Row:
@@ -152,9 +154,9 @@ def _findings(result: BrainExtraction) -> Row:
     }
 
 
-def _turned(result: BrainExtraction, options: BatchOptions) -> str:
+def _turned(result: BrainExtraction, options: Options) -> str:
     lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
-    return "yes" if lies_otherwise and options.reorient == "auto" else "no"
+    return "yes" if lies_otherwise and options.reorient else "no"
 
 
 def _rounded(value: float, digits: int) -> float | None:

@@ -34,7 +34,7 @@ class Entry:
     source : FileState
         The input as it was stripped.
     options : str
-        `BatchOptions.digest` of that time.
+        `Options.digest` of that time.
     outputs : dict of str to FileState
         By their path below the output folder; empty when it failed.
     """

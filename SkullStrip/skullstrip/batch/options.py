@@ -1,28 +1,23 @@
-"""What a batch may be told, in one place for the commands, Python and the workers."""
+"""What a batch may be told besides how a scan is stripped."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from ..prepare.reorient import Reorient
-
+from ..options import Options
 
 REDO = ("rejected", "failed", "check")
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """Options of a batch.
+    """How many scans are worked through.
 
     Parameters
     ----------
-    border_mm, keep_csf, reorient, views, engine, device, threads, weights
-        As for `strip_file`; `threads` counts for each scan.
+    method : Options
+        How each scan is stripped; its threads count for each.
     jobs : int, optional
         Worker processes; by default as many as processors and memory allow.
     scheduler : str, optional
@@ -35,27 +30,9 @@ class BatchOptions:
         The CSV that the report page exports; `decisions.csv` in the output folder by default.
     """
 
-    border_mm: float = 0.0
-    keep_csf: bool = True
-    reorient: Reorient = "off"
-    views: int = 1
-    engine: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    weights: str | Path | None = None
+    method: Options = Options()
     jobs: int | None = None
     scheduler: str | None = None
     overwrite: bool = False
     redo: str | None = None
     decisions: str | Path | None = None
-
-    def method(self) -> dict[str, Any]:
-        """What `strip_file` is called with, its engine and weights aside."""
-        names = ("border_mm", "keep_csf", "reorient", "views")
-        return {name: getattr(self, name) for name in names}
-
-    def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
-        """Hash of everything that changes the outputs; an engine or a device does not."""
-        hashes = {"weights": weights_sha256, "calibration": calibration_sha256}
-        content = {**self.method(), **hashes}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import Cancelled
 from ..network.manifest import load_manifest
-from ..pipeline import validate_options
+from ..options import Options
 from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, table
 from .cluster import require_dask
@@ -80,11 +80,17 @@ class BatchResult:
 def strip_batch(
     source: str | Path,
     out: str | Path,
+    options: Options = Options(),
     *,
     bids: bool = False,
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
-    **options: Any,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    redo: str | None = None,
+    decisions: str | Path | None = None,
+    **overrides: Any,
 ) -> BatchResult:
     """Strip many scans in worker processes; what is done already is left.
 
@@ -97,12 +103,16 @@ def strip_batch(
         A folder, a .csv with a column `path`, or a glob.
     out : path
         The output folder; made if it is not there.
+    options : Options
+        How each scan is stripped.
     bids : bool
         The source is a BIDS data set; outputs are BIDS derivatives.
     participants, sessions : sequence of str
         BIDS labels to keep.
-    **options
-        As `BatchOptions` has them.
+    jobs, scheduler, overwrite, redo, decisions
+        As for `BatchOptions`.
+    **overrides
+        Options by name, as ``border_mm=2``; they go before those of `options`.
 
     Returns
     -------
@@ -117,7 +127,9 @@ def strip_batch(
         Dask is not installed.
     """
     found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions))
-    return run_batch(found, Path(out), BatchOptions(**options))
+    method = replace(options, **overrides)
+    work = BatchOptions(method, jobs, scheduler, overwrite, redo, decisions)
+    return run_batch(found, Path(out), work)
 
 
 def planned(source: Source, out: Path, options: BatchOptions) -> Iterator[tuple[Scan, str]]:
@@ -166,8 +178,9 @@ def run_batch(
     """
     require_dask()
     out = out.absolute()
-    if options.weights is not None:
-        options = replace(options, weights=Path(options.weights).absolute())
+    if options.method.weights is not None:
+        weights = Path(options.method.weights).absolute()
+        options = replace(options, method=replace(options.method, weights=weights))
     digest, scans = _digest(options), source.scans(out)
     with Ledger(out, shared) as ledger:
         if source.bids:
@@ -203,7 +216,6 @@ def run_batch(
 
 
 def _digest(options: BatchOptions) -> str:
-    validate_options(options.border_mm, options.views, options.reorient)
-    manifest, weights_path = load_manifest(options.weights)
+    manifest, weights_path = load_manifest(options.method.weights)
     calibration = load_calibration(manifest, weights_path.parent)
-    return options.digest(manifest.weights_sha256, calibration.sha256)
+    return options.method.digest(manifest.weights_sha256, calibration.sha256)

@@ -111,7 +111,7 @@ def batch_options(arguments: argparse.Namespace) -> BatchOptions:
     if arguments.decisions and arguments.redo != "rejected":
         raise InputError("--decisions names what was rejected; add --redo rejected.")
     return BatchOptions(
-        **method_options(arguments),
+        method_options(arguments),
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
         overwrite=arguments.overwrite,

@@ -13,17 +13,18 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .._version import __version__
 from ..errors import InputError, SkullStripError
+from ..options import Options
 from .process import abandon_stdout, ended_by_signals, native_noise_silenced, repair_streams
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 INTERRUPTED = "Interrupted; nothing was written."
-ENGINES = ("auto", "tensorflow", "onnxruntime", "torch", "jax")
 _LABELS = {"qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
 Find the brain in a T1-weighted MRI of the head.
@@ -32,7 +33,7 @@ Find the brain in a T1-weighted MRI of the head.
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
-With -o, -m or --invert, only the images that are named are written; the others add to either.
+With -o, -m or --head, only the images that are named are written; the others add to either.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
 whatever else nibabel reads. The ending of an output names its format.
 SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
@@ -114,12 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
     files = parser.add_argument_group("outputs")
     add = files.add_argument
-    add("-o", "--out", metavar="FILE", help="the scan with everything but the brain set to zero")
+    add("-o", "--brain", metavar="FILE", help="the scan with everything but the brain set to zero")
     add("-m", "--mask", metavar="FILE", help="brain mask, 0 and 1")
     add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
     confidence_help = "how likely each voxel's label is right, float32 in [0, 1]"
     add("--confidence", metavar="FILE", help=confidence_help)
-    add("--invert", metavar="FILE", help="the head without the brain: the brain set to zero")
+    add("--head", metavar="FILE", help="the head without the brain: the brain set to zero")
     add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
@@ -133,38 +134,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """How a scan is stripped: the same for one and for many."""
+    """Add an argument for each of `Options`: the same for one scan and for many."""
     group = parser.add_argument_group("method")
-    add = group.add_argument
-    border_help = "move the mask's surface outwards (+) or inwards (-) by this many mm; default 0"
-    add("-b", "--border", metavar="MM", type=float, default=0.0, help=border_help)
-    csf = group.add_mutually_exclusive_group().add_argument
-    keep_help = "keep the fluid around the brain in the mask; the default"
-    csf("--keep-csf", action="store_true", default=True, help=keep_help)
-    no_csf_help = "take the fluid around the brain out of the mask; ventricles stay"
-    csf("--no-csf", action="store_false", dest="keep_csf", help=no_csf_help)
-    reorient_help = "auto: turn a head that lies another way than its header says; default off"
-    add("--reorient", choices=("off", "auto"), default="off", help=reorient_help)
-    views_help = "1: slices along X (default); 3: along X, Y and Z, fused"
-    add("--views", type=int, choices=(1, 3), default=1, help=views_help)
-    add("--engine", choices=ENGINES, default="auto", help="what runs the network; default auto")
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default auto")
-    add("--threads", metavar="N", type=count, help="CPU threads; default all")
-    add("--weights", metavar="PATH", help="manifest, or its folder, of other weights")
+    for option in fields(Options):
+        more = dict(option.metadata)
+        flags = more.pop("flags").split()
+        if isinstance(option.default, bool):
+            more["action"] = "store_false" if option.default else "store_true"
+        elif option.name in _TYPES:
+            more["type"] = _TYPES[option.name]
+        group.add_argument(*flags, dest=option.name, default=option.default, **more)
 
 
-def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what `add_method_options` read, by the names that `strip_file` has for them."""
-    return {
-        "border_mm": arguments.border,
-        "keep_csf": arguments.keep_csf,
-        "reorient": arguments.reorient,
-        "views": arguments.views,
-        "engine": arguments.engine,
-        "device": arguments.device,
-        "threads": arguments.threads,
-        "weights": arguments.weights,
-    }
+def method_options(arguments: argparse.Namespace) -> Options:
+    """Return what the arguments of `add_method_options` were."""
+    return Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
 
 
 def count(text: str) -> int:
@@ -172,6 +156,9 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
     return int(text)
+
+
+_TYPES = {"border_mm": float, "views": int, "threads": count}
 
 
 def debugging() -> bool:
@@ -190,8 +177,8 @@ def _strip(arguments: argparse.Namespace) -> int:
     with silence, terminal_progress(arguments.quiet) as progress:
         result = strip_file(
             input_path,
+            method_options(arguments),
             **outputs,
-            **method_options(arguments),
             from_probability=arguments.from_probability,
             progress=progress,
         )
@@ -219,7 +206,7 @@ def _input_path(arguments: argparse.Namespace) -> Path:
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     from ..files import default_outputs
 
-    images = {"brain": arguments.out, "mask": arguments.mask, "head": arguments.invert}
+    images = {"brain": arguments.brain, "mask": arguments.mask, "head": arguments.head}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path)
     names = ("probability", "confidence", "surface", "qc", "json")

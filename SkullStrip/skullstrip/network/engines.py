@@ -13,11 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import EngineError, SkullStripError
+from ..options import ENGINE_NAMES
 from .fallback import FallbackEngine, without_gpu
 from .manifest import Manifest
-
-KERAS_BACKENDS = ("tensorflow", "torch", "jax")
-ENGINE_NAMES = ("onnxruntime", *KERAS_BACKENDS)  # the order in which `auto` tries them
 
 
 class Engine(Protocol):

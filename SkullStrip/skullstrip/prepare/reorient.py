@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
 from ..checks.input_checks import Check
-from ..errors import InputError
 from ..grid.orientation import Orientation, orientation_codes
 from ..network.brain_region import BrainRegion
 from .head_orientation import UPRIGHT, turn_to_upright
 from .preprocess import Prepared, turned
 
-Reorient = Literal["off", "auto"]
 Look = Callable[[np.ndarray], BrainRegion | None]
-REORIENT: tuple[Reorient, ...] = ("off", "auto")
 # A wrong-way head's brain is found less well, so the first turn may be the wrong one; two were
 # enough for 37 real heads turned in 24 ways.
 MOST_TURNS = 2
 
 
-def require_reorient(reorient: str) -> None:
-    """Refuse an unknown way to treat heads that lie the wrong way round.
-
-    Raises
-    ------
-    InputError
-    """
-    if reorient not in REORIENT:
-        raise InputError(f"The value '{reorient}' for reorient is unknown; use off or auto.")
-
-
 def find_upright(
-    prepared: Prepared, look: Look, reorient: Reorient = "off"
+    prepared: Prepared, look: Look, reorient: bool = False
 ) -> tuple[Prepared, BrainRegion | None, tuple[Check, ...]]:
     """Find the brain's region, and the way the head lies.
 
@@ -44,8 +29,8 @@ def find_upright(
         On the axes that the header names.
     look : callable
         Finds the brain's region in a head of shape (X, Y, Z).
-    reorient : {"off", "auto"}
-        "auto" turns a head that lies another way than the header says.
+    reorient : bool
+        Turn a head that lies another way than the header says.
 
     Returns
     -------
@@ -61,8 +46,8 @@ def find_upright(
     if turn == UPRIGHT:
         return prepared, region, ()
     upright = turned(prepared, turn)
-    if reorient == "off":
-        return prepared, region, (_warning(prepared, upright, "'reorient auto' would turn it"),)
+    if not reorient:
+        return prepared, region, (_warning(prepared, upright, "'reorient' would turn it"),)
     for _ in range(MOST_TURNS - 1):
         region = look(upright.head)
         turn = _turn(region, upright)

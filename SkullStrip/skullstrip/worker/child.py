@@ -6,10 +6,10 @@ crash of a native library harms nobody. The request is a JSON object::
     {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
      "confidence": true}
     {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
-    {"task": "batch", "arguments": ["IN", "OUT", "--views", "1"]}
+    {"task": "batch", "source": "IN", "out": "OUT", "options": {}}
 
-With "confidence" the output holds that map, too. The last is the command `skullstrip batch` with
-these arguments. Every event is one line on stdout:
+With "confidence" the output holds that map, too; options are those of `Options.to_json`.
+Every event is one line on stdout:
 `MARK` and a JSON object with the key "event", which is "started", "progress", "file", "result" or
 "error"; for a batch also what `batch.progress` tells, "start", "scan" and "end". The exit status is
 the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0.
@@ -18,24 +18,23 @@ The process ends by itself when its request file is removed or its parent is gon
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, InputError, SkullStripError
 from ..io.temporary import end_unwritten
+from ..options import Options
 
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
 TASKS = ("volume", "files", "batch")
-REPORTED = ("border_mm", "keep_csf", "reorient", "views")
-OPTIONS = (*REPORTED, "engine", "device", "threads", "weights")
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -94,15 +93,13 @@ def read_request(path: Path) -> dict[str, Any]:
     """
     try:
         request = json.loads(path.read_text(encoding="utf-8"))
-        unknown = set(request.get("options", {})) - set(OPTIONS)
+        Options.from_json(request.get("options", {}))
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"The request '{path}' cannot be read ({error}).") from error
     if request.get("task") not in TASKS:
         raise InputError(
             f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
         )
-    if unknown:
-        raise InputError(f"The option '{sorted(unknown)[0]}' is unknown.")
     _require_types(request)
     return dict(request)
 
@@ -116,11 +113,11 @@ def _require_types(request: dict[str, Any]) -> None:
     """
     words = {
         "volume": [request.get("input"), request.get("output")],
-        "batch": request.get("arguments"),
+        "batch": [request.get("source"), request.get("out")],
     }.get(str(request.get("task")), [])
     files = request.get("files") if request.get("task") == "files" else []
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise InputError("The request's paths and arguments must be texts.")
+    if not all(isinstance(word, str) for word in words):
+        raise InputError("The request's paths must be texts.")
     if not isinstance(files, list) or not all(
         isinstance(names, dict)
         and all(isinstance(path, str) for path in names.values())
@@ -188,46 +185,41 @@ def _serve(request: dict[str, Any], emit: Emit) -> int:
     def progress(stage: str, done: int, total: int) -> None:
         emit({"event": "progress", "stage": stage, "done": done, "total": total})
 
-    options = request.get("options", {})
+    options = Options.from_json(request.get("options", {}))
     if request["task"] == "volume":
         return _serve_volume(request, options, emit, progress)
     if request["task"] == "batch":
-        return _serve_batch(request["arguments"], emit)
+        return _serve_batch(request, options, emit)
     return _serve_files(request["files"], options, emit, progress)
 
 
-def _serve_volume(
-    request: dict[str, Any], options: dict[str, Any], emit: Emit, progress: Any
-) -> int:
+def _serve_volume(request: dict[str, Any], options: Options, emit: Emit, progress: Any) -> int:
     from ..io.volume_archive import Extracted, read_volume, write_extracted
     from ..pipeline import extract_brain
     from ..report import report
 
     source, target = Path(request["input"]), Path(request["output"])
     volume = read_volume(source)
-    result = extract_brain(volume.array, volume.affine, progress=progress, **options)
+    result = extract_brain(volume.array, volume.affine, options, progress=progress)
     confidence = result.brain_confidence if request.get("confidence") else None
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
-    asked = {"border_mm": 0.0, "views": 1} | options
-    settings = {key: asked[key] for key in asked if key in REPORTED}
-    content = report(result, input_path=source, outputs={}, **settings)
+    content = report(result, options, input_path=source, outputs={})
     emit({"event": "result", "report": content})
     return 0
 
 
-def _serve_files(
-    files: list[dict[str, str]], options: dict[str, Any], emit: Emit, progress: Any
-) -> int:
+def _serve_files(files: list[dict[str, str]], options: Options, emit: Emit, progress: Any) -> int:
     """Strip one file after the other with one loaded network; a bad file stops none of the rest."""
     from ..files import strip_file
     from ..network.engines import create_engine
     from ..network.manifest import load_manifest
 
-    options = dict(options)
     progress("load", 0, 0)
-    manifest, weights_path = load_manifest(options.get("weights"))
-    name, device = options.pop("engine", "auto"), options.pop("device", "auto")
-    engine = create_engine(name, manifest, weights_path, device, options.pop("threads", None))
+    manifest, weights_path = load_manifest(options.weights)
+    engine = create_engine(
+        str(options.engine), manifest, weights_path, options.device, options.threads
+    )
+    options = replace(options, engine=engine)
     failures = 0
     for index, names in enumerate(files):
         event = {"event": "file", "index": index}
@@ -236,9 +228,7 @@ def _serve_files(
         try:
             for path in outputs.values():
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            result = strip_file(
-                names["input"], **outputs, **options, engine=engine, progress=progress
-            )
+            result = strip_file(names["input"], options, **outputs, progress=progress)
         except Exception as error:  # noqa: BLE001  (whatever it was, the next file may be sound)
             failures += 1
             emit({**event, "state": "failed", "message": str(error)})
@@ -250,26 +240,14 @@ def _serve_files(
     return 0
 
 
-def _serve_batch(arguments: list[str], emit: Emit) -> int:
-    from ..cli.batch import batch_command
+def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> int:
+    from ..batch.options import BatchOptions
+    from ..batch.run import Source, run_batch
 
-    with redirect_stdout(_EventLines(emit)):
-        batch_command([*arguments, "--progress", "json"])
+    source, out = Source(request["source"]), Path(request["out"])
+    run_batch(source, out, BatchOptions(options), hear=emit)
     emit({"event": "result", "report": {}})
     return 0
-
-
-class _EventLines(io.TextIOBase):
-    """Standard output that makes events of the lines of JSON written to it."""
-
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-
-    def write(self, text: str) -> int:
-        """Take whole lines, as the command writes them."""
-        for line in text.splitlines():
-            self._emit(json.loads(line))
-        return len(text)
 
 
 def _fail(emit: Emit, message: str, status: int) -> int:

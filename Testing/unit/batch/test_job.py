@@ -15,6 +15,7 @@ from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.scans import find_scans
 from skullstrip.checks.input_checks import Check
+from skullstrip.options import Options
 from Testing.bids_data import SCANS, make_bids
 from Testing.image_files import names, save
 from Testing.stand_ins import FailingEngine, ThresholdEngine
@@ -30,15 +31,15 @@ def engine(monkeypatch):
         return ThresholdEngine()
 
     monkeypatch.setattr(work, "create_engine", load)
-    work._engine.cache_clear()
+    work.loaded_engine.cache_clear()
     yield lambda: len(loaded)
-    work._engine.cache_clear()
+    work.loaded_engine.cache_clear()
 
 
 @pytest.fixture
 def job(tmp_path, stand_in_weights):
     out = tmp_path / "out"
-    return work.Job(out, BatchOptions(weights=stand_in_weights, border_mm=1.0), "digest")
+    return work.Job(out, BatchOptions(Options(weights=stand_in_weights, border_mm=1.0)), "digest")
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head,
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("reorient", "found", "turned"),
-    [("auto", True, "yes"), ("auto", False, "no"), ("off", True, "no")],
+    [(True, True, "yes"), (True, False, "no"), (False, True, "no")],
 )
 def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
     monkeypatch, job, head, reorient, found, turned
@@ -117,9 +118,15 @@ def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
 
     monkeypatch.setattr(work, "strip_file", looked_at)
     (scan,) = find_scans(str(head), job.out)
-    told = replace(job, options=replace(job.options, reorient=reorient, keep_csf=False))
+    told = replace(
+        job, options=BatchOptions(replace(job.options.method, reorient=reorient, keep_csf=False))
+    )
     row = work.strip_one(scan, told).row
-    assert (row["reorient"], row["turned"], row["csf"]) == (reorient, turned, "removed")
+    assert (row["reorient"], row["turned"], row["csf"]) == (
+        "yes" if reorient else "no",
+        turned,
+        "removed",
+    )
     assert work.lost(scan, job, "Gone.").row["csf"] == "kept"
 
 

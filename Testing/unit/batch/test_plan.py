@@ -12,6 +12,7 @@ from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.plan import reasons_to_do
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
+from skullstrip.options import Options
 
 DIGEST = "digest"
 
@@ -58,7 +59,7 @@ def test_other_options_or_weights_do_everything_again(done):
 
 
 def test_another_calibration_of_the_verdict_is_another_digest():
-    assert BatchOptions().digest("weights", "a") != BatchOptions().digest("weights", "b")
+    assert Options().digest("weights", "a") != Options().digest("weights", "b")
 
 
 def test_overwriting_does_everything_again(done):

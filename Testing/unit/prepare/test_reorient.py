@@ -10,14 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skullstrip.errors import InputError
 from skullstrip.grid.orientation import Orientation, orientation_codes
 from skullstrip.grid.volume import Volume
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.head_orientation import UPRIGHT, turns
 from skullstrip.prepare.preprocess import Prepared, prepare, restore, turned
-from skullstrip.prepare.reorient import find_upright, require_reorient
+from skullstrip.prepare.reorient import find_upright
 from Testing.phantoms import make_head
 from Testing.unit.prepare.test_head_orientation import brain_of_ellipsoids, is_upright
 
@@ -42,8 +41,8 @@ def look(head: np.ndarray) -> BrainRegion | None:
 @pytest.mark.parametrize("wrong", turns()[1:], ids=str)
 def test_a_head_lying_wrong_is_warned_about_and_turned_on_request(wrong: Orientation) -> None:
     prepared = prepared_brain(wrong)
-    kept, _, checks = find_upright(prepared, look, "off")
-    found, region, found_checks = find_upright(prepared, look, "auto")
+    kept, _, checks = find_upright(prepared, look, False)
+    found, region, found_checks = find_upright(prepared, look, True)
     mirrored_only = is_upright(wrong)
     assert kept is prepared
     expected = [] if mirrored_only else [("orientation_unlikely", "warn")]
@@ -58,22 +57,22 @@ def test_a_head_lying_wrong_is_warned_about_and_turned_on_request(wrong: Orienta
 
 def test_a_head_lying_right_is_passed_over_in_silence() -> None:
     prepared = prepared_brain(UPRIGHT)
-    found, _, checks = find_upright(prepared, look, "auto")
+    found, _, checks = find_upright(prepared, look, True)
     assert found is prepared
     assert checks == ()
 
 
 def test_without_a_region_nothing_is_said() -> None:
     prepared = prepared_brain(turns()[5])
-    assert find_upright(prepared, lambda _: None, "auto") == (prepared, None, ())
+    assert find_upright(prepared, lambda _: None, True) == (prepared, None, ())
 
 
 def test_the_message_names_both_ways_and_what_to_do() -> None:
     wrong = turns()[7]
     prepared = replace(prepared_brain(wrong), orientation=Orientation((1, 2, 0), (True,) * 3))
-    _, _, (check,) = find_upright(prepared, look, "off")
+    _, _, (check,) = find_upright(prepared, look, False)
     assert f"not {orientation_codes(prepared.orientation)} as its header says" in check.message
-    assert "reorient auto" in check.message
+    assert "'reorient' would" in check.message
 
 
 @pytest.mark.parametrize("turn", turns()[::3], ids=str)
@@ -85,8 +84,3 @@ def test_a_turned_head_is_restored_to_the_inputs_own_grid(turn: Orientation) -> 
     np.testing.assert_allclose(
         restore(other.head, other), restore(prepared.head, prepared), atol=1e-5
     )
-
-
-def test_other_words_for_reorient_are_refused() -> None:
-    with pytest.raises(InputError, match="'yes' for reorient is unknown; use off or auto"):
-        require_reorient("yes")

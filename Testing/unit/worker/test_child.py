@@ -50,7 +50,7 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
         ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
         ({"task": "files"}, "must be a list"),
         ({"task": "files", "files": [{"mask": "m.nii"}]}, "each with an input"),
-        ({"task": "batch", "arguments": "IN OUT"}, "must be texts"),
+        ({"task": "batch", "source": ["IN"], "out": "OUT"}, "must be texts"),
         ({"task": "files", "files": [], "parent_pid": "me"}, "must be a number"),
         ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
         ({"task": "dance"}, "task 'dance' is unknown"),
@@ -155,7 +155,7 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None
     pytest.importorskip("dask")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
-    request = {"task": "batch", "arguments": [str(tmp_path / "in"), str(tmp_path / "out"), "-j1"]}
+    request = {"task": "batch", "source": str(tmp_path / "in"), "out": str(tmp_path / "out")}
     status, events = serve(request, tmp_path)
     assert status == 0
     told = [(event["event"], event.get("status")) for event in events]
@@ -169,7 +169,7 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None
 
 def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("dask")
-    request = {"task": "batch", "arguments": [str(tmp_path / "nowhere"), str(tmp_path / "out")]}
+    request = {"task": "batch", "source": str(tmp_path / "nowhere"), "out": str(tmp_path / "out")}
     status, events = serve(request, tmp_path)
     assert status == 2
     assert "No image file" in events[-1]["message"]

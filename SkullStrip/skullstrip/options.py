@@ -1,0 +1,139 @@
+"""How a scan is stripped: one object that every face makes and everything below carries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .network.engines import Engine
+
+ENGINE_NAMES = ("onnxruntime", "tensorflow", "torch", "jax")  # the order in which `auto` tries them
+DEVICES = ("auto", "cpu", "gpu")
+VIEWS = (1, 3)
+# Options that say how the network is run; the weights are told by their hash. The rest change what
+# is found.
+RUNTIME = ("engine", "device", "threads", "weights")
+
+
+def _option(default: Any, flags: str, description: str, **argument: Any) -> Any:
+    """A field, with what the command needs to make an argument of it."""
+    return field(default=default, metadata={"flags": flags, "help": description, **argument})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the method. They are valid: making others raises InputError.
+
+    Parameters
+    ----------
+    border_mm : float
+        Moves the mask's surface outwards (positive) or inwards (negative), in mm.
+    keep_csf : bool
+        False takes the fluid outside the brain's surface off the mask; ventricles stay.
+    reorient : bool
+        Turn a head that lies another way than its header says before it is predicted; the result
+        is on the input's grid all the same. Either way there is a warning.
+    views : {1, 3}
+        1: slices along X. 3: X, Y and Z, mean of the probabilities.
+    engine : {"auto", "onnxruntime", "tensorflow", "torch", "jax"} or Engine
+        A runtime's name, or a loaded engine to use again.
+    device : {"auto", "cpu", "gpu"}
+    threads : int, optional
+        CPU threads; by default all that this process may use.
+    weights : path, optional
+        Manifest, or its folder, of other weights than the bundled ones.
+    """
+
+    border_mm: float = _option(
+        0.0, "-b --border", "move the mask's surface outwards (+) or inwards (-); default 0",
+        metavar="MM",
+    )  # fmt: skip
+    keep_csf: bool = _option(
+        True, "--no-csf", "take the fluid around the brain out of the mask; ventricles stay"
+    )
+    reorient: bool = _option(
+        False, "--reorient", "turn a head that lies another way than its header says"
+    )
+    views: int = _option(
+        1, "--views", "1: slices along X (default); 3: along X, Y and Z, fused", choices=VIEWS
+    )
+    engine: str | Engine = _option(
+        "auto", "--engine", "what runs the network; default auto", choices=("auto", *ENGINE_NAMES)
+    )
+    device: str = _option("auto", "--device", "default auto", choices=DEVICES)
+    threads: int | None = _option(None, "--threads", "CPU threads; default all", metavar="N")
+    weights: str | Path | None = _option(
+        None, "--weights", "manifest, or its folder, of other weights", metavar="PATH"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("keep_csf", "reorient"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"The value '{getattr(self, name)}' for {name} is not a bool.")
+        if not _is_number(self.border_mm):
+            raise InputError(
+                f"The border is {self.border_mm}; give a finite number of millimetres."
+            )
+        if self.views not in VIEWS:
+            raise InputError(f"The number of views is {self.views}; use 1 or 3.")
+        if not hasattr(self.engine, "predict"):
+            _require_one_of("engine", self.engine, ("auto", *ENGINE_NAMES))
+        _require_one_of("device", self.device, DEVICES)
+        if self.threads is not None and not (_is_number(self.threads) and self.threads >= 1):
+            raise InputError(f"The number of threads is {self.threads}; give 1 or more.")
+        if not isinstance(self.weights, str | os.PathLike | None):
+            raise InputError(f"The weights are {self.weights}; give a path.")
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Options:
+        """Make options from what `to_json` gave; what is left out has its default.
+
+        Raises
+        ------
+        InputError
+            A name or a value is unknown.
+        """
+        unknown = sorted(set(content) - {option.name for option in fields(cls)})
+        if unknown:
+            raise InputError(f"The option '{unknown[0]}' is unknown.")
+        return cls(**content)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as plain data for JSON; a loaded engine by its name."""
+        content = {option.name: getattr(self, option.name) for option in fields(self)}
+        if self.weights is not None:
+            content["weights"] = os.fspath(self.weights)
+        if not isinstance(self.engine, str):
+            content["engine"] = self.engine.name
+        return content
+
+    def settings(self) -> dict[str, Any]:
+        """Return what changes the outputs, the weights aside, as plain data."""
+        return {name: value for name, value in self.to_json().items() if name not in RUNTIME}
+
+    def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
+        """Return a hash of everything that changes the outputs; an engine or a device does not."""
+        hashes = {"weights": weights_sha256, "calibration": calibration_sha256}
+        content = {**self.settings(), **hashes}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except (TypeError, OverflowError):
+        return False
+
+
+def _require_one_of(what: str, value: Any, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"The {what} '{value}' is unknown; use one of {', '.join(known)}.")

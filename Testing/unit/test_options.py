@@ -1,0 +1,72 @@
+"""One object says how a scan is stripped; every face makes it, none has options of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+
+import pytest
+
+from skullstrip.cli.main import add_method_options, method_options
+from skullstrip.errors import InputError
+from skullstrip.options import Options
+from Testing.stand_ins import ThresholdEngine
+
+OTHER = Options(
+    border_mm=-1.5, keep_csf=False, reorient=True, views=3, engine="jax", device="cpu", threads=2,
+    weights="w",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("", Options()),
+        (
+            "--border -1.5 --no-csf --reorient --views 3 --engine jax --device cpu --threads 2 "
+            "--weights w",
+            OTHER,
+        ),
+    ],
+)
+def test_the_command_has_an_argument_for_each_option(words: str, options: Options) -> None:
+    parser = argparse.ArgumentParser()
+    add_method_options(parser)
+    assert method_options(parser.parse_args(words.split())) == options
+
+
+def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default() -> None:
+    assert Options.from_json(json.loads(json.dumps(OTHER.to_json()))) == OTHER
+    assert Options.from_json({"border_mm": 2}) == Options(border_mm=2.0)
+    loaded = Options(engine=ThresholdEngine())
+    assert loaded.to_json()["engine"] == ThresholdEngine().name
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"border_mm": float("nan")}, "border is nan"),
+        ({"border_mm": "thick"}, "border is thick"),
+        ({"keep_csf": "no"}, "'no' for keep_csf"),
+        ({"reorient": "auto"}, "'auto' for reorient"),
+        ({"views": 2}, "number of views is 2; use 1 or 3"),
+        ({"engine": "caffe"}, "engine 'caffe' is unknown; use one of auto, onnxruntime"),
+        ({"device": "tpu"}, "device 'tpu' is unknown"),
+        ({"threads": 0}, "number of threads is 0"),
+        ({"weights": 5}, "weights are 5"),
+        ({"speed": 1}, "option 'speed' is unknown"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_wherever_it_comes_from(options: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Options.from_json(options)
+
+
+def test_the_digest_changes_with_what_changes_the_outputs_and_with_nothing_else() -> None:
+    same = replace(OTHER, engine="auto", device="auto", threads=None, weights=None)
+    assert same.digest("hash", "calibration") == OTHER.digest("hash", "calibration")
+    others = [{"border_mm": 1.0}, {"keep_csf": True}, {"reorient": False}, {"views": 1}]
+    digests = {replace(OTHER, **other).digest("hash", "calibration") for other in others}
+    changed = {OTHER.digest("another", "calibration"), OTHER.digest("hash", "another")}
+    assert len(digests | {OTHER.digest("hash", "calibration"), *changed}) == len(others) + 3
