@@ -16,7 +16,7 @@ from .parameter_node import runOptions
 from .progress_text import timeLeft
 from .scene_scans import SceneHead
 
-WIDTHS = (96, 62, 52, 70)  # pixels; the last column takes the rest
+RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
 
 class BatchPanel:
@@ -45,8 +45,11 @@ class BatchPanel:
         ui.reportButton.connect("clicked()", self.openReport)
         headers = [_("Scan"), _("State"), _("Quality"), _("Brain (mL)"), _("Note")]
         ui.batchTable.setHorizontalHeaderLabels(headers)
-        for column, width in enumerate(WIDTHS):
-            ui.batchTable.setColumnWidth(column, width)
+        header = ui.batchTable.horizontalHeader()
+        for column in range(len(headers)):
+            isNarrow, modes = column in RESULTS, qt.QHeaderView
+            mode = modes.ResizeToContents if isNarrow else modes.Stretch
+            header.setSectionResizeMode(column, mode)
         self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:
@@ -98,6 +101,7 @@ class BatchPanel:
             item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
             item.setCheckState(qt.Qt.Checked if head.isLikely else qt.Qt.Unchecked)
         self._heads = heads
+        self._showResults(not heads)
         text = (
             _("Untick what should be left out, then click again.")
             if heads
@@ -105,6 +109,10 @@ class BatchPanel:
         )
         self._say(text)
         self._showTicked()
+
+    def _showResults(self, areShown: bool) -> None:
+        for column in RESULTS:
+            self._ui.batchTable.setColumnHidden(column, not areShown)
 
     def _ticked(self) -> list[SceneHead]:
         table = self._ui.batchTable
@@ -124,6 +132,7 @@ class BatchPanel:
     def _dropHeads(self) -> None:
         self._heads = []
         self._ui.batchTable.setRowCount(0)
+        self._showResults(True)
         self._showTicked()
 
     def _start(self, start) -> None:

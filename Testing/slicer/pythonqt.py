@@ -139,7 +139,7 @@ def makeQtModule() -> ModuleType:
     for library, names in (
         (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
         (QtGui, ("QIcon", "QDesktopServices")),
-        (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication")),
+        (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication", "QHeaderView")),
     ):
         for name in names:
             setattr(module, name, ClassProxy(getattr(library, name)))
