@@ -80,10 +80,10 @@ def write_stand_in_weights(folder: Path) -> Path:
     Its spacing of 3 mm makes runs quick on phantoms of 3 mm.
     """
     content = b"stand-in weights"
-    (folder / "weights.npz").write_bytes(content)
+    (folder / "weights.onnx").write_bytes(content)
     manifest = Manifest(
         name="stand-in",
-        weights_file="weights.npz",
+        weights_file="weights.onnx",
         weights_sha256=hashlib.sha256(content).hexdigest(),
         preprocessing=Preprocessing(spacing_mm=3.0),
     )

@@ -62,11 +62,9 @@ def multiply_adds(shape: tuple[int, int, int]) -> int:
     import onnx
 
     from skullstrip.network.manifest import load_manifest
-    from skullstrip.network.onnx_graph import build_onnx
-    from skullstrip.network.weights import read_weights
 
-    manifest, weights = load_manifest()
-    model = onnx.load_from_string(build_onnx(manifest.architecture, read_weights(weights)))
+    _, weights = load_manifest()
+    model = onnx.load(weights)
     for dimension, size in zip(
         model.graph.input[0].type.tensor_type.shape.dim, shape, strict=False
     ):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skullstrip.errors import SkullStripError
-from skullstrip.network.weights import write_weights
 
 from .checkpoint import LOG_NAME, Progress, patience_of, reseed, save_checkpoint
 from .config import Config, Optimisation
@@ -110,5 +109,6 @@ def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarr
 def replace_with(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write weights beside `path`, then move them into place."""
     fresh = path.with_suffix(".fresh")
-    write_weights(arrays, fresh)
+    with open(fresh, "wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
     os.replace(fresh, path)

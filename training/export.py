@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest
-from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration
 
 from .config import Config, config_from_dict
 from .dataset import file_sha256
+from .onnx_graph import build_onnx
 from .provenance import git
+from .train import run_weights
 
-WEIGHTS_NAME = "weights.npz"  # the same in a run and in a release
+WEIGHTS_NAME = "weights.onnx"
 CONFIG_NAME = "config.json"
 
 
@@ -46,7 +45,7 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
     run : Path
         Folder that ``python -m training train`` filled.
     out : Path
-        Folder for ``weights.npz`` and ``manifest.json``.
+        Folder for ``weights.onnx`` and ``manifest.json``.
     name : str
         Name of the model.
     training : dict
@@ -60,12 +59,9 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
         The weights do not fit the configuration's network.
     """
     config = run_config(run)
-    source = run / WEIGHTS_NAME
-    if not source.is_file():
-        raise InputError(f"The run {run} has no {WEIGHTS_NAME}; train at least one epoch.")
-    load_weights(build_model(config.architecture), source)  # refuses those of another network
+    content = build_onnx(config.architecture, run_weights(run))
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, out / WEIGHTS_NAME)
+    (out / WEIGHTS_NAME).write_bytes(content)
     manifest = Manifest(
         name=name,
         weights_file=WEIGHTS_NAME,
@@ -107,7 +103,7 @@ def training_facts(config: Config, commit: str) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Export a run, finished or not, so that 'evaluate' and 'stress' can judge it."""
     parser = argparse.ArgumentParser("python -m training export", description=main.__doc__)
-    parser.add_argument("run", type=Path, help=f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}")
+    parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("out", type=Path, help="folder for weights and manifest")
     parser.add_argument("--name", help="name of the model; default: the configuration's")
     arguments = parser.parse_args(argv)

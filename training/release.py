@@ -21,14 +21,7 @@ from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, evaluate, write_evaluation
-from .export import (
-    CONFIG_NAME,
-    WEIGHTS_NAME,
-    export_run,
-    run_config,
-    seal_calibration,
-    training_facts,
-)
+from .export import WEIGHTS_NAME, export_run, run_config, seal_calibration, training_facts
 from .model_card import fill_model_card
 from .provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from .scores import FIGURES, ScanScore, summarise
@@ -147,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     """Release a training run."""
     bundled = REPOSITORY / "SkullStrip" / "Resources" / "Models"
     parser = argparse.ArgumentParser("python -m training release", description=__doc__)
-    parser.add_argument("run", type=Path, help=f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}")
+    parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("--name", required=True, help="name of the model, as users will see it")
     parser.add_argument("--first", action="store_true", help="there is no release to beat yet")

@@ -7,9 +7,12 @@ import contextlib
 import dataclasses
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skullstrip.errors import InputError
 from skullstrip.network.unet import build_model
@@ -82,8 +85,26 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
         separate_averages(trainer)
         if trainer.stop_training:
             break
-    load_weights(network, run / WEIGHTS_NAME)
+    load_weights(network, run_weights(run))
     return network
+
+
+def run_weights(run: Path) -> dict[str, np.ndarray]:
+    """Read the weights that a run keeps, by their paths.
+
+    Raises
+    ------
+    InputError
+        The run has none, or they cannot be read.
+    """
+    try:
+        with np.load(run / WEIGHTS_NAME, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"The run {run} has no {WEIGHTS_NAME} that can be read ({error}); train at least one "
+            "epoch."
+        ) from error
 
 
 @contextlib.contextmanager

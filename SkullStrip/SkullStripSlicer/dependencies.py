@@ -26,7 +26,7 @@ EXTRA_REQUIREMENTS = {
     BATCH: ("dask>=2024.4", "distributed>=2024.4", "jinja2>=3.1", "psutil>=5.9", "pillow>=10.1"),
 }
 # To download, dependencies included.
-SIZES_MB = {"auto": 60, "onnxruntime": 60, "tensorflow": 650, BATCH: 80}
+SIZES_MB = {"auto": 35, "onnxruntime": 35, "tensorflow": 650, BATCH: 80}
 SETTINGS_KEY = "SkullStrip/InstalledPackages"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
 

@@ -199,7 +199,7 @@ def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, capsys):
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / MANIFEST_NAME).write_bytes((stand_in_weights / MANIFEST_NAME).read_bytes())
-    (folder / "weights.npz").write_bytes(b"tampered")
+    (folder / "weights.onnx").write_bytes(b"tampered")
     assert main([str(scan), "--weights", str(folder)]) == 2
     assert_one_sentence(capsys.readouterr().err)
     assert names(tmp_path) == ["T1.nii.gz", "weights"]

@@ -75,18 +75,18 @@ def untrained_weights(tmp_path_factory):
 import hashlib, sys
 from pathlib import Path
 import keras
-from skullstrip.network.manifest import Manifest, MANIFEST_NAME
+from skullstrip.network.manifest import MANIFEST_NAME, Architecture, Manifest
 from skullstrip.network.unet import build_model
-from skullstrip.network.weights import save_weights
+from training.onnx_graph import save_weights
 folder = Path(sys.argv[1])
 keras.utils.set_random_seed(0)  # some random networks find no brain at all, which is refused
-manifest = Manifest(name="untrained", weights_file="weights.npz", weights_sha256="")
-save_weights(build_model(manifest.architecture), folder / "weights.npz")
-digest = hashlib.sha256((folder / "weights.npz").read_bytes()).hexdigest()
-manifest = Manifest(name="untrained", weights_file="weights.npz", weights_sha256=digest)
+save_weights(build_model(Architecture()), Architecture(), folder / "weights.onnx")
+digest = hashlib.sha256((folder / "weights.onnx").read_bytes()).hexdigest()
+manifest = Manifest(name="untrained", weights_file="weights.onnx", weights_sha256=digest)
 (folder / MANIFEST_NAME).write_text(manifest.to_json())
 """
-    environment = os.environ | {"PYTHONPATH": str(LIBRARY), "KERAS_BACKEND": "tensorflow"}
+    search_path = os.pathsep.join([str(LIBRARY), str(LIBRARY.parent)])
+    environment = os.environ | {"PYTHONPATH": search_path, "KERAS_BACKEND": "tensorflow"}
     subprocess.run([sys.executable, "-c", script, folder], check=True, env=environment)
     return folder
 

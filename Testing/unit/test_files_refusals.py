@@ -125,7 +125,7 @@ def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, strip):
     folder.mkdir()
     for file in stand_in_weights.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "weights.npz").write_bytes(b"something else")
+    (folder / "weights.onnx").write_bytes(b"something else")
     (tmp_path / "out").mkdir()
     with pytest.raises(WeightsError):
         strip(scan, weights=folder / MANIFEST_NAME, **all_outputs(tmp_path / "out"))

@@ -87,7 +87,7 @@ def is_installed(name: str) -> bool:
 
 def missing_packages(name: str) -> list[str]:
     """What a runtime needs and is not installed."""
-    needed = ("onnxruntime", "onnx") if name == "onnxruntime" else ("keras", name)
+    needed = (name,) if name == "onnxruntime" else ("keras", "onnx", name)
     return [package for package in needed if importlib.util.find_spec(package) is None]
 
 

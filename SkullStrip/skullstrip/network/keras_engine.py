@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import EngineError, WeightsError
 from .manifest import Manifest
 from .unet import build_model
-from .weights import load_weights
+from .weights import load_weights, read_weights
 
 
 class KerasEngine:
@@ -44,7 +44,7 @@ class KerasEngine:
                 self._model = build_model(manifest.architecture)
             except ValueError as error:  # Keras': layers that are not there, or do not fit
                 raise WeightsError(f"The manifest names no network ({error}).") from error
-            load_weights(self._model, weights_path)
+            load_weights(self._model, read_weights(weights_path))
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""

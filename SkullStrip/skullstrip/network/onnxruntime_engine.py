@@ -11,12 +11,11 @@ import numpy as np
 
 from ..errors import EngineError, WeightsError
 from .manifest import Manifest
-from .onnx_graph import build_onnx
-from .weights import read_weights
 
 CPU_PROVIDER = "CPUExecutionProvider"
 GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
+CHANNELS = 3  # a slice and its two neighbours
 MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
 SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
 
@@ -41,7 +40,7 @@ class OnnxRuntimeEngine:
     EngineError
         There is no GPU where one was asked for, or ONNX Runtime cannot start.
     WeightsError
-        The weights do not fit the manifest's network.
+        The file holds no network from slices to probability.
     """
 
     name = "onnxruntime"
@@ -52,10 +51,6 @@ class OnnxRuntimeEngine:
         import onnxruntime
 
         providers = choose_providers(device, onnxruntime.get_available_providers())
-        try:
-            model = build_onnx(manifest.architecture, read_weights(weights_path))
-        except (ValueError, IndexError) as error:  # NumPy's, of arrays of other shapes
-            raise WeightsError(f"The weights are of another network ({error}).") from error
         options = onnxruntime.SessionOptions()
         runs = min(threads, MOST_RUNS)
         options.intra_op_num_threads = threads // runs
@@ -63,9 +58,23 @@ class OnnxRuntimeEngine:
         # Idle threads that spin take processor time from whatever else runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
+            model = weights_path.read_bytes()  # from memory, so that it can name no other file
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # its own classes derive from this alone
-            raise EngineError(f"ONNX Runtime cannot run the network ({error}).") from error
+            reason = " ".join(str(error).split())
+            if providers == [CPU_PROVIDER]:
+                message = f"The weights '{weights_path}' are not a network that runs ({reason})."
+                raise WeightsError(message) from error
+            raise EngineError(f"ONNX Runtime cannot run the network ({reason}).") from error
+        shapes = [
+            [size for size in tensor.shape if isinstance(size, int)]
+            for tensor in (*self._session.get_inputs(), *self._session.get_outputs())
+        ]
+        if shapes != [[CHANNELS], [1]]:
+            raise WeightsError(
+                f"The weights '{weights_path}' are another kind of network; give the folder that "
+                "training exported."
+            )
         self.device = device_in_use(device, self._session.get_providers())
         self._runs = ThreadPoolExecutor(runs if self.device == "cpu" else 1)
 

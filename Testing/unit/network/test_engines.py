@@ -12,7 +12,7 @@ from skullstrip.network import engines
 from skullstrip.network.engines import available_threads, create_engine
 from skullstrip.network.manifest import Manifest
 
-MANIFEST = Manifest("a network", "weights.npz", "0" * 64)
+MANIFEST = Manifest("a network", "weights.onnx", "0" * 64)
 
 
 @pytest.fixture
@@ -27,10 +27,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "there", "wanted"),
     [
-        ("torch", ["torch"], "keras"),
-        ("torch", ["keras"], "torch"),
-        ("onnxruntime", ["onnxruntime"], "onnx"),
-        ("onnxruntime", [], "onnxruntime onnx"),
+        ("torch", ["torch"], "keras onnx"),
+        ("torch", ["keras"], "onnx torch"),
+        ("onnxruntime", [], "onnxruntime"),
     ],
 )
 def test_what_an_engine_lacks_is_named(installed, name, there, wanted) -> None:

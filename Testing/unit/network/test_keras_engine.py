@@ -12,7 +12,8 @@ from skullstrip.errors import EngineError
 from skullstrip.network.engines import create_engine, is_installed
 from skullstrip.network.manifest import Architecture, Manifest
 from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights, save_weights
+from skullstrip.network.weights import load_weights, read_weights
+from training.onnx_graph import save_weights
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 SAME_OUTPUT = 1e-5
@@ -20,8 +21,8 @@ SAME_OUTPUT = 1e-5
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Path]:
-    path = tmp_path_factory.mktemp("small") / "weights.npz"
-    save_weights(build_model(SMALL), path)
+    path = tmp_path_factory.mktemp("small") / "weights.onnx"
+    save_weights(build_model(SMALL), SMALL, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Manifest("small", path.name, digest, architecture=SMALL), path
 
@@ -30,7 +31,7 @@ def test_the_engine_computes_what_the_network_does(weights: tuple[Manifest, Path
     engine = create_engine("tensorflow", *weights, device="cpu", threads=1)
     assert engine.device == "cpu"
     model = build_model(SMALL)
-    load_weights(model, weights[1])
+    load_weights(model, read_weights(weights[1]))
     batch = np.random.default_rng(0).random((3, 64, 32, 3), dtype=np.float32)
     found = engine.predict(batch)
     assert found.dtype == np.float32

@@ -35,7 +35,7 @@ TEXTBOOK = Architecture(
 def test_a_manifest_is_read_as_it_was_written(architecture: Architecture) -> None:
     manifest = Manifest(
         name="a",
-        weights_file="w.npz",
+        weights_file="w.onnx",
         weights_sha256="0" * 64,
         architecture=architecture,
         preprocessing=Preprocessing(spacing_mm=1.25),
@@ -75,7 +75,7 @@ def test_a_manifest_that_is_not_one_is_refused(text: str) -> None:
 def test_altered_weights_are_refused_with_both_hashes(stand_in_weights: Path, tmp_path) -> None:  # type: ignore[no-untyped-def]
     text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
     (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    (tmp_path / "weights.npz").write_bytes(b"stand-in weights, altered")
+    (tmp_path / "weights.onnx").write_bytes(b"stand-in weights, altered")
     with pytest.raises(WeightsError, match=r"SHA-256 .* not .*install them again"):
         load_manifest(tmp_path)
 
@@ -104,7 +104,7 @@ def test_an_impossible_architecture_is_refused(changes: dict[str, object]) -> No
     ("part", "field", "value"),
     [
         ("", "weights_file", "/dev/zero"),
-        ("", "weights_file", "../weights.npz"),
+        ("", "weights_file", "../weights.onnx"),
         ("", "weights_file", 7),
         ("", "weights_sha256", None),
         ("", "weights_sha256", "0"),
@@ -137,7 +137,7 @@ def test_a_device_or_a_giant_is_not_read(stand_in_weights: Path, tmp_path: Path)
         load_manifest("/dev/zero")
     text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
     (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
-    with (tmp_path / "weights.npz").open("wb") as stream:
+    with (tmp_path / "weights.onnx").open("wb") as stream:
         stream.truncate(MAX_WEIGHTS_BYTES + 1)  # sparse: takes no disk
     with pytest.raises(WeightsError, match="more than the"):
         load_manifest(tmp_path)

@@ -13,14 +13,14 @@ import pytest
 
 from skullstrip.errors import EngineError, WeightsError
 from skullstrip.network.manifest import Architecture, Manifest
-from skullstrip.network.onnx_graph import build_onnx
 from skullstrip.network.onnxruntime_engine import (
     OnnxRuntimeEngine,
     choose_providers,
     device_in_use,
 )
-from skullstrip.network.weights import read_weights, write_weights
+from skullstrip.network.weights import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
+from training.onnx_graph import build_onnx
 
 AGREEMENT = 1e-5  # in probability; a wrong epsilon in the folding already shows as 7e-5
 CPU, CUDA, COREML = "CPUExecutionProvider", "CUDAExecutionProvider", "CoreMLExecutionProvider"
@@ -40,17 +40,17 @@ def random_array(path: str, shape: tuple[int, ...], rng: np.random.Generator) ->
 
 def keras_model_and_weights(architecture: Architecture, path: Path):
     from skullstrip.network.unet import build_model
-    from skullstrip.network.weights import load_weights
 
     model = build_model(architecture)
     rng = np.random.default_rng(7)
-    write_weights({v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}, path)
-    load_weights(model, path)
+    arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}
+    path.write_bytes(build_onnx(architecture, arrays))
+    load_weights(model, read_weights(path))
     return model
 
 
 def manifest_of(architecture: Architecture) -> Manifest:
-    return Manifest("random", "weights.npz", "", architecture)
+    return Manifest("random", "weights.onnx", "", architecture)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_onnx_runtime_computes_what_keras_computes(
     architecture: Architecture, threads: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("keras")
-    path = tmp_path / "weights.npz"
+    path = tmp_path / "weights.onnx"
     model = keras_model_and_weights(architecture, path)
     batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
     expected = np.asarray(model.predict_on_batch(batch))

@@ -10,8 +10,9 @@ import pytest
 from skullstrip.errors import WeightsError
 from skullstrip.network.manifest import Architecture
 from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights, read_weights, save_weights, write_weights
+from skullstrip.network.weights import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
+from training.onnx_graph import save_weights
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 
@@ -46,25 +47,23 @@ def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> N
 
 
 def test_saved_weights_give_the_same_output_in_a_new_network(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_weights(small_model, tmp_path / "w.npz")
+    save_weights(small_model, SMALL, tmp_path / "w.onnx")
     other = build_model(SMALL)
-    load_weights(other, tmp_path / "w.npz")
-    load_weights(small_model, tmp_path / "w.npz")
+    load_weights(other, read_weights(tmp_path / "w.onnx"))
+    load_weights(small_model, read_weights(tmp_path / "w.onnx"))
     batch = np.random.default_rng(0).random((1, 64, 64, 3), dtype=np.float32)
     expected = np.asarray(small_model.predict_on_batch(batch))
     np.testing.assert_allclose(np.asarray(other.predict_on_batch(batch)), expected, atol=1e-6)
 
 
 def test_weights_of_another_network_are_refused(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_weights(small_model, tmp_path / "w.npz")
+    save_weights(small_model, SMALL, tmp_path / "w.onnx")
     with pytest.raises(WeightsError, match="shape"):
-        load_weights(build_model(Architecture(decoder_widths=(8, 8, 8, 16))), tmp_path / "w.npz")
-
-
-def test_a_missing_weight_is_named(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_weights(small_model, tmp_path / "w.npz")
-    arrays = read_weights(tmp_path / "w.npz")
-    arrays.pop("logits/bias")
-    write_weights(arrays, tmp_path / "w.npz")
-    with pytest.raises(WeightsError, match="logits/bias"):
-        load_weights(small_model, tmp_path / "w.npz")
+        load_weights(
+            build_model(Architecture(decoder_widths=(8, 8, 8, 16))),
+            read_weights(tmp_path / "w.onnx"),
+        )
+    with pytest.raises(WeightsError, match="'decoder5_conv_a/kernel' differs"):
+        load_weights(
+            build_model(Architecture(decoder_widths=(8,) * 5)), read_weights(tmp_path / "w.onnx")
+        )
