@@ -34,7 +34,7 @@ HOMES = {
     "matplotlib": (),
     "nibabel": ("io/*.py",),
     "nrrd": ("io/*.py",),
-    "onnx": ("network/onnx*.py",),
+    "onnx": ("network/weights.py",),
     "onnxruntime": ("network/onnx*.py",),
     "psutil": ("batch/cluster.py",),
     "pyarrow": ("batch/table.py",),
