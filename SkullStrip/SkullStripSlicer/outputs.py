@@ -143,8 +143,9 @@ def readState(segmentationNode) -> dict[str, Any]:
 
 
 def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
-    """What a run's report says of the scan and of the mask; empty for an ordinary one."""
-    return tuple(Check(**check) for key in ("checks", "quality") for check in report.get(key, []))
+    """What a run's report says of scan and mask, each once; empty for an ordinary one."""
+    said = [check for key in ("checks", "quality") for check in report.get(key, [])]
+    return tuple(Check(**check) for number, check in enumerate(said) if check not in said[:number])
 
 
 def written(segmentationNode) -> tuple[str | None, str | None]:

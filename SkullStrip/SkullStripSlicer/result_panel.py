@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from skullstrip.errors import SkullStripError
+from skullstrip.quality.verdict import judged_mask
 
 from . import outputs
 from .input_panel import ERROR_STYLE, WARNING_STYLE
@@ -137,7 +138,9 @@ class ResultPanel:
         told = [check.message for check in checks]
         told = told or [_("Nothing unusual was noticed; look at the outline.")]
         verdict = report.get("verdict", "check" if checks else "")
-        ui.verdictLabel.text = "\n".join([*verdictWords(report), *told])
+        ui.verdictLabel.text = "\n".join(
+            [*verdictWords(report, self._parameterNode.borderMm), *told]
+        )
         ui.verdictLabel.styleSheet = VERDICT_STYLES.get(verdict, "")
         ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
 
@@ -169,8 +172,8 @@ class ResultPanel:
         editor.setSourceVolumeNode(outputs.sourceOf(self.segmentation))
 
 
-def verdictWords(report) -> list[str]:
-    """Verdict and estimated Dice of a run's report as one line; nothing for older reports."""
+def verdictWords(report, borderMm: float = 0.0) -> list[str]:
+    """Verdict, estimated Dice and which mask they are of, as one line; nothing for older reports."""
     words = {
         "pass": _("Mask passed"),
         "check": _("Check this mask"),
@@ -179,7 +182,14 @@ def verdictWords(report) -> list[str]:
     if words is None:
         return []
     dice, error = report.get("dice_estimate"), report.get("dice_error")
-    if dice is None or error is None:
-        return [words]
-    estimated = _("{verdict} (Dice about {dice} ± {error})")
-    return [estimated.format(verdict=words, dice=f"{dice:.3f}", error=f"{error:.3f}")]
+    said = []
+    if dice is not None and error is not None:
+        estimated = _("Dice about {dice} ± {error}")
+        said.append(estimated.format(dice=f"{dice:.3f}", error=f"{error:.3f}"))
+    changed = {
+        "before border": _("judged before the border moved"),
+        "before CSF": _("judged before fluid was taken off"),
+        "before CSF and border": _("judged before fluid was taken off and the border moved"),
+    }.get(judged_mask(borderMm, report.get("keep_csf", True)))
+    said += [changed] if changed else []
+    return [f"{words} ({', '.join(said)})" if said else words]

@@ -74,6 +74,9 @@ def test_the_panel_shows_verdict_and_estimated_dice_in_words_and_colour(
     assert words in widget.ui.verdictLabel.text
     assert "Dice about 0.988 ± 0.004" in widget.ui.verdictLabel.text
     assert style in widget.ui.verdictLabel.styleSheet
+    assert "judged before" not in widget.ui.verdictLabel.text
+    widget._parameterNode.borderMm = 2.0
+    assert "Dice about 0.988 ± 0.004, judged before the border moved" in widget.ui.verdictLabel.text
 
 
 def test_a_ticked_confidence_map_is_made_with_the_next_run(widget) -> None:
