@@ -173,7 +173,7 @@ class ResultPanel:
 
 
 def verdictWords(report, borderMm: float = 0.0) -> list[str]:
-    """Verdict, estimated Dice and which mask they are of, as one line; nothing for older reports."""
+    """Verdict, estimated Dice and their mask in one line; nothing for older reports."""
     words = {
         "pass": _("Mask passed"),
         "check": _("Check this mask"),
