@@ -1,17 +1,18 @@
-"""A process that prints lines: one Protocol, and which of its three makes serves here."""
+"""A process that prints lines, by QProcess in the application and by a pipe without one."""
 
 from __future__ import annotations
 
-import inspect
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import slicer
 
@@ -22,6 +23,10 @@ _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from skullstrip.worker.child import main; sys.exit(main())"
 )
+END_SECONDS = 2.0
+FAILED_TO_START = 0  # QProcess::ProcessError
+NORMAL_EXIT = 0  # QProcess::ExitStatus
+NO_STATUS = -1
 
 
 class ChildProcess(Protocol):
@@ -47,24 +52,113 @@ class ChildProcess(Protocol):
 
 
 def createProcess() -> ChildProcess:
-    """What this Slicer offers: `launchConsoleProcess` (5.12), QProcess, or a pipe without Qt."""
-    if getattr(slicer, "app", None) is None:
-        from .pipe_process import PipeProcess
-
-        return PipeProcess()
-    if hasNonBlockingLaunch():
-        from .console_process import ConsoleProcess
-
-        return ConsoleProcess()
-    from .qt_process import QtProcess
-
-    return QtProcess()
+    """Return a process for this Slicer, which may be one without an application."""
+    return PipeProcess() if getattr(slicer, "app", None) is None else QtProcess()
 
 
-def hasNonBlockingLaunch() -> bool:
-    """Whether `slicer.util.launchConsoleProcess` can report lines by callback."""
-    launch = getattr(slicer.util, "launchConsoleProcess", None)
-    return launch is not None and "logCallback" in inspect.signature(launch).parameters
+class QtProcess:
+    """A QProcess, read by the event loop."""
+
+    def __init__(self) -> None:
+        import qt
+
+        self._process = qt.QProcess()
+        self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
+        self._rest = b""
+
+    def start(
+        self,
+        command: list[str],
+        folder: str,
+        onLine: Callable[[str], None],
+        onFinished: Callable[[int], None],
+    ) -> None:
+        """As `ChildProcess.start`."""
+        self._onLine, self._onFinished = onLine, onFinished
+        process = self._process
+        process.setWorkingDirectory(folder)
+        process.connect("readyReadStandardOutput()", self._read)
+        process.connect("finished(int,QProcess::ExitStatus)", self._finish)
+        process.connect("errorOccurred(QProcess::ProcessError)", self._fail)
+        process.start(command[0], command[1:])
+
+    def _read(self) -> None:
+        data = self._process.readAllStandardOutput().data()
+        self._rest += data.encode() if isinstance(data, str) else bytes(data)
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            self._onLine(line.decode("utf-8", errors="replace").rstrip("\r"))
+
+    def _finish(self, exitCode: int, exitStatus: int) -> None:
+        self._read()
+        self._onFinished(exitCode if int(exitStatus) == NORMAL_EXIT else NO_STATUS)
+
+    def _fail(self, error: int) -> None:
+        if int(error) == FAILED_TO_START:  # every other error is followed by `finished`
+            self._onLine(self._process.errorString())
+            self._onFinished(NO_STATUS)
+
+    def pump(self) -> None:
+        """As `ChildProcess.pump`."""
+        slicer.app.processEvents()
+
+    def end(self, pid: int | None) -> None:
+        """As `ChildProcess.end`."""
+        if pid is not None:
+            endProcessTree(pid)
+        self._process.kill()
+        self._process.waitForFinished(int(1000 * END_SECONDS))
+
+
+class PipeProcess:
+    """A process read by a thread, where no Qt event loop runs; `pump` delivers its lines."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue = queue.Queue()
+        self._process: Any = None
+
+    def start(
+        self,
+        command: list[str],
+        folder: str,
+        onLine: Callable[[str], None],
+        onFinished: Callable[[int], None],
+    ) -> None:
+        """As `ChildProcess.start`."""
+        self._onLine, self._onFinished = onLine, onFinished
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with self._process.stdout as stream:
+            for line in stream:
+                self._queue.put(("line", line.rstrip("\n")))
+        self._queue.put(("finished", self._process.wait()))
+
+    def pump(self) -> None:
+        """As `ChildProcess.pump`."""
+        while not self._queue.empty():
+            kind, content = self._queue.get_nowait()
+            if kind == "line":
+                self._onLine(content)
+            else:
+                self._onFinished(content)
+
+    def end(self, pid: int | None) -> None:
+        """As `ChildProcess.end`."""
+        if pid is not None:
+            endProcessTree(pid)
+        self._process.kill()
+        self._process.wait(END_SECONDS)
 
 
 def childCommand(requestPath: Path) -> list[str]:

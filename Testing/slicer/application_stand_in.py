@@ -1,6 +1,6 @@
 """Stand-ins for what only the application has: `slicer.app`, `qt`, the scripted-module classes.
 
-Real beside them: `slicer.util` (its `launchConsoleProcess` starts the child), the scene, the nodes.
+Real beside them: `slicer.util`, the scene, the nodes.
 """
 
 from __future__ import annotations

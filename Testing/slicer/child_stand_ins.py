@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from SkullStripSlicer.pipe_process import PipeProcess
+from SkullStripSlicer.child_process import PipeProcess
 
 LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
 

@@ -259,7 +259,7 @@ def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
 
 
 def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, child) -> None:
-    """Through `launchConsoleProcess` and the event loop, not the pipe of a bare Python."""
+    """Through QProcess and the event loop, not the pipe of a bare Python."""
     stages: list[str] = []
     segmentation = widget.logic.strip(
         volume, progress=lambda stage, done, total: stages.append(stage)

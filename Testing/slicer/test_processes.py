@@ -1,6 +1,6 @@
-"""The three makes of child process do the same: lines, exit status, end.
+"""Both makes of child process do the same: lines, exit status, end.
 
-Real: the processes, `slicer.util.launchConsoleProcess`, QProcess. Stand-in: the way that PythonQt
+Real: the processes, QProcess. Stand-in: the way that PythonQt
 shows QProcess (`pythonqt.py`), and the application's event loop, which is PySide6's.
 """
 
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import sys
 import time
-from importlib import import_module
 
 import pytest
+import slicer
+
+from SkullStripSlicer import child_process
 
 pytest.importorskip("PySide6")
 
-MAKES = ("PipeProcess", "ConsoleProcess", "QtProcess")
+MAKES = ("PipeProcess", "QtProcess")
 END_SECONDS = 2.0
 
 
 def make(name: str):
-    module = {"PipeProcess": "pipe", "ConsoleProcess": "console", "QtProcess": "qt"}[name]
-    sys.modules.pop("SkullStripSlicer.qt_process", None)  # it keeps the `qt` of its import
-    return getattr(import_module(f"SkullStripSlicer.{module}_process"), name)()
+    return getattr(child_process, name)()
 
 
 def run(process, program: str, folder, seconds: float = 20):
@@ -68,15 +68,7 @@ def test_end_is_quick(qapp, tmp_path, name: str) -> None:
     assert time.monotonic() - begin < END_SECONDS
 
 
-@pytest.mark.parametrize(("launch", "kind"), [(True, "ConsoleProcess"), (False, "QtProcess")])
-def test_the_make_follows_what_this_slicer_offers(qapp, monkeypatch, launch: bool, kind) -> None:
-    from SkullStripSlicer import child_process
-
-    monkeypatch.setattr(child_process, "hasNonBlockingLaunch", lambda: launch)
-    assert type(child_process.createProcess()).__name__ == kind
-
-
-def test_this_slicer_reports_lines_by_callback() -> None:
-    from SkullStripSlicer.child_process import hasNonBlockingLaunch
-
-    assert hasNonBlockingLaunch()
+def test_without_an_application_a_pipe_serves(qapp, monkeypatch) -> None:
+    assert isinstance(child_process.createProcess(), child_process.QtProcess)
+    monkeypatch.setattr(slicer, "app", None)
+    assert isinstance(child_process.createProcess(), child_process.PipeProcess)
