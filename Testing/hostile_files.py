@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 import struct
@@ -56,11 +57,12 @@ def edited(
 
     def make(folder: Path) -> Path:
         path = (source or image(name))(folder)
-        packed = path.read_bytes()[:2] == b"\x1f\x8b"
-        content = bytearray(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
+        data = path.read_bytes()
+        module = {b"\x1f\x8b": gzip, b"BZ": bz2}.get(data[:2])
+        content = bytearray(module.decompress(data) if module else data)
         for start, field in edits:
             content[start : start + len(field)] = field
-        path.write_bytes(gzip.compress(bytes(content), 1) if packed else bytes(content))
+        path.write_bytes(module.compress(bytes(content), 1) if module else bytes(content))
         return path
 
     return make
@@ -194,3 +196,189 @@ def flip_bit(data: bytes) -> bytes:
     """One bit in the middle."""
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
+
+
+def afni(name: str = "T1+orig.HEAD", factor: float = 0.0) -> Callable[[Path], Path]:
+    """The phantom as AFNI writes it; the voxels are packed where the name says so."""
+
+    def make(folder: Path) -> Path:
+        voxels, affine = head()
+        place = (np.diag([-1, -1, 1, 1]) @ affine)[:3]
+        fields = {
+            ("string", "BYTEORDER_STRING"): "LSB_FIRST",
+            ("string", "TYPESTRING"): "3DIM_HEAD_ANAT",
+            ("integer", "DATASET_RANK"): [3, 1],
+            ("integer", "DATASET_DIMENSIONS"): voxels.shape,
+            ("integer", "BRICK_TYPES"): [1],
+            ("integer", "SCENE_DATA"): [0, 2, 0],
+            ("float", "BRICK_FLOAT_FACS"): [factor],
+            ("float", "DELTA"): np.linalg.norm(place[:, :3], axis=0),
+            ("float", "IJK_TO_DICOM_REAL"): place.ravel(),
+        }
+        text = ""
+        for (kind, field), value in fields.items():
+            count = len(value) + (kind == "string")
+            shown = f"'{value}~" if kind == "string" else " " + " ".join(map(str, value))
+            text += f"type = {kind}-attribute\nname = {field}\ncount = {count}\n{shown}\n\n"
+        (folder / "T1+orig.HEAD").write_text(text.rstrip("\n"))
+        raw = voxels.astype("<i2").tobytes("F")
+        packed = name.endswith(".gz")
+        brick = folder / ("T1+orig.BRIK.gz" if packed else "T1+orig.BRIK")
+        brick.write_bytes(gzip.compress(raw) if packed else raw)
+        return folder / name
+
+    return make
+
+
+def _minc_dimensions(affine: np.ndarray) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "step": float(SPACING_MM),
+            "start": float(affine[axis, 3]),
+            "spacing": np.bytes_("regular__"),
+        }
+        for name, axis in (("zspace", 2), ("yspace", 1), ("xspace", 0))
+    }
+
+
+def minc1(folder: Path) -> Path:
+    """The phantom as MINC 1, whose slices may be scaled each in its own way."""
+    from nibabel.externals.netcdf import netcdf_file
+
+    phantom = make_head("SAR", (SPACING_MM,) * 3)
+    voxels = phantom.array.astype(np.int16)
+    with netcdf_file(str(folder / "T1.mnc"), "w") as file:
+        for size, (name, fields) in zip(
+            voxels.shape, _minc_dimensions(phantom.affine).items(), strict=True
+        ):
+            file.createDimension(name, size)
+            dimension = file.createVariable(name, "i", ())
+            dimension.data[...] = 0
+            for field, value in fields.items():
+                setattr(dimension, field, bytes(value) if isinstance(value, bytes) else value)
+        stored = file.createVariable("image", "h", ("zspace", "yspace", "xspace"))
+        stored.signtype, stored.valid_range = b"signed__", np.array([0.0, 200.0])
+        stored[:] = voxels
+        for name, value in (("image-min", 0.0), ("image-max", 200.0)):
+            file.createVariable(name, "d", ("zspace",))[:] = value
+    return folder / "T1.mnc"
+
+
+def minc2(**link: object) -> Callable[[Path], Path]:
+    """The phantom as MINC 2, in HDF5; `external` puts its voxels into another file."""
+
+    def make(folder: Path) -> Path:
+        import h5py
+
+        phantom = make_head("SAR", (SPACING_MM,) * 3)
+        voxels = phantom.array.astype(np.int16)
+        with h5py.File(folder / "T1.mnc", "w") as file:
+            for name, fields in _minc_dimensions(phantom.affine).items():
+                file.create_dataset(f"minc-2.0/dimensions/{name}", data=0).attrs.update(fields)
+            place = file.create_group("minc-2.0/image/0")
+            stored = place.create_dataset("image", voxels.shape, np.int16, **link)
+            if not link:
+                stored[...] = voxels
+            stored.attrs["dimorder"] = np.bytes_("zspace,yspace,xspace")
+            stored.attrs["valid_range"] = [0.0, 200.0]
+            for name, value in (("image-min", 0.0), ("image-max", 200.0)):
+                place.create_dataset(name, data=value)
+        return folder / "T1.mnc"
+
+    return make
+
+
+def philips(folder: Path) -> Path:
+    """The phantom as PAR/REC, under the header of a scan that nibabel brings along."""
+    template = Path(nibabel.__file__).parent / "tests/data/phantom_EPI_asc_CLEAR_2_1.PAR"
+    voxels = make_head("LPS", (SPACING_MM,) * 3).array.astype("<u2")
+    columns, rows, slices = voxels.shape
+    head_lines, lines = [], []
+    for line in template.read_text().splitlines():
+        if line.startswith((".", "#")):
+            for field, value in (
+                ("Max. number of slices/locations", f"{slices}"),
+                ("Max. number of dynamics", "1"),
+                ("Angulation midslice", "0 0 0"),
+                ("Off Centre midslice", "0 0 0"),
+                (
+                    "FOV (ap,fh,rl)",
+                    " ".join(str(n * SPACING_MM) for n in (rows, slices, columns)),
+                ),
+            ):
+                if field in line:
+                    line = f"{line.partition(':')[0]}:   {value}"  # noqa: PLW2901
+            head_lines.append(line)
+        elif line.strip() and not lines:
+            fields = line.split()
+            fields[9:11], fields[11:13] = [str(columns), str(rows)], ["0", "1"]
+            fields[16:22], fields[22:24] = ["0"] * 6, [str(SPACING_MM), "0"]
+            fields[28:30] = [str(SPACING_MM)] * 2
+            for number in range(slices):
+                fields[0], fields[6] = str(number + 1), str(number)
+                lines.append(" ".join(fields))
+    (folder / "T1.PAR").write_text("\n".join([*head_lines, "", *lines, ""]))
+    (folder / "T1.REC").write_bytes(voxels.tobytes("F"))
+    return folder / "T1.PAR"
+
+
+def beside(
+    name: str, make_other: Callable[[Path], object], source: Callable[[Path], Path] | None = None
+) -> Callable[[Path], Path]:
+    """A sound pair with something else in the place of one of its files, or beside them."""
+
+    def make(folder: Path) -> Path:
+        path = (source or image("T1.img", kind=nibabel.Nifti1Pair))(folder)
+        (folder / name).unlink(missing_ok=True)
+        make_other(folder / name)
+        return path
+
+    return make
+
+
+def spm(folder: Path) -> Path:
+    """The phantom as SPM's Analyze, whose affine is in a .mat file."""
+    voxels, affine = head()
+    nibabel.save(nibabel.Spm2AnalyzeImage(voxels, affine), folder / "T1.img")
+    return folder / "T1.img"
+
+
+def mat_bomb(path: Path) -> None:
+    """130 kB that unpack to 128 MB."""
+    from scipy.io import savemat
+
+    savemat(path, {"M": np.zeros(BOMB_BYTES // 8)}, do_compression=True)
+
+
+def many_extensions(folder: Path) -> Path:
+    """Half a million extensions of a header, 16 bytes each, in a few kB."""
+    path = image("T1.nii")(folder)
+    data = path.read_bytes()
+    count = 500_000
+    edited = bytearray(data[:348])
+    edited[VOX_OFFSET : VOX_OFFSET + 4] = f32(352 + 16 * count)
+    path.unlink()
+    extensions = b"\1\0\0\0" + struct.pack("<iiq", 16, 6, 0) * count
+    path = folder / "T1.nii.gz"
+    path.write_bytes(gzip.compress(bytes(edited) + extensions + data[352:], 9))
+    return path
+
+
+def packed(pack: Callable[[bytes], bytes], name: str) -> Callable[[Path], Path]:
+    """The phantom's bytes, packed or not, under a name that says otherwise."""
+
+    def make(folder: Path) -> Path:
+        path = image("T1.nii")(folder)
+        data = path.read_bytes()
+        path.unlink()
+        (folder / name).write_bytes(pack(data))
+        return folder / name
+
+    return make
+
+
+def dicom_folder(folder: Path) -> Path:
+    """What a scanner sends."""
+    (folder / "series").mkdir()
+    (folder / "series" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(99))
+    return folder / "series"

@@ -5,8 +5,7 @@ Formats are told by the file's ending. nibabel and pynrrd are imported when a fi
 
 from __future__ import annotations
 
-import struct
-import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..checks.input_checks import Check, check_dtype, check_shape, refuse
-from ..errors import InputError, OutputError
-from .limits import MAX_VOXELS_VARIABLE
+from ..errors import InputError, OutputError, SkullStripError
+from .limits import MAX_VOXELS_VARIABLE, require_file
 from .limits import max_voxels as _max_voxels
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
@@ -24,6 +23,7 @@ WRITABLE_SUFFIXES = (
     *(".nii.gz", ".nii", ".mgz", ".mgh", ".img.gz", ".hdr.gz", ".img", ".hdr"),
     *NRRD_SUFFIXES,
 )
+SINGLE_FILES = (".nii.gz", ".nii", ".mgz", ".mgh")
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
 NO_ORIENTATION = Check(
     "no_orientation",
@@ -31,9 +31,6 @@ NO_ORIENTATION = Check(
     "The header names no orientation, so axes are assumed to run left, anterior and superior; "
     "check left and right.",
 )
-# What the parsers raise on files that are cut short or not what they claim to be.
-_FILE_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError)
-_DECODE_ERRORS = (zlib.error, struct.error, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -92,51 +89,50 @@ def read_image(path: str | Path, *, max_voxels: int | None = None) -> Image:
         The file is missing, broken, no image, or not one 3-D volume of real numbers.
     """
     path = Path(path)
-    file_format = _format_of(path)
     limit = _max_voxels() if max_voxels is None else max_voxels
     try:
-        _require_file(path)
-        return _read(path, file_format, limit)
-    except (*_FILE_ERRORS, *_DECODE_ERRORS, *file_format.read_errors()) as error:
+        require_file(path)
+        return _read(path, limit)
+    except (SkullStripError, MemoryError):
+        raise
+    except Exception as error:  # parsers raise anything at all on what they cannot make sense of
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as an image ({reason}).") from error
 
 
 def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     """Write a bool mask (I, J, K) as uint8 0 and 1 on the image's grid and in its shape."""
-    stored = brain_mask.reshape(image.stored.shape).astype(np.uint8)
-    _write(path, image, stored, (1.0, 0.0))
+    _write(path, image, brain_mask.astype(np.uint8))
 
 
 def write_probability(path: Path, image: Image, brain_probability: np.ndarray) -> None:
     """Write probabilities (I, J, K) as float32 on the image's grid and in its shape."""
-    stored = brain_probability.reshape(image.stored.shape).astype(np.float32)
-    _write(path, image, stored, (1.0, 0.0))
+    _write(path, image, brain_probability.astype(np.float32))
 
 
 def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     """Write the image with everything outside the mask (I, J, K) set to zero.
 
     Stored voxels inside the mask are kept bit for bit, with dtype, slope and intercept, unless
-    the output's format cannot hold those; then values are stored, as int32 or float32.
+    these leave no stored value that is zero, or the output's format cannot hold them; then values
+    are stored, as int32 or float32.
     """
-    stored, scaling = image.stored, (image.slope, image.intercept)
-    if not _format_of(path).can_store(path, stored.dtype, scaling, image.header):
+    stored = image.stored.reshape(brain_mask.shape)
+    scaling = (image.slope, image.intercept)
+    zero = _stored_zero(stored.dtype, *scaling)
+    if zero is None or not _format_of(path).can_store(path, stored.dtype, scaling, image.header):
         fits = scaling == (1.0, 0.0) and np.can_cast(stored.dtype, np.int32)
-        values = image.array.astype(np.int32 if fits else np.float32, copy=False)
-        stored, scaling = values.reshape(stored.shape), (1.0, 0.0)
-    outside = stored.dtype.type(stored_zero(stored.dtype, *scaling))
-    _write(path, image, np.where(brain_mask.reshape(stored.shape), stored, outside), scaling)
+        stored = image.array.astype(np.int32 if fits else np.float32, copy=False)
+        zero, scaling = 0.0, (1.0, 0.0)
+    _write(path, image, np.where(brain_mask, stored, stored.dtype.type(zero)), scaling)
 
 
-def stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float:
-    """The stored value whose scaled value is 0, or comes closest to it in this dtype."""
-    exact = 0.0 - intercept / slope  # not -intercept: that would store a negative zero
-    if dtype.kind == "f":
-        return exact
-    limits = np.iinfo(dtype)
-    nearest = round(min(max(exact, float(limits.min)), float(limits.max)))
-    return min(max(nearest, int(limits.min)), int(limits.max))
+def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | None:
+    """Return the stored value whose scaled value is exactly 0; None if this dtype has none."""
+    with np.errstate(all="ignore"):
+        zero = dtype.type(0.0 - np.float64(intercept) / slope)  # not -intercept: a negative zero
+        is_zero = float(zero) * slope + intercept == 0.0
+    return zero if is_zero else None
 
 
 def spatial_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -181,27 +177,16 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def files_read(path: Path) -> tuple[Path, ...]:
-    """All files that an image that is there consists of: a NRRD header names its data file."""
-    if suffix_of(path) not in NRRD_SUFFIXES or not path.is_file():
-        return files_of(path)
-    from .nrrd_voxels import data_file_of
-
-    named = data_file_of(path)
-    return (path,) if named is None else (path, named)
-
-
-def _require_file(path: Path) -> None:
-    if path.is_symlink() and not path.exists():
-        raise InputError(f"{path} is a link to a file that is not there; fetch that file first.")
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise InputError(f"{path} {what}; give an image file.")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty; copy or export it again.")
+    """Return all files that an image that is there consists of, its own first."""
+    found: tuple[Path, ...] = (path,)
+    if suffix_of(path) not in SINGLE_FILES and path.is_file():
+        with suppress(Exception):  # whoever reads the image says what is wrong with it
+            found = _format_of(path).files_read(path)
+    return found
 
 
-def _read(path: Path, file_format: Any, max_voxels: int) -> Image:
-    reader = file_format.Reader(path)
+def _read(path: Path, max_voxels: int) -> Image:
+    reader = _format_of(path).Reader(path)
     refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])
     if np.prod(reader.shape, dtype=float) > max_voxels:
         raise InputError(
@@ -214,8 +199,13 @@ def _read(path: Path, file_format: Any, max_voxels: int) -> Image:
     return Image(path, stored, slope, intercept, reader.affine, reader.header, checks)
 
 
-def _write(path: Path, image: Image, stored: np.ndarray, scaling: tuple[float, float]) -> None:
-    _format_of(path).write(path, stored, scaling, image.affine, image.header)
+def _write(
+    path: Path, image: Image, voxels: np.ndarray, scaling: tuple[float, float] = (1.0, 0.0)
+) -> None:
+    file_format = _format_of(path)
+    if file_format.keeps_axes(path, image.header):
+        voxels = voxels.reshape(image.stored.shape)
+    file_format.write(path, voxels, scaling, image.affine, image.header)
 
 
 def _format_of(path: Path) -> Any:

@@ -1,28 +1,58 @@
-"""How much a file may ask for: voxels, and bytes of header, before memory is spent on it.
+"""Files are opened here, and no more is read of them than an image needs.
 
-A few bytes can ask for terabytes: by the sizes in a header, or by compression (a file of zeros
-shrinks a thousandfold). What is read of a file is therefore bounded before it is read.
+In this order: only regular files are opened; a file that its first bytes show to be something else
+is named; what a header asks for is held against the file's size before memory is spent. A few bytes
+can ask for terabytes, by the sizes in a header or by compression, and for hours, by their number.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from ..errors import InputError
 
 MAX_VOXELS = 2**28  # 645 x 645 x 645: up to 8 GB of memory
 MAX_VOXELS_VARIABLE = "SKULLSTRIP_MAX_VOXELS"
+LARGEST_ITEM_BYTES = 32  # complex256
 MAX_HEADER_BYTES = 64 * 2**20  # real ones with all their extensions have a few MB at most
+MAX_HEADER_READS = 20_000  # an extension takes two; real headers have a few
+MAX_TEXT_BYTES = 2**22  # of a header that is text; scanners' key/value pairs take a few kB
 MAX_REST_BYTES = 64 * 2**20  # looked at behind the voxels, for the checksum at the end
-MAX_SHRINKAGE = 1100  # deflate's limit is 1032
+MAX_SHRINKAGE = 1100  # deflate's limit is 1032; other compressions get no more
 CHUNK_BYTES = 2**20
+HEAD_BYTES = 1024  # of a file, by which it is recognised
+
+_COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
+    (rb"\x1f\x8b\x08", gzip.open),
+    (rb"BZh[1-9]1AY&SY", bz2.open),
+)
+_DICOM = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."
+# What is no image: its first bytes, what it is, and what to do.
+_FOREIGN = (
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
+    (rb".{0,99}/annex/objects/", "a git-annex pointer, not the file itself",
+     "run 'git annex get' or 'datalad get'"),
+    (_DICOM, "a DICOM file", "convert its series to NIfTI, with dcm2niix for example"),
+    (rb"\s*(<!doctype html|<html)", "a web page, perhaps of a download that failed",
+     "download the scan again"),
+    (rb"PK\x03\x04|7z\xbc\xaf|Rar!|\xfd7zXZ\0|\x1f\x9d[\x80-\x90]|\x28\xb5\x2f\xfd|.{257}ustar",
+     "a packed file of a kind that is not read", "unpack it"),
+    (rb"\x89PNG|\xff\xd8\xff|%PDF", "a picture or document", "give the scan itself"),
+    (rb"\s*\{\s*\"", "JSON text", "give the image beside it"),
+)  # fmt: skip
 
 
 def max_voxels() -> int:
-    """The largest number of voxels that is read, which the environment may raise.
+    """Return the largest number of voxels that is read, which the environment may raise.
 
     Raises
     ------
@@ -35,7 +65,108 @@ def max_voxels() -> int:
     return int(text)
 
 
-def require_bytes(path: Path, wanted: int, *, compressed: bool) -> None:
+def require_file(path: Path) -> bytes:
+    """Refuse what cannot be an image, before it is opened or by its first bytes.
+
+    Returns
+    -------
+    bytes
+        The first `HEAD_BYTES` of its content, unpacked.
+
+    Raises
+    ------
+    InputError
+        The file is missing, no regular file, locked, empty, or of a kind that is no image.
+    """
+    if path.is_symlink() and not path.exists():
+        annexed = ".git/annex/" in path.readlink().as_posix()
+        advice = "run 'git annex get' or 'datalad get'" if annexed else "fetch that file"
+        raise InputError(f"{path} is a link to a file that is not there; {advice} first.")
+    if path.is_dir():
+        raise InputError(f"{path} is {_folder(path)}.")
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}; give an image file.")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty; copy or export it again.")
+    try:
+        with open_content(path) as file:
+            head = file.read(HEAD_BYTES)
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be opened: Permission denied.") from error
+    for pattern, what, advice in _FOREIGN:
+        if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
+            raise InputError(f"{path} is {what}; {advice}.")
+    return head
+
+
+def _folder(path: Path) -> str:
+    """Say what a folder is that was given for an image."""
+    heads = []
+    for file in sorted(path.iterdir())[:9]:
+        if file.is_file():
+            with suppress(OSError, EOFError), open_content(file) as stream:
+                heads.append(stream.read(HEAD_BYTES))
+    if any(re.match(_DICOM, head, re.DOTALL) for head in heads):
+        return "a folder of DICOM files; convert it to NIfTI, with dcm2niix for example"
+    return "a folder, not a file; give an image file, or use 'skullstrip batch'"
+
+
+def open_content(path: Path) -> BinaryIO:
+    """Open a file to read what it holds, unpacked, whatever its ending says."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    for magic, opener in _COMPRESSIONS:
+        if re.match(magic, start):
+            unpacked: BinaryIO = opener(path)
+            return unpacked
+    return path.open("rb")
+
+
+def read_array(
+    file: Any, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Any = "F"
+) -> np.ndarray:
+    """Read voxels, and a packed stream to its end to verify its checksum.
+
+    Never mapped into memory: the file may change or vanish while we work.
+
+    Parameters
+    ----------
+    file : binary file
+        Of `open_content`, or a stream that unpacks.
+    path : Path
+        What lies on disk.
+    offset : int
+        Where in `file` the voxels begin.
+    shape, dtype, order
+        Of the array.
+
+    Raises
+    ------
+    InputError, OSError, EOFError, ValueError
+        There are too few voxels, or the checksum does not fit.
+    """
+    if not 0 <= offset <= MAX_HEADER_BYTES:
+        raise ValueError(f"the voxels begin at byte {offset:,}, behind any header")
+    is_plain = isinstance(file, io.BufferedReader)
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    require_bytes(path, offset + size, compressed=not is_plain)
+    file.seek(offset)
+    content = np.empty(size, np.uint8)  # takes memory as it is filled
+    view, found = memoryview(content), 0  # type: ignore[arg-type]
+    while found < size:
+        count = file.readinto(view[found : found + CHUNK_BYTES])
+        if not count:
+            raise EOFError(f"{found:,} bytes of voxels instead of {size:,}")
+        found += count
+    if not is_plain:  # where a header names too few voxels, a stream may go on for long
+        for _ in range(MAX_REST_BYTES // CHUNK_BYTES):
+            if not file.read(CHUNK_BYTES):
+                break
+    return content.view(dtype).reshape(shape, order=order)
+
+
+def require_bytes(path: Path, wanted: int, *, compressed: bool = False) -> None:
     """Refuse a file that is too small for what its header names, before memory is asked for.
 
     Raises
@@ -50,36 +181,26 @@ def require_bytes(path: Path, wanted: int, *, compressed: bool) -> None:
         )
 
 
-def verify_rest(stream: BinaryIO) -> None:
-    """Read a compressed stream to its end, where the checksum of everything before it is.
-
-    A stream that goes on for long, as one whose header names too few voxels, is left there.
-
-    Raises
-    ------
-    OSError
-        The checksum does not fit: the file was damaged.
-    """
-    for _ in range(MAX_REST_BYTES // CHUNK_BYTES):
-        if not stream.read(CHUNK_BYTES):
-            return
-
-
-class HeaderStream(io.RawIOBase):
-    """A file, opened to read its header: no more than a header's worth of bytes comes out.
+class BoundedStream(io.RawIOBase):
+    """A file, opened to read its header: no more than a header's worth comes out, in few pieces.
 
     Parameters
     ----------
-    file : binary file
-        Closed together with this.
+    path : Path
+    max_bytes : int
+        In all.
     max_position : int
-        Nothing further on is sought; compressed files have to be read up to there.
+        Nothing further on is sought; packed files have to be read up to there.
     """
 
-    def __init__(self, file: Any, max_position: int) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int = MAX_HEADER_BYTES, max_position: int | None = None
+    ) -> None:
         super().__init__()
-        self._file, self._max_position = file, max_position
-        self._left = MAX_HEADER_BYTES
+        self._file = open_content(path)
+        self._max_bytes = self._left = max_bytes
+        self._max_position = max_bytes if max_position is None else max_position
+        self._reads_left = MAX_HEADER_READS
 
     def readable(self) -> bool:
         """Always."""
@@ -90,19 +211,25 @@ class HeaderStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes.
+        """Return at most `size` bytes.
 
         Raises
         ------
         ValueError
             The header asks for more than any header needs.
         """
-        wanted = self._left + 1 if size < 0 else size
-        content: bytes = self._file.read(min(wanted, self._left + 1))
-        self._left -= len(content)
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise ValueError(f"the header has more than {MAX_HEADER_READS:,} parts")
+        wanted = self._left + 1 if size < 0 else min(size, self._left + 1)
+        parts = []
+        while wanted and (part := self._file.read(min(wanted, CHUNK_BYTES))):
+            parts.append(part)
+            wanted -= len(part)
+            self._left -= len(part)
         if self._left < 0:
-            raise ValueError(f"the header has more than {MAX_HEADER_BYTES:,} bytes")
-        return content
+            raise ValueError(f"the header has more than {self._max_bytes:,} bytes")
+        return b"".join(parts)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position.
@@ -114,11 +241,11 @@ class HeaderStream(io.RawIOBase):
         """
         if offset > self._max_position:
             raise ValueError(f"the header points to byte {offset:,}, behind any voxel")
-        return int(self._file.seek(offset, whence))
+        return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Where the next read begins."""
-        return int(self._file.tell())
+        """Return where the next read begins."""
+        return self._file.tell()
 
     def close(self) -> None:
         """Close the file."""

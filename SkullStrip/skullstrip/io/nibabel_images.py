@@ -1,9 +1,11 @@
-"""NIfTI, MGH and Analyze through nibabel, with voxels kept exactly as they are stored."""
+"""NIfTI, MGH, Analyze, MINC, AFNI and PAR/REC through nibabel; voxels stay as they are stored."""
 
 from __future__ import annotations
 
 import io
 import logging
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,21 +16,22 @@ import numpy as np
 from ..checks.header import position_checks, scaled, spacing_checks, unit_findings
 from ..checks.input_checks import Check
 from ..errors import InputError
-from .limits import MAX_HEADER_BYTES, HeaderStream, max_voxels, require_bytes, verify_rest
+from .limits import (
+    LARGEST_ITEM_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_SHRINKAGE,
+    MAX_TEXT_BYTES,
+    BoundedStream,
+    max_voxels,
+    open_content,
+    read_array,
+    require_bytes,
+    require_file,
+)
 
-_LARGEST_ITEM_BYTES = 32  # complex256
+MAX_MAT_BYTES = 2**14  # SPM's affine takes a few hundred
 
 _UNITS = {1: "meter", 2: "mm", 3: "micron"}  # NIfTI's codes; the bits above are of time
-
-
-def read_errors() -> tuple[type[Exception], ...]:
-    """What nibabel raises on a file that it cannot make sense of."""
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.freesurfer.mghformat import MGHError
-    from nibabel.spatialimages import HeaderDataError
-    from nibabel.wrapstruct import WrapStructError
-
-    return (ImageFileError, HeaderDataError, MGHError, WrapStructError)
 
 
 class Reader:
@@ -60,79 +63,118 @@ class Reader:
         self.affine = scaled(self.affine, factor)
 
     def read(self) -> tuple[np.ndarray, float, float]:
-        """Stored voxels, and the slope and intercept that turn them into values."""
+        """Return stored voxels, and the slope and intercept that turn them into values."""
         from nibabel.arrayproxy import ArrayProxy
 
         proxy = self._image.dataobj
-        if type(proxy) is not ArrayProxy:  # formats whose scaling may differ between slices
-            return np.asarray(proxy), 1.0, 0.0
+        if not isinstance(proxy, ArrayProxy):  # MINC, PAR/REC: slices may differ in their scaling
+            return np.asarray(proxy).astype(np.float32, copy=False), 1.0, 0.0
         path = Path(self._image.file_map["image"].filename)
-        return _stored_voxels(path, proxy), float(proxy.slope), float(proxy.inter)
+        with open_content(path) as file:
+            stored = read_array(file, path, proxy.offset, proxy.shape, proxy.dtype, proxy.order)
+        if hasattr(self.header, "get_data_scaling"):  # AFNI: a factor for each volume, here one
+            factors = self.header.get_data_scaling()
+            return stored, 1.0 if factors is None else float(factors[0]), 0.0
+        return stored, float(proxy.slope), float(proxy.inter)
+
+
+def files_read(path: Path) -> tuple[Path, ...]:
+    """Return all files that an image may consist of and that are there, `path` first."""
+    maps = [file_map for _, file_map in _candidates(path)]
+    names = [path, *(Path(holder.filename) for found in maps for holder in found.values())]
+    return tuple(dict.fromkeys(name for name in names if os.path.lexists(name)))
+
+
+def _candidates(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield the classes of nibabel that take this ending, each with its files."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.imageclasses import all_image_classes
+
+    for image_class in all_image_classes:
+        with suppress(ImageFileError):
+            file_map = image_class.filespec_to_file_map(path)
+            if str(path) in [holder.filename for holder in file_map.values()]:
+                yield image_class, file_map
 
 
 def _load(path: Path) -> Any:
-    """As `nibabel.load`, but a header gets no more than a header's worth of memory.
+    """Do as `nibabel.load`, but within bounds and whatever the files are packed with.
 
     Raises
     ------
     InputError
-        It is a format of surfaces, or of anything but voxels in space.
-    ImageFileError
-        It is of no known format.
+        It is of no known format, or one of surfaces, or of anything but voxels in space.
     """
-    from nibabel.analyze import AnalyzeImage
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.freesurfer.mghformat import MGHImage
-    from nibabel.imageclasses import all_image_classes
+    from nibabel.parrec import PARRECImage
     from nibabel.spatialimages import SpatialImage
 
-    sniff = None
-    for image_class in all_image_classes:
-        fits, sniff = image_class.path_maybe_image(path, sniff)
-        if not fits:
+    for image_class, file_map in _candidates(path):
+        meta = Path(file_map.get("header", file_map["image"]).filename)
+        fits = getattr(image_class.header_class, "may_contain_header", None)
+        head = require_file(meta)
+        if fits is not None and not (len(head) >= image_class._meta_sniff_len and fits(head)):
             continue
         if not issubclass(image_class, SpatialImage):
             raise InputError(f"{path} holds no image but a {image_class.__name__}; give a scan.")
-        if issubclass(image_class, (AnalyzeImage, MGHImage)):
-            return _load_header(image_class, path)
-        return image_class.from_filename(path)
-    raise ImageFileError("it is of no known image format")
+        for name, holder in file_map.items():
+            if os.path.lexists(holder.filename):
+                require_file(Path(holder.filename))
+            elif name != "mat":
+                raise InputError(
+                    f"{path} cannot be read without {holder.filename}, which is not there; copy "
+                    "it too."
+                )
+        image = _load_header(image_class, file_map)
+        if isinstance(image, PARRECImage):
+            sizes = np.prod(image.header.get_rec_shape(), dtype=object)
+            require_bytes(Path(file_map["image"].filename), sizes * image.get_data_dtype().itemsize)
+        return image
+    raise ValueError("it is of no known image format")
 
 
-def _load_header(image_class: Any, path: Path) -> Any:
-    from nibabel.openers import ImageOpener
+def _load_header(image_class: Any, file_map: dict[str, Any]) -> Any:
+    from nibabel.minc1 import Minc1Image
+    from nibabel.minc2 import Minc2Image
 
-    file_map = image_class.filespec_to_file_map(path)
-    furthest = MAX_HEADER_BYTES + max_voxels() * _LARGEST_ITEM_BYTES
+    voxels = max_voxels() * LARGEST_ITEM_BYTES
+    is_text = not hasattr(image_class.header_class, "may_contain_header")
     with ExitStack() as stack:
-        for holder in file_map.values():
-            if Path(holder.filename).is_file():
-                stream = HeaderStream(ImageOpener(holder.filename), furthest)
+        for name, holder in file_map.items():
+            path = Path(holder.filename)
+            if issubclass(image_class, Minc2Image):
+                _require_minc2(path)
+            elif issubclass(image_class, Minc1Image):  # voxels are read with the header
+                size = min(voxels, path.stat().st_size * MAX_SHRINKAGE)
+                holder.fileobj = stack.enter_context(BoundedStream(path, MAX_HEADER_BYTES + size))
+            elif is_text and name == "header":
+                stream = stack.enter_context(BoundedStream(path, MAX_TEXT_BYTES))
+                holder.fileobj = io.TextIOWrapper(stream, "utf-8", "replace")
+            elif not is_text and path.is_file():
+                limit = MAX_MAT_BYTES if name == "mat" else MAX_HEADER_BYTES
+                stream = BoundedStream(path, limit, MAX_HEADER_BYTES + voxels)
                 holder.fileobj = stack.enter_context(stream)
-        return image_class.from_file_map(file_map)
+        return image_class.from_file_map(file_map, mmap=False)
 
 
-def _stored_voxels(path: Path, proxy: Any) -> np.ndarray:
-    """Voxels as they lie in a file, which is read to its end to verify its checksum.
-
-    Never mapped into memory: the file may change or vanish while we work.
-    """
-    from nibabel.openers import ImageOpener
-    from nibabel.volumeutils import array_from_file
-
-    if proxy.offset > MAX_HEADER_BYTES:
-        raise ValueError(f"the voxels begin at byte {proxy.offset:,}, behind any header")
-    with ImageOpener(str(path)) as file:
-        is_plain = isinstance(file.fobj, io.BufferedReader)
-        if is_plain or path.suffix.lower() in (".gz", ".mgz"):
-            size = proxy.offset + int(np.prod(proxy.shape, dtype=object)) * proxy.dtype.itemsize
-            require_bytes(path, size, compressed=not is_plain)
-        stored: np.ndarray = array_from_file(
-            proxy.shape, proxy.dtype, file, proxy.offset, proxy.order, mmap=False
-        )
-        if not is_plain:
-            verify_rest(file.fobj)
-    return stored
+def _require_minc2(path: Path) -> None:
+    """Refuse HDF5 whose voxels lie in other files, or are more than the file can hold."""
+    try:
+        import h5py  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise InputError(
+            f"{path} is MINC 2, which needs the package h5py; install it, or use mnc2nii."
+        ) from error
+    with h5py.File(path, "r") as file:
+        for name in ("image", "image-min", "image-max"):
+            part = file["minc-2.0/image/0"].get(name)
+            if part is None:
+                continue
+            if part.is_virtual or part.external or part.file.filename != file.filename:
+                raise ValueError("its voxels are in other files")
+            if part.size > max_voxels():
+                raise ValueError(f"it claims {part.size:,} voxels, more than the limit")
+            if part.nbytes > part.id.get_storage_size() * MAX_SHRINKAGE:
+                raise ValueError("voxels are missing")
 
 
 def write(
@@ -155,8 +197,6 @@ def write(
     header = image_class.header_class() if is_new else header
     if not is_new and "xyzt_units" in header:
         affine = header.get_best_affine()  # in the header's own unit
-    if image_class is nibabel.MGHImage:  # which tells no frames from one frame
-        stored = stored.reshape(stored.shape[:3])
     if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
         header.set_data_shape(stored.shape)
     header.set_data_dtype(stored.dtype)
@@ -174,15 +214,28 @@ def write(
         nibabel.save(image, path)
 
 
+def keeps_axes(path: Path, header: object) -> bool:
+    """Return whether a file of this header has the source's axes, those of length one too."""
+    import nibabel
+
+    image_class = _image_class(path, header)
+    if image_class is nibabel.MGHImage:  # which tells no frames from one frame
+        return False
+    return _header_for(image_class.header_class, header) is not None
+
+
 def can_store(path: Path, dtype: np.dtype, scaling: tuple[float, float], header: object) -> bool:
-    """Whether the format of `path` holds this dtype with this slope and intercept."""
+    """Return whether the format of `path` holds this dtype with this slope and intercept."""
+    from nibabel.freesurfer.mghformat import MGHError
+    from nibabel.spatialimages import HeaderDataError
+
     blank: Any = _image_class(path, header).header_class()
     holds_slope, holds_intercept = _holds_scaling(blank)
     if (scaling[0] != 1.0 and not holds_slope) or (scaling[1] != 0.0 and not holds_intercept):
         return False
     try:
         blank.set_data_dtype(dtype)
-    except read_errors():
+    except (HeaderDataError, MGHError):
         return False
     return True
 
@@ -226,9 +279,11 @@ def _space_checks(
     header: Any, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[float, tuple[Check, ...]]:
     """What makes the affine millimetres, and where NIfTI's header is at odds with itself."""
-    if "xyzt_units" not in header:
-        return 1.0, ()
+    from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import HeaderDataError
+
+    if not isinstance(header, Nifti1Header):
+        return 1.0, ()
 
     stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     unit = _UNITS.get(int(header["xyzt_units"]) & 7, "unknown")
@@ -262,6 +317,8 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.setLevel(level)

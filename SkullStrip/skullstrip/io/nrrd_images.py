@@ -1,16 +1,31 @@
-"""NRRD through pynrrd, whose space is turned into the RAS+ affine that the library uses."""
+"""NRRD through pynrrd, whose space is turned into the RAS+ affine that the library uses.
+
+Only voxels are not read by pynrrd: it inflates whatever follows the header into memory, opens
+whatever file the header names and skips as many lines as it says.
+"""
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..checks.input_checks import Check
 from ..errors import InputError
-from .nrrd_voxels import read_voxels
+from .limits import (
+    MAX_HEADER_BYTES,
+    MAX_TEXT_BYTES,
+    open_content,
+    read_array,
+    require_bytes,
+    require_file,
+)
 
 # Sign of each world axis against right, anterior, superior.
 _SPACES = {
@@ -21,18 +36,14 @@ _SPACES = {
     "left-posterior-superior": (-1, -1, 1),
     "lps": (-1, -1, 1),
 }
-_MAX_HEADER_BYTES = 2**22  # of text; scanners' key/value pairs take a few kB
 _DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
-# Fields that describe the source's file rather than its image.
-_FILE_FIELDS = ("endian", "data file", "datafile", "byte skip", "byteskip", "line skip", "lineskip")
-_VALUE_FIELDS = ("min", "max", "old min", "oldmin", "old max", "oldmax")
-
-
-def read_errors() -> tuple[type[Exception], ...]:
-    """What pynrrd raises on a file that it cannot make sense of."""
-    import nrrd
-
-    return (nrrd.NRRDError,)
+# Fields that describe the source's file or values rather than its image.
+_SOURCE_FIELDS = ("endian", "datafile", "byteskip", "lineskip", "min", "max", "oldmin", "oldmax")
+_INFLATERS: dict[str, Any] = {
+    **dict.fromkeys(("gzip", "gz"), gzip.open),
+    **dict.fromkeys(("bzip2", "bz2"), bz2.open),
+}
+_TEXT = ("ascii", "text", "txt")
 
 
 class Reader:
@@ -55,10 +66,7 @@ class Reader:
         import nrrd
 
         self._path = path
-        with path.open("rb") as file:
-            start = io.BytesIO(file.read(_MAX_HEADER_BYTES))
-        self.header: dict[str, Any] = nrrd.read_header(start)
-        self._behind_header = start.tell()
+        self.header, self._behind_header = _read_header(path)
         self.shape = tuple(int(size) for size in self.header["sizes"])
         self.dtype = nrrd.reader._determine_datatype(self.header)
         affine = _affine(self.header)
@@ -67,9 +75,45 @@ class Reader:
         self.checks: tuple[Check, ...] = ()
 
     def read(self) -> tuple[np.ndarray, float, float]:
-        """Stored voxels; NRRD has no scaling, so slope 1 and intercept 0."""
-        voxels = read_voxels(self._path, self.header, self._behind_header, self.dtype)
+        """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0.
+
+        Raises
+        ------
+        InputError, OSError, EOFError, ValueError
+            There are too few voxels, the checksum does not fit, or the encoding is unknown.
+        """
+        named = _data_file(self._path, self.header)
+        with ExitStack() as stack:
+            file = stack.enter_context(named.open("rb") if named else open_content(self._path))
+            if not named:
+                file.seek(self._behind_header)
+            for _ in range(int(_field(self.header, "lineskip") or 0)):
+                if not file.readline(MAX_HEADER_BYTES):
+                    break
+            voxels = self._decode(file, named or self._path, stack)
         return voxels, 1.0, 0.0
+
+    def _decode(self, file: BinaryIO, path: Path, stack: ExitStack) -> np.ndarray:
+        encoding = str(self.header["encoding"]).lower()
+        skip = int(_field(self.header, "byteskip") or 0)
+        if not -1 <= skip <= MAX_HEADER_BYTES or (skip == -1 and encoding != "raw"):
+            raise ValueError(f"a byte skip of {skip} before {encoding} voxels is not supported")
+        count = int(np.prod(self.shape, dtype=object))
+        if encoding in _TEXT:
+            require_bytes(path, count)
+            file.seek(skip, os.SEEK_CUR)
+            text = file.read(MAX_TEXT_BYTES + 32 * count)
+            voxels = np.fromstring(text, self.dtype, count, sep=" ")
+            return voxels.reshape(self.shape, order="F")
+        if encoding in _INFLATERS:
+            file, start = stack.enter_context(_INFLATERS[encoding](file)), skip
+        elif encoding != "raw":
+            raise ValueError(f"the encoding '{encoding}' is unknown")
+        elif skip == -1:
+            start = file.seek(0, os.SEEK_END) - count * self.dtype.itemsize
+        else:
+            start = file.tell() + skip
+        return read_array(file, path, start, self.shape, self.dtype)
 
 
 def write(
@@ -83,13 +127,19 @@ def write(
     import nrrd
 
     if isinstance(source_header, dict):
-        skipped = (*_FILE_FIELDS, *_VALUE_FIELDS)
-        header = {key: value for key, value in source_header.items() if key not in skipped}
+        header = {
+            key: value for key, value in source_header.items() if _plain(key) not in _SOURCE_FIELDS
+        }
     else:
-        header = _header_from_affine(affine, stored.ndim)
+        header = _header_from_affine(affine)
     if path.suffix.lower() == ".nhdr":
-        header["encoding"] = "gzip"  # the data file is called by it, see `io.files_of`
+        header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
     nrrd.write(str(path), stored, header, compression_level=6)
+
+
+def keeps_axes(path: Path, header: object) -> bool:  # noqa: ARG001
+    """Return whether a file of this header has the source's axes, those of length one too."""
+    return isinstance(header, dict)
 
 
 def can_store(
@@ -98,8 +148,60 @@ def can_store(
     scaling: tuple[float, float],
     header: object,  # noqa: ARG001
 ) -> bool:
-    """Whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
+    """Return whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
     return scaling == (1.0, 0.0) and dtype.kind + str(dtype.itemsize) in _DTYPES
+
+
+def files_read(path: Path) -> tuple[Path, ...]:
+    """Return all files that an image consists of: the header may name one for the voxels."""
+    named = _data_file(path, _read_header(path)[0])
+    return (path,) if named is None else (path, named)
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header's fields and the byte behind them."""
+    import nrrd
+
+    with open_content(path) as file:
+        start = io.BytesIO(file.read(MAX_TEXT_BYTES))
+    return nrrd.read_header(start), start.tell()
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace(" ", "")
+
+
+def _field(header: dict[str, Any], name: str) -> Any:
+    """Return a field, which may be written with a space or without."""
+    return next((value for key, value in header.items() if _plain(key) == name), None)
+
+
+def _data_file(path: Path, header: dict[str, Any]) -> Path | None:
+    """Return the file beside the header that holds the voxels; a header names no others.
+
+    Otherwise a header from elsewhere could name a device, or a file on another machine.
+    """
+    name = _field(header, "datafile")
+    if name is None:
+        return None
+    name = str(name)
+    if name.startswith("LIST") or "%" in name:
+        raise InputError(
+            f"{path} spreads its voxels over several files ('{name}'); save it as one .nrrd, with "
+            "3D Slicer for example."
+        )
+    inside = Path(os.path.normpath(name))
+    if inside.is_absolute() or inside.drive or inside.parts[:1] == ("..",):
+        raise InputError(
+            f"{path} names voxels outside its own folder ('{name}'); put them beside it."
+        )
+    data = path.parent / inside
+    if not os.path.lexists(data):
+        raise InputError(
+            f"{path} names the voxels' file '{name}', which is not there; copy it too."
+        )
+    require_file(data)
+    return data
 
 
 def _affine(header: dict[str, Any]) -> np.ndarray | None:
@@ -120,14 +222,12 @@ def _affine(header: dict[str, Any]) -> np.ndarray | None:
     return affine
 
 
-def _header_from_affine(affine: np.ndarray, dimensions: int) -> dict[str, Any]:
+def _header_from_affine(affine: np.ndarray) -> dict[str, Any]:
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    directions = np.full((dimensions, 3), np.nan)
-    directions[:3] = lps[:3, :3].T
     return {
         "space": "left-posterior-superior",
-        "kinds": ["domain"] * 3 + ["list"] * (dimensions - 3),
-        "space directions": directions,
+        "kinds": ["domain"] * 3,
+        "space directions": lps[:3, :3].T,
         "space origin": lps[:3, 3],
         "encoding": "gzip",
     }

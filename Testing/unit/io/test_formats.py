@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skullstrip.io import images
+from Testing import hostile_files
 from Testing.image_files import (
     AFFINE_TOLERANCE_MM,
     OBLIQUE,
@@ -17,6 +18,7 @@ from Testing.image_files import (
     some_mask,
     voxels,
 )
+from Testing.phantoms import make_head
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -130,6 +132,9 @@ def test_nrrd_space_becomes_a_ras_affine(tmp_path, space, signs, encoding):
         (b"NRRD0005\ntype: short\ndata file: x.raw\n\nvoxels", ["T1.nhdr", "x.raw"]),
         (b"NRRD0005\r\nDataFile:x.raw\r\n", ["T1.nhdr", "x.raw"]),
         (b"NRRD0005\ntype: short\n\ndata file: x.raw\n", ["T1.nhdr"]),
+        (b"NRRD0005\ndata file:=x.raw\n\n", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\n:x\ndata file: x.raw\n\n", ["T1.nhdr", "x.raw"]),
+        (b"NRRD0005\ndata file:" + b" " * 99_999 + b"x.raw\n\n", ["T1.nhdr", "x.raw"]),
         (b"NRRD0005\ndata file: gone.raw\n", ["T1.nhdr"]),
         (b"NRRD0005\ndata file: ../x.raw\n", ["T1.nhdr"]),
         (b"NRRD0005\ndata file: a\0b\n", ["T1.nhdr"]),
@@ -152,6 +157,12 @@ def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
     np.testing.assert_array_equal(image.array, voxels())
     images.write_mask(tmp_path / "mask.nrrd", image, some_mask())
     assert nrrd.read(str(tmp_path / "mask.nrrd"))[0].shape == image.stored.shape
+    for name in ("mask.nii.gz", "mask.mgz"):
+        images.write_mask(tmp_path / name, image, some_mask())
+        written = images.read_image(tmp_path / name)
+        assert written.stored.shape == SHAPE
+        np.testing.assert_allclose(written.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
+        np.testing.assert_array_equal(written.array, some_mask())
 
 
 def test_nrrd_without_space_gets_the_affine_that_nibabel_assumes(tmp_path):
@@ -178,3 +189,27 @@ def test_nrrd_without_a_known_space_keeps_its_spacing(tmp_path, fields, shape):
     image = images.read_image(tmp_path / "in.nrrd")
     np.testing.assert_allclose(np.abs(np.diag(image.affine)), [2, 3, 4, 1])
     assert [check.code for check in image.checks] == ["no_orientation"]
+
+
+@pytest.mark.parametrize(
+    ("make", "codes"),
+    [
+        (hostile_files.afni(), "PIR"),
+        (hostile_files.afni("T1+orig.BRIK.gz", 0.5), "PIR"),
+        (hostile_files.minc1, "SAR"),
+        (hostile_files.minc2(), "SAR"),
+        (hostile_files.philips, "LPS"),
+        (hostile_files.spm, "PIR"),
+    ],
+    ids=["AFNI", "AFNI, packed and scaled", "MINC 1", "MINC 2", "PAR/REC", "SPM"],
+)
+def test_a_format_that_only_nibabel_reads_gives_its_voxels_in_place(tmp_path, make, codes):
+    image = images.read_image(make(tmp_path))
+    head = make_head(codes, (hostile_files.SPACING_MM,) * 3)
+    expected = head.array.astype(np.int16) * (0.5 if image.slope == 0.5 else 1)
+    np.testing.assert_allclose(image.array, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(image.affine, head.affine, atol=hostile_files.SPACING_MM / 2)
+    images.write_brain(tmp_path / "brain.nii.gz", image, head.brain_mask)
+    brain = images.read_image(tmp_path / "brain.nii.gz")
+    np.testing.assert_allclose(brain.array, expected * head.brain_mask, rtol=1e-5)
+    np.testing.assert_allclose(brain.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
