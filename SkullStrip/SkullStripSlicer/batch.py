@@ -17,7 +17,7 @@ from .child_run import ChildRun
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
 SETTLED = (DONE, SKIPPED)
-PACKAGES = ("dask", "distributed", "jinja2", "psutil", "PIL")  # imported by the command's child
+PACKAGES = ("jinja2", "psutil", "PIL")  # imported by the command's child
 DONE_STAY = "The batch was cancelled; scans that were done stay."
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 

@@ -23,10 +23,10 @@ BATCH = "batch"  # named in the place of an engine
 # the extra [batch] in pyproject.toml, but for PyArrow, which only a second table needs.
 EXTRA_REQUIREMENTS = {
     "tensorflow": ("tensorflow>=2.20", "keras>=3.10"),
-    BATCH: ("dask>=2024.4", "distributed>=2024.4", "jinja2>=3.1", "psutil>=5.9", "pillow>=10.1"),
+    BATCH: ("jinja2>=3.1", "psutil>=5.9", "pillow>=10.1"),
 }
 # To download, dependencies included.
-SIZES_MB = {"auto": 35, "onnxruntime": 35, "tensorflow": 650, BATCH: 80}
+SIZES_MB = {"auto": 35, "onnxruntime": 35, "tensorflow": 650, BATCH: 45}
 SETTINGS_KEY = "SkullStrip/InstalledPackages"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
 

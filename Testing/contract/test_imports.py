@@ -36,7 +36,7 @@ HOMES = {
     "nrrd": ("io/*.py",),
     "onnx": ("network/weights.py",),
     "onnxruntime": ("network/onnx*.py",),
-    "psutil": ("batch/cluster.py",),
+    "psutil": ("batch/local_workers.py",),
     "pyarrow": ("batch/table.py",),
     "tensorflow": ("network/*_engine.py",),
     "torch": ("network/*_engine.py",),

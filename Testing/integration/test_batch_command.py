@@ -52,7 +52,7 @@ def test_help_answers_at_once(start, module):
     seconds = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        words = ["batch", "--help"] if module.endswith(".cli") else ["--help"]
+        words = ["batch", "--help"] if module.endswith(".main") else ["--help"]
         process = start(*words, module=module)
         output, _ = process.communicate()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

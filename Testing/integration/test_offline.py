@@ -118,6 +118,17 @@ def test_the_command_leaves_the_machine_and_the_home_alone(tmp_path, scan):
 
 
 @pytest.mark.slow
+def test_a_batch_leaves_the_machine_and_the_home_alone(tmp_path, scan):
+    out = tmp_path / "out"
+    done, seen = run_offline(
+        tmp_path, "-m", "skullstrip.cli.main", "batch", scan, out, "--jobs", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (out / "T1_brain_mask.nii.gz").is_file()
+    assert_nothing_left(tmp_path, seen, out)
+
+
+@pytest.mark.slow
 def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     out = tmp_path / "out"
     files = [{"input": str(scan), "mask": str(out / "m.nii.gz")}]

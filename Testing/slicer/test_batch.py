@@ -177,7 +177,7 @@ def test_the_packages_of_the_command_are_asked_for_after_those_of_the_network(
     assert asked == ["auto", "batch"]
 
 
-@pytest.mark.parametrize("absent", ["dask", "distributed", "jinja2", "psutil", "PIL"])
+@pytest.mark.parametrize("absent", ["jinja2", "psutil", "PIL"])
 def test_each_package_that_is_installed_for_the_command_is_looked_for(
     monkeypatch, absent: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Strip many scans with the workers of a Slurm cluster.
 
-    pip install 'skullstrip[batch]' dask-jobqueue
+    pip install 'skullstrip[batch,cluster]' dask-jobqueue
     python scripts/cluster/slurm.py IN OUT --workers 50 --account brain -- --border 1
 
 Run it where jobs may be submitted and processes may last (a login node, or a small job of its own).

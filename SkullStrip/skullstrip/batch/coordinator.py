@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from ..errors import OutputError
 from ..io.temporary import remove_abandoned
-from . import cluster
+from . import cluster, local_workers
 from .job import Job, lost, outputs_of, sentence, strip_one
 from .ledger import Entry, Ledger
 from .progress import Count, Hear, scan_event
@@ -27,6 +26,7 @@ KILLED = (
     "Every worker process that tried this scan was killed, most likely for want of memory; use "
     "fewer --jobs."
 )
+Answers = Generator[list[tuple[Scan, Any]], None, None]
 
 
 @dataclass
@@ -58,18 +58,14 @@ class Crew:
 
     def strip(self, scans: list[Scan]) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
+        answers = self._by_dask(scans) if self.job.options.scheduler else self._here(scans)
         try:
-            with self._client(len(scans)) as (client, jobs):
-                self.hear(
-                    {"event": "start", "total": self.count.total, "todo": len(scans), "jobs": jobs}
-                )
-                function = partial(strip_aloud, job=self.job, topic=self._topic(client))
-                patience = math.inf if self.job.options.scheduler else cluster.PATIENCE_SECONDS
-                self.keep_books(cluster.as_done(client, function, scans, self.stop, patience))
+            with closing(answers):
+                self.keep_books(answers)
         finally:
             sweep(scans, self.job.out)
 
-    def keep_books(self, batches: Iterator[list[tuple[Scan, Any]]]) -> None:
+    def keep_books(self, batches: Iterable[list[tuple[Scan, Any]]]) -> None:
         """Record answers as they come; a batch of them is one transaction."""
         start = table_written = time.monotonic()
         pause = TABLE_SECONDS
@@ -86,29 +82,40 @@ class Crew:
                 table_written = time.monotonic()
                 pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
 
-    @contextmanager
-    def _client(self, scans: int) -> Iterator[tuple[Any, int]]:
+    def _here(self, scans: list[Scan]) -> Answers:
+        """By processes of this machine."""
         options = self.job.options
-        if options.scheduler:
-            with cluster.remote_client(options.scheduler) as client:
-                yield client, sum(client.nthreads().values())
-            return
-        jobs = options.jobs or cluster.default_jobs(scans)
-        threads = options.method.threads or cluster.threads_each(jobs)
-        self.job = replace(
-            self.job, options=replace(options, method=replace(options.method, threads=threads))
+        jobs = min(options.jobs or local_workers.default_jobs(), len(scans))
+        threads = options.method.threads or local_workers.threads_each(jobs)
+        method = replace(options.method, threads=threads)
+        job = replace(self.job, options=replace(options, method=method))
+        self._start(len(scans), jobs)
+        yield from local_workers.as_done(
+            partial(strip_one, job=job),
+            scans,
+            jobs,
+            begun=lambda scan: self._begins(scan.name),
+            stop=self.stop,
+            quiet=self.quiet,
         )
-        with cluster.local_client(jobs, self.quiet) as client:
-            yield client, jobs
+
+    def _by_dask(self, scans: list[Scan]) -> Answers:
+        """By the workers of a running scheduler."""
+        with cluster.remote_client(str(self.job.options.scheduler)) as client:
+            self._start(len(scans), sum(client.nthreads().values()))
+            function = partial(strip_aloud, job=self.job, topic=self._topic(client))
+            yield from cluster.as_done(client, function, scans, self.stop)
+
+    def _start(self, todo: int, jobs: int) -> None:
+        self.hear({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
+
+    def _begins(self, name: str) -> None:
+        self.hear({"event": "scan", "name": name, "status": "running"})
 
     def _topic(self, client: Any) -> str:
         """Where workers say which scan they begin."""
         topic = f"skullstrip-{uuid.uuid4().hex[:8]}"
-
-        def running(event: tuple[float, str]) -> None:
-            self.hear({"event": "scan", "name": event[1], "status": "running"})
-
-        client.subscribe_topic(topic, running)
+        client.subscribe_topic(topic, lambda event: self._begins(event[1]))
         return topic
 
     def _entry(self, scan: Scan, answer: Any) -> Entry:

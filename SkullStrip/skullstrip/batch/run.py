@@ -17,6 +17,7 @@ from .cluster import require_dask
 from .coordinator import Crew
 from .job import Job
 from .ledger import LEDGER, Ledger
+from .local_workers import require_psutil
 from .options import BatchOptions
 from .plan import reasons_to_do
 from .progress import Count, Hear, hear_nothing, skipped_event
@@ -94,9 +95,6 @@ def strip_batch(
 ) -> BatchResult:
     """Strip many scans in worker processes; what is done already is left.
 
-    A script that calls this must do so under ``if __name__ == "__main__":``, because the workers
-    import it.
-
     Parameters
     ----------
     source : path
@@ -124,7 +122,7 @@ def strip_batch(
     InputError
         There are no scans, or an option is at fault.
     EngineError
-        Dask is not installed.
+        psutil, or with `scheduler` Dask, is not installed; or no worker process starts.
     """
     found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions))
     method = replace(options, **overrides)
@@ -176,7 +174,7 @@ def run_batch(
     Cancelled
         `stop` said True before all was done.
     """
-    require_dask()
+    (require_dask if options.scheduler else require_psutil)()
     out = out.absolute()
     if options.method.weights is not None:
         weights = Path(options.method.weights).absolute()

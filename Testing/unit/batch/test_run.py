@@ -10,7 +10,7 @@ from skullstrip.errors import Cancelled, OutputError
 from skullstrip.options import Options
 from Testing.bids_data import make_bids
 
-pytest.importorskip("distributed")
+pytest.importorskip("psutil")
 
 
 def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_weights):

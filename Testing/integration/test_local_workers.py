@@ -1,0 +1,118 @@
+"""Worker processes of this machine: real ones, some of them killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skullstrip.batch import local_workers
+from skullstrip.batch.local_workers import KilledWorker, as_done
+from skullstrip.errors import EngineError
+from Testing import worker_tasks
+from Testing.image_files import names, save
+
+WORKERS = 2
+
+
+def answers(function, items, jobs=WORKERS, **options):
+    return [pair for batch in as_done(function, items, jobs, **options) for pair in batch]
+
+
+def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
+    taken, begun, most, got = [], [], 0, []
+
+    def items():
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    for batch in as_done(worker_tasks.slow_square, items(), WORKERS, begun=begun.append):
+        got += batch
+        most = max(most, len(taken) - len(got))
+    assert sorted(got) == [(number, number * number) for number in range(20)]
+    assert sorted(begun) == list(range(20))
+    assert most <= WORKERS
+
+
+def test_no_item_is_no_work():
+    assert answers(worker_tasks.square, []) == []
+
+
+def test_what_a_function_raises_is_its_answer():
+    ((item, answer),) = answers(worker_tasks.fail, [3])
+    assert (item, type(answer), answer.args) == (3, ValueError, (3,))
+
+
+def test_what_libraries_print_is_no_answer():
+    assert answers(worker_tasks.chatter, [1, 2], jobs=1) == [(1, 1), (2, 2)]
+
+
+def test_a_worker_that_is_killed_has_its_item_done_by_another(tmp_path):
+    file = str(tmp_path / "was here")
+    assert answers(worker_tasks.die_once, [file]) == [(file, "survived")]
+
+
+def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_is_done():
+    got = dict(answers(worker_tasks.die_of_five, range(12)))
+    assert isinstance(got.pop(5), KilledWorker)
+    assert got == {number: number * number for number in range(12) if number != 5}
+
+
+def test_a_worker_that_takes_more_than_its_share_of_memory_is_ended(monkeypatch):
+    monkeypatch.setattr(local_workers, "memory_limit", lambda: 300_000_000)
+    ((_, answer),) = answers(worker_tasks.take_memory, [1], jobs=1)
+    assert isinstance(answer, KilledWorker)
+
+
+def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
+    mark = str(tmp_path / "started once")
+    dies_once = (
+        f"import os\nif not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'x'); os._exit(9)\n"
+    )
+    monkeypatch.setattr(local_workers, "_START", dies_once + local_workers._START)
+    assert answers(worker_tasks.square, [2]) == [(2, 4)]
+
+
+def test_workers_that_never_start_are_one_sentence(monkeypatch):
+    monkeypatch.setattr(local_workers, "_START", "import os; os._exit(7)")
+    with pytest.raises(EngineError, match=r"end before they begin \(exit status 7\)"):
+        answers(worker_tasks.square, [2])
+
+
+def test_after_a_stop_begun_items_are_finished_and_no_others():
+    got = []
+    stop = lambda: len(got) > 10  # noqa: E731
+    for batch in as_done(worker_tasks.slow_square, range(500), WORKERS, stop=stop):
+        got.extend(batch)
+    assert 10 < len(got) <= 11 + WORKERS
+
+
+def test_workers_share_the_processors():
+    ((_, found),) = answers(worker_tasks.environment, ["OPENBLAS_NUM_THREADS"])
+    assert found == str(local_workers.threads_each(WORKERS))
+
+
+@pytest.mark.slow
+def test_a_script_needs_no_main_guard(tmp_path, phantom, library_path):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from skullstrip import strip_batch\n"
+        "result = strip_batch('T1.nii.gz', 'out', jobs=1)\n"
+        "print(result.done, result.failed)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": library_path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("1 0\n", "")
+    assert "T1_brain_mask.nii.gz" in names(tmp_path / "out")

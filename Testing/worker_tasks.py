@@ -1,0 +1,53 @@
+"""What worker processes do in tests; they import it by this name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def slow_square(number: int) -> int:
+    time.sleep(0.05)
+    return number * number
+
+
+def fail(number: int) -> int:
+    raise ValueError(number)
+
+
+def die_of_five(number: int) -> int:
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def die_once(path: str) -> str:
+    """Kill the worker unless an earlier one left a file there."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+
+def take_memory(number: int) -> int:
+    """Hold 400 MB, as a scan may that is too large."""
+    held = bytearray(400_000_000)
+    held[::4096] = bytes(len(held[::4096])).replace(b"\0", b"x")
+    time.sleep(60)
+    return len(held) + number
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def chatter(number: int) -> int:
+    print("a library says something on stdout")
+    os.write(1, b"and so does native code\n")
+    return number
