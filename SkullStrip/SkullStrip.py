@@ -27,6 +27,7 @@ from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.run_panel import RunPanel
 from SkullStripSlicer.sample_data import registerSampleData
 from SkullStripSlicer.self_test import SkullStripTest
+from SkullStripSlicer.telling import told
 
 # Slicer looks for `SkullStripTest` here.
 __all__ = ["SkullStrip", "SkullStripLogic", "SkullStripTest", "SkullStripWidget"]
@@ -84,88 +85,83 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = SkullStripLogic()
-        self.inputPanel = InputPanel(self.ui, self.onSettingsChanged)
-        self.runPanel = RunPanel(self.ui, self.logic, self.onStripped)
-        self.resultPanel = ResultPanel(self.ui, self.logic)
+        self.inputPanel = InputPanel(self.ui, self.refresh)
+        self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged)
+        self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
         self.batchPanel = BatchPanel(self.ui, self.logic)
         self.advancedPanel = AdvancedPanel(self.ui)
-        # `nodeActivated` comes from the user only, `currentNodeChanged` also from the program.
-        self.ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self.onInputActivated)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
-        self.initializeParameterNode()
+        # A scene was closed, loaded or both, or many nodes came at once.
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneChanged)
+        self.onSceneChanged()
 
     def cleanup(self) -> None:
-        """The panel is destroyed: end what runs."""
+        """End what runs: the panel is destroyed."""
         self.runPanel.cancel()
         self.batchPanel.cancel()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:
-        """The module is opened."""
-        self.initializeParameterNode()
-
-    def exit(self) -> None:
-        """The module is left: a run ends, a batch goes on."""
-        self.runPanel.cancel()
-
-    def initializeParameterNode(self) -> None:
-        """Use the settings of the current scene."""
-        if self._parameterNode is None:
-            self.setParameterNode(self.logic.getParameterNode())
+        """Show what has changed while the module was left; a run and a batch went on."""
+        self.onSceneChanged()
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
         """Bind the panel to settings; None while the scene is closed."""
+        parts = (self.inputPanel, self.runPanel, self.resultPanel, self.batchPanel)
+        for part in parts:
+            part.setParameterNode(None)
+        modified = vtk.vtkCommand.ModifiedEvent
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
-            modified = vtk.vtkCommand.ModifiedEvent
-            self.removeObserver(self._parameterNode, modified, self.onSettingsChanged)
+            self.removeObserver(self._parameterNode.parameterNode, modified, self.refresh)
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
-            modified = vtk.vtkCommand.ModifiedEvent
-            self.addObserver(parameterNode, modified, self.onSettingsChanged)
-        for part in (self.inputPanel, self.runPanel, self.resultPanel, self.batchPanel):
-            part.setParameterNode(parameterNode)
-        self.onSettingsChanged()
+            self.addObserver(parameterNode.parameterNode, modified, self.refresh)
+            for part in parts:
+                part.setParameterNode(parameterNode)
 
-    def onSettingsChanged(self, caller=None, event=None) -> None:
-        """A setting changed, by a widget or otherwise."""
-        if self._parameterNode is None:
-            self.ui.stripButton.enabled = False
-            return
-        self.inputPanel.update()
-        self.ui.stripButton.enabled = not self.inputPanel.isRefused or self.runPanel.isRunning
-        self.resultPanel.follow()
+    @told
+    def onSceneStartClose(self, caller, event) -> None:
+        """Let the settings go, which leave with the scene."""
+        self.setParameterNode(None)
+        self.refresh()
+
+    @told
+    def onSceneChanged(self, caller=None, event=None) -> None:
+        """Use the settings of the scene as it is now, and draw all of it."""
+        node = self.logic.getParameterNode()
+        if (
+            self._parameterNode is None
+            or self._parameterNode.parameterNode is not node.parameterNode
+        ):
+            self.setParameterNode(node)
+        self.inputPanel.follow()
+        self.resultPanel.draw()
+        self.refresh()
+
+    @told
+    def refresh(self, caller=None, event=None) -> None:
+        """Draw what depends on the settings and on what runs, and do what they ask for."""
+        if slicer.mrmlScene.IsBatchProcessing() and self._parameterNode is not None:
+            return  # the scene is half loaded; its end is heard of
+        self.inputPanel.draw()
+        isReady = self._parameterNode is not None and not self.inputPanel.isRefused
+        self.ui.stripButton.enabled = isReady or self.runPanel.isRunning
         self.resultPanel.apply()
 
-    def onInputActivated(self, node=None) -> None:
-        """The user picked a scan: no longer follow the one shown."""
-        self.inputPanel.chosenByUser()
-
-    def onStripped(self, segmentationNode) -> None:
-        """A run put a result into the scene."""
-        self._parameterNode.result = segmentationNode
-        self.resultPanel.refresh()
-        self.resultPanel.apply()
+    @told
+    def onRunChanged(self) -> None:
+        """Draw what a run that began or ended may have changed, packages too."""
+        self.refresh()
+        self.resultPanel.draw()
         self.advancedPanel.refresh()
 
-    def onNodeRemoved(self, caller, event) -> None:
-        """A node went away, perhaps the result."""
-        if self._parameterNode is not None and self._parameterNode.result is None:
-            self.resultPanel.refresh()
-
-    def onSceneStartClose(self, caller, event) -> None:
-        """The settings go away with the scene."""
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller, event) -> None:
-        """The new scene has settings of its own."""
-        if self.parent.isEntered:
-            self.initializeParameterNode()
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        self.runPanel.tell(text)
 
     def onReload(self) -> None:
         """Load the helper packages anew too, which Slicer's own reload leaves out."""

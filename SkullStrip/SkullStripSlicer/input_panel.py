@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import slicer
 
-from .active_volume import BackgroundObserver, activeBackground
+from .scene_watch import VIEW_CLASS, NodesObserver, activeBackground
+from .telling import say, told
 from .volume_node import inspectVolume
-
-WARNING_STYLE = "color: #b35900;"
-ERROR_STYLE = "color: #b00020;"
 
 
 class InputPanel:
@@ -31,53 +29,54 @@ class InputPanel:
         self._observer = None
         self._shown = None
         self.isRefused = True
+        ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self.onActivated)
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
         self._parameterNode = parameterNode
-        self._shown = None
-        self.stop()
-        if parameterNode is not None:
-            self._observer = BackgroundObserver(slicer.mrmlScene, self.follow)
-            self.follow()
-            self.update()
-
-    def stop(self) -> None:
-        """Stop following."""
         if self._observer is not None:
             self._observer.stop()
             self._observer = None
-        self._observeVolume(None)
+        if parameterNode is not None:
+            self._observer = NodesObserver(slicer.mrmlScene, VIEW_CLASS, self.follow)
 
+    @told
     def follow(self) -> None:
         """Choose the volume that is shown, unless the user chose one."""
         node = self._parameterNode
-        if node is None or not node.followActive:
+        if node is None or not node.followActive or slicer.mrmlScene.IsBatchProcessing():
             return
         shown = activeBackground(slicer.mrmlScene)
         if shown is not None and node.inputVolume is not shown:
             node.inputVolume = shown
 
-    def chosenByUser(self) -> None:
-        """The user picked a volume in the selector."""
-        if self._parameterNode is not None:
-            self._parameterNode.followActive = False
+    @told
+    def onActivated(self, volume) -> None:
+        """Stop following when the user picks a volume; the one that is shown is followed again.
 
-    def update(self) -> None:
+        The selector also tells of a node that the program set, the parameter node's doing.
+        """
+        node = self._parameterNode
+        if node is not None and not node._updatingGUIFromParameterNode:
+            node.followActive = volume is activeBackground(slicer.mrmlScene)
+
+    def draw(self) -> None:
         """Say what is noticed about the scan; nothing for an ordinary one."""
         volume = self._parameterNode.inputVolume if self._parameterNode else None
         image = volume.GetImageData() if volume else None
-        key = (volume.GetID(), image and image.GetMTime()) if volume else None
+        key = (volume.GetID(), volume.GetMTime(), image and image.GetMTime()) if volume else None
         if key is not None and key == self._shown:
             return
         self._shown = key
         self._observeVolume(volume)
         checks = inspectVolume(volume) if volume else ()
         self.isRefused = volume is None or any(check.severity == "refuse" for check in checks)
-        notice = self._ui.inputNotice
-        notice.text = "\n".join(check.message for check in checks if check.severity != "note")
-        notice.visible = bool(notice.text)
-        notice.styleSheet = ERROR_STYLE if self.isRefused else WARNING_STYLE
+        text = "\n".join(check.message for check in checks if check.severity != "note")
+        say(self._ui.inputNotice, text, "error" if self.isRefused else "warning")
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        say(self._ui.inputNotice, text, "error")
 
     def _observeVolume(self, volume) -> None:
         """Hear of new voxels: a node may be chosen before it has any."""

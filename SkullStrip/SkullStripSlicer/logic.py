@@ -16,6 +16,7 @@ from . import outputs
 from .batch_logic import BatchLogic
 from .border import BorderField
 from .child_process import ChildProcess, createProcess
+from .mask_files import saveMask
 from .results import Result, Results
 from .segment import readMask
 from .strip_run import Progress, StripRun
@@ -138,16 +139,17 @@ class StripLogic(BatchLogic):
         return run
 
     def _deliver(self, volumeNode, segmentationNode, result: Result, given, surface: bool):
-        created = []
         if segmentationNode is None:
             segmentationNode = outputs.findSegmentation(volumeNode)
-        if segmentationNode is None:
-            segmentationNode = outputs.createSegmentation(volumeNode)
-            created = [segmentationNode.GetID()]
-        with slicer.util.NodeModify(segmentationNode):
-            self.results.add(segmentationNode, volumeNode, result, given, created)
-        if surface:
-            self.showSurface(segmentationNode)
+        with outputs.newNodes(volumeNode.GetScene()):
+            created: list[str] = []
+            if segmentationNode is None:
+                with outputs.newNodes(volumeNode.GetScene()) as created:
+                    segmentationNode = outputs.createSegmentation(volumeNode)
+            with slicer.util.NodeModify(segmentationNode):
+                self.results.add(segmentationNode, volumeNode, result, given, created)
+            if surface:
+                self.showSurface(segmentationNode)
         return segmentationNode
 
     def setBorder(self, segmentationNode, borderMm: float) -> None:
@@ -185,7 +187,7 @@ class StripLogic(BatchLogic):
         segmentId = outputs.segmentOf(segmentationNode)
         if volumeNode is None or segmentId is None:
             return 0.0, ()
-        mask = readMask(segmentationNode, segmentId, volumeNode)
+        mask = readMask(segmentationNode, segmentId)
         checks = outputs.noticed(self.report(segmentationNode))
         return float(np.count_nonzero(mask)) * voxelMl(volumeNode), checks
 
@@ -199,6 +201,10 @@ class StripLogic(BatchLogic):
             volume is the network's own, before the border moved.
         """
         return outputs.readState(segmentationNode).get("report", {})
+
+    def saveMask(self, segmentationNode, path, *, overwrite: bool = False) -> None:
+        """Write the segment "Brain" on the scan's grid; see `mask_files.saveMask`."""
+        saveMask(segmentationNode, path, overwrite=overwrite)
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""

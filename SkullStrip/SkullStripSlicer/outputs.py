@@ -7,15 +7,19 @@ differs, the node counts as theirs, and a later run makes new nodes instead.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 
-from .segment import addBrainSegment, digest, freeColor, readMask, showAsOutline
+from .segment import addBrainSegment, digest, freeColor, ownGrid, readMask, showAsOutline
+from .volume_node import toWorld, worldAffine
 
 SOURCE_ROLE = "SkullStrip.Source"
 STRIPPED_ROLE = "SkullStrip.Stripped"
@@ -25,6 +29,8 @@ ROLES = (SOURCE_ROLE, STRIPPED_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
+WRITTEN_ATTRIBUTES = (STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
+MOVED_MM = 0.1
 NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
 
 
@@ -89,13 +95,54 @@ def createSegmentation(volumeNode):
 def prepareSegmentation(segmentationNode, volumeNode) -> str:
     """Tie a segmentation to the volume and return the id of our segment, made if need be."""
     segmentationNode.SetNodeReferenceID(SOURCE_ROLE, volumeNode.GetID())
-    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     if segmentOf(segmentationNode) is None or isEdited(segmentationNode):
         segmentId = addBrainSegment(segmentationNode, freeColor(volumeNode.GetScene()))
         segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
         showAsOutline(segmentationNode, segmentId)
     return segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
+
+
+def placeOn(segmentationNode, volumeNode) -> None:
+    """Let a segmentation lie where the volume lies now, for what is written to it next."""
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+
+
+def hasMoved(segmentationNode) -> bool:
+    """Whether the volume was moved, or its grid changed, since the segment was written."""
+    volumeNode, grid = sourceOf(segmentationNode), ownGrid(segmentationNode)
+    matrix = vtk.vtkMatrix4x4()
+    grid.GetImageToWorldMatrix(matrix)
+    own = toWorld(segmentationNode) @ slicer.util.arrayFromVTKMatrix(matrix)
+    dimensions = volumeNode.GetImageData().GetDimensions()
+    corners = np.array([[0, 0, 0, 1], [*dimensions, 1]], dtype=float)
+    apart = np.abs(corners @ (worldAffine(volumeNode) - own).T).max()
+    return grid.GetDimensions() != dimensions or bool(apart > MOVED_MM)
+
+
+@contextmanager
+def newNodes(scene) -> Iterator[list[str]]:
+    """Give a list that gets the ids of the nodes that come meanwhile; they go if the body fails."""
+    before = _nodeIds(scene)
+    new: list[str] = []
+    try:
+        yield new
+    except BaseException:
+        removeNodes(scene, _nodeIds(scene) - before)
+        raise
+    new += sorted(_nodeIds(scene) - before)
+
+
+def removeNodes(scene, ids: Iterable[str]) -> None:
+    """Remove the nodes that are still there."""
+    for nodeId in ids:
+        node = scene.GetNodeByID(nodeId)
+        if node is not None:
+            scene.RemoveNode(node)
+
+
+def _nodeIds(scene) -> set[str]:
+    return {scene.GetNthNode(place).GetID() for place in range(scene.GetNumberOfNodes())}
 
 
 def returnToSegment(segmentationNode, segmentId: str | None) -> None:
@@ -116,10 +163,10 @@ def segmentOf(segmentationNode) -> str | None:
 
 def isEdited(segmentationNode) -> bool:
     """Whether our segment is no longer what we put in (or gone)."""
-    segmentId, volumeNode = segmentOf(segmentationNode), sourceOf(segmentationNode)
-    if segmentId is None or volumeNode is None:
+    segmentId = segmentOf(segmentationNode)
+    if segmentId is None or sourceOf(segmentationNode) is None:
         return True
-    found = digest(readMask(segmentationNode, segmentId, volumeNode))
+    found = digest(readMask(segmentationNode, segmentId))
     return found != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
 
 
@@ -148,16 +195,13 @@ def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
     return tuple(Check(**check) for number, check in enumerate(said) if check not in said[:number])
 
 
-def written(segmentationNode) -> tuple[str | None, str | None]:
-    """What tells one `writeState` from another."""
-    return (
-        segmentationNode.GetAttribute(STATE_ATTRIBUTE),
-        segmentationNode.GetAttribute(DIGEST_ATTRIBUTE),
-    )
+def written(segmentationNode) -> tuple[str | None, ...]:
+    """Return what tells one `writeState` from another."""
+    return tuple(segmentationNode.GetAttribute(name) for name in WRITTEN_ATTRIBUTES)
 
 
 def outputVolume(segmentationNode, role: str, suffix: str, given=None):
-    """The volume in a role: the one given, ours of the last run, or a new one, and if it is new."""
+    """Return the volume in a role: the one given, ours of the last run, or a new one."""
     volumeNode = sourceOf(segmentationNode)
     current = given or segmentationNode.GetNodeReference(role)
     others = [segmentationNode.GetNodeReference(other) for other in ROLES if other != role]
@@ -169,7 +213,7 @@ def outputVolume(segmentationNode, role: str, suffix: str, given=None):
         current = slicer.modules.volumes.logic().CloneVolume(scene, volumeNode, name)
         placeBeside(volumeNode, current)
     segmentationNode.SetNodeReferenceID(role, current.GetID())
-    return current, isNew
+    return current
 
 
 def fillVolume(node, volumeNode, array: np.ndarray) -> None:

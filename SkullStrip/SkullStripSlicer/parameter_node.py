@@ -65,15 +65,14 @@ class SkullStripParameterNode:
     """Settings of the panel.
 
     inputVolume: the scan. followActive: it is the one shown, until the user picks another.
-    result: the segmentation that border and buttons act on. borderMm, invert, showSurface: how it
-    is shown. makeStripped, makeProbability, makeConfidence: volumes made beside it. keepCsf,
-    reorient, views: how a scan is stripped. engine, device, weights, wheels: how the network is run
-    and its packages are found; empty text for the default. batchInput, batchOutput: folders.
+    borderMm, invert, showSurface: how the result is shown. makeStripped, makeProbability,
+    makeConfidence: volumes made beside it. keepCsf, reorient, views: how a scan is stripped.
+    engine, device, weights, wheels: how the network is run and its packages are found; empty text
+    for the default. batchInput, batchOutput: folders.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     followActive: bool = True
-    result: slicer.vtkMRMLSegmentationNode
     borderMm: Annotated[float, WithinRange(MIN_BORDER_MM, MAX_BORDER_MM)] = 0.0
     invert: bool = False
     showSurface: bool = False

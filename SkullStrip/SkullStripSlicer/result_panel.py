@@ -1,108 +1,150 @@
-"""The panel's result: border, volume, verdict and what can be done with it."""
+"""The panel's result: what was found, in words, and what can be done with it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
-from skullstrip.errors import SkullStripError
-from skullstrip.quality.verdict import judged_mask
-
 from . import outputs
-from .input_panel import ERROR_STYLE, WARNING_STYLE
+from .border import MAX_BORDER_MM, MIN_BORDER_MM
+from .result_text import describe
+from .scene_watch import NodesObserver
+from .telling import say, sentence, told
 
-GOOD_STYLE = "color: #2e7d32;"
-VERDICT_STYLES = {"pass": GOOD_STYLE, "check": WARNING_STYLE, "fail": ERROR_STYLE}
 SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
+DRAW_DELAY_MS = 100  # what changes the segment by hand does so many times a second
+EVENTS = (
+    vtk.vtkCommand.ModifiedEvent,
+    slicer.vtkSegmentation.SegmentAdded,
+    slicer.vtkSegmentation.SegmentRemoved,
+    slicer.vtkSegmentation.SegmentModified,
+    slicer.vtkSegmentation.SourceRepresentationModified,
+)
 
 
 class ResultPanel:
-    """Keeps the result shown in step with border, inversion, surface and stripped volume.
+    """Draws the newest result of the chosen scan from the scene, and brings it in line with wishes.
+
+    A wish is a setting that the user changed. One that is refused is taken back, so that the
+    widgets show what is.
 
     Parameters
     ----------
     ui : object
         The widgets of the .ui file by name.
     logic : StripLogic
+    isShown : callable
+        Whether the module is open; what changes meanwhile is drawn when it is opened again.
     """
 
-    def __init__(self, ui, logic) -> None:
-        self._ui, self._logic = ui, logic
+    def __init__(self, ui, logic, isShown: Callable[[], bool]) -> None:
+        self._ui, self._logic, self._isShown = ui, logic, isShown
         self._parameterNode = None
-        self._surfaceTimer = qt.QTimer()
-        self._surfaceTimer.setSingleShot(True)
-        self._surfaceTimer.setInterval(SURFACE_DELAY_MS)
-        self._surfaceTimer.connect("timeout()", self._updateSurface)
-        self._isApplying = False
+        self._observer = None
+        self._drawn = None
+        self._isBusy = False
+        self._places: list = []
+        self._surfaceTimer = _timer(SURFACE_DELAY_MS, self._updateSurface)
+        self._drawTimer = _timer(DRAW_DELAY_MS, self.draw)
+        ui.showButton.connect("clicked()", self.showPlace)
         ui.editButton.connect("clicked()", self.edit)
         ui.undoButton.connect("clicked()", self.undo)
+        ui.saveButton.connect("clicked()", self.save)
+        ui.exportButton.connect("clicked()", self.export)
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
         self._parameterNode = parameterNode
         self._surfaceTimer.stop()
-        self.refresh()
+        self._drawTimer.stop()
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer = None
+        if parameterNode is not None:
+            scene, kind = slicer.mrmlScene, "vtkMRMLSegmentationNode"
+            self._observer = NodesObserver(scene, kind, self._onSegmentationChanged, EVENTS)
 
     @property
     def segmentation(self):
-        """The segmentation that the panel shows, or None."""
-        return self._parameterNode.result if self._parameterNode is not None else None
+        """The newest result of the chosen scan, or None."""
+        volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        return outputs.newestSegmentation(volume) if volume is not None else None
 
-    def follow(self) -> None:
-        """Show the result of the chosen scan, with the settings that it was made with."""
-        node = self._parameterNode
-        if node is None or self._isApplying:
-            return
-        shown, volume = node.result, node.inputVolume
-        if shown is not None and outputs.sourceOf(shown) in (volume, None):
-            return
-        found = outputs.newestSegmentation(volume) if volume is not None else None
-        if found is shown:
-            return
-        self._isApplying = True
-        try:
-            with slicer.util.NodeModify(node):
-                node.result = found
-                if found is not None:
-                    self._readSettings(found)
-        finally:
-            self._isApplying = False
-        self.refresh()
+    def _onSegmentationChanged(self) -> None:
+        if not self._isBusy and self._isShown():
+            self._drawTimer.start()
 
-    def _readSettings(self, segmentation) -> None:
-        state, node = outputs.readState(segmentation), self._parameterNode
-        node.borderMm = float(state.get("borderMm", 0.0))
-        node.invert = bool(state.get("invert"))
-        node.makeStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
+    @told
+    def draw(self) -> None:
+        """Show the result as it is in the scene, with its settings; nothing without one."""
+        self._drawTimer.stop()
+        ui, segmentation = self._ui, self.segmentation
+        isOther, self._drawn = segmentation is not self._drawn, segmentation
+        ui.resultBox.visible = segmentation is not None
+        say(ui.resultNotice, "")
+        if segmentation is None:
+            return
+        with self._busy():
+            self._readSettings(segmentation, isOther=isOther)
+        line, tone, checks, details = describe(self._logic, segmentation)
+        say(ui.resultLabel, line, tone)
+        ui.resultLabel.toolTip = ui.detailsLabel.text = details
+        messages = [check.message for check in checks if check.message not in ui.inputNotice.text]
+        say(ui.warningLabel, "\n".join(messages), "warning")
+        self._places = [check.position_ras for check in checks if check.position_ras]
+        ui.showButton.visible = bool(self._places)
+        ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
+        self._applySurface(segmentation)
 
+    def _readSettings(self, segmentation, *, isOther: bool) -> None:
+        node, state = self._parameterNode, outputs.readState(segmentation)
+        with slicer.util.NodeModify(node):
+            node.borderMm = _shownBorder(state)
+            node.invert = bool(state.get("invert"))
+            if isOther:
+                node.makeStripped = _hasStripped(segmentation)
+
+    @told
     def apply(self) -> None:
         """Bring the result in line with the settings, after one of them changed."""
         segmentation = self.segmentation
-        if segmentation is None or self._isApplying:
+        if self._isBusy:
             return
-        self._isApplying = True
+        if segmentation is not self._drawn:
+            self.draw()
+            return
+        if segmentation is None:
+            return
+        problem, changed = "", False
         try:
-            if self._applyMask(segmentation):
-                self.refresh()
+            with self._busy():
+                changed = self._applyMask(segmentation)
+        except Exception as error:  # noqa: BLE001  (told below, when the widgets are set back)
+            problem = sentence(error)
+        if changed or problem:
+            self.draw()
+        else:
             self._applySurface(segmentation)
-        except SkullStripError as error:
-            self._tell(str(error))
-        finally:
-            self._isApplying = False
+        if problem:
+            self.tell(problem)
 
     def _applyMask(self, segmentation) -> bool:
         """Whether anything had to change."""
         node, state = self._parameterNode, outputs.readState(segmentation)
         changed = False
-        if state.get("borderMm") != node.borderMm:
+        if _shownBorder(state) != node.borderMm:
             self._logic.setBorder(segmentation, node.borderMm)
             changed = True
         if bool(state.get("invert")) != node.invert:
             self._logic.setInvert(segmentation, node.invert)
             changed = True
-        hasStripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
-        if node.makeStripped and not hasStripped:
+        if node.makeStripped and not _hasStripped(segmentation):
             self._logic.makeStripped(segmentation)
             changed = True
         if changed and node.showSurface:
@@ -122,74 +164,90 @@ class ResultPanel:
             self._updateSurface()
             slicer.util.resetThreeDViews()
 
+    @told
     def _updateSurface(self) -> None:
-        if self.segmentation is not None and self._parameterNode.showSurface:
-            self._logic.showSurface(self.segmentation)
-
-    def refresh(self) -> None:
-        """Show volume and verdict of the result, or nothing without one."""
-        ui, segmentation = self._ui, self.segmentation
-        ui.resultBox.visible = segmentation is not None
-        if segmentation is None:
-            return
-        volume, checks = self._logic.describe(segmentation)
-        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.1f}")
-        report = self._logic.report(segmentation)
-        told = [check.message for check in checks]
-        told = told or [_("Nothing unusual was noticed; look at the outline.")]
-        verdict = report.get("verdict", "check" if checks else "")
-        ui.verdictLabel.text = "\n".join(
-            [*verdictWords(report, self._parameterNode.borderMm), *told]
-        )
-        ui.verdictLabel.styleSheet = VERDICT_STYLES.get(verdict, "")
-        ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
-
-    def _tell(self, text: str) -> None:
-        self._ui.verdictLabel.text = text
-        self._ui.verdictLabel.styleSheet = WARNING_STYLE
-
-    def undo(self) -> None:
-        """Take the last run back and show the settings that belong to what is left."""
         segmentation = self.segmentation
-        self._isApplying = True
-        try:
-            if self._logic.undo(segmentation):
-                self._readSettings(segmentation)
-            else:
-                self._parameterNode.result = None
-            self.refresh()
-        except SkullStripError as error:
-            self._tell(str(error))
-        finally:
-            self._isApplying = False
-        self.apply()
+        if segmentation is not None and self._parameterNode.showSurface:
+            with self._busy():
+                self._logic.showSurface(segmentation)
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """What changes meanwhile is our own doing."""
+        was, self._isBusy = self._isBusy, True
+        try:
+            yield
+        finally:
+            self._isBusy = was
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        self._ui.resultBox.visible = True
+        say(self._ui.resultNotice, text, "error")
+
+    @told
+    def showPlace(self) -> None:
+        """Move the slices to the next place that a warning is about."""
+        place = self._places.pop(0)
+        self._places.append(place)
+        view = slicer.vtkMRMLSliceNode
+        view.JumpAllSlices(slicer.mrmlScene, *place, view.CenteredJumpSlice)
+
+    @told
+    def undo(self) -> None:
+        """Take the last run back and show what is left, with its settings."""
+        with self._busy():
+            self._logic.undo(self.segmentation)
+        self.draw()
+
+    @told
     def edit(self) -> None:
         """Open the result in the Segment Editor."""
+        segmentation = self.segmentation
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.SegmentEditorWidget.editor
-        editor.setSegmentationNode(self.segmentation)
-        editor.setSourceVolumeNode(outputs.sourceOf(self.segmentation))
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(outputs.sourceOf(segmentation))
+
+    @told
+    def save(self) -> None:
+        """Ask for a file and write the mask into it."""
+        segmentation = self.segmentation
+        volume = outputs.sourceOf(segmentation)
+        storage = volume.GetStorageNode()
+        folder = Path(storage.GetFileName() or "").parent if storage is not None else Path()
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(),
+            _("Save the mask"),
+            str(folder / f"{volume.GetName()}_brain_mask.nii.gz"),
+            "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;Segmentation (*.seg.nrrd)",
+        )
+        if path:  # the dialog has asked whether to overwrite
+            self._logic.saveMask(segmentation, path, overwrite=True)
+            say(self._ui.resultNotice, _("Saved as {path}.").format(path=path), "good")
+
+    @told
+    def export(self) -> None:
+        """Open Slicer's own DICOM export with the result chosen."""
+        scene = slicer.mrmlScene
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        dialog = slicer.qSlicerDICOMExportDialog(None)
+        dialog.setMRMLScene(scene)
+        dialog.execDialog(hierarchy.GetItemByDataNode(self.segmentation))
 
 
-def verdictWords(report, borderMm: float = 0.0) -> list[str]:
-    """Verdict, estimated Dice and their mask in one line; nothing for older reports."""
-    words = {
-        "pass": _("Mask passed"),
-        "check": _("Check this mask"),
-        "fail": _("Mask failed: do not use it as it is"),
-    }.get(report.get("verdict"))
-    if words is None:
-        return []
-    dice, error = report.get("dice_estimate"), report.get("dice_error")
-    said = []
-    if dice is not None and error is not None:
-        estimated = _("Dice about {dice} ± {error}")
-        said.append(estimated.format(dice=f"{dice:.3f}", error=f"{error:.3f}"))
-    changed = {
-        "before border": _("judged before the border moved"),
-        "before CSF": _("judged before fluid was taken off"),
-        "before CSF and border": _("judged before fluid was taken off and the border moved"),
-    }.get(judged_mask(borderMm, report.get("keep_csf", True)))
-    said += [changed] if changed else []
-    return [f"{words} ({', '.join(said)})" if said else words]
+def _timer(milliseconds: int, slot: Callable[[], None]):
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", slot)
+    return timer
+
+
+def _shownBorder(state) -> float:
+    """The border within what the slider can show."""
+    return min(max(float(state.get("borderMm", 0.0)), MIN_BORDER_MM), MAX_BORDER_MM)
+
+
+def _hasStripped(segmentation) -> bool:
+    return segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None

@@ -46,11 +46,15 @@ class Result:
 
 @dataclass
 class _Past:
-    """A result before the current one, small, with the nodes that the current one added."""
+    """What a segmentation was before the current run, small, and the nodes that the run added."""
 
     result: Result | None
-    baseMask: tuple[np.ndarray, tuple[int, ...]] | None
+    mask: (
+        tuple[np.ndarray, tuple[int, ...]] | None
+    )  # at border 0, or as it is where no more is known
     segmentId: str | None
+    sourceId: str | None
+    written: tuple[str | None, ...]
     added: list[str] = field(default_factory=list)
 
 
@@ -67,7 +71,7 @@ class Results:
         self._written: dict[str, tuple[str | None, str | None]] = {}
 
     def add(self, segmentationNode, volumeNode, result: Result, given, created: list[str]) -> None:
-        """Show a new result in the nodes and remember the one before.
+        """Show a new result in the nodes and remember what was before; all is undone if it fails.
 
         Parameters
         ----------
@@ -77,15 +81,52 @@ class Results:
             Ids of nodes that were made for this run; output volumes made here join them.
         """
         key = self._keyOf(segmentationNode)
-        isOurs = not created and not outputs.isEdited(segmentationNode)
-        previous = self.find(segmentationNode) if isOurs else None
-        bits = packed(previous.field.whole(0.0)) if previous else None
-        segmentId = outputs.segmentOf(segmentationNode)
-        past = _Past(previous and replace(previous, field=None), bits, segmentId, list(created))
-        outputs.prepareSegmentation(segmentationNode, volumeNode)
-        past.added += self._show(segmentationNode, result, given)
+        past = self._remember(segmentationNode, isNew=bool(created))
+        try:
+            with outputs.newNodes(volumeNode.GetScene()) as made:
+                outputs.prepareSegmentation(segmentationNode, volumeNode)
+                self._show(segmentationNode, result, given)
+        except BaseException:
+            self._return(segmentationNode, past)
+            raise
+        past.added += [*created, *made]
         self._past.setdefault(key, []).append(past)
         del self._past[key][:-HISTORY_LENGTH]
+
+    def _remember(self, segmentationNode, *, isNew: bool) -> _Past:
+        isOurs = not isNew and not outputs.isEdited(segmentationNode)
+        result = self.find(segmentationNode) if isOurs else None
+        segmentId = outputs.segmentOf(segmentationNode)
+        mask = None
+        if result is not None:
+            mask = packed(result.field.whole(0.0))
+        elif isOurs:
+            mask = packed(readMask(segmentationNode, segmentId))
+        return _Past(
+            result and replace(result, field=None),
+            mask,
+            segmentId,
+            segmentationNode.GetNodeReferenceID(outputs.SOURCE_ROLE),
+            outputs.written(segmentationNode),
+        )
+
+    def _return(self, segmentationNode, past: _Past) -> None:
+        """Bring a segmentation back to what it was."""
+        outputs.returnToSegment(segmentationNode, past.segmentId)
+        volumeNode = outputs.sourceOf(segmentationNode)
+        self._current.pop(segmentationNode.GetID(), None)
+        if past.result is not None:
+            base = BorderField(unpacked(*past.mask), spacingMm(volumeNode))
+            self._show(segmentationNode, replace(past.result, field=base), {})
+            return
+        if past.mask is not None:
+            mask = unpacked(*past.mask)
+            box = tuple(slice(0, size) for size in mask.shape)
+            writeMask(segmentationNode, past.segmentId, volumeNode, mask, box)
+        for name, value in zip(outputs.WRITTEN_ATTRIBUTES, past.written, strict=True):
+            segmentationNode.SetAttribute(name, value)
+        segmentationNode.SetNodeReferenceID(outputs.SOURCE_ROLE, past.sourceId)
+        self._written[segmentationNode.GetID()] = past.written
 
     def find(self, segmentationNode) -> Result | None:
         """The result shown in a segmentation, also after its scene was loaded from a file.
@@ -98,7 +139,7 @@ class Results:
             if state.get("borderMm") != 0.0 or outputs.isEdited(segmentationNode):
                 return None
             volumeNode = outputs.sourceOf(segmentationNode)
-            mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode)
+            mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode))
             self._current[key] = Result(
                 BorderField(mask, spacingMm(volumeNode)),
                 state.get("report", {}),
@@ -129,8 +170,9 @@ class Results:
             past.added += added
 
     def canUndo(self, segmentationNode) -> bool:
-        """Whether a run is remembered; `undo` also refuses to take the user's edits along."""
-        return bool(self._past.get(self._keyOf(segmentationNode)))
+        """Whether a run is remembered, and `undo` would not take the user's edits along."""
+        isKnown = bool(self._past.get(self._keyOf(segmentationNode)))
+        return isKnown and not outputs.isEdited(segmentationNode)
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; the first run's nodes are removed.
@@ -145,23 +187,16 @@ class Results:
         InputError
             There is nothing to undo, or it would take the user's edits along.
         """
-        if not self.canUndo(segmentationNode) or outputs.isEdited(segmentationNode):
+        if not self.canUndo(segmentationNode):
             raise InputError(
                 f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
                 "run is remembered."
             )
         key, scene = segmentationNode.GetID(), segmentationNode.GetScene()
         past = self._past[key].pop()
-        self._current.pop(key, None)
-        outputs.returnToSegment(segmentationNode, past.segmentId)
-        if past.result is not None:
-            spacing = spacingMm(outputs.sourceOf(segmentationNode))
-            base = BorderField(unpacked(*past.baseMask), spacing)
-            self._show(segmentationNode, replace(past.result, field=base), {})
-        for nodeId in past.added:
-            node = scene.GetNodeByID(nodeId)
-            if node is not None:
-                scene.RemoveNode(node)
+        if key not in past.added:
+            self._return(segmentationNode, past)
+        outputs.removeNodes(scene, past.added)
         return scene.GetNodeByID(key) is not None
 
     def _keyOf(self, segmentationNode) -> str:
@@ -173,34 +208,36 @@ class Results:
         return key
 
     def _show(self, segmentationNode, result: Result, given) -> list[str]:
-        """Bring the nodes in line with a result; ids of the nodes that had to be made."""
+        """Bring the nodes in line with a result; return the ids of those that had to be made.
+
+        What takes memory comes first, so that the nodes are as they were if there is none.
+        """
         volumeNode = outputs.sourceOf(segmentationNode)
+        array = volumeFromNode(volumeNode).array
+        if array.shape != result.field.shape:
+            raise InputError("The scan has other voxels than when it was stripped; strip it again.")
         mask, box = result.field.mask(result.borderMm), result.field.box
-        outputs.dropSurface(segmentationNode)  # else it is made again at once, for 0.4 s
-        writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
         whole = result.field.placed(mask)
+        stripped = None
+        if result.wantsStripped:
+            stripped = np.where(whole ^ result.invert, array, array.dtype.type(0))
+        volumes = (
+            (outputs.STRIPPED_ROLE, "stripped", stripped),
+            (outputs.PROBABILITY_ROLE, "brain probability", result.probability),
+            (outputs.CONFIDENCE_ROLE, "confidence", result.confidence),
+        )
+        with outputs.newNodes(volumeNode.GetScene()) as made:
+            outputs.dropSurface(segmentationNode)  # else it is made again at once, for 0.4 s
+            outputs.placeOn(segmentationNode, volumeNode)
+            writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
+            for role, suffix, voxels in volumes:
+                if voxels is not None:
+                    node = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
+                    outputs.fillVolume(node, volumeNode, voxels)
+                    if role != outputs.STRIPPED_ROLE:
+                        outputs.showFromZeroToOne(node)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         outputs.writeState(segmentationNode, state, whole)
         key = segmentationNode.GetID()
         self._current[key], self._written[key] = result, outputs.written(segmentationNode)
-        made = []
-        if result.wantsStripped:
-            kept = whole ^ result.invert
-            array = volumeFromNode(volumeNode).array
-            stripped = np.where(kept, array, array.dtype.type(0))
-            made += _fill(segmentationNode, outputs.STRIPPED_ROLE, "stripped", stripped, given)
-        maps = (
-            (outputs.PROBABILITY_ROLE, "brain probability", result.probability),
-            (outputs.CONFIDENCE_ROLE, "confidence", result.confidence),
-        )
-        for role, suffix, array in maps:
-            if array is not None:
-                made += _fill(segmentationNode, role, suffix, array, given)
-                outputs.showFromZeroToOne(segmentationNode.GetNodeReference(role))
         return made
-
-
-def _fill(segmentationNode, role: str, suffix: str, array: np.ndarray, given) -> list[str]:
-    node, isNew = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
-    outputs.fillVolume(node, outputs.sourceOf(segmentationNode), array)
-    return [node.GetID()] if isNew else []

@@ -7,11 +7,14 @@ from collections.abc import Callable
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.errors import Cancelled, SkullStripError
+from skullstrip.errors import Cancelled
 
 from . import dependencies
 from .parameter_node import runOptions
 from .progress_text import ProgressText
+from .telling import say, sentence, told
+
+STATUS_MILLISECONDS = 10_000
 
 
 class RunPanel:
@@ -22,8 +25,8 @@ class RunPanel:
     ui : object
         The widgets of the .ui file by name.
     logic : StripLogic
-    stripped : callable
-        Gets the segmentation of a run that succeeded.
+    changed : callable
+        Called without arguments when a run began or ended.
     ensurePackages : callable
         As `dependencies.ensure`.
     """
@@ -32,10 +35,10 @@ class RunPanel:
         self,
         ui,
         logic,
-        stripped: Callable,
+        changed: Callable[[], None],
         ensurePackages: Callable = dependencies.ensure,
     ) -> None:
-        self._ui, self._logic, self._stripped = ui, logic, stripped
+        self._ui, self._logic, self._changed = ui, logic, changed
         self._ensurePackages = ensurePackages
         self._parameterNode = None
         self._run = None
@@ -45,9 +48,7 @@ class RunPanel:
         self._say("")
 
     def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; a run on others ends."""
-        if parameterNode is not self._parameterNode:
-            self.cancel()
+        """Work on these settings; a run goes on, unless its own scan goes away."""
         self._parameterNode = parameterNode
 
     @property
@@ -55,8 +56,9 @@ class RunPanel:
         """Whether a run is on."""
         return self._run is not None
 
+    @told
     def onClicked(self) -> None:
-        """The button was clicked: cancel or start."""
+        """Cancel or start."""
         if self.isRunning:
             self.cancel()
         elif not self._isStarting and self._parameterNode is not None:
@@ -67,33 +69,29 @@ class RunPanel:
                 self._isStarting = False
 
     def start(self) -> None:
-        """Ask for packages if need be, then run; problems are shown, never raised."""
+        """Ask for packages if need be, then run."""
         node = self._parameterNode
         self._say("")
-        try:
-            ask = slicer.util.confirmOkCancelDisplay
-            self._ensurePackages(ask, node.engine.value, node.wheels.strip())
-            self._text = ProgressText()
-            self._run = self._logic.strip(
-                node.inputVolume,
-                options=runOptions(node),
-                invert=node.invert,
-                stripped=node.makeStripped,
-                probability=node.makeProbability,
-                confidence=node.makeConfidence,
-                progress=self._onProgress,
-                finished=self._onFinished,
-            )
-        except SkullStripError as error:
-            self._showIdle()
-            self._say(str(error))
-            return
+        ask = slicer.util.confirmOkCancelDisplay
+        self._ensurePackages(ask, node.engine.value, node.wheels.strip())
+        self._text = ProgressText()
+        self._run = self._logic.strip(
+            node.inputVolume,
+            options=runOptions(node),
+            invert=node.invert,
+            stripped=node.makeStripped,
+            probability=node.makeProbability,
+            confidence=node.makeConfidence,
+            progress=self._onProgress,
+            finished=self._onFinished,
+        )
         if self._run.isFinished:  # as quick as that, or failed at once
             self._run = None
             return
         self._ui.stripButton.text = _("Cancel")
         self._ui.progressBar.visible = True
         self._onProgress("check", 0, 0)
+        self._changed()
 
     def cancel(self) -> None:
         """End the run, if one is on."""
@@ -109,17 +107,23 @@ class RunPanel:
         self._showIdle()
         if run.error is None:
             self._say("")
-            self._stripped(run.segmentationNode)
-        elif isinstance(run.error, Cancelled):
-            self._say(_("Cancelled; nothing was changed."))
+            text = _("The brain in '{name}' is found.").format(name=run.volumeNode.GetName())
         else:
-            self._say(str(run.error))
+            text = sentence(run.error)
+            self._say(text, "" if isinstance(run.error, Cancelled) else "error")
+        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+        self._changed()
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        if not self.isRunning:
+            self._showIdle()
+        self._say(text, "error")
 
     def _showIdle(self) -> None:
         self._ui.stripButton.text = _("Strip skull")
         self._ui.progressBar.visible = False
         self._ui.progressBar.value = 0
 
-    def _say(self, text: str) -> None:
-        self._ui.progressLabel.text = text
-        self._ui.progressLabel.visible = bool(text)
+    def _say(self, text: str, tone: str = "") -> None:
+        say(self._ui.progressLabel, text, tone)

@@ -85,23 +85,37 @@ def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, bo
     )
 
 
-def readMask(segmentationNode, segmentId: str, volumeNode) -> np.ndarray:
-    """A segment's voxels on the volume's grid, bool, shape (I, J, K).
+def readMask(segmentationNode, segmentId: str, volumeNode=None) -> np.ndarray:
+    """Return a segment's voxels, bool, shape (I, J, K).
 
     No node is made on the way, unlike in `slicer.util.arrayFromSegmentBinaryLabelmap`, so that
     nobody who observes the scene is woken.
+
+    Parameters
+    ----------
+    volumeNode : vtkMRMLScalarVolumeNode, optional
+        On its grid; by default on the one that the segment was written on, which stays where it is
+        when the scan is moved.
     """
-    dimensions = volumeNode.GetImageData().GetDimensions()
-    grid = _grid(volumeNode)
-    grid.SetExtent(*(edge for size in dimensions for edge in (0, size - 1)))
-    grid.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    grid = ownGrid(segmentationNode) if volumeNode is None else _grid(volumeNode, whole=True)
     found, whole = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
     segmentationNode.GetBinaryLabelmapRepresentation(segmentId, found)
     resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
-    if found.IsEmpty() or not resample(found, grid, whole, False, True):
-        return np.zeros(dimensions, dtype=bool)
+    if found.IsEmpty() or not resample(found, grid, whole):
+        return np.zeros(grid.GetDimensions(), dtype=bool)
     scalars = vtk_to_numpy(whole.GetPointData().GetScalars())
-    return scalars.reshape(dimensions[::-1]).transpose(2, 1, 0) > 0
+    return scalars.reshape(grid.GetDimensions()[::-1]).transpose(2, 1, 0) > 0
+
+
+def ownGrid(segmentationNode):
+    """Return the grid that a segmentation refers to, as an oriented image."""
+    converter = slicer.vtkSegmentationConverter
+    geometry = segmentationNode.GetSegmentation().GetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName()
+    )
+    image = slicer.vtkOrientedImageData()
+    converter.DeserializeImageGeometry(geometry, image, True, vtk.VTK_UNSIGNED_CHAR, 1)
+    return image
 
 
 def digest(array: np.ndarray) -> str:
@@ -112,10 +126,13 @@ def digest(array: np.ndarray) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(array.T).view(np.uint8).data):08x}"
 
 
-def _grid(volumeNode):
-    """An oriented image on the volume's grid, without extent and voxels."""
+def _grid(volumeNode, *, whole: bool = False):
+    """Return an oriented image on the volume's grid, without extent and voxels unless `whole`."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     image = slicer.vtkOrientedImageData()
     image.SetImageToWorldMatrix(matrix)
+    if whole:
+        image.SetExtent(volumeNode.GetImageData().GetExtent())
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
     return image

@@ -71,13 +71,15 @@ def voxelMl(volumeNode) -> float:
 
 def worldAffine(volumeNode) -> np.ndarray:
     """Voxel index to world RAS, float64 (4, 4); a warping parent transform is left out."""
-    affine = ijkToRas(volumeNode)
-    transform = volumeNode.GetParentTransformNode()
-    if transform is None or not transform.IsTransformToWorldLinear():
-        return affine
-    toWorld = vtk.vtkMatrix4x4()
-    transform.GetMatrixTransformToWorld(toWorld)
-    return slicer.util.arrayFromVTKMatrix(toWorld) @ affine
+    return toWorld(volumeNode) @ ijkToRas(volumeNode)
+
+
+def toWorld(node) -> np.ndarray:
+    """Return a node's parent transforms as one matrix, float64 (4, 4); none if they warp."""
+    transform, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
+    if transform is not None and transform.IsTransformToWorldLinear():
+        transform.GetMatrixTransformToWorld(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def inspectVolume(volumeNode) -> tuple[Check, ...]:

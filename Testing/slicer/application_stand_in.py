@@ -88,7 +88,9 @@ class ModuleParent(QtWidgets.QWidget):
         super().__init__()
         QtWidgets.QVBoxLayout(self)
 
-    isEntered = QtCore.Property(bool, lambda self: True)
+        self.entered = True
+
+    isEntered = QtCore.Property(bool, lambda self: self.entered)
 
 
 def loadUI(path: str) -> Proxy:
@@ -109,6 +111,7 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
     """Make `slicer` look like the application for one test."""
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     settings = Settings()
+    mainWindow = Proxy(QtWidgets.QMainWindow())
     app = SimpleNamespace(
         processEvents=application.processEvents,
         temporaryPath=str(temporaryFolder),
@@ -138,7 +141,7 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
         "childWidgetVariables": childWidgetVariables,
         "confirmOkCancelDisplay": lambda *_: True,
         "resetThreeDViews": lambda: None,
-        "mainWindow": lambda: None,
+        "mainWindow": lambda: mainWindow,
         "selectModule": lambda name: None,
     }
     for name, function in util.items():

@@ -49,6 +49,17 @@ emit(event="progress", stage="predict", done=10, total=100)
 time.sleep(600)
 """
 
+# Waits for a file, then finds the brain.
+PAUSING = (
+    """
+emit(event="started", pid=os.getpid())
+emit(event="progress", stage="predict", done=10, total=100)
+while not Path(request["options"]["weights"]).exists():
+    time.sleep(0.01)
+"""
+    + THRESHOLD
+)
+
 
 class ScriptProcess(PipeProcess):
     """Runs a script with the request's path instead of the command it is given."""

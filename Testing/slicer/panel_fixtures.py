@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import slicer
-from PySide6 import QtCore, QtTest
+from PySide6 import QtCore, QtGui, QtTest
 
 from Testing.phantoms import make_head
 from Testing.slicer import application_stand_in as application
@@ -18,6 +19,7 @@ from Testing.slicer.scene import addVolume
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
 RUN_SECONDS = 30.0
+TRANSLATING = ("_panel", "_text", "parameter_node", "telling")  # they hold on to stand-ins
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def qapp(scene, monkeypatch, tmp_path):
     folder.mkdir()
     yield application.install(monkeypatch, folder)
     for name in list(sys.modules):
-        if name == "SkullStrip" or name.endswith(("_panel", "parameter_node", "progress_text")):
+        if name == "SkullStrip" or name.endswith(TRANSLATING):
             del sys.modules[name]
     sys.modules.pop("SkullStripSlicer.dependencies", None)
 
@@ -72,9 +74,11 @@ def makeWidget(qapp, child, monkeypatch):
             monkeypatch.setattr(panel.__init__, "__defaults__", (lambda *_: None,))
         parent = application.ModuleParent()
         widget = SkullStrip.SkullStripWidget(Proxy(parent))
+        parent.entered = False
         widget.setup()
         parent.resize(420, 900)
         parent.show()
+        enter(widget)
         made.append((widget, parent))
         return widget
 
@@ -103,8 +107,39 @@ def wait_for(condition, seconds: float = RUN_SECONDS) -> bool:
     return bool(condition())
 
 
+def enter(widget) -> None:
+    """Open the module, as Slicer does."""
+    unwrap(widget.parent).entered = True
+    widget.enter()
+
+
+def leave(widget) -> None:
+    """Open another module; what `exit` the widget has is called."""
+    unwrap(widget.parent).entered = False
+    getattr(widget, "exit", lambda: None)()
+
+
+@contextmanager
+def palette(application, name: str):
+    """Slicer's light or dark colours for every widget."""
+    roles = QtGui.QPalette.ColorRole
+    window, text = {"light": ("#efefef", "#000000"), "dark": ("#323232", "#ffffff")}[name]
+    base = {"light": "#ffffff", "dark": "#262626"}[name]
+    colors = {roles.Window: window, roles.Button: window, roles.Base: base,
+              roles.AlternateBase: window, roles.WindowText: text, roles.Text: text,
+              roles.ButtonText: text, roles.ToolTipBase: base, roles.ToolTipText: text}  # fmt: skip
+    was, wanted = application.palette(), QtGui.QPalette()
+    for role, color in colors.items():
+        wanted.setColor(role, QtGui.QColor(color))
+    application.setPalette(wanted)
+    try:
+        yield
+    finally:
+        application.setPalette(was)
+
+
 def strip(widget):
     click(widget.ui.stripButton)
     assert wait_for(lambda: not widget.runPanel.isRunning)
-    assert widget._parameterNode.result is not None, widget.ui.progressLabel.text
-    return widget._parameterNode.result
+    assert widget.resultPanel.segmentation is not None, widget.ui.progressLabel.text
+    return widget.resultPanel.segmentation

@@ -40,7 +40,7 @@ def parameterNodeWrapper(kind: type) -> type:
 def _init(self, parameterNode) -> None:
     self.parameterNode = parameterNode
     self._connections: dict = {}
-    self._updating = False
+    self._updatingGUIFromParameterNode = False
 
 
 def _plain(hint) -> type:
@@ -164,7 +164,7 @@ def _connectGui(self, ui) -> int:
 
 def _guiChanged(self, name: str, connector: _Connector):
     def changed() -> None:
-        if not self._updating:
+        if not self._updatingGUIFromParameterNode:
             with slicer.util.NodeModify(self):
                 setattr(self, name, connector.read())
 
@@ -172,14 +172,15 @@ def _guiChanged(self, name: str, connector: _Connector):
 
 
 def _updateGui(self, bound) -> None:
-    if self._updating:
+    if self._updatingGUIFromParameterNode:
         return
-    self._updating = True
+    self._updatingGUIFromParameterNode = True
     try:
-        for name, connector in bound.items():
-            connector.write(getattr(self, name))
+        with slicer.util.NodeModify(self):
+            for name, connector in bound.items():
+                connector.write(getattr(self, name))
     finally:
-        self._updating = False
+        self._updatingGUIFromParameterNode = False
 
 
 def _disconnectGui(self, tag: int) -> None:

@@ -138,7 +138,7 @@ def makeQtModule() -> ModuleType:
     module.Qt = QtCore.Qt
     for library, names in (
         (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
-        (QtGui, ("QIcon", "QDesktopServices")),
+        (QtGui, ("QIcon", "QDesktopServices", "QPalette")),
         (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication", "QHeaderView")),
     ):
         for name in names:

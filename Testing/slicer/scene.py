@@ -54,6 +54,36 @@ def loadVolume(path: Path, name: str = "T1"):
     return node
 
 
+def paint(segmentation, slices: int = 3) -> np.ndarray:
+    """Paint as a user would; returns the mask after it."""
+    from SkullStripSlicer import outputs
+    from SkullStripSlicer.segment import readMask, writeMask
+
+    volume, segmentId = outputs.sourceOf(segmentation), outputs.segmentOf(segmentation)
+    mask = readMask(segmentation, segmentId, volume)
+    mask[:slices] = True
+    writeMask(segmentation, segmentId, volume, mask, tuple(slice(0, n) for n in mask.shape))
+    return mask
+
+
+def harden(node, shiftMm) -> None:
+    """Move a node for good, as by the Transforms module."""
+    transform = node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
+    matrix = vtk.vtkMatrix4x4()
+    for axis, shift in enumerate(shiftMm):
+        matrix.SetElement(axis, 3, shift)
+    transform.SetMatrixTransformToParent(matrix)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    node.HardenTransform()
+
+
+def centreMm(segmentation) -> np.ndarray:
+    """Where the segment's middle lies in the world, mm."""
+    bounds = np.zeros(6)
+    segmentation.GetRASBounds(bounds)
+    return bounds.reshape(3, 2).mean(axis=1)
+
+
 def addVolume(scene, array: np.ndarray, affine: np.ndarray, name: str = "T1"):
     """A scalar volume node from voxels (I, J, K) and their affine to RAS."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)

@@ -10,17 +10,18 @@ import json
 import numpy as np
 import pytest
 import slicer
+import slicerio
 
-from skullstrip.errors import InputError
+from skullstrip.errors import EngineError, InputError
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.options import Options
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.segment import readMask, writeMask
+from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import worldAffine
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
-from Testing.slicer.scene import addVolume
+from Testing.slicer.scene import addVolume, centreMm, harden, paint
 
 BORDERS_MM = (-5.0, -1.5, 0.0, 2.0, 10.0)
 
@@ -42,16 +43,6 @@ def mask_of(segmentation) -> np.ndarray:
 
 def node_ids(scene) -> set[str]:
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
-
-
-def edit(segmentation) -> np.ndarray:
-    """Paint as a user would; returns the mask after it."""
-    volume = outputs.sourceOf(segmentation)
-    segment_id = outputs.segmentOf(segmentation)
-    mask = mask_of(segmentation)
-    mask[:3] = True
-    writeMask(segmentation, segment_id, volume, mask, tuple(slice(0, n) for n in mask.shape))
-    return mask
 
 
 @pytest.mark.parametrize("border", BORDERS_MM)
@@ -155,7 +146,7 @@ def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None
 def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     first = logic.strip(volume)
-    edited = edit(first)
+    edited = paint(first)
 
     with pytest.raises(InputError, match="edited"):
         logic.setBorder(first, 1.0)
@@ -165,6 +156,99 @@ def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
 
     assert second is not first
     assert np.array_equal(mask_of(first), edited)
+
+
+def test_a_border_moved_after_the_scan_takes_the_mask_along(volume) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume, stripped=True)
+    mask, before = mask_of(segmentation), centreMm(segmentation)
+    harden(volume, (0.0, 30.0, 0.0))
+    assert not outputs.isEdited(segmentation)
+    logic.setBorder(segmentation, 2.0)
+    logic.setBorder(segmentation, 0.0)
+    assert np.array_equal(mask_of(segmentation), mask)
+    assert centreMm(segmentation) - before == pytest.approx([0.0, 30.0, 0.0], abs=1e-3)
+    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    assert np.allclose(worldAffine(stripped), worldAffine(volume), atol=1e-4)
+
+
+def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume)
+    slicer.util.updateVolumeFromArray(volume, head.array.transpose(2, 1, 0)[:-4].copy())
+    with pytest.raises(InputError, match="other voxels"):
+        logic.setBorder(segmentation, 2.0)
+    logic.strip(volume)
+    assert mask_of(segmentation).shape == volume.GetImageData().GetDimensions()
+
+
+@pytest.mark.parametrize("earlier", [None, "known", "loaded"])
+@pytest.mark.parametrize("broken", ["fillVolume", "placeBeside", "writeState"])
+def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
+    volume, scene, tmp_path, monkeypatch, earlier, broken
+) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    if earlier:
+        segmentation = logic.strip(volume, border_mm=2.0)
+        mask, state = mask_of(segmentation), outputs.written(segmentation)
+    if earlier == "loaded":
+        logic = StripLogic(script_process(THRESHOLD))
+    before = node_ids(scene)
+
+    def fail(*_):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, broken, fail)
+        with pytest.raises(EngineError, match="no room"):
+            logic.strip(volume, border_mm=-1.0, stripped=True)
+
+    assert node_ids(scene) == before
+    if earlier:
+        assert np.array_equal(mask_of(segmentation), mask)
+        assert outputs.written(segmentation) == state
+        assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is None
+    logic.strip(volume, stripped=True)
+
+
+def test_undoing_a_second_run_on_a_loaded_result_brings_it_back(volume) -> None:
+    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=2.0)
+    mask, state = mask_of(segmentation), outputs.written(segmentation)
+    logic = StripLogic(script_process(THRESHOLD))
+    assert logic.strip(volume, border_mm=-2.0) is segmentation
+    assert logic.undo(segmentation)
+    assert np.array_equal(mask_of(segmentation), mask)
+    assert outputs.written(segmentation) == state
+
+
+@pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nrrd", "mask.seg.nrrd"])
+def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
+    volume, scene, tmp_path, name
+) -> None:
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume)
+    before, path = node_ids(scene), tmp_path / name
+    logic.saveMask(segmentation, path)
+    assert node_ids(scene) == before
+    assert segmentation.GetStorageNode() is None
+    with pytest.raises(InputError, match="there already"):
+        logic.saveMask(segmentation, path)
+    with pytest.raises(InputError, match="ends in none"):
+        logic.saveMask(segmentation, tmp_path / "mask.jpg")
+    if name.endswith(".seg.nrrd"):
+        assert slicerio.read_segmentation(str(path))["segments"][0]["name"] == "Brain"
+        return
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), "mask", 1)
+    found = slicer.util.arrayFromVolume(node).transpose(2, 1, 0)
+    assert np.array_equal(found, mask_of(segmentation))
+    assert np.abs(worldAffine(node) - worldAffine(volume)).max() < 1e-4
+
+
+def test_undo_leaves_no_node_behind(volume, scene) -> None:
+    before = node_ids(scene)
+    logic = StripLogic(script_process(THRESHOLD))
+    logic.undo(logic.strip(volume, stripped=True, confidence=True, surface=True))
+    assert node_ids(scene) == before
 
 
 def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:

@@ -74,7 +74,11 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):
-    """Lists the scene's nodes of some types; disabled until it has a scene."""
+    """Lists the scene's nodes of some types; disabled until it has a scene.
+
+    As the real one: `nodeActivated` is emitted for the user's choice and for `setCurrentNode`
+    alike, after `currentNodeChanged`; of nothing that it selects by itself.
+    """
 
     currentNodeChanged = Signal(object)
     nodeActivated = Signal(object)
@@ -118,9 +122,15 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self.box.blockSignals(False)
         keep = self._current if self._current in nodes else None
         first = nodes[0] if nodes and not self._flags["noneEnabled"] else None
-        self.setCurrentNode(keep or first)
+        self._select(keep or first)
 
     def setCurrentNode(self, node) -> None:
+        isOther = node is not self._current
+        self._select(node)
+        if isOther and node is not None:
+            self.nodeActivated.emit(node)
+
+    def _select(self, node) -> None:
         nodes = self.nodes()
         self.box.setCurrentIndex(nodes.index(node) if node in nodes else -1)
         if node is not self._current:
@@ -132,7 +142,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
 
     def _activated(self, index: int) -> None:
         node = self.nodes()[index]
-        self.setCurrentNode(node)
+        self._select(node)
         self.nodeActivated.emit(node)
 
     def _flag(name: str):  # noqa: N805  (called while the class is made)

@@ -1,0 +1,60 @@
+"""How the panel speaks: one sentence for whatever goes wrong, in colours that any palette shows."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import qt
+from slicer.i18n import tr as _
+
+from skullstrip.errors import SkullStripError
+
+# On a light and on a dark palette.
+_COLORS = {
+    "good": ("#1b6e20", "#81c784"),
+    "warning": ("#a04000", "#ffb74d"),
+    "error": ("#b00020", "#ff8a80"),
+}
+
+
+def styleFor(widget, tone: str) -> str:
+    """Return the style sheet of a text on a widget's palette: "good", "warning", "error", or ""."""
+    if tone not in _COLORS:
+        return ""
+    palette = widget.palette
+    window, text = (palette.color(role) for role in (qt.QPalette.Window, qt.QPalette.WindowText))
+    return f"color: {_COLORS[tone][window.lightness() < text.lightness()]};"
+
+
+def say(label, text: str, tone: str = "") -> None:
+    """Show a text, or hide the label where there is none."""
+    label.text = text
+    label.visible = bool(text)
+    label.styleSheet = styleFor(label, tone)
+
+
+def sentence(error: Exception) -> str:
+    """Return what the user is told of an error; what nobody expected goes to the log in full."""
+    if isinstance(error, SkullStripError):
+        return str(error)
+    logging.error("SkullStrip", exc_info=error)
+    return _("Something unexpected went wrong ({what}); the log has the details.").format(
+        what=f"{type(error).__name__}: {error}"
+    )
+
+
+def told(slot):
+    """Make a slot show what it raises by its object's `tell(text)`.
+
+    Qt and VTK only print what a slot raises, which nobody sees in the panel.
+    """
+
+    @functools.wraps(slot)
+    def call(self, *arguments, **named):
+        try:
+            return slot(self, *arguments, **named)
+        except Exception as error:  # noqa: BLE001
+            self.tell(sentence(error))
+
+    return call

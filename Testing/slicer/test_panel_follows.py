@@ -1,0 +1,176 @@
+"""The panel shows what is, whatever changed it: the views, a file, the Segment Editor, the console.
+
+And what it refuses, or cannot do, it says, and shows the state that is left.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import slicer
+
+pytest.importorskip("PySide6")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from SkullStripSlicer import outputs
+from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.results import Results
+from Testing.slicer.child_stand_ins import THRESHOLD, script_process
+from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
+from Testing.slicer.scene import addVolume, centreMm, harden, paint
+
+
+def line(widget, segmentation) -> str:
+    return f"Brain {widget.logic.volumeMl(segmentation):.0f} mL"
+
+
+def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(
+    scene, makeWidget, head
+) -> None:
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    widget = makeWidget()
+    for name in ("A", "B", "C"):
+        node = addVolume(scene, head.array, head.affine, name)
+        view.SetBackgroundVolumeID(node.GetID())
+        assert widget._parameterNode.inputVolume is node
+        assert widget.ui.inputSelector.currentNode() is node
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_scene_loaded_while_the_panel_is_open_is_shown_at_once(
+    widget, scene, tmp_path, closes
+) -> None:
+    widget.ui.borderSlider.value = 2.0
+    shown = line(widget, strip(widget))
+    path = str(tmp_path / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    for kind in ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode"):
+        for node in slicer.util.getNodesByClass(kind, scene):
+            scene.RemoveNode(node)
+    widget._parameterNode.borderMm = 0.0
+    if closes:
+        scene.Clear(0)
+    assert scene.ReadFromMRB(path, closes)
+    assert widget.ui.stripButton.enabled
+    assert widget.ui.resultBox.visible
+    assert widget.ui.resultLabel.text.startswith(shown)
+    assert widget.ui.borderSlider.value == 2.0
+
+
+def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
+    widget, scene, volume
+) -> None:
+    segmentation = strip(widget)
+    before = centreMm(segmentation)
+    harden(volume, (30.0, 0.0, 0.0))
+    enter(widget)
+    assert "was moved since" in widget.ui.warningLabel.text
+    assert strip(widget) is segmentation
+    assert centreMm(segmentation) - before == pytest.approx([30.0, 0.0, 0.0], abs=1e-3)
+    assert not widget.ui.warningLabel.visible
+
+
+def test_an_edit_by_hand_is_shown_when_it_is_made_and_when_the_module_is_opened_again(
+    widget,
+) -> None:
+    segmentation = strip(widget)
+    paint(segmentation)
+    assert wait_for(lambda: widget.ui.resultLabel.text.startswith(line(widget, segmentation)), 5)
+    assert "Edited by hand" in widget.ui.resultLabel.text
+    leave(widget)
+    paint(segmentation, slices=5)
+    enter(widget)
+    assert widget.ui.resultLabel.text.startswith(line(widget, segmentation))
+
+
+@pytest.mark.parametrize("isLeft", [True, False])
+def test_a_result_of_the_console_appears(widget, volume, isLeft) -> None:
+    if isLeft:
+        leave(widget)
+    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=2.0)
+    if isLeft:
+        enter(widget)
+    assert wait_for(lambda: widget.ui.resultBox.visible, 5)
+    assert widget.ui.resultLabel.text.startswith(line(widget, segmentation))
+    assert widget.ui.borderSlider.value == 2.0
+
+
+def test_the_result_of_a_batch_of_the_scene_appears_for_the_chosen_scan(widget, volume) -> None:
+    widget.logic.stripScene()
+    assert wait_for(lambda: widget.ui.resultBox.visible, 5)
+
+
+def test_a_result_removed_by_hand_leaves_the_panel(widget, scene) -> None:
+    scene.RemoveNode(strip(widget))
+    assert wait_for(lambda: not widget.ui.resultBox.visible, 5)
+
+
+def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget) -> None:
+    widget.ui.borderSlider.value = 2.0
+    segmentation = strip(widget)
+    paint(segmentation)
+    widget.ui.borderSlider.value = 4.0
+    assert widget.ui.borderSlider.value == 2.0
+    assert widget._parameterNode.borderMm == 2.0
+    assert "was edited since" in widget.ui.resultNotice.text
+    click(widget.ui.invertButton)
+    assert not widget.ui.invertButton.checked
+    widget.ui.strippedCheckBox.checked = True
+    assert "was edited since" in widget.ui.resultNotice.text
+    assert not widget.ui.undoButton.enabled
+    assert outputs.readState(segmentation)["borderMm"] == 2.0
+
+
+def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, tmp_path) -> None:
+    widget.ui.borderSlider.value = 2.0
+    strip(widget)
+    path = str(tmp_path / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    scene.Clear(0)
+    widget.logic.results = Results()  # as after a restart
+    assert scene.ReadFromMRB(path, True)
+    widget.ui.borderSlider.value = 4.0
+    assert "loaded with its border moved" in widget.ui.resultNotice.text
+    assert widget.ui.borderSlider.value == 2.0
+
+
+def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget) -> None:
+    edited = strip(widget)
+    paint(edited)
+    second = strip(widget)
+    assert second is not edited
+    click(widget.ui.undoButton)
+    assert widget.resultPanel.segmentation is edited
+    assert widget.ui.resultBox.visible
+    assert widget.ui.resultLabel.text.startswith(line(widget, edited))
+
+
+@pytest.mark.parametrize(
+    ("act", "label"),
+    [
+        (lambda ui: click(ui.stripButton), "progressLabel"),
+        (lambda ui: setattr(ui.borderSlider, "value", 3.0), "resultNotice"),
+        (lambda ui: click(ui.invertButton), "resultNotice"),
+        (lambda ui: click(ui.surfaceButton), "resultNotice"),
+        (lambda ui: click(ui.undoButton), "resultNotice"),
+        (lambda ui: click(ui.editButton), "resultNotice"),
+        (lambda ui: click(ui.exportButton), "resultNotice"),
+    ],
+    ids=["strip", "border", "invert", "3D", "undo", "edit", "export"],
+)
+def test_whatever_is_raised_is_said_in_one_sentence_and_logged(
+    widget, monkeypatch, caplog, act, label
+) -> None:
+    def fail(*_args, **_named):
+        raise ZeroDivisionError("out of the blue")
+
+    strip(widget)
+    for name in ("strip", "setBorder", "setInvert", "showSurface", "undo"):
+        monkeypatch.setattr(widget.logic, name, fail)
+    monkeypatch.setattr(slicer.util, "selectModule", fail)
+    monkeypatch.setattr(slicer, "qSlicerDICOMExportDialog", fail, raising=False)
+    act(widget.ui)
+    text = getattr(widget.ui, label).text
+    assert "ZeroDivisionError: out of the blue" in text
+    assert "\n" not in text
+    assert "Traceback" in caplog.text
