@@ -132,7 +132,7 @@ ROWS = (
     Row("scl_slope NaN", edited((SCL_SLOPE, f32(np.nan))), STRIPPED),
     Row("scl_slope 0", edited((SCL_SLOPE, f32(0))), STRIPPED),
     Row("scl_slope infinite", edited((SCL_SLOPE, f32(np.inf))), STRIPPED),
-    Row("scl_slope 1e38: infinite voxels, with a warning", edited((SCL_SLOPE, f32(1e38)),
+    Row("scl_slope 1e38: infinite voxels, with a note", edited((SCL_SLOPE, f32(1e38)),
         (SCL_INTER, f32(0))), STRIPPED),
     Row("scl_slope 1e-38", edited((SCL_SLOPE, f32(1e-38)), (SCL_INTER, f32(0))), STRIPPED),
     Row("scl_inter NaN", edited((SCL_SLOPE, f32(1)), (SCL_INTER, f32(np.nan))), READ),

@@ -69,18 +69,18 @@ def test_only_the_images_that_are_named_are_written(
 
 
 def test_a_quiet_run_says_nothing(tmp_path, scan, stand_in, capsys):
-    save(scan, np.where(noise() > 1, noise(), np.nan))  # would be a warning
+    save(scan, np.where(noise() > 1, noise(), np.nan))  # would be a note
     assert main([str(scan), "-q", *stand_in]) == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_warning_about_the_input_goes_to_stderr(scan, stand_in, capsys, phantom):
+def test_a_note_on_the_input_goes_to_stderr(scan, stand_in, capsys, phantom):
     head = phantom(spacing_mm=(3.0, 3.0, 3.0))
     array = head.array.copy()
     array[0, 0, 0] = np.nan
     save(scan, array, head.affine)
     assert main([str(scan), *stand_in]) == 0
-    assert capsys.readouterr().err.startswith("skullstrip: warn: 1 voxels are NaN or infinite")
+    assert capsys.readouterr().err.startswith("skullstrip: note: 1 voxels are NaN or infinite")
 
 
 def test_a_border_may_be_negative(tmp_path, scan, stand_in, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from skullstrip.batch.decisions import rejected_names
+from skullstrip.shown import cell, shown
 from Testing.web.reports import current, names, row, study, wait_until
 
 NO_STORAGE = """
@@ -151,7 +152,7 @@ def test_decisions_are_imported(open_report, tmp_path, end: str) -> None:
         "sub-02,/moved/sub-02.nii.gz,accept,",
         "sub-03,/data/sub-04.nii.gz,accept,",  # the path says more than the name
         "sub-99,/data/sub-99.nii.gz,accept,",
-        "sub-03,/data/sub-03.nii.gz,maybe,",
+        "sub-03,/data/sub-03.nii.gz,toString,",
         "",
     ]
     path.write_bytes(end.join(lines).encode())
@@ -179,6 +180,22 @@ def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
     wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
     assert decisions(page) == {"sub-11": "Accepted"}
     assert exported(page, tmp_path).read_bytes() == before
+
+
+def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(
+    open_report, tmp_path
+) -> None:
+    name = "=cmd\x1b[2J\rx"
+    page = open_report([row(1, name=name, path="/data/x")])
+    page.keyboard.press("r")
+    path = exported(page, tmp_path)
+    assert read(path)[0]["name"] == cell(name) == r"'=cmd\x1b[2J\rx"
+    assert rejected_names(path) == {shown(name)}
+    page.keyboard.press("u")
+    path.write_text(path.read_text().replace("/data/x", "/moved/x"))
+    page.set_input_files("#file", path)
+    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    assert [*decisions(page).values()] == ["Rejected"]
 
 
 @pytest.mark.parametrize(

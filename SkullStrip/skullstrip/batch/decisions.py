@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..shown import from_cell, shown
 from .csv_rows import read_rows
 
 REJECT = "reject"
@@ -11,7 +12,7 @@ ADVICE = "export the decisions on the report page, and name the file with --deci
 
 
 def rejected_names(path: Path) -> set[str]:
-    """Names of the scans that were rejected.
+    """Names of the scans that were rejected, as `shown` shows them.
 
     Parameters
     ----------
@@ -24,4 +25,5 @@ def rejected_names(path: Path) -> set[str]:
         It cannot be read, or lacks a column.
     """
     rows = read_rows(path, ("name", "decision"), ADVICE)
-    return {row["name"] for row in rows if row["decision"].strip().lower() == REJECT}
+    rejected = (row["name"] for row in rows if row["decision"].strip().lower() == REJECT)
+    return {shown(from_cell(name)) for name in rejected}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InputError
+from ..shown import shown
 from .columns import DONE, FAILED
 from .decisions import rejected_names
 from .ledger import Entry, Ledger
@@ -54,7 +55,7 @@ def reasons_to_do(
 def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[str]) -> str:
     status, verdict = (entry.row["status"], entry.row["verdict"]) if entry else (None, None)
     chosen = {
-        "rejected": scan.name in rejected,
+        "rejected": shown(scan.name) in rejected,
         "failed": status == FAILED,
         "check": status == DONE and verdict not in ("pass", None, ""),
     }

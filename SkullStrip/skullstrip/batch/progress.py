@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from ..shown import say
 from .columns import DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
@@ -98,7 +99,7 @@ def say_json(event: Event) -> None:
 def say_failures(event: Event) -> None:
     """Write a line to stderr for a scan that fails."""
     if event.get("status") == FAILED:
-        sys.stderr.write(f"skullstrip: {event['name']}: {event['message']}\n")
+        say(f"skullstrip: {event['name']}: {event['message']}", sys.stderr)
 
 
 def log() -> Hear:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.atomic import atomic_outputs
+from ..shown import cell
 from .columns import COLUMNS, REAL, WHOLE, Row
 
 CSV_TABLE, PARQUET_TABLE = "results.csv", "results.parquet"
@@ -31,7 +32,7 @@ def write_csv(rows: Iterable[Row], out: Path) -> Path:
     ):
         writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return path
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..batch.options import REDO, BatchOptions
 from ..errors import Cancelled, InputError
+from ..shown import say
 from .main import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
 from .process import stopping
 
@@ -84,7 +85,7 @@ def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
         total += 1
         if reason:
             todo += 1
-            print(f"{scan.path} -> {out / scan.mask} ({reason})")
+            say(f"{scan.path} -> {out / scan.mask} ({reason})")
     print(f"{todo} of {total} scans would be stripped.")
     return 0
 
@@ -93,9 +94,9 @@ def print_result(result: BatchResult) -> None:
     """Print how it went."""
     print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
     if result.table:
-        print(f"Table        {result.table}")
+        say(f"Table        {result.table}")
     if result.page:
-        print(f"Report       {result.page}")
+        say(f"Report       {result.page}")
 
 
 def batch_options(arguments: argparse.Namespace) -> BatchOptions:

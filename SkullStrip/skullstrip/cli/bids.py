@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import InputError
+from ..shown import say
 from .batch import add_batch_options, run_command
 from .main import Parser, guarded
 
@@ -62,7 +63,7 @@ def _group(out: Path) -> int:
         raise InputError(f"Nothing has been stripped into '{out}'; run 'participant' first.")
     with Ledger(out, shared=True) as ledger:
         page = write_results(ledger.rows, out)
-    print(f"Report       {page}")
+    say(f"Report       {page}")
     return 0
 
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from .._version import __version__
 from ..errors import InputError, SkullStripError
 from ..options import Options
+from ..shown import say
 from .process import abandon_stdout, ended_by_signals, native_noise_silenced, repair_streams
 
 EXIT_FAILURE = 1
@@ -216,19 +217,19 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
     for check in result.findings:
-        print(f"skullstrip: {check.severity}: {check.message}", file=sys.stderr)
+        say(f"skullstrip: {check.severity}: {check.message}", sys.stderr)
     from ..report import quality_line, volume_line
 
     print(f"Brain volume {volume_line(result)}")
     print(f"Quality      {quality_line(result)}")
     print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
     for name, path in outputs.items():
-        print(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
+        say(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
 
 
 def _fail(message: str, status: int) -> int:
     with suppress(OSError):  # a full disk: the status still tells
-        print(f"skullstrip: {' '.join(message.split())}", file=sys.stderr)
+        say(f"skullstrip: {' '.join(message.split())}", sys.stderr)
     return status
 
 

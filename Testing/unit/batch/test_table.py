@@ -12,7 +12,7 @@ from skullstrip.batch.columns import COLUMNS
 from Testing.image_files import names
 
 ROWS = [
-    {"name": "a", "status": "done", "volume_ml": 1432.125, "views": 3, "reasons": 'x; "y",\nz'},
+    {"name": "a", "status": "done", "volume_ml": 1432.125, "views": 3, "reasons": 'x; "y",z'},
     {"name": "ä/b", "status": "failed", "message": "It is broken."},
 ]
 
@@ -30,6 +30,15 @@ def test_the_csv_has_every_column_in_order_and_nothing_for_what_is_missing(tmp_p
     assert [row["name"] for row in rows] == ["a", "ä/b"]
     assert rows[0]["reasons"] == ROWS[0]["reasons"]
     assert (rows[0]["volume_ml"], rows[1]["volume_ml"]) == ("1432.125", "")
+
+
+def test_the_csv_has_a_line_a_scan_and_no_formula_whatever_scans_are_called(tmp_path):
+    rows = [{"name": "=1+1\rb\nc\x1b[2J", "volume_ml": -1.0}, {"name": "\udcff", "path": "@x"}]
+    text = table.write_csv(map(complete, rows), tmp_path).read_bytes().decode()
+    assert len(text.splitlines()) == 3
+    assert text.splitlines()[1].startswith(r"'=1+1\rb\nc\x1b[2J,")
+    assert ",-1.0," in text
+    assert "'@x" in text
 
 
 def test_parquet_keeps_types_and_many_rows(tmp_path, monkeypatch):

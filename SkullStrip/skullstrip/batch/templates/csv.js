@@ -1,10 +1,24 @@
-// CSV as RFC 4180 has it.
+// CSV as RFC 4180 has it, for spreadsheets too: a text that one would work out gets an apostrophe.
+
+const FORMULA = /^[=+\-@]/;
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 function toCsv(rows) {
   return rows.map((row) => row.map(csvField).join(",") + "\r\n").join("");
 }
 
-function csvField(value) {
+// A name in one line that moves no cursor, as skullstrip/shown.py makes it.
+function shown(text) {
+  return text.replace(UNSEEN, (character) => {
+    const named = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character];
+    const hex = character.codePointAt(0).toString(16);
+    const wide = hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
+    return named ?? (hex.length > 2 ? wide : `\\x${hex.padStart(2, "0")}`);
+  });
+}
+
+function csvField(text) {
+  const value = FORMULA.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }
 
@@ -16,7 +30,8 @@ function fromCsv(text) {
   while (field.lastIndex < end) {
     const match = field.exec(text);
     if (match === null) throw new Error("its quotation marks do not match");
-    row.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
+    const value = match[1] === undefined ? match[2] : match[1].replaceAll('""', '"');
+    row.push(value[0] === "'" && FORMULA.test(value.slice(1)) ? value.slice(1) : value);
     if (match[3] !== ",") {
       rows.push(row);
       row = [];

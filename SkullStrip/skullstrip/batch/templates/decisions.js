@@ -28,7 +28,7 @@ function loadDecisions() {
 function validDecision(text) {
   try {
     const { decision, comment } = JSON.parse(text);
-    return { decision: decision in DECISIONS ? decision : "", comment: String(comment ?? "") };
+    return { decision: Object.hasOwn(DECISIONS, decision) ? decision : "", comment: String(comment ?? "") };
   } catch {
     return NONE_YET;
   }
@@ -54,7 +54,7 @@ function decide(scan, change) {
 function decisionsCsv() {
   const rows = scans.filter((scan) => decisions.has(scan.id)).map((scan) => {
     const { decision, comment } = decisionOn(scan);
-    return [scan.name, scan.path, decision, comment];
+    return [shown(scan.name), shown(scan.path), decision, comment];
   });
   return toCsv([DECISION_COLUMNS, ...rows]);
 }
@@ -74,13 +74,13 @@ function importDecisions(text) {
   if (decision < 0 || (name < 0 && path < 0)) {
     throw new Error("it has no columns name or path, and decision");
   }
-  const byPath = new Map(scans.map((scan) => [scan.path, scan]));
+  const byPath = new Map(scans.flatMap((scan) => [[scan.path, scan], [shown(scan.path), scan]]));
   const byName = uniqueNames();
   let taken = 0;
   for (const row of rows) {
     const scan = byPath.get(row[path]) ?? byName.get(row[name]);
     const given = (row[decision] ?? "").trim();
-    if (!scan || !(given in DECISIONS || given === "")) continue;
+    if (!scan || !(given === "" || Object.hasOwn(DECISIONS, given))) continue;
     decide(scan, { decision: given, comment: row[comment] ?? "" });
     taken += 1;
   }
@@ -89,6 +89,10 @@ function importDecisions(text) {
 
 function uniqueNames() {
   const names = new Map();
-  for (const scan of scans) names.set(scan.name, names.has(scan.name) ? undefined : scan);
+  for (const scan of scans) {
+    for (const name of new Set([scan.name, shown(scan.name)])) {
+      names.set(name, names.has(name) ? undefined : scan);
+    }
+  }
   return names;
 }
