@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import resource
+import shutil
+import signal
 
 import nibabel
 import numpy as np
 import pytest
 
 from skullstrip import pipeline
+from skullstrip.cli import bids
 from skullstrip.cli.main import main
+from skullstrip.network.manifest import default_manifest_path
 from Testing import hostile, hostile_files
 from Testing.image_files import assert_one_sentence, names
 from Testing.stand_ins import ThresholdEngine
@@ -60,6 +65,57 @@ def test_an_odd_input_is_stripped_or_refused_in_one_sentence(tmp_path, strip, ro
         assert (status, written) == (2, [])
         assert_one_sentence(said)
         assert row.outcome in said
+
+
+@pytest.fixture
+def no_hang():
+    """Whoever waits for a pipe is woken by an error."""
+
+    def wake(*_):
+        raise AssertionError("waits for a pipe that nobody writes to")
+
+    signal.signal(signal.SIGALRM, wake)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+
+
+PIPES = {
+    "a table": ("batch scans.csv out", "scans.csv", None),
+    "a scan of a table": ("batch scans.csv out", "T1.nii.gz", "Done 0, failed 1"),
+    "a pair's voxels in a table": ("batch pairs.csv out", "a.img", "Done 0, failed 1"),
+    "a BIDS scan": ("bids bids out participant", "bids/sub-1/anat/sub-1_T1w.nii.gz", "failed"),
+    "derivatives' description": ("bids bids out participant", "out/dataset_description.json", None),
+    "a manifest": ("-i T1.nii.gz", "weights/manifest.json", "manifest"),
+    "the verdict's calibration": ("-i T1.nii.gz", "weights/quality.json", "calibration"),
+    "a probability": ("--from-probability p.nii.gz -i T1.nii.gz", "p.nii.gz", "not a file"),
+}
+
+
+@pytest.mark.usefixtures("no_hang")
+@pytest.mark.parametrize("what", PIPES)
+def test_a_named_pipe_is_never_waited_for(tmp_path, monkeypatch, capsys, what):
+    monkeypatch.chdir(tmp_path)
+    words, pipe, said = PIPES[what]
+    shutil.copytree(default_manifest_path().parent, "weights")
+    hostile_files.image("T1.nii.gz")(tmp_path)
+    hostile_files.image("a.img", kind=nibabel.Nifti1Pair)(tmp_path)
+    anat = tmp_path / "bids" / "sub-1" / "anat"
+    anat.mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    hostile_files.image("sub-1_T1w.nii.gz")(anat)
+    (tmp_path / "scans.csv").write_text("path\nT1.nii.gz\n")
+    (tmp_path / "pairs.csv").write_text("path\na.hdr\n")
+    (tmp_path / pipe).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / pipe)
+    command, *rest = words.split()
+    extra = ["--weights", "weights"]
+    if command == "bids":
+        status = bids.main([*rest, *extra])
+    else:
+        status = main([command, *rest, *extra, *(["--jobs", "1"] if command == "batch" else [])])
+    assert status
+    assert (said or pipe) in "".join(capsys.readouterr())
 
 
 def test_the_document_shows_the_rows_that_are_tested():

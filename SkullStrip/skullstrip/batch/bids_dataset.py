@@ -15,6 +15,7 @@ from urllib.parse import quote
 from .._version import __version__
 from ..errors import OutputError
 from ..io.atomic import atomic_outputs
+from ..io.limits import require_regular
 from ..report import to_json
 
 BIDS_VERSION = "1.8.0"
@@ -101,6 +102,7 @@ def _read(out: Path) -> dict[str, Any]:
     """The description that is there already; empty where there is none."""
     path = out / DESCRIPTION
     try:
+        require_regular(path)
         found = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}

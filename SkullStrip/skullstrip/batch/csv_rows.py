@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..io.limits import require_regular
 
 SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 
@@ -29,6 +30,7 @@ def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, 
         It cannot be read, or lacks a column.
     """
     try:
+        require_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as stream:
             head = stream.readline()
             stream.seek(0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..io.images import files_read
+from ..io.limits import require_regular
 
 CHUNK_BYTES = 2**20
 
@@ -60,6 +61,7 @@ def sha256_of(path: Path) -> str:
     """Hash of the content, of all files that the image consists of."""
     digest = hashlib.sha256()
     for file in files_read(path):
+        require_regular(file)
         with file.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 digest.update(chunk)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..io.limits import require_regular
 from .qc import BACKGROUND, CUTS, GAP, HEADER, OUTLINE
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def thumbnail(folder: Path, qc: str) -> bytes | None:
     picture = folder / qc
     kept = folder / FOLDER / f"{hashlib.sha256(qc.encode()).hexdigest()[:32]}.webp"
     try:
+        require_regular(picture)
         changed = picture.stat().st_mtime_ns
         if kept.is_file() and kept.stat().st_mtime_ns == changed:
             return kept.read_bytes()

@@ -112,8 +112,20 @@ def _folder(path: Path) -> str:
     return "a folder, not a file; give an image file, or use 'skullstrip batch'"
 
 
+def require_regular(path: Path) -> None:
+    """Refuse to open a pipe, which might never end, or a device.
+
+    Raises
+    ------
+    OSError
+    """
+    if path.exists() and not path.is_file():
+        raise OSError("it is a folder, a pipe or a device")
+
+
 def open_content(path: Path) -> BinaryIO:
     """Open a file to read what it holds, unpacked, whatever its ending says."""
+    require_regular(path)
     with path.open("rb") as file:
         start = file.read(16)
     for magic, opener in _COMPRESSIONS:

@@ -82,7 +82,7 @@ def files_read(path: Path) -> tuple[Path, ...]:
     """Return all files that an image may consist of and that are there, `path` first."""
     maps = [file_map for _, file_map in _candidates(path)]
     names = [path, *(Path(holder.filename) for found in maps for holder in found.values())]
-    return tuple(dict.fromkeys(name for name in names if os.path.lexists(name)))
+    return tuple(dict.fromkeys(name for name in names if name.is_file()))
 
 
 def _candidates(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import WeightsError
-from ..network.manifest import Manifest, default_manifest_path
+from ..network.manifest import MAX_MANIFEST_BYTES, Manifest, default_manifest_path, require_file
 
 CALIBRATION_NAME = "quality.json"
 # What an estimate rests on; each has intervals of its own width.
@@ -132,6 +132,7 @@ def load_calibration(manifest: Manifest | None = None, folder: Path | None = Non
         if manifest is None or (not manifest.calibration_sha256 and not path.is_file()):
             path = bundled.with_name(CALIBRATION_NAME)
             manifest = Manifest.from_json(bundled.read_text(encoding="utf-8"))
+        require_file(path, MAX_MANIFEST_BYTES)
         found = Calibration.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
