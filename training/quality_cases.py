@@ -19,7 +19,7 @@ from skullstrip.grid.volume import Volume
 from skullstrip.mask.metrics import dice
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
-from skullstrip.network.engines import Engine
+from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore

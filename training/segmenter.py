@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from skullstrip.grid.volume import Volume
-from skullstrip.network.engines import Engine, create_engine
+from skullstrip.network.engine import Engine
+from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
 from skullstrip.pipeline import BrainExtraction, extract_brain
 

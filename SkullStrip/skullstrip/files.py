@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .checks.fill import without_fill
 from .errors import OutputError
 from .from_probability import brain_from_probability, read_probability, require_no_network
 from .io import images
@@ -19,7 +20,6 @@ from .network.manifest import load_manifest
 from .network.predict import Progress
 from .options import Options
 from .pipeline import BrainExtraction, extract_brain
-from .prepare.intensity import without_fill
 from .report import quality_line, report, short_name, to_json, volume_line
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")

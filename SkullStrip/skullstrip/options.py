@@ -9,14 +9,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import InputError
+from .network.engine import ENGINE_NAMES, Engine
 
-if TYPE_CHECKING:
-    from .network.engines import Engine
-
-ENGINE_NAMES = ("onnxruntime", "tensorflow", "torch", "jax")  # the order in which `auto` tries them
 DEVICES = ("auto", "cpu", "gpu")
 VIEWS = (1, 3)
 # Options that say how the network is run; the weights are told by their hash. The rest change what

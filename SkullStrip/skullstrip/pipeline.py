@@ -19,7 +19,8 @@ from .errors import InputError
 from .grid.volume import Volume
 from .mask.cut import cut_brain
 from .network.brain_region import BrainRegion, find_brain_region
-from .network.engines import Engine, create_engine
+from .network.engine import Engine
+from .network.engines import create_engine
 from .network.manifest import Preprocessing, load_manifest
 from .network.predict import Progress, predict_head
 from .options import Options

@@ -14,7 +14,8 @@ from skullstrip.io.images import read_image
 from skullstrip.mask.metrics import dice
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
-from skullstrip.network.engines import Engine, create_engine, is_installed
+from skullstrip.network.engine import Engine
+from skullstrip.network.engines import create_engine, is_installed
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
 from skullstrip.network.predict import predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from skullstrip.cli.main import add_method_options, method_options
+from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing.stand_ins import ThresholdEngine

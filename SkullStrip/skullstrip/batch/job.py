@@ -15,7 +15,8 @@ from ..errors import SkullStripError
 from ..figures.thumbnails import thumbnail
 from ..files import strip_file
 from ..io.atomic import atomic_outputs
-from ..network.engines import Engine, create_engine
+from ..network.engine import Engine
+from ..network.engines import create_engine
 from ..network.manifest import load_manifest
 from ..options import Options
 from ..pipeline import BrainExtraction

@@ -277,7 +277,7 @@ def serve() -> None:
 
     Signals are left to the coordinator. What libraries print goes where errors go.
     """
-    from ..cli.process import SIGNALS
+    from ..io.process import SIGNALS
 
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

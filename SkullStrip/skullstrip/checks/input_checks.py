@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InputError
-from ..prepare.intensity import without_fill
 from .appearance import appearance_findings
 from .field_of_view import coverage_findings
+from .fill import without_fill
 
 MIN_SLICES = 5
 MIN_SPACING_MM = 0.2

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ..batch.options import REDO, BatchOptions
 from ..errors import Cancelled, InputError
+from ..io.process import stopping
 from ..shown import say
-from .main import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
-from .process import stopping
+from .common import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
 
 if TYPE_CHECKING:
     from ..batch.progress import Hear

@@ -11,7 +11,7 @@ from .._version import __version__
 from ..errors import InputError
 from ..shown import say
 from .batch import add_batch_options, run_command
-from .main import Parser, guarded
+from .common import Parser, guarded
 
 DESCRIPTION = """\
 Brain masks of the T1-weighted scans of a BIDS data set, as BIDS derivatives.

@@ -1,4 +1,4 @@
-"""What runs the network: one Protocol, several runtimes, chosen by name.
+"""What runs the network: several runtimes, chosen by name.
 
 A runtime is imported only when its engine is created.
 """
@@ -8,35 +8,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from ..errors import EngineError, SkullStripError
-from ..options import ENGINE_NAMES
+from .engine import ENGINE_NAMES, Engine
 from .fallback import FallbackEngine, without_gpu
 from .manifest import Manifest
-
-
-class Engine(Protocol):
-    """A loaded network.
-
-    Attributes
-    ----------
-    name : str
-        The runtime, for example "tensorflow".
-    device : str
-        Where it runs: "cpu", "gpu" or a runtime's own word for an accelerator.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def device(self) -> str: ...  # noqa: D102
-
-    def predict(self, batch: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
-        ...
 
 
 def create_engine(

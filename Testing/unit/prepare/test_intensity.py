@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skullstrip.prepare.intensity import scale_intensities, without_fill
+from skullstrip.checks.fill import without_fill
+from skullstrip.prepare.intensity import scale_intensities
 from Testing.phantoms import make_head
 
 SAME_SCALING = 1e-3

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ..io.temporary import end_unwritten, moves
+from .temporary import end_unwritten, moves
 
 # What a terminal, a user or a batch system ends a process with, after a warning in some cases.
 _NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "BREAK")

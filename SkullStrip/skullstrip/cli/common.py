@@ -1,0 +1,95 @@
+"""What the commands share: arguments, errors as one sentence, exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any, NoReturn
+
+from ..errors import InputError, SkullStripError
+from ..io.process import abandon_stdout, repair_streams
+from ..options import Options
+from ..shown import say
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+INTERRUPTED = "Interrupted; nothing was written."
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; whatever ends it early becomes one sentence on stderr and an exit status."""
+    repair_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries' advice to programmers
+    try:
+        return command()
+    except KeyboardInterrupt:
+        return _fail(INTERRUPTED, EXIT_INTERRUPTED)
+    except SkullStripError as error:
+        return _fail(str(error), error.exit_code)
+    except MemoryError:
+        return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
+    except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
+        abandon_stdout()
+        return _fail("Whoever read the output stopped before its end.", EXIT_FAILURE)
+    except Exception as error:  # the last resort: a sentence, not a traceback
+        if debugging():
+            raise
+        message = f"{type(error).__name__}: {error}"
+        return _fail(f"{message} (SKULLSTRIP_DEBUG=1 shows where).", EXIT_FAILURE)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with texts as they are written, no abbreviations, and errors of one sentence."""
+
+    def __init__(self, **settings: Any) -> None:
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=formatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Leave by the exception that every other error leaves by."""
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """Add an argument for each of `Options`: the same for one scan and for many."""
+    group = parser.add_argument_group("method")
+    for option in fields(Options):
+        more = dict(option.metadata)
+        flags = more.pop("flags").split()
+        if isinstance(option.default, bool):
+            more["action"] = "store_false" if option.default else "store_true"
+        elif option.name in _TYPES:
+            more["type"] = _TYPES[option.name]
+        group.add_argument(*flags, dest=option.name, default=option.default, **more)
+
+
+def method_options(arguments: argparse.Namespace) -> Options:
+    """Return what the arguments of `add_method_options` were."""
+    return Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
+
+
+def count(text: str) -> int:
+    """Read a number of things; argparse turns what this raises into its error."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
+
+
+_TYPES = {"border_mm": float, "views": int, "threads": count}
+
+
+def debugging() -> bool:
+    """Whether tracebacks and native messages are wanted."""
+    return bool(os.environ.get("SKULLSTRIP_DEBUG"))
+
+
+def _fail(message: str, status: int) -> int:
+    with suppress(OSError):  # a full disk: the status still tells
+        say(f"skullstrip: {' '.join(message.split())}", sys.stderr)
+    return status
