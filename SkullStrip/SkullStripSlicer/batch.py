@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from .child_run import ChildRun
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
 SETTLED = (DONE, SKIPPED)
-PACKAGES = ("jinja2", "psutil", "PIL")  # imported by the command's child
 DONE_STAY = "The batch was cancelled; scans that were done stay."
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 
@@ -105,7 +103,7 @@ class Batch:
             self._finished(self)
 
 
-class ParallelBatch(Batch):
+class FolderBatch(Batch):
     """A folder by worker processes of a child; see `Batch` for the rest.
 
     Parameters
@@ -199,8 +197,3 @@ def requireFolders(inputFolder: Path, outputFolder: Path) -> None:
         raise InputError(f"'{inputFolder}' is not a folder; choose the folder with the scans.")
     if outputFolder.resolve() == inputFolder.resolve():
         raise InputError("Choose another folder for the results than the one with the scans.")
-
-
-def hasBatchPackages() -> bool:
-    """Whether the child will find what the command needs; nothing is imported here."""
-    return all(importlib.util.find_spec(name) is not None for name in PACKAGES)

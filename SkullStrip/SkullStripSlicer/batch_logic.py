@@ -14,13 +14,11 @@ from skullstrip.options import Options
 
 from .batch import (
     Batch,
-    ParallelBatch,
+    FolderBatch,
     ScanChanged,
-    hasBatchPackages,
     namedFolder,
     requireFolders,
 )
-from .batch_serial import SerialBatch
 from .child_process import ChildProcess
 from .scene_batch import SceneBatch
 from .scene_scans import SceneHead, findHeads
@@ -43,8 +41,7 @@ class BatchLogic:
     ):
         """Strip every image file in a folder and the folders in it, by `skullstrip batch`.
 
-        What an earlier call has done is not done again. Where the packages that the command needs
-        are not installed, scans go one after another, and no report page is made.
+        What an earlier call has done is not done again.
 
         Parameters
         ----------
@@ -71,11 +68,7 @@ class BatchLogic:
         source, target = namedFolder(inputFolder), namedFolder(outputFolder)
         requireFolders(source, target)
         process = self.processFactory()
-        run: ParallelBatch | SerialBatch
-        if hasBatchPackages():
-            run = ParallelBatch(source, target, options, process, scanChanged, finished)
-        else:
-            run = SerialBatch(source, target, options, process, scanChanged, finished)
+        run = FolderBatch(source, target, options, process, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()
 

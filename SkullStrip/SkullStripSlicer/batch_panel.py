@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.errors import EngineError, SkullStripError
+from skullstrip.errors import SkullStripError
 
 from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
@@ -37,7 +37,6 @@ class BatchPanel:
         self._run: Any = None
         self._isStarting = False
         self._report = None
-        self._note = ""
         self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
         ui.batchButton.connect("clicked()", lambda: self.onClicked(self._startFolder))
         ui.sceneButton.connect("clicked()", self.onSceneClicked)
@@ -140,12 +139,12 @@ class BatchPanel:
         node = self._parameterNode
         ask = slicer.util.confirmOkCancelDisplay
         heads = self._ticked()
-        self._report, self._note = None, ""
+        self._report = None
         self._ui.reportButton.visible = False
         try:
             self._ensurePackages(ask, node.engine.value, node.wheels.strip())
             self._dropHeads()
-            self._run = start(node, ask, heads)
+            self._run = start(node, heads)
         except SkullStripError as error:
             self._run = None
             self._say(str(error))
@@ -157,16 +156,12 @@ class BatchPanel:
             self._showScan(scan)
         self._showRunning(start)
 
-    def _startFolder(self, node, ask, _heads):
-        try:
-            self._ensurePackages(ask, dependencies.BATCH, node.wheels.strip())
-        except EngineError:  # no network, or the user would rather not
-            self._note = _("Without Dask scans go one after another, and no report page is made.")
+    def _startFolder(self, node, _heads):
         return self._logic.stripFolder(
             node.batchInput.strip(), node.batchOutput.strip(), **self._options(node)
         )
 
-    def _startScene(self, node, _ask, heads):
+    def _startScene(self, node, heads):
         return self._logic.stripScene(heads, **self._options(node))
 
     def _options(self, node) -> dict:
@@ -186,7 +181,7 @@ class BatchPanel:
         self._showIdle()
         done = _("{done} of {count} scans are done.")
         count = max(run.total, len(run.scans))
-        texts = [done.format(done=run.count(*SETTLED), count=count), run.error, self._note]
+        texts = [done.format(done=run.count(*SETTLED), count=count), run.error]
         self._say(" ".join(str(text) for text in texts if text))
         self._report = run.report
         self._ui.reportButton.visible = run.report is not None

@@ -18,15 +18,10 @@ from slicer.i18n import tr as _
 from skullstrip.errors import EngineError, InputError
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
-BATCH = "batch"  # named in the place of an engine
-# Only where the user chose that engine, or strips a folder. What `batch` adds are the packages of
-# the extra [batch] in pyproject.toml, but for PyArrow, which only a second table needs.
-EXTRA_REQUIREMENTS = {
-    "tensorflow": ("tensorflow>=2.20", "keras>=3.10"),
-    BATCH: ("jinja2>=3.1", "psutil>=5.9", "pillow>=10.1"),
-}
+# Only where the user chose that engine.
+EXTRA_REQUIREMENTS = {"tensorflow": ("tensorflow>=2.20", "keras>=3.10")}
 # To download, dependencies included.
-SIZES_MB = {"auto": 35, "onnxruntime": 35, "tensorflow": 650, BATCH: 45}
+SIZES_MB = {"auto": 45, "onnxruntime": 45, "tensorflow": 660}
 SETTINGS_KEY = "SkullStrip/InstalledPackages"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
 
@@ -54,7 +49,7 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
     ask : callable
         Shows a question and returns whether the answer was yes.
     engine : str
-        As chosen in the panel, or `BATCH`.
+        As chosen in the panel.
     wheels : path
         A folder with wheels for a computer without a network; empty for PyPI.
 

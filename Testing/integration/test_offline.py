@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 
 import skullstrip
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.io.volume_archive import write_volume
 from Testing.image_files import names
 
 LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
@@ -131,13 +134,15 @@ def test_a_batch_leaves_the_machine_and_the_home_alone(tmp_path, scan):
 @pytest.mark.slow
 def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     out = tmp_path / "out"
-    files = [{"input": str(scan), "mask": str(out / "m.nii.gz")}]
-    request = {"task": "files", "files": files, "options": {}}
+    out.mkdir()
+    image = read_image(scan)
+    write_volume(tmp_path / "in.npz", Volume(image.array, image.affine))
+    request = {"task": "volume", "input": str(tmp_path / "in.npz"), "output": str(out / "out.npz")}
     (tmp_path / "request.json").write_text(json.dumps(request))
     done, seen = run_offline(tmp_path, "-m", "skullstrip.worker.child", tmp_path / "request.json")
     assert done.returncode == 0, done.stderr
-    assert '"state": "done"' in done.stdout, done.stdout
-    assert names(out) == ["m.nii.gz"]
+    assert '"event": "result"' in done.stdout, done.stdout
+    assert names(out) == ["out.npz"]
     assert_nothing_left(tmp_path, seen, out)
 
 

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import nibabel
 import pytest
@@ -64,12 +63,6 @@ def folder(tmp_path: Path) -> Path:
     (scans / "broken.nii.gz").write_bytes(b"nothing")
     (scans / "notes.txt").write_text("nothing")
     return scans
-
-
-@pytest.fixture(autouse=True)
-def packages(qapp, monkeypatch):
-    """As if the packages of the command were installed."""
-    monkeypatch.setattr("SkullStripSlicer.batch_logic.hasBatchPackages", lambda: True)
 
 
 @pytest.fixture
@@ -160,72 +153,32 @@ def test_a_program_that_cannot_be_started_leaves_nothing(
     from SkullStripSlicer.logic import StripLogic
 
     monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: "/nowhere/x")
-    monkeypatch.setattr(slicer, "app", None)  # without Qt, whose processes fail another way
+    monkeypatch.setattr(slicer, "app", None, raising=False)  # without Qt, whose processes fail another way
     with pytest.raises(EngineError, match="cannot be started"):
         StripLogic().stripFolder(folder, tmp_path / "out")
     assert list(temporary_files.iterdir()) == []
 
 
-def test_the_packages_of_the_command_are_asked_for_after_those_of_the_network(
-    panel, child, tmp_path
-) -> None:
-    child(COMMAND)
-    asked: list[str] = []
-    panel.batchPanel._ensurePackages = lambda ask, engine, wheels: asked.append(engine)
-    click(panel.ui.batchButton)
-    assert wait_for(lambda: not panel.batchPanel.isRunning)
-    assert asked == ["auto", "batch"]
-
-
-@pytest.mark.parametrize("absent", ["jinja2", "psutil", "PIL"])
-def test_each_package_that_is_installed_for_the_command_is_looked_for(
-    monkeypatch, absent: str
-) -> None:
-    from SkullStripSlicer import batch, dependencies
-
-    assert len(batch.PACKAGES) == len(dependencies.EXTRA_REQUIREMENTS[dependencies.BATCH])
-    find = SimpleNamespace(find_spec=lambda name: None if name == absent else name)
-    monkeypatch.setattr(batch, "importlib", SimpleNamespace(util=find))
-    assert not batch.hasBatchPackages()
-
-
-def test_without_them_scans_go_one_after_another(panel, child, monkeypatch, tmp_path) -> None:
-    from Testing.slicer.test_batch_serial import FILES
-
-    def decline(ask, engine: str, wheels: str) -> None:
-        if engine == "batch":
-            raise EngineError("Declined.")
-
-    child(FILES)
-    monkeypatch.setattr("SkullStripSlicer.batch_logic.hasBatchPackages", lambda: False)
-    panel.batchPanel._ensurePackages = decline
-    click(panel.ui.batchButton)
-    assert wait_for(lambda: not panel.batchPanel.isRunning)
-    assert column(panel, 1) == ["done", "done", "failed"]
-    assert "one after another, and no report page" in panel.ui.batchLabel.text
-    assert not panel.ui.reportButton.visible
-
-
 @pytest.fixture
-def pythonWithDask(root: Path) -> Path:
-    """The development environment's Python: Slicer's here has no Dask."""
+def pythonForBatches(root: Path) -> Path:
+    """The development environment's Python: Slicer's here lacks a few packages."""
     python = root / ".venv" / "bin" / "python"
-    imports = [str(python), "-c", "import dask, distributed, jinja2, psutil, onnxruntime"]
+    imports = [str(python), "-c", "import jinja2, psutil, onnxruntime"]
     if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
-        pytest.skip("no Dask in .venv: make setup")
+        pytest.skip("no packages for a batch in .venv: make setup")
     return python
 
 
 @pytest.mark.slow
 def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
-    folder, tmp_path, weights, scene, pythonWithDask, monkeypatch
+    folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
 ) -> None:
     from SkullStripSlicer.logic import StripLogic
 
     monkeypatch.setattr(
-        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonWithDask)
+        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )
-    monkeypatch.setattr(slicer, "app", None)
+    monkeypatch.setattr(slicer, "app", None, raising=False)
     head = make_head("RAS", (2.5, 2.5, 2.5))
     nibabel.save(nibabel.Nifti1Image(head.array, head.affine), folder / "a.nii.gz")
     shutil.rmtree(folder / "b")
@@ -253,12 +206,12 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 
 @pytest.mark.slow
 def test_cancelling_the_real_command_ends_its_workers(
-    folder, tmp_path, weights, scene, pythonWithDask, monkeypatch
+    folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
 ) -> None:
     from SkullStripSlicer.logic import StripLogic
 
     monkeypatch.setattr(
-        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonWithDask)
+        "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )
     head = make_head("RAS", (1.0, 1.0, 1.0))
     nibabel.save(nibabel.Nifti1Image(head.array, head.affine), folder / "a.nii.gz")

@@ -5,15 +5,13 @@ crash of a native library harms nobody. The request is a JSON object::
 
     {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
      "confidence": true}
-    {"task": "files", "files": [{"input": "T1.nii.gz", "mask": "mask.nii.gz"}], "options": {}}
     {"task": "batch", "source": "IN", "out": "OUT", "options": {}}
 
 With "confidence" the output holds that map, too; options are those of `Options.to_json`.
-Every event is one line on stdout:
-`MARK` and a JSON object with the key "event", which is "started", "progress", "file", "result" or
-"error"; for a batch also what `batch.progress` tells, "start", "scan" and "end". The exit status is
-the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0.
-The process ends by itself when its request file is removed or its parent is gone.
+Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
+"started", "progress", "result" or "error"; for a batch also what `batch.progress` tells, "start",
+"scan" and "end". The exit status is the command's: 0, 1, 2, 130; a batch in which scans failed has
+done its work, 0. The process ends by itself when its request file is removed or its parent is gone.
 """
 
 from __future__ import annotations
@@ -24,7 +22,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +31,7 @@ from ..options import Options
 
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
-TASKS = ("volume", "files", "batch")
+TASKS = ("volume", "batch")
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -115,16 +112,8 @@ def _require_types(request: dict[str, Any]) -> None:
         "volume": [request.get("input"), request.get("output")],
         "batch": [request.get("source"), request.get("out")],
     }.get(str(request.get("task")), [])
-    files = request.get("files") if request.get("task") == "files" else []
     if not all(isinstance(word, str) for word in words):
         raise InputError("The request's paths must be texts.")
-    if not isinstance(files, list) or not all(
-        isinstance(names, dict)
-        and all(isinstance(path, str) for path in names.values())
-        and "input" in names
-        for names in files
-    ):
-        raise InputError("The request's files must be a list of objects, each with an input.")
     if not isinstance(request.get("confidence"), bool | None):
         raise InputError("The request's confidence must be true or false.")
     if not isinstance(request.get("parent_pid"), int | None):
@@ -182,21 +171,19 @@ def _is_alive(pid: int | None) -> bool:
 
 
 def _serve(request: dict[str, Any], emit: Emit) -> int:
-    def progress(stage: str, done: int, total: int) -> None:
-        emit({"event": "progress", "stage": stage, "done": done, "total": total})
-
     options = Options.from_json(request.get("options", {}))
-    if request["task"] == "volume":
-        return _serve_volume(request, options, emit, progress)
-    if request["task"] == "batch":
-        return _serve_batch(request, options, emit)
-    return _serve_files(request["files"], options, emit, progress)
+    serve = _serve_volume if request["task"] == "volume" else _serve_batch
+    serve(request, options, emit)
+    return 0
 
 
-def _serve_volume(request: dict[str, Any], options: Options, emit: Emit, progress: Any) -> int:
+def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> None:
     from ..io.volume_archive import Extracted, read_volume, write_extracted
     from ..pipeline import extract_brain
     from ..report import report
+
+    def progress(stage: str, done: int, total: int) -> None:
+        emit({"event": "progress", "stage": stage, "done": done, "total": total})
 
     source, target = Path(request["input"]), Path(request["output"])
     volume = read_volume(source)
@@ -205,49 +192,15 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit, progres
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
     content = report(result, options, input_path=source, outputs={})
     emit({"event": "result", "report": content})
-    return 0
 
 
-def _serve_files(files: list[dict[str, str]], options: Options, emit: Emit, progress: Any) -> int:
-    """Strip one file after the other with one loaded network; a bad file stops none of the rest."""
-    from ..files import strip_file
-    from ..network.engines import create_engine
-    from ..network.manifest import load_manifest
-
-    progress("load", 0, 0)
-    manifest, weights_path = load_manifest(options.weights)
-    engine = create_engine(
-        str(options.engine), manifest, weights_path, options.device, options.threads
-    )
-    options = replace(options, engine=engine)
-    failures = 0
-    for index, names in enumerate(files):
-        event = {"event": "file", "index": index}
-        emit({**event, "state": "running"})
-        outputs: dict[str, Any] = {key: path for key, path in names.items() if key != "input"}
-        try:
-            for path in outputs.values():
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-            result = strip_file(names["input"], options, **outputs, progress=progress)
-        except Exception as error:  # noqa: BLE001  (whatever it was, the next file may be sound)
-            failures += 1
-            emit({**event, "state": "failed", "message": str(error)})
-        else:
-            warnings = [check.message for check in result.findings]
-            found = {"volume_ml": result.volume_ml, "verdict": result.verdict, "checks": warnings}
-            emit({**event, "state": "done", **found})
-    emit({"event": "result", "report": {"done": len(files) - failures, "failed": failures}})
-    return 0
-
-
-def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> int:
+def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> None:
     from ..batch.options import BatchOptions
     from ..batch.run import Source, run_batch
 
     source, out = Source(request["source"]), Path(request["out"])
     run_batch(source, out, BatchOptions(options), hear=emit)
     emit({"event": "result", "report": {}})
-    return 0
 
 
 def _fail(emit: Emit, message: str, status: int) -> int:

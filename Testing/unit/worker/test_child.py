@@ -22,7 +22,6 @@ from skullstrip.grid.volume import Volume
 from skullstrip.io.volume_archive import read_extracted, write_volume
 from skullstrip.worker import child
 from skullstrip.worker.child import MARK, parse_event, read_request
-from Testing.image_files import save
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 
@@ -48,10 +47,8 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
         ("[" * 100_000, "cannot be read"),
         ({"task": "volume", "options": None}, "cannot be read"),
         ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
-        ({"task": "files"}, "must be a list"),
-        ({"task": "files", "files": [{"mask": "m.nii"}]}, "each with an input"),
         ({"task": "batch", "source": ["IN"], "out": "OUT"}, "must be texts"),
-        ({"task": "files", "files": [], "parent_pid": "me"}, "must be a number"),
+        ({"task": "volume", "input": "a", "output": "b", "parent_pid": "me"}, "must be a number"),
         ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
@@ -145,7 +142,7 @@ def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
 
 def test_a_request_of_known_options_is_read(tmp_path: Path) -> None:
     path = tmp_path / "request.json"
-    path.write_text('{"task": "files", "files": [], "options": {"views": 3}}')
+    path.write_text('{"task": "batch", "source": "a", "out": "b", "options": {"views": 3}}')
     assert read_request(path)["options"] == {"views": 3}
     with pytest.raises(InputError, match="cannot be read"):
         read_request(tmp_path / "none.json")
@@ -173,28 +170,6 @@ def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -
     status, events = serve(request, tmp_path)
     assert status == 2
     assert "No image file" in events[-1]["message"]
-
-
-def test_a_bad_file_of_any_kind_stops_none_of_the_rest(
-    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head = make_head("RAS", (4.0, 4.0, 4.0))
-    scan = save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
-    files = [
-        {"input": str(tmp_path / "gone.nii"), "mask": str(tmp_path / "a.nii")},
-        {"input": str(scan), "mask": str(tmp_path / "b.nii"), "bogus": "x"},
-        {"input": "null\0character.nii", "mask": str(tmp_path / "c.nii")},
-        {"input": str(scan), "mask": str(tmp_path / "d.nii")},
-    ]
-    events: list[dict] = []
-    monkeypatch.setattr("skullstrip.network.engines.create_engine", lambda *_: ThresholdEngine())
-    options = {"weights": str(stand_in_weights)}
-    status = child._serve({"task": "files", "files": files, "options": options}, events.append)
-    states = [event["state"] for event in events if event.get("state") not in (None, "running")]
-    assert (status, states) == (0, ["failed", "failed", "failed", "done"])
-    assert events[-1]["report"] == {"done": 1, "failed": 3}
-    assert events[-2]["verdict"] in ("pass", "check", "fail")
-    assert sorted(path.name for path in tmp_path.glob("?.nii")) == ["d.nii"]
 
 
 @pytest.mark.parametrize("confidence", [True, False])
