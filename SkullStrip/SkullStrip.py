@@ -45,7 +45,7 @@ class SkullStrip(ScriptedLoadableModule):
         self.parent.helpText = _(
             "Finds the brain in a T1-weighted MRI of the head, on any computer, in a process of "
             "its own. Choose the scan and click <b>Strip skull</b>. The first click offers to "
-            "install ONNX Runtime (about 60 MB); Advanced removes it again. "
+            "install ONNX Runtime (about 45 MB); Advanced removes it again. "
             "For research; not a medical device."
         )
         self.parent.acknowledgementText = _(

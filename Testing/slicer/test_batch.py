@@ -153,7 +153,7 @@ def test_a_program_that_cannot_be_started_leaves_nothing(
     from SkullStripSlicer.logic import StripLogic
 
     monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: "/nowhere/x")
-    monkeypatch.setattr(slicer, "app", None, raising=False)  # without Qt, whose processes fail another way
+    monkeypatch.setattr(slicer, "app", None, raising=False)
     with pytest.raises(EngineError, match="cannot be started"):
         StripLogic().stripFolder(folder, tmp_path / "out")
     assert list(temporary_files.iterdir()) == []
@@ -206,7 +206,7 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 
 @pytest.mark.slow
 def test_cancelling_the_real_command_ends_its_workers(
-    folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
+    folder, tmp_path, weights, scene, pythonForBatches, qapp, monkeypatch
 ) -> None:
     from SkullStripSlicer.logic import StripLogic
 
