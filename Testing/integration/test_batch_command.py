@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+from skullstrip.batch import run
 from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
@@ -122,6 +123,19 @@ def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):
     assert "2 of 2 scans" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "failed", "status"), [([], 0, 0), (["--strict"], 0, 3), (["--strict"], 1, 1)]
+)
+def test_verdicts_are_told_at_the_end_and_strict_makes_a_fail_the_exit_status(
+    tmp_path, monkeypatch, capsys, words, failed, status
+):
+    verdicts = {"pass": 2, "check": 1, "fail": 1, "corrected": 0}
+    result = run.BatchResult(4, failed, 0, None, None, verdicts)
+    monkeypatch.setattr(run, "run_batch", lambda *_, **__: result)
+    assert main(["batch", str(tmp_path), str(tmp_path / "out"), *words]) == status
+    assert "pass 2, check 1, fail 1, corrected 0" in capsys.readouterr().out
+
+
 def test_a_group_of_nothing_is_refused(tmp_path, capsys):
     assert bids.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 2
     assert_one_sentence(capsys.readouterr().err)
@@ -201,7 +215,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
     for job in jobs:
         output, error = job.communicate()
         assert job.returncode == 0, error
-        assert output.endswith("left as they were 0\n")  # no table yet, so none is named
+        assert output.endswith("corrected 0\n")  # no table yet, so none is named
     assert not (out / "results.csv").exists()
     assert bids.main([str(data_set), str(out), "group"]) == 0
     assert len((out / "results.csv").read_text().splitlines()) == 4

@@ -73,7 +73,7 @@ class Crew:
             entries = [self._entry(scan, answer) for scan, answer in batch]
             self.ledger.record(entries)
             for entry in entries:
-                self.count.add(entry.row["status"])
+                self.count.add(entry.row)
                 self.hear(scan_event(entry.row, self.count, time.monotonic() - start))
             if self.tables and time.monotonic() - table_written > pause:
                 began = time.monotonic()

@@ -8,9 +8,11 @@ An event is a dict, and a line of JSON with `--progress json`:
     {"event": "scan", "name": "a/c", "status": "running"}
     {"event": "scan", "name": "a/c", "status": "done" or "failed", "message": "", "reasons": "",
      "volume_ml": 1432.1, "verdict": "pass", "done": 2, "total": 40, "seconds_left": 83.0}
-    {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html"}
+    {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html",
+     "verdicts": {"pass": 37, "check": 2, "fail": 1, "corrected": 0}}
 
-`done` in a scan's event counts the scans that nothing more will happen to.
+`done` in a scan's event counts the scans that nothing more will happen to; the verdicts at the end
+are of all scans, those stripped before too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +30,7 @@ from ..shown import say
 from .columns import DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
+VERDICTS = ("pass", "check", "fail", "corrected")
 TOLD = ("name", "status", "message", "reasons", "volume_ml", "verdict")
 
 Event = dict[str, Any]
@@ -44,24 +47,39 @@ class Count:
         Scans of the batch.
     done, failed, skipped : int
         Scans stripped now, given up now, and left because they were done before.
+    verdicts : dict of str to int
+        Masks by what is thought of them, whenever they were made.
     """
 
     total: int
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
 
     @property
     def settled(self) -> int:
         """Scans that nothing more will happen to."""
         return self.done + self.failed + self.skipped
 
-    def add(self, status: object) -> None:
+    def add(self, row: Row) -> None:
         """Count a scan that came back."""
-        if status == DONE:
+        if row["status"] == DONE:
             self.done += 1
         else:
             self.failed += 1
+        self._judge(row)
+
+    def skip(self, row: Row) -> None:
+        """Count a scan that was left as it is."""
+        self.skipped += 1
+        self._judge(row)
+
+    def _judge(self, row: Row) -> None:
+        status = row.get("status")  # a mask that somebody corrected has no other verdict
+        found = row.get("verdict") if status == DONE else status
+        if found in self.verdicts:
+            self.verdicts[str(found)] += 1
 
     def seconds_left(self, seconds: float) -> float | None:
         """How long the rest takes at the speed so far; None while nobody knows."""

@@ -14,6 +14,7 @@ from ..options import Options
 from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, table
 from .cluster import require_dask
+from .columns import Row
 from .coordinator import Crew
 from .job import Job
 from .ledger import LEDGER, Ledger
@@ -69,6 +70,8 @@ class BatchResult:
         `results.csv`, with all scans of the output folder; None where it is left to `group`.
     page : Path or None
         `report.html`; None, too, where Jinja2 is not installed.
+    verdicts : dict of str to int
+        How many masks of these scans pass, are to be checked, fail, and were corrected by hand.
     """
 
     done: int
@@ -76,6 +79,7 @@ class BatchResult:
     skipped: int
     table: Path | None
     page: Path | None
+    verdicts: dict[str, int]
 
 
 def strip_batch(
@@ -192,9 +196,10 @@ def run_batch(
             if reason:
                 todo.append(scan)
             else:
-                count.skipped += 1
                 entry = ledger.get(scan.name)  # None where `redo` passed over a new one
-                hear(skipped_event(entry.row if entry else {"name": scan.name}, count))
+                row: Row = entry.row if entry else {"name": scan.name}
+                count.skip(row)
+                hear(skipped_event(row, count))
         try:
             if todo:
                 job = Job(out, options, digest)
@@ -203,14 +208,15 @@ def run_batch(
         finally:
             page = None if shared else write_results(ledger.rows, out)
     counts = {"done": count.done + count.skipped, "failed": count.failed, "skipped": count.skipped}
-    hear({"event": "end", **counts, "report": str(page) if page else None})
+    report = str(page) if page else None
+    hear({"event": "end", **counts, "report": report, "verdicts": count.verdicts})
     if count.settled < count.total:
         raise Cancelled(
             f"Interrupted with {count.settled} of {count.total} scans done; start the same "
             "command again to go on."
         )
     csv = None if shared else out / table.CSV_TABLE
-    return BatchResult(count.done, count.failed, count.skipped, csv, page)
+    return BatchResult(count.done, count.failed, count.skipped, csv, page, count.verdicts)
 
 
 def _digest(options: BatchOptions) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..batch.progress import Hear
     from ..batch.run import BatchResult, Source
 
+EXIT_VERDICT = 3
 PROGRESS = ("auto", "bar", "json", "none")
 DESCRIPTION = """\
 Strip many scans; the same command again goes on where it was left.
@@ -31,7 +32,8 @@ EPILOG = """\
 OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv,
 results.parquet and report.html for all. A scan is done when its outputs are whole and neither it
 nor the options have changed; scans that failed are tried again.
-Exit status: 0 all done, 1 a scan failed, 2 an argument is at fault, 130 interrupted.
+Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
+a verdict is fail, 130 interrupted.
 """
 
 
@@ -73,7 +75,9 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
         raise Cancelled(message) from error
     if arguments.progress not in ("json", "none"):
         print_result(result)
-    return EXIT_FAILURE if result.failed else 0
+    if result.failed:
+        return EXIT_FAILURE
+    return EXIT_VERDICT if arguments.strict and result.verdicts["fail"] else 0
 
 
 def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
@@ -93,6 +97,7 @@ def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
 def print_result(result: BatchResult) -> None:
     """Print how it went."""
     print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
+    print(f"Verdicts     {', '.join(f'{name} {n}' for name, n in result.verdicts.items())}")
     if result.table:
         say(f"Table        {result.table}")
     if result.page:
@@ -137,6 +142,8 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     redo_help = "only scans rejected on the report page, failed, or with a verdict other than pass"
     add("--redo", choices=REDO, help=redo_help)
     decisions_help = "what the report page exported; default OUT/decisions.csv"
+    strict_help = "exit with status 3 where a verdict is fail, also of a scan done before"
+    add("--strict", action="store_true", help=strict_help)
     add("--decisions", metavar="CSV", help=decisions_help)
     progress_help = (
         "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise "

@@ -23,7 +23,8 @@ Brain masks of the T1-weighted scans of a BIDS data set, as BIDS derivatives.
 EPILOG = """\
 With --participant-label, several jobs may work in one OUT_DIR, each on other participants; then run
 'group' once they are through. Without it, 'participant' writes table and page itself.
-Exit status: 0 all done, 1 a scan failed, 2 an argument is at fault, 130 interrupted.
+Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
+a verdict is fail, 130 interrupted.
 """
 
 

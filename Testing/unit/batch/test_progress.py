@@ -37,6 +37,16 @@ def test_a_scan_that_is_left_as_it_is_is_told_with_its_verdict():
     assert (event["reasons"], event["done"], event["total"]) == ("It is rough.", 1, 4)
 
 
+def test_verdicts_are_counted_of_all_scans_and_a_corrected_mask_has_no_other():
+    count = Count(6)
+    for verdict in ("pass", "pass", "fail"):
+        count.add({"status": "done", "verdict": verdict})
+    count.add({"status": "failed", "verdict": None})
+    count.skip({"status": "corrected", "verdict": "check"})
+    count.skip({"status": "done", "verdict": "check"})
+    assert count.verdicts == {"pass": 2, "check": 1, "fail": 1, "corrected": 1}
+
+
 @pytest.mark.parametrize("status", ["done", "failed"])
 def test_only_failures_are_told_where_nobody_watches(capsys, status):
     progress.say_failures({"event": "scan", "name": "a", "status": status, "message": "Broken."})
@@ -51,7 +61,7 @@ def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
     row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
     for seconds in (200.0, 400.0, 600.0, 800.0):
         now[0] = seconds
-        count.add("done")
+        count.add(row)
         hear({"event": "scan", "name": "b", "status": "running"})
         hear(scan_event(row, count, seconds))
     assert capsys.readouterr() == (
