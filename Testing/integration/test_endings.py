@@ -84,7 +84,7 @@ def test_after_a_kill_outputs_are_whole_and_the_next_run_cleans_up(scan, run_com
     assert all(is_whole(scan.parent / name) for name in left)
     if stage in ("write", *INSIDE):
         assert len(names(scan.parent)) > len(left), "the kill came where a temporary was in use"
-    assert run(lambda: strip(*run_command)) == 0
+    assert run(lambda: strip(*run_command, "--overwrite")) == 0
     assert names(scan.parent) == ["T1.nii.gz", *OUTPUTS]
 
 
@@ -135,7 +135,7 @@ def test_a_disk_that_fills_while_writing_leaves_everything_as_it_was(scan, run_c
     def strip_on_a_small_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         qc = ["--qc", scan.parent / "qc.png", "--json", scan.parent / "r.json"]
-        return strip(*run_command, *qc, "-p", scan.parent / "p.nii.gz")
+        return strip(*run_command, *qc, "-p", scan.parent / "p.nii.gz", "--overwrite")
 
     assert run(strip_on_a_small_disk) == 2
     assert files_in(scan.parent) == before

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 import nibabel
 import nrrd
@@ -58,17 +57,38 @@ def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
         strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
 
 
-@pytest.mark.parametrize(("encoding", "data"), [("raw", "other.raw"), ("gzip", "other.raw.gz")])
-def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(
-    tmp_path, head, strip, encoding, data
-):
+def written_as_nhdr(folder, head, encoding="gzip"):
+    """T1.nhdr, whose voxels lie where the data of vox.nhdr would."""
     header = {"space": "RAS", "space directions": head.affine[:3, :3].T, "encoding": encoding}
-    nrrd.write(str(tmp_path / "other.nhdr"), head.array, header)
-    (tmp_path / "other.nhdr").rename(tmp_path / "T1.nhdr")
-    before = (tmp_path / data).read_bytes()
-    with suppress(OutputError):
-        strip(tmp_path / "T1.nhdr", mask=tmp_path / "other.nhdr")
-    assert (tmp_path / data).read_bytes() == before
+    nrrd.write(str(folder / "vox.nhdr"), head.array, header)
+    (folder / "vox.nhdr").rename(folder / "T1.nhdr")
+    return folder / "T1.nhdr"
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["data file: ", "data file:=", ":x\ndata file: ", "data file:" + " " * 70_000, "DATA FILE: "],
+)
+def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(tmp_path, head, strip, field):
+    scan = written_as_nhdr(tmp_path, head)
+    scan.write_text(scan.read_text().replace("data file: ", field))
+    before = (tmp_path / "vox.raw.gz").read_bytes()
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, mask=tmp_path / "vox.nhdr")
+    assert (tmp_path / "vox.raw.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize(("mask", "data"), [("m.nhdr", "m.raw.gz"), ("m.hdr", "m.img")])
+def test_a_data_file_that_belongs_to_something_else_is_not_replaced(
+    tmp_path, scan, strip, mask, data
+):
+    (tmp_path / data).write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=f"would replace .*{data}, which is no part of it"):
+        strip(scan, mask=tmp_path / mask)
+    assert (tmp_path / data).read_bytes() == b"somebody's"
+    (tmp_path / data).unlink()
+    for _ in range(2):  # its own data file goes with a header that was named
+        strip(scan, mask=tmp_path / mask)
 
 
 def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):

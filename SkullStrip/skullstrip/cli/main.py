@@ -36,7 +36,8 @@ Find the brain in a T1-weighted MRI of the head.
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
-With -o, -m or --head, only the images that are named are written; the others add to either.
+With -o, -m or --head, only the images that are named are written; the others add to either. A file
+that you name is replaced if it is there; T1_brain and T1_brain_mask are not, without --overwrite.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
 whatever else nibabel reads. The ending of an output names its format.
 SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
@@ -92,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
+    overwrite_help = "replace T1_brain and T1_brain_mask if they are there"
+    add("--overwrite", action="store_true", help=overwrite_help)
     add_method_options(parser)
     add = parser.add_argument
     again_help = "cut the mask from what -p wrote earlier: another border, no network run"
@@ -139,11 +142,13 @@ def _input_path(arguments: argparse.Namespace) -> Path:
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
-    from ..files import default_outputs
+    from ..files import default_outputs, require_free
 
     images = {"brain": arguments.brain, "mask": arguments.mask, "head": arguments.head}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path)
+        if not arguments.overwrite:
+            require_free(images)
     names = ("probability", "confidence", "surface", "qc", "json")
     extras = {name: getattr(arguments, name) for name in names}
     return {name: path for name, path in {**images, **extras}.items() if path is not None}
