@@ -210,7 +210,9 @@ def test_a_file_cut_short_is_refused_in_one_sentence(tmp_path, suffix, keep):
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz", ".nrrd", ".img", ".txt", ""])
 @pytest.mark.parametrize(
-    "content", [b"this is no image\n" * 40, gzip.compress(b"neither is this"), bytes(1000)]
+    "content",
+    [b"this is no image\n" * 40, gzip.compress(b"neither is this"), bytes(1000)],
+    ids=["text", "gzip", "zeros"],
 )
 def test_what_is_no_image_is_refused_in_one_sentence(tmp_path, suffix, content):
     path = tmp_path / f"in{suffix}"
