@@ -33,6 +33,9 @@ from SkullStripSlicer.telling import told
 __all__ = ["SkullStrip", "SkullStripLogic", "SkullStripTest", "SkullStripWidget"]
 
 
+DOCUMENTATION = "https://github.com/SlicerSkullStrip/SlicerSkullStrip#readme"
+
+
 class SkullStrip(ScriptedLoadableModule):
     """What Slicer shows about the module."""
 
@@ -48,6 +51,9 @@ class SkullStrip(ScriptedLoadableModule):
             "install ONNX Runtime (about 45 MB); Advanced removes it again. "
             "For research; not a medical device."
         )
+        link = '<p><a href="{address}">{words}</a></p>'
+        words = _("Documentation, and what the figures mean")
+        self.parent.helpText += link.format(address=DOCUMENTATION, words=words)
         self.parent.acknowledgementText = _(
             "The network is a U-Net (Ronneberger et al., MICCAI 2015) with an EfficientNet-B0 "
             "encoder (Tan and Le, ICML 2019)."

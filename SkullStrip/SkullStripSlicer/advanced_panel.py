@@ -6,9 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.errors import SkullStripError
-
 from . import dependencies
+from .telling import say, told
 
 
 class AdvancedPanel:
@@ -33,6 +32,7 @@ class AdvancedPanel:
         ui.removeButton.connect("clicked()", self.removePackages)
         self.refresh()
 
+    @told
     def browse(self, edit) -> None:
         """Let the user choose a folder for a line edit."""
         title = _("Choose a folder")
@@ -40,12 +40,15 @@ class AdvancedPanel:
         if path:
             edit.text = path
 
+    @told
     def refresh(self) -> None:
         """Show what was installed for SkullStrip."""
+        say(self._ui.packagesNotice, "")
         names = dependencies.installedByUs()
         self._ui.packagesLabel.text = ", ".join(names) or _("none installed by SkullStrip")
         self._ui.removeButton.enabled = bool(names)
 
+    @told
     def removePackages(self) -> None:
         """Ask, then uninstall what SkullStrip brought."""
         names = dependencies.installedByUs()
@@ -54,7 +57,9 @@ class AdvancedPanel:
             return
         try:
             dependencies.remove()
-        except SkullStripError as error:
-            self._ui.packagesLabel.text = str(error)
-            return
-        self.refresh()
+        finally:
+            self.refresh()
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        say(self._ui.packagesNotice, text, "error")

@@ -8,13 +8,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.errors import SkullStripError
-
 from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
 from .parameter_node import runOptions
 from .progress_text import timeLeft
 from .scene_scans import SceneHead
+from .telling import STATUS_MILLISECONDS, say, told
 
 RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
@@ -63,6 +62,7 @@ class BatchPanel:
         """Whether a batch is on."""
         return self._run is not None
 
+    @told
     def onClicked(self, start) -> None:
         """A button was clicked: cancel, or start."""
         if self._run is not None:
@@ -74,6 +74,7 @@ class BatchPanel:
             finally:
                 self._isStarting = False
 
+    @told
     def onSceneClicked(self) -> None:
         """List the heads of the scene first; strip those that are ticked with the next click."""
         if self._run is None and self._parameterNode is not None and not self._ticked():
@@ -86,6 +87,7 @@ class BatchPanel:
         if self._run is not None:
             self._run.cancel()
 
+    @told
     def openReport(self) -> None:
         """Open the report page in the browser."""
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
@@ -121,6 +123,7 @@ class BatchPanel:
             if table.item(row, 0).checkState() == qt.Qt.Checked
         ]
 
+    @told
     def _showTicked(self) -> None:
         """Say on the button how many are ticked; with none, it lists the scene again."""
         count = len(self._ticked())
@@ -135,20 +138,14 @@ class BatchPanel:
         self._showTicked()
 
     def _start(self, start) -> None:
-        """Run; problems are shown, never raised."""
         node = self._parameterNode
         ask = slicer.util.confirmOkCancelDisplay
         heads = self._ticked()
         self._report = None
         self._ui.reportButton.visible = False
-        try:
-            self._ensurePackages(ask, node.engine.value, node.wheels.strip())
-            self._dropHeads()
-            self._run = start(node, heads)
-        except SkullStripError as error:
-            self._run = None
-            self._say(str(error))
-            return
+        self._ensurePackages(ask, node.engine.value, node.wheels.strip())
+        self._dropHeads()
+        self._run = start(node, heads)
         if self._run.isFinished:  # it failed at once, and said so
             self._run = None
             return
@@ -171,18 +168,22 @@ class BatchPanel:
             "finished": self._onFinished,
         }
 
+    @told
     def _onScanChanged(self, scan) -> None:
         self._showScan(scan)
         if self._run is not None:
             self._showProgress()
 
+    @told
     def _onFinished(self, run) -> None:
         self._run = None
         self._showIdle()
         done = _("{done} of {count} scans are done.")
         count = max(run.total, len(run.scans))
         texts = [done.format(done=run.count(*SETTLED), count=count), run.error]
-        self._say(" ".join(str(text) for text in texts if text))
+        text = " ".join(str(text) for text in texts if text)
+        self._say(text)
+        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
         self._report = run.report
         self._ui.reportButton.visible = run.report is not None
 
@@ -207,8 +208,12 @@ class BatchPanel:
             texts.append(timeLeft(run.secondsLeft))
         self._say(", ".join(texts))
 
-    def _say(self, text: str) -> None:
-        self._ui.batchLabel.text = text
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        self._say(text, "error")
+
+    def _say(self, text: str, tone: str = "") -> None:
+        say(self._ui.batchLabel, text, tone)
 
     def _showScan(self, scan) -> None:
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"

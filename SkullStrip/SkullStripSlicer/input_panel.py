@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import slicer
 
+from skullstrip.checks.input_checks import Check
+
 from .scene_watch import VIEW_CLASS, NodesObserver, activeBackground
 from .telling import say, told
-from .volume_node import inspectVolume
+from .volume_node import inspectVolume, worldAffine
 
 
 class InputPanel:
@@ -27,7 +29,8 @@ class InputPanel:
         self._volumeObserver = None
         self._parameterNode = None
         self._observer = None
-        self._shown = None
+        self._inspected = None
+        self._checks: tuple[Check, ...] = ()
         self.isRefused = True
         ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self.onActivated)
 
@@ -64,14 +67,15 @@ class InputPanel:
         """Say what is noticed about the scan; nothing for an ordinary one."""
         volume = self._parameterNode.inputVolume if self._parameterNode else None
         image = volume.GetImageData() if volume else None
-        key = (volume.GetID(), volume.GetMTime(), image and image.GetMTime()) if volume else None
-        if key is not None and key == self._shown:
-            return
-        self._shown = key
-        self._observeVolume(volume)
-        checks = inspectVolume(volume) if volume else ()
-        self.isRefused = volume is None or any(check.severity == "refuse" for check in checks)
-        text = "\n".join(check.message for check in checks if check.severity != "note")
+        key = None
+        if volume is not None:
+            key = (volume.GetID(), worldAffine(volume).tobytes(), image and image.GetMTime())
+        if key is None or key != self._inspected:
+            self._inspected = key
+            self._observeVolume(volume)
+            self._checks = inspectVolume(volume) if volume else ()
+        self.isRefused = volume is None or any(c.severity == "refuse" for c in self._checks)
+        text = "\n".join(check.message for check in self._checks if check.severity != "note")
         say(self._ui.inputNotice, text, "error" if self.isRefused else "warning")
 
     def tell(self, text: str) -> None:

@@ -88,6 +88,7 @@ class ResultPanel:
         isOther, self._drawn = segmentation is not self._drawn, segmentation
         ui.resultBox.visible = segmentation is not None
         say(ui.resultNotice, "")
+        self._showWaiting()
         if segmentation is None:
             return
         with self._busy():
@@ -96,7 +97,7 @@ class ResultPanel:
         say(ui.resultLabel, line, tone)
         ui.resultLabel.toolTip = ui.detailsLabel.text = details
         messages = [check.message for check in checks if check.message not in ui.inputNotice.text]
-        say(ui.warningLabel, "\n".join(messages), "warning")
+        say(ui.warningLabel, "\n".join(f"• {message}" for message in messages), "warning")
         self._places = [check.position_ras for check in checks if check.position_ras]
         ui.showButton.visible = bool(self._places)
         ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
@@ -119,6 +120,7 @@ class ResultPanel:
         if segmentation is not self._drawn:
             self.draw()
             return
+        self._showWaiting()
         if segmentation is None:
             return
         problem, changed = "", False
@@ -133,6 +135,23 @@ class ResultPanel:
             self._applySurface(segmentation)
         if problem:
             self.tell(problem)
+
+    def _showWaiting(self) -> None:
+        """Say what is ticked and only comes with another run; a stripped scan comes at once."""
+        segmentation, node = self.segmentation, self._parameterNode
+        asked = (
+            (outputs.PROBABILITY_ROLE, "makeProbability", _("Probability")),
+            (outputs.CONFIDENCE_ROLE, "makeConfidence", _("Confidence")),
+        )
+        waiting = [
+            words
+            for role, setting, words in asked
+            if segmentation is not None
+            and getattr(node, setting)
+            and segmentation.GetNodeReference(role) is None
+        ]
+        text = _("Comes with the next run: {names}.").format(names=", ".join(waiting))
+        say(self._ui.alsoNotice, text if waiting else "")
 
     def _applyMask(self, segmentation) -> bool:
         """Whether anything had to change."""

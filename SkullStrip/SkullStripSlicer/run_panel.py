@@ -12,9 +12,7 @@ from skullstrip.errors import Cancelled
 from . import dependencies
 from .parameter_node import runOptions
 from .progress_text import ProgressText
-from .telling import say, sentence, told
-
-STATUS_MILLISECONDS = 10_000
+from .telling import STATUS_MILLISECONDS, say, sentence, told
 
 
 class RunPanel:
@@ -98,10 +96,12 @@ class RunPanel:
         if self._run is not None:
             self._run.cancel()
 
+    @told
     def _onProgress(self, stage: str, done: int, total: int) -> None:
         self._ui.progressBar.value, text = self._text.update(stage, done, total)
         self._say(text)
 
+    @told
     def _onFinished(self, run) -> None:
         self._run = None
         self._showIdle()

@@ -6,10 +6,12 @@ import functools
 import logging
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from skullstrip.errors import SkullStripError
 
+STATUS_MILLISECONDS = 10_000
 # On a light and on a dark palette.
 _COLORS = {
     "good": ("#1b6e20", "#81c784"),
@@ -18,11 +20,12 @@ _COLORS = {
 }
 
 
-def styleFor(widget, tone: str) -> str:
-    """Return the style sheet of a text on a widget's palette: "good", "warning", "error", or ""."""
+def styleFor(tone: str) -> str:
+    """Return a style sheet for texts: "good", "warning", "error", or "" for an ordinary one."""
     if tone not in _COLORS:
         return ""
-    palette = widget.palette
+    # A label that has a style sheet does not follow a new palette; the main window has none.
+    palette = slicer.util.mainWindow().palette
     window, text = (palette.color(role) for role in (qt.QPalette.Window, qt.QPalette.WindowText))
     return f"color: {_COLORS[tone][window.lightness() < text.lightness()]};"
 
@@ -31,7 +34,7 @@ def say(label, text: str, tone: str = "") -> None:
     """Show a text, or hide the label where there is none."""
     label.text = text
     label.visible = bool(text)
-    label.styleSheet = styleFor(label, tone)
+    label.styleSheet = styleFor(tone)
 
 
 def sentence(error: Exception) -> str:

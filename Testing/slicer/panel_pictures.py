@@ -1,8 +1,10 @@
-"""Draw the panel before, during and after a run on a real scan.
+"""Draw the panel in its states on a real scan, on a light and on a dark palette.
 
-`python -m Testing.slicer.panel_pictures SCAN FOLDER` writes the README's `panel.png`. Real:
-the .ui, its wiring, the child process with the network, the scan. Stand-ins: CTK's and Slicer's
-widgets and the application, as in the panel's tests; so fonts and frames are Qt's, not Slicer's.
+`python -m Testing.slicer.panel_pictures SCAN FOLDER` writes the README's `panel.png` (before,
+during and after a run) and `panel_states.png` (these, a warning, a refused change, a batch; light
+and dark). Real: the .ui, its wiring, the child process with the network, the scan. Stand-ins: CTK's
+and Slicer's widgets and the application, as in the panel's tests; so fonts and frames are Qt's, not
+Slicer's.
 """
 
 from __future__ import annotations
@@ -17,33 +19,37 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 WIDTH = 430
-HEIGHT = 400
+HEIGHTS = {"panel.png": 400, "panel_states.png": 720}
+HEIGHT = 900  # as much as a panel with everything open needs; in Slicer it scrolls
 GAP = 10
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0
 HALF = 50  # percent, where the picture of a run is taken
+CUT = 0.45  # of the scan's slices, so that the brain reaches the edge of the image
+PALETTES = ("light", "dark")
 
 
 def main(scan: Path, folder: Path) -> None:
     """Strip a scan by the panel's button and take a picture of each state."""
     with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
-        pictures = takePictures(scan, Path(temporary), patch)
-        sheet = sideBySide(pictures)
+        states = takePictures(scan, Path(temporary), patch)
     folder.mkdir(parents=True, exist_ok=True)
-    sheet.save(str(folder / "panel.png"))
+    light, dark = ([state[index] for state in states] for index in range(len(PALETTES)))
+    for name, rows in (("panel.png", [light[:3]]), ("panel_states.png", [light, dark])):
+        sheetOf(rows, HEIGHTS[name]).save(str(folder / name))
 
 
-def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list:
-    """The panel idle, at half of a run, and with its result."""
+def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list[list]:
+    """Each state on every palette: idle, running, its result, a warning, a refusal, a batch."""
     import slicer
 
     from Testing.slicer import application_stand_in as application
     from Testing.slicer.child_stand_ins import writePythonSlicer
-    from Testing.slicer.panel_fixtures import click
+    from Testing.slicer.panel_fixtures import click, enter, palette
     from Testing.slicer.pythonqt import Proxy
-    from Testing.slicer.scene import loadVolume, makeScene
+    from Testing.slicer.scene import addVolume, loadVolume, makeScene, paint
 
     scene = makeScene(temporary)
-    application.install(patch, temporary)
+    qapp = application.install(patch, temporary)
     writePythonSlicer(temporary, None)
     patch.setenv("PATH", f"{temporary}{os.pathsep}{os.environ['PATH']}")
     volume = loadVolume(scan, "MRHead")
@@ -51,6 +57,7 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     view.SetLayoutName("Red")
     view.SetBackgroundVolumeID(volume.GetID())
     import SkullStrip
+    from SkullStripSlicer.volume_node import ijkToRas
 
     patch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
     parent = application.ModuleParent()
@@ -58,6 +65,11 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     widget = SkullStrip.SkullStripWidget(Proxy(parent))
     widget.setup()
     parent.show()
+    pictures = []
+
+    def settle() -> None:
+        for _ in range(5):  # the layout follows its labels step by step
+            slicer.app.processEvents()
 
     def waitFor(condition) -> None:
         end = time.monotonic() + RUN_SECONDS
@@ -65,31 +77,62 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
             slicer.app.processEvents()
             time.sleep(0.01)
 
-    slicer.app.processEvents()
-    pictures = [parent.grab()]
+    def take(prepare=lambda: enter(widget)) -> None:
+        state = []
+        for name in PALETTES:
+            with palette(qapp, name):
+                settle()
+                prepare()
+                settle()
+                state.append(parent.grab())
+        pictures.append(state)
+
+    def run() -> None:
+        waitFor(lambda: not widget.runPanel.isRunning)
+        settle()
+        if widget.resultPanel.segmentation is None:
+            raise SystemExit(f"The run failed: {widget.ui.progressLabel.text}")
+
+    def refuse() -> None:
+        widget.ui.borderSlider.value = 4.0
+
+    take()
     click(widget.ui.stripButton)
     waitFor(lambda: widget.ui.progressBar.value >= HALF or not widget.runPanel.isRunning)
-    pictures.append(parent.grab())
-    waitFor(lambda: not widget.runPanel.isRunning)
-    for _ in range(5):  # the layout follows its labels step by step
-        slicer.app.processEvents()
-    if widget._parameterNode.result is None:
-        raise SystemExit(f"The run failed: {widget.ui.progressLabel.text}")
-    pictures.append(parent.grab())
+    take(settle)
+    run()
+    take()
+    array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
+    cut = array[: int(len(array) * (1 - CUT))]
+    part = addVolume(scene, cut, ijkToRas(volume), "MRHead, cut")
+    view.SetBackgroundVolumeID(part.GetID())
+    click(widget.ui.stripButton)
+    run()
+    take()
+    view.SetBackgroundVolumeID(volume.GetID())
+    paint(widget.resultPanel.segmentation)
+    enter(widget)
+    take(refuse)
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    take()
     widget.cleanup()
     return pictures
 
 
-def sideBySide(pictures: list):
-    """One image of all, cut below the lowest widget."""
+def sheetOf(rows: list[list], height: int):
+    """One image of all, each cut to the same height."""
     from PySide6 import QtCore, QtGui
 
-    size = QtCore.QSize(len(pictures) * (WIDTH + GAP) - GAP, HEIGHT)
+    width = max(map(len, rows)) * (WIDTH + GAP) - GAP
+    size = QtCore.QSize(width, len(rows) * (height + GAP) - GAP)
     sheet = QtGui.QImage(size, QtGui.QImage.Format.Format_RGB32)
     sheet.fill(QtCore.Qt.GlobalColor.white)
     painter = QtGui.QPainter(sheet)
-    for index, picture in enumerate(pictures):
-        painter.drawPixmap(index * (WIDTH + GAP), 0, picture)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            source = QtCore.QRect(0, 0, WIDTH, height)
+            painter.drawPixmap(column * (WIDTH + GAP), row * (height + GAP), picture.copy(source))
     painter.end()
     return sheet
 

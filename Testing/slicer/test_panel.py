@@ -136,8 +136,11 @@ def test_every_notice_can_be_read_on_a_light_and_on_a_dark_palette(
 
 
 def test_a_ticked_confidence_map_is_made_with_the_next_run(widget) -> None:
+    strip(widget)
     widget.ui.confidenceCheckBox.checked = True
+    assert widget.ui.alsoNotice.text == "Comes with the next run: Confidence."
     assert strip(widget).GetNodeReference(outputs.CONFIDENCE_ROLE) is not None
+    assert not widget.ui.alsoNotice.visible
 
 
 def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> None:
@@ -244,7 +247,7 @@ def test_undo_goes_back_run_by_run_with_the_settings(widget, scene) -> None:
 
 @pytest.mark.parametrize(
     ("what", "words", "refused"),
-    [("slice", "slices", True), ("mask", "like a mask", False),
+    [("slice", "only 1 slice along", True), ("mask", "like a mask", False),
      ("colour", "values per voxel", True), ("stripped", "stripped already", False)],
 )  # fmt: skip
 def test_what_is_no_t1_head_is_said_before_a_run(

@@ -154,9 +154,27 @@ def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget) -> No
         (lambda ui: click(ui.surfaceButton), "resultNotice"),
         (lambda ui: click(ui.undoButton), "resultNotice"),
         (lambda ui: click(ui.editButton), "resultNotice"),
+        (lambda ui: click(ui.saveButton), "resultNotice"),
         (lambda ui: click(ui.exportButton), "resultNotice"),
+        (lambda ui: ui.batchButton.click(), "batchLabel"),
+        (lambda ui: ui.sceneButton.click(), "batchLabel"),
+        (lambda ui: ui.removeButton.click(), "packagesNotice"),
+        (lambda ui: ui.weightsBrowse.click(), "packagesNotice"),
     ],
-    ids=["strip", "border", "invert", "3D", "undo", "edit", "export"],
+    ids=[
+        "strip",
+        "border",
+        "invert",
+        "3D",
+        "undo",
+        "edit",
+        "save",
+        "export",
+        "folder",
+        "scene",
+        "packages",
+        "browse",
+    ],
 )
 def test_whatever_is_raised_is_said_in_one_sentence_and_logged(
     widget, monkeypatch, caplog, act, label
@@ -165,9 +183,14 @@ def test_whatever_is_raised_is_said_in_one_sentence_and_logged(
         raise ZeroDivisionError("out of the blue")
 
     strip(widget)
-    for name in ("strip", "setBorder", "setInvert", "showSurface", "undo"):
+    for name in ("strip", "setBorder", "setInvert", "showSurface", "undo", "findHeads"):
         monkeypatch.setattr(widget.logic, name, fail)
+    monkeypatch.setattr(widget.logic, "stripFolder", fail)
     monkeypatch.setattr(slicer.util, "selectModule", fail)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", fail)
+    monkeypatch.setattr("qt.QFileDialog.getExistingDirectory", fail)
+    monkeypatch.setattr("qt.QFileDialog.getSaveFileName", fail)
+    widget.ui.removeButton.enabled = True
     monkeypatch.setattr(slicer, "qSlicerDICOMExportDialog", fail, raising=False)
     act(widget.ui)
     text = getattr(widget.ui, label).text

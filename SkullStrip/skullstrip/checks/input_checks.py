@@ -100,8 +100,9 @@ def check_shape(shape: tuple[int, ...]) -> Iterator[Check]:
         message = f"The image has {len(shape)} dimensions (shape {shape}); give one 3-D volume."
         yield Check("not_3d", "refuse", message)
     elif min(shape) < MIN_SLICES:
+        slices = "1 slice" if min(shape) == 1 else f"{min(shape)} slices"
         message = (
-            f"The image has only {min(shape)} slices along one axis (shape {shape}); "
+            f"The image has only {slices} along one axis (shape {shape}); "
             f"at least {MIN_SLICES} are needed."
         )
         yield Check("few_slices", "refuse", message)
