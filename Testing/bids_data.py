@@ -21,6 +21,10 @@ OTHERS = (
     "sub-01/func/sub-01_task-rest_bold.nii.gz",
     "derivatives/other/sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
     "sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
+    "sub-01/anat/sub-01_part-phase_T1w.nii.gz",
+    "sub-01/anat/sub-01_part-real_acq-x_T1w.nii.gz",
+    "sub-01/anat/sub-01_acq-x_part-imag_T1w.nii.gz",
+    "sub-01/anat/sub-01_inv-1_MP2RAGE.nii.gz",
 )
 # Every entity that a T1w scan may have, the subject with and without a session.
 VALID = (
@@ -30,6 +34,7 @@ VALID = (
     "sub-02/ses-pre/anat/sub-02_ses-pre_acq-mprage_ce-gd_rec-norm_run-2_T1w.nii.gz",
     "sub-02/ses-post/anat/sub-02_ses-post_echo-1_part-mag_T1w.nii.gz",
     "sub-02/ses-post/anat/sub-02_ses-post_chunk-1_T1w.nii.gz",
+    "sub-02/ses-post/anat/sub-02_ses-post_UNIT1.nii.gz",
 )
 
 

@@ -16,6 +16,7 @@ from .network.engine import ENGINE_NAMES, Engine
 
 DEVICES = ("auto", "cpu", "gpu")
 VIEWS = (1, 3)
+MAX_BORDER_MM = 100  # inwards and outwards: more than a head
 # Options that say how the network is run; the weights are told by their hash. The rest change what
 # is found.
 RUNTIME = ("engine", "device", "threads", "weights")
@@ -76,9 +77,10 @@ class Options:
         for name in ("keep_csf", "reorient"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"The value '{getattr(self, name)}' for {name} is not a bool.")
-        if not _is_number(self.border_mm):
+        if not (_is_number(self.border_mm) and abs(self.border_mm) <= MAX_BORDER_MM):
             raise InputError(
-                f"The border is {self.border_mm}; give a finite number of millimetres."
+                f"The border is {self.border_mm}; give a number of millimetres between "
+                f"-{MAX_BORDER_MM} and {MAX_BORDER_MM}."
             )
         if self.views not in VIEWS:
             raise InputError(f"The number of views is {self.views}; use 1 or 3.")

@@ -15,7 +15,9 @@ from ..errors import InputError
 from .bids_dataset import RAW
 from .scans import Scan, refuse_names
 
-T1W = re.compile(r"(sub-[^_]+(?:_(?!desc-)[^_]+)*)_T1w\.nii(?:\.gz)?")
+# Phase, real and imaginary parts show no anatomy; UNIT1 is the T1-weighted image of MP2RAGE.
+NO_MAGNITUDE = "desc-|part-(?:phase|real|imag)_"
+T1W = re.compile(rf"(sub-[^_]+(?:_(?!{NO_MAGNITUDE})[^_]+)*)_(T1w|UNIT1)\.nii(?:\.gz)?")
 
 
 def find_bids_scans(
@@ -42,7 +44,8 @@ def find_bids_scans(
     scans = [_scan(file, data_set) for file in sorted(files) if T1W.fullmatch(file.name)]
     if not scans:
         raise InputError(
-            f"No sub-*/[ses-*/]anat/*_T1w.nii.gz is in '{data_set}'; give a BIDS data set."
+            f"No sub-*/[ses-*/]anat/*_T1w.nii.gz or *_UNIT1.nii.gz is in '{data_set}'; give a BIDS "
+            "data set."
         )
     _require_labels(data_set, "participant", wanted["sub"], {scan.subject for scan in scans})
     _require_labels(data_set, "session", wanted["ses"], {scan.session for scan in scans})
@@ -61,14 +64,15 @@ def find_bids_scans(
 def _scan(file: Path, data_set: Path) -> Scan:
     source = file.relative_to(data_set)
     match = T1W.fullmatch(file.name)
-    entities = match[1] if match else ""
+    entities, suffix = match.groups() if match else ("", "T1w")
     place = f"{source.parent.as_posix()}/{entities}"
     labels = dict(part.split("-", 1) for part in source.parts[:-2] if "-" in part)
     return Scan(
-        name=f"{entities}_T1w",
+        name=f"{entities}_{suffix}",
         file=str(file.absolute()),
-        brain=f"{place}_desc-brain_T1w.nii.gz",
-        mask=f"{place}_desc-brain_mask.nii.gz",
+        brain=f"{place}_desc-brain_{suffix}.nii.gz",
+        # A T1w scan beside it may have the same entities.
+        mask=f"{place}_desc-brain{suffix.removeprefix('T1w')}_mask.nii.gz",
         subject=labels.get("sub", ""),
         session=labels.get("ses", ""),
         bids_source=source.as_posix(),
@@ -77,7 +81,7 @@ def _scan(file: Path, data_set: Path) -> Scan:
 
 def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]) -> None:
     if missing := sorted(wanted - there):
-        raise InputError(f"The {kind} '{missing[0]}' has no T1w scan in '{data_set}'.")
+        raise InputError(f"The {kind} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
 
 
 def sidecar_of(image: str) -> str:
@@ -90,5 +94,5 @@ def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
     source = f"bids:{RAW}:{scan.bids_source}"
     common = {"Sources": [source], "SpatialReference": source}
     mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
-    brain = {"Description": "T1w image inside the brain mask", "SkullStripped": True, **common}
+    brain = {"Description": "Image inside the brain mask", "SkullStripped": True, **common}
     return {sidecar_of(scan.mask): mask, sidecar_of(scan.brain): brain}

@@ -16,7 +16,10 @@ from .csv_rows import read_rows
 
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
-OUR_ENDINGS = ("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask")
+OUR_ENDINGS = (
+    *("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask"),
+    *("_desc-brain_UNIT1", "_desc-brainUNIT1_mask"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,14 @@ def test_derivatives_keep_the_entities_of_their_source(data_set):
     assert second.qc == "qc/sub-02_ses-a_acq-mprage_T1w.png"
 
 
+def test_unit1_of_mp2rage_is_stripped_beside_a_t1w_scan_of_the_same_name(data_set):
+    (data_set / "sub-01/anat/sub-01_UNIT1.nii.gz").touch()
+    first, second = bids.find_bids_scans(data_set, ["01"])
+    assert second.brain == "sub-01/anat/sub-01_desc-brain_UNIT1.nii.gz"
+    assert second.mask == "sub-01/anat/sub-01_desc-brainUNIT1_mask.nii.gz"
+    assert len({first.mask, first.brain, first.qc, second.mask, second.brain, second.qc}) == 6
+
+
 @pytest.mark.parametrize("participants", [["02"], ["sub-02"]])
 @pytest.mark.parametrize("sessions", [["a"], ["ses-a"]])
 def test_labels_are_taken_with_or_without_prefix(data_set, participants, sessions):

@@ -85,7 +85,7 @@ def link_nowhere(path):
     [
         (lambda path: path.write_bytes(b"no image"), "cannot be read as an image"),
         (lambda path: path.unlink(), "does not exist; give an image file."),
-        (lambda path: (path.unlink(), path.mkdir()), "is not a file"),
+        (lambda path: (path.unlink(), path.mkdir()), "is a folder, not a file"),
         (link_nowhere, "is a link to a file that is not there; fetch"),
         (lambda path: save(path, np.zeros((9, 9, 9), np.int16)), "only zeros"),
     ],
