@@ -10,10 +10,12 @@ from skullstrip.errors import SkullStripError
 COMMANDS = {
     "check": "report voxel sizes, orientations and faulty masks of a data set",
     "split": "split a data set by subject, seeded, into a list",
+    "heads": "make masks for more label maps, and heads for infants' brains",
     "prepare": "preprocess a data set once, for training",
     "train": "train a network from a configuration",
     "export": "turn a run into weights with a manifest, to judge or to use",
     "evaluate": "judge weights on a split, scan by scan",
+    "synthetic": "judge weights on scans made from maps that nothing was trained on",
     "stress": "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
     "quality": "calibrate the verdict on masks and test it on held-out scans",
     "predict": "write the brain masks of a folder of scans",

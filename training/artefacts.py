@@ -7,6 +7,7 @@ image; `cropped` returns the mask too, because some brain is then no longer ther
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from .fields import smooth_noise
 
@@ -33,25 +34,49 @@ def remapped_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 def rician_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Magnitude of a complex signal with Gaussian noise (Gudbjartsson and Patz, 1995)."""
-    spread = np.float32(abs(rng.normal(0, 0.045)))
+    weak = rng.random() < 0.06  # a scanner of low field
+    spread = np.float32(rng.uniform(0.08, 0.16) if weak else abs(rng.normal(0, 0.045)))
     real = image + spread * rng.standard_normal(image.shape, dtype=np.float32)
     imaginary = spread * rng.standard_normal(image.shape, dtype=np.float32)
     return np.sqrt(real * real + imaginary * imaginary)
 
 
 def low_resolution(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Thick voxels along one in-plane axis or both, interpolated back."""
+    """Large pixels, interpolated back."""
+    factor = rng.uniform(1.1, 2.8)
+    return resampled(image, (factor, factor))
+
+
+def thick_slices(image: np.ndarray, pixel_mm: float, rng: np.random.Generator) -> np.ndarray:
+    """Slices of 2 to 7 mm along one in-plane axis, at times with gaps, interpolated back."""
+    factor = max(1.0, rng.uniform(2.0, 7.0) / pixel_mm)
+    axis = int(rng.integers(2))
+    share = 1.0 if rng.random() < 0.6 else rng.uniform(0.4, 1.0)  # of the way that is no gap
+    factors = (factor, 1.0) if axis == 0 else (1.0, factor)
+    return resampled(image, factors, share)
+
+
+def resampled(image: np.ndarray, factors: tuple[float, float], share: float = 1.0) -> np.ndarray:
+    """Average over `share` of larger pixels and interpolate linearly between them."""
     import cv2
 
     height, width = image.shape[:2]
-    factors = np.ones(2)
-    if rng.random() < 0.5:
-        factors[rng.integers(2)] = rng.uniform(1.2, 6.0)
-    else:
-        factors[:] = rng.uniform(1.1, 2.8)
     size = (max(8, round(width / factors[1])), max(8, round(height / factors[0])))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    if share == 1:
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    else:
+        kernel = tuple(max(1, round(factor * share)) for factor in reversed(factors))
+        small = cv2.resize(cv2.blur(image, kernel), size, interpolation=cv2.INTER_NEAREST)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def dropout(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Signal lost near air and metal, as in gradient echoes."""
+    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+    centre = rng.uniform(0.15, 0.85, 2) * image.shape[:2]
+    distance = np.hypot(rows - centre[0], columns - centre[1]) / rng.uniform(0.04, 0.15)
+    lost = np.exp(-((distance / image.shape[0]) ** 2)) * rng.uniform(0.4, 1.0)
+    return image * (1 - lost[..., None].astype(np.float32))
 
 
 def thick_planes(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -95,6 +120,8 @@ def lesion(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.
     inside = np.argwhere(mask)
     if len(inside) < 50:
         return image
+    if rng.random() < 0.3:  # at the surface
+        inside = np.argwhere(mask & ~ndimage.binary_erosion(mask))
     centre = inside[rng.integers(len(inside))]
     radius = rng.uniform(4, 40)
     rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
@@ -111,13 +138,14 @@ def lesion(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.
 def cropped(
     image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A field of view that ends inside the head, on one or two sides."""
+    """A field of view that ends inside the head, on one or two sides; some writers fill it."""
     image, mask = image.copy(), mask.copy()
+    fill = 0.0 if rng.random() < 0.8 else rng.uniform(0, 1)
     for _ in range(rng.integers(1, 3)):
         axis, cut = int(rng.integers(2)), int(mask.shape[0] * rng.uniform(0.05, 0.35))
         where: list[slice] = [slice(None), slice(None)]
         where[axis] = slice(None, cut) if rng.random() < 0.5 else slice(-cut, None)
-        image[tuple(where)] = 0
+        image[tuple(where)] = fill
         mask[tuple(where)] = False
     return image, mask
 

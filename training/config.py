@@ -58,6 +58,12 @@ class Sampling:
         Standard deviation of the rotation about each axis, and of the elastic displacement.
     wrong_orientation_share : float
         Share of slices turned or mirrored at random, as wrong headers do.
+    remap_share : float
+        Share of real scans whose intensities go through a curve that need not rise.
+    thick_share : float
+        Share of slices that look as if acquired in thick slices along one of their axes.
+    swollen_share : float
+        Share of slices whose middle is stretched, as wide ventricles do.
     sparingly : tuple of str
         Subjects to draw less often than others, such as averages of many heads.
     augment : bool
@@ -72,6 +78,9 @@ class Sampling:
     rotation_degrees: float = 10.0
     elastic_mm: float = 3.0
     wrong_orientation_share: float = 0.1
+    remap_share: float = 0.08
+    thick_share: float = 0.2
+    swollen_share: float = 0.05
     sparingly: tuple[str, ...] = ()
     augment: bool = True
 
@@ -119,7 +128,14 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that decides the outcome of a run."""
+    """Everything that decides the outcome of a run.
+
+    Parameters
+    ----------
+    initial_encoder, initial_weights : str
+        Where to start: a Keras file of EfficientNet-B0 without top for the encoder, or the folder
+        of a manifest with weights of the whole network; at random where neither is given.
+    """
 
     name: str
     stages: tuple[Stage, ...]
@@ -127,6 +143,7 @@ class Config:
     steps_per_epoch: int = 500
     validation_slices: int = 240
     initial_encoder: str = ""
+    initial_weights: str = ""
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     sampling: Sampling = field(default_factory=Sampling)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,12 +94,18 @@ def find_pairs(data: str | Path) -> tuple[Pair, ...]:
     return _checked(pairs)
 
 
-def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
+def require_unique_names(pairs: Iterable[Pair]) -> None:
+    """Raise InputError where two scans have one name."""
     names: set[str] = set()
     for pair in pairs:
         if pair.name in names:
             raise InputError(f"Two scans are called {pair.name}; give each its own name.")
         names.add(pair.name)
+
+
+def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
+    require_unique_names(pairs)
+    for pair in pairs:
         for path in (pair.image, pair.mask):
             if not path.is_file():
                 raise InputError(f"The file {path} of scan {pair.name} is missing.")

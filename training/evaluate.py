@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WORST_SHOWN = 8
+AGE_GROUPS = ((2, "infant"), (18, "child"), (65, "adult"))  # below so many years
+OLDEST = "65 and older"
+THICKNESS_EDGES_MM = (1.1, 1.6, 2.5, 4.5)
 
 
 @dataclass
@@ -51,7 +54,10 @@ class WorstCases:
 
 
 def evaluate(
-    pairs: Iterable[Pair], segment: Segmenter, worst: WorstCases | None = None
+    pairs: Iterable[Pair],
+    segment: Segmenter,
+    worst: WorstCases | None = None,
+    read: Callable[[Pair], tuple[Volume, np.ndarray]] = read_pair,
 ) -> list[ScanScore]:
     """Score the pipeline on every pair; a scan that it refuses counts with Dice 0.
 
@@ -63,10 +69,12 @@ def evaluate(
         From a scan to its brain extraction.
     worst : WorstCases, optional
         Collects pictures of the worst scans.
+    read : callable
+        From a pair to its scan and true mask; by default they are read from its files.
     """
     scores = []
     for pair in pairs:
-        volume, truth = read_pair(pair)
+        volume, truth = read(pair)
         score, mask = score_scan(pair, volume, truth, segment)
         print(_progress_line(score), flush=True)
         scores.append(score)
@@ -97,15 +105,35 @@ def score_scan(
 
 
 def subgroups(pair: Pair, volume: Volume) -> tuple[tuple[str, str], ...]:
-    """Return the groups to judge a scan in: data set, voxel size, orientation, and its own."""
-    size = float(volume.spacing_mm.max())
-    band = "to 1.1 mm" if size <= 1.1 else "1.1 to 1.6 mm" if size <= 1.6 else "over 1.6 mm"
-    return (
-        ("dataset", pair.dataset or "(none)"),
-        ("largest voxel side", band),
-        ("orientation", axis_codes(volume.affine)),
-        *pair.groups,
-    )
+    """Return the groups to judge a scan in: contrast, age, thickness, data set, and its own."""
+    known = dict(pair.groups)
+    groups = {
+        "contrast": known.pop("contrast", "T1w"),
+        "age group": known.pop("age_group", "") or age_group(known.pop("age", "")),
+        "slice thickness": thickness_band(float(volume.spacing_mm.max())),
+        "dataset": pair.dataset or "(none)",
+        "orientation": axis_codes(volume.affine),
+    }
+    return (*groups.items(), *known.items())
+
+
+def age_group(years: str) -> str:
+    """Name the group of an age in years; "not stated" where it is no number."""
+    try:
+        age = float(years)
+    except ValueError:
+        return "not stated"
+    return next((name for limit, name in AGE_GROUPS if age < limit), OLDEST)
+
+
+def thickness_band(largest_side_mm: float) -> str:
+    """Name the band of the largest voxel side, which is the slice thickness where there is one."""
+    below = 0.0
+    for edge in THICKNESS_EDGES_MM:
+        if largest_side_mm <= edge:
+            return f"{below:g} to {edge:g} mm"
+        below = edge
+    return f"over {below:g} mm"
 
 
 def _progress_line(score: ScanScore) -> str:

@@ -12,17 +12,22 @@ from scipy import ndimage
 
 from skullstrip.errors import InputError
 
-WHITE = (2, 41, 7, 46, 16, 28, 60, 77, 85, 251, 252, 253, 254, 255)
-CEREBROSPINAL = (4, 43, 5, 44, 14, 15, 24, 31, 63, 72)
+WHITE = (2, 41, 7, 46, 16, 21, 28, 60, 61, 77, 85, 170, 251, 252, 253, 254, 255)
+CEREBROSPINAL = (4, 43, 5, 44, 14, 15, 24, 72)
 LESION = (25, 57)
-VESSEL = (30, 62)
+OUTER_VESSEL = 604  # this and the next: the project's own numbers for families without FreeSurfer's
+FAT, MUSCLE, SKIN, DURA, MARROW = 601, 602, 603, 605, 606
+VESSEL = (30, 62, OUTER_VESSEL)
+CHOROID = (31, 63)
 EYES = (259, 506)
+HEAD = (165, 258, 259)  # extracerebral labels among FreeSurfer's numbers
 BONE = (165, 511, 515)
 SINUS_AIR = (516,)
 
 SHELL_MM = 2.5  # dura, venous sinuses and what else touches the mask from outside
 SKIN_MM = 3.0
 FAT_MM = 9.0
+LAYERED = ("soft", "bone", "csf", "sinus")  # one label for several tissues
 MOST_CODES = 256  # a byte holds them
 SMALLEST_SPLIT = 200_000  # voxels above which a label is split by depth
 
@@ -33,15 +38,32 @@ def tissue_of(label: int) -> str:
         "white": WHITE,
         "csf": CEREBROSPINAL,
         "lesion": LESION,
+        "choroid": CHOROID,
         "vessel": VESSEL,
         "eye": EYES,
         "bone": BONE,
         "sinus": SINUS_AIR,
+        "fat": (FAT,),
+        "muscle": (MUSCLE,),
+        "skin": (SKIN,),
+        "dura": (DURA,),
+        "marrow": (MARROW,),
     }
     for tissue, labels in table.items():
         if label in labels:
             return tissue
-    return "grey" if label < 500 and label not in (165, 258, 259) else "soft"
+    return "soft" if is_outside(np.array(label)) else "grey"
+
+
+def is_outside(labels: np.ndarray) -> np.ndarray:
+    """Whether labels are extracerebral tissue or air; cerebrospinal fluid is neither."""
+    return (labels == 0) | (labels >= 500) & (labels != OUTER_VESSEL) | np.isin(labels, HEAD)
+
+
+def head_box(labels: np.ndarray, margin: int = 3) -> tuple[slice, ...]:
+    """The part of a map that holds the head, with some voxels of air."""
+    box = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
+    return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
 
 
 def recode(
@@ -74,27 +96,35 @@ def recode(
     depth_mm = ndimage.distance_transform_edt(head, sampling=spacing_mm)
     codes = np.zeros(labels.shape, dtype=np.uint8)
     names = ["air:0:out"]
-    for label in np.unique(labels[labels > 0]):
-        here = labels == label
-        for part, where in _parts(here, mask, outside_mm, depth_mm):
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        here = labels[box] == label
+        tissue = tissue_of(label)
+        near = (mask[box], outside_mm[box], depth_mm[box])
+        for part, where in _parts(here, *near, tissue in LAYERED):
             if len(names) == MOST_CODES:
                 raise InputError(
                     f"The label map needs more than {MOST_CODES} codes, a label up to five of "
                     "them; merge some of its labels."
                 )
-            codes[where] = len(names)
-            names.append(f"{tissue_of(int(label))}:{int(label)}:{part}")
+            codes[box][where] = len(names)
+            names.append(f"{tissue}:{label}:{part}")
     return codes, tuple(names)
 
 
 def _parts(
-    here: np.ndarray, mask: np.ndarray, outside_mm: np.ndarray, depth_mm: np.ndarray
+    here: np.ndarray,
+    mask: np.ndarray,
+    outside_mm: np.ndarray,
+    depth_mm: np.ndarray,
+    layered: bool,
 ) -> list[tuple[str, np.ndarray]]:
     outside = here & ~mask
     shell = outside & (outside_mm <= SHELL_MM)
     rest = outside & ~shell
     parts = [("in", here & mask), ("shell", shell)]
-    if np.count_nonzero(rest) > SMALLEST_SPLIT:
+    if layered and np.count_nonzero(rest) > SMALLEST_SPLIT:
         parts.append(("skin", rest & (depth_mm <= SKIN_MM)))
         parts.append(("fat", rest & (depth_mm > SKIN_MM) & (depth_mm <= FAT_MM)))
         parts.append(("deep", rest & (depth_mm > FAT_MM)))

@@ -18,8 +18,8 @@ from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.preprocess import normalise
 
-from .dataset import Pair, find_pairs
-from .label_codes import recode
+from .dataset import Pair, find_pairs, require_unique_names
+from .label_codes import head_box, recode
 from .provenance import describe_pair
 from .sources import DATA_NAME, Source, save_source
 from .volumes import read_pair
@@ -40,7 +40,9 @@ def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
     names: tuple[str, ...] = ()
     if pair.is_label_map:
         ras = reorient_to_ras(image)[0]
-        voxels, names = recode(ras.array.astype(np.int32), ras_mask, ras.spacing_mm)
+        box = head_box(ras.array)
+        ras_mask = ras_mask[box]
+        voxels, names = recode(ras.array[box].astype(np.int32), ras_mask, ras.spacing_mm)
     else:
         ras = normalise(image, settings)[0]
         voxels = np.rint(ras.array * 255).astype(np.uint8)
@@ -52,17 +54,21 @@ def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
         spacing_mm=ras.spacing_mm.astype(np.float32),
         names=names,
         counts=np.bincount(voxels.ravel(), minlength=len(names)),
+        age_group=dict(pair.groups).get("age_group", ""),
     )
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line: DATA OUT."""
+    """Command line: DATA... OUT."""
     parser = argparse.ArgumentParser(prog="python -m training prepare", description=__doc__)
-    parser.add_argument("data", type=Path, help="folder of pairs, BIDS data set or CSV manifest")
+    parser.add_argument(
+        "data", type=Path, nargs="+", help="folders of pairs, BIDS data sets or CSV manifests"
+    )
     parser.add_argument("output", type=Path, help="folder for the archives")
     arguments = parser.parse_args(argv)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    pairs = find_pairs(arguments.data)
+    pairs = [pair for data in arguments.data for pair in find_pairs(data)]
+    require_unique_names(pairs)
     for index, pair in enumerate(pairs):
         path = save_source(source_from_pair(pair, Preprocessing()), arguments.output)
         print(f"{index + 1}/{len(pairs)} {path.name}", flush=True)

@@ -12,6 +12,7 @@ from skullstrip.errors import InputError
 
 from . import artefacts
 from .config import Sampling, Stage
+from .looks import draw_look
 from .slab import Slab, centred_slab, random_slab
 from .sources import Source
 from .synthesis import synthesise
@@ -28,13 +29,13 @@ EARLY: tuple[tuple[float, Artefact], ...] = (
 )
 NOISE: tuple[float, Artefact] = (0.6, artefacts.rician_noise)
 LATE: tuple[tuple[float, Artefact], ...] = (
-    (0.35, artefacts.low_resolution),
+    (0.2, artefacts.low_resolution),
     (0.3, artefacts.thick_planes),
-    (0.06, artefacts.ghosted),
+    (0.08, artefacts.ghosted),
     (0.03, artefacts.noisy_air),
 )
 REDRAW_SHARE = 0.8  # of sources to use sparingly
-REMAP_SHARE = 0.08  # of real scans
+COARSE_LOOKS = ("epi", "t2star")  # acquired at low resolution, with signal lost
 LESION_SHARE, CROP_SHARE, DEFACE_SHARE, BARE_SHARE = 0.15, 0.12, 0.2, 0.03
 NOISE_LAST_SHARE = 0.5
 
@@ -106,12 +107,16 @@ def random_example(
     slab = random_slab(source, sampling, stage.patch, stage.spacing_mm, rng)
     mask = read_mask(source, slab)
     if source.is_labels:
-        image = synthesise(read_codes(source, slab), source, rng)
+        look = draw_look(source.age_group, rng)
+        image = synthesise(read_codes(source, slab), source, look, rng)
+        if look in COARSE_LOOKS:
+            image = artefacts.low_resolution(artefacts.dropout(image, rng), rng)
     else:
         image = read_image(source, slab)
-        if rng.random() < REMAP_SHARE:
+        if rng.random() < sampling.remap_share:
             image = artefacts.remapped_contrast(image, rng)
-    return finish(*degrade(image, mask, source, slab, rng))
+    thick = rng.random() < sampling.thick_share
+    return finish(*degrade(image, mask, source, slab, thick, rng))
 
 
 def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator) -> Slab:
@@ -122,7 +127,12 @@ def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.
 
 
 def degrade(
-    image: np.ndarray, mask: np.ndarray, source: Source, slab: Slab, rng: np.random.Generator
+    image: np.ndarray,
+    mask: np.ndarray,
+    source: Source,
+    slab: Slab,
+    thick: bool,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Disease, artefacts, noise and missing parts, each with its own probability."""
     if rng.random() < LESION_SHARE:
@@ -132,6 +142,8 @@ def degrade(
     for share, artefact in steps:
         if rng.random() < share:
             image = artefact(image, rng)
+    if thick:
+        image = artefacts.thick_slices(image, slab.pixel_mm, rng)
     if rng.random() < DEFACE_SHARE:
         points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
         image = artefacts.defaced(image, points, source.brain_outline_mm, rng)

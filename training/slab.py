@@ -52,6 +52,8 @@ def random_slab(
     points = plane_points(centre_mm, directions * steps_mm, patch)
     if rng.random() < 0.8:
         points += elastic_field(patch, sampling.elastic_mm, rng)
+    if rng.random() < sampling.swollen_share:
+        points = swollen(points, source.brain_box_mm.mean(axis=0), rng)
     return Slab(points / source.spacing_mm.reshape(3, 1, 1), pixel_mm, plane)
 
 
@@ -127,6 +129,14 @@ def random_centre(
     else:
         centre[plane] = rng.uniform(0, source.extent_mm[plane])
     return centre.astype(np.float32)
+
+
+def swollen(points: np.ndarray, centre_mm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw points towards the brain's middle, so that it looks enlarged as in hydrocephalus."""
+    away = points - centre_mm.reshape(3, 1, 1)
+    reach_mm = rng.uniform(20, 40)
+    weight = np.exp(-(away**2).sum(axis=1, keepdims=True) / (2 * reach_mm**2))
+    return (points - np.float32(rng.uniform(0.2, 0.6)) * weight * away).astype(np.float32)
 
 
 def elastic_field(patch: int, amplitude_mm: float, rng: np.random.Generator) -> np.ndarray:

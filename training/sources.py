@@ -28,6 +28,8 @@ class Source:
         Meaning of each code; empty for a scan.
     counts : ndarray, shape (len(names),)
         Voxels of each code.
+    age_group : str
+        "infant", "adult" or empty where nobody said.
     """
 
     subject: str
@@ -37,6 +39,7 @@ class Source:
     spacing_mm: np.ndarray
     names: tuple[str, ...]
     counts: np.ndarray
+    age_group: str = ""
 
     @property
     def is_labels(self) -> bool:
@@ -78,13 +81,13 @@ class Source:
 def save_source(source: Source, folder: Path) -> Path:
     """Write a source as a compressed archive without pickled objects."""
     path = folder / f"{source.subject}.npz"
-    text = json.dumps({"split": source.split, "names": source.names})
+    about = {"split": source.split, "names": source.names, "age_group": source.age_group}
     np.savez_compressed(
         path,
         voxels=source.voxels,
         mask=np.packbits(source.mask > 0),
         spacing_mm=source.spacing_mm,
-        about=np.frombuffer(text.encode(), dtype=np.uint8),
+        about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
     )
     return path
 
@@ -99,7 +102,8 @@ def load_source(path: Path) -> Source:
     names = tuple(about["names"])
     counts = np.bincount(voxels.ravel(), minlength=len(names)) if names else np.zeros(0, int)
     mask = bits.reshape(voxels.shape) * np.uint8(255)
-    return Source(path.stem, about["split"], voxels, mask, spacing_mm, names, counts)
+    age_group = about.get("age_group", "")
+    return Source(path.stem, about["split"], voxels, mask, spacing_mm, names, counts, age_group)
 
 
 def load_sources(folder: Path, splits: tuple[str, ...]) -> list[Source]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skullstrip.errors import InputError
+from skullstrip.network.manifest import load_manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights
 
@@ -62,6 +63,8 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
         trainer = make_trainer(network, config)
     if config.initial_encoder:
         initialise_encoder(network, Path(config.initial_encoder))
+    if config.initial_weights:
+        load_weights(network, load_manifest(config.initial_weights)[1])
     progress = restore_checkpoint(trainer, run)
     validation = load_sources(cache, VALIDATION_SPLITS)
     for stage, first, last in spans:
@@ -213,6 +216,9 @@ def note_provenance(config: Config, cache: Path, run: Path) -> None:
     if (run / RUN_NAME).exists():
         return
     described = describe_run(dataclasses.asdict(config), ())
+    if config.initial_weights:
+        start = load_manifest(config.initial_weights)[0]
+        described["initial_weights"] = f"{start.name}, SHA-256 {start.weights_sha256}"
     data = cache / DATA_NAME
     described["data"] = json.loads(data.read_text(encoding="utf-8")) if data.exists() else []
     (run / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")

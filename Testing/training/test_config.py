@@ -23,8 +23,8 @@ def tables(**changed: Any) -> dict[str, Any]:
     return {"name": "made", "stages": [STAGE], **changed}
 
 
-def test_three_configurations_are_shipped() -> None:
-    assert [path.stem for path in SHIPPED] == ["original", "release", "smoke"]
+def test_four_configurations_are_shipped() -> None:
+    assert [path.stem for path in SHIPPED] == ["any_head", "original", "release", "smoke"]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

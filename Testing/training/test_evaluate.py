@@ -14,7 +14,15 @@ from skullstrip.grid.volume import Volume
 from skullstrip.pipeline import BrainExtraction
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.dataset import Pair, find_pairs
-from training.evaluate import WorstCases, evaluate, main, score_scan, write_evaluation
+from training.evaluate import (
+    WorstCases,
+    evaluate,
+    main,
+    score_scan,
+    subgroups,
+    thickness_band,
+    write_evaluation,
+)
 from training.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
 from training.segmenter import Segmenter, make_segmenter
 
@@ -27,7 +35,21 @@ def test_the_pipeline_is_scored_on_the_scan_s_own_grid(
     assert all(score["dice"] > 0.9 for score in scores)
     assert all(score.volume_ml == pytest.approx(1440, rel=0.1) for score in scores)
     assert ("orientation", "PIR") in scores[1].groups
-    assert ("largest voxel side", "over 1.6 mm") in scores[1].groups
+    assert ("slice thickness", "2.5 to 4.5 mm") in scores[1].groups
+
+
+def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(
+    head: tuple[Volume, np.ndarray],
+) -> None:
+    path = Path("i")
+    groups = (("contrast", "T2w"), ("age", "1.5"), ("sex", "f"))
+    found = dict(subgroups(Pair("s", path, path, groups=groups), head[0]))
+    assert (found["contrast"], found["age group"], found["sex"]) == ("T2w", "infant", "f")
+    bare = dict(subgroups(Pair("s", path, path), head[0]))
+    assert (bare["contrast"], bare["age group"]) == ("T1w", "not stated")
+    assert [thickness_band(side) for side in (1.0, 2.0, 4.5, 6.0)] == [
+        "0 to 1.1 mm", "1.6 to 2.5 mm", "2.5 to 4.5 mm", "over 4.5 mm",
+    ]  # fmt: skip
 
 
 def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(
@@ -95,7 +117,7 @@ def test_the_evaluation_is_written_whole(
     with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert float(rows[0]["dice"]) == pytest.approx(scores[0]["dice"], abs=1e-5)
-    assert "largest voxel side" in rows[0]
+    assert {"contrast", "age group", "slice thickness"} <= set(rows[0])
 
 
 def test_the_command_judges_a_data_set(

@@ -11,7 +11,7 @@ from skullstrip.errors import InputError
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training import label_codes
 from training.dataset import find_pairs
-from training.label_codes import SHELL_MM, SKIN_MM, recode, tissue_of
+from training.label_codes import SHELL_MM, SKIN_MM, head_box, recode, tissue_of
 from training.prepare import source_from_pair
 from training.volumes import read_pair
 
@@ -31,7 +31,8 @@ def recoded(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, list[list[str]
     [
         (2, "white"), (41, "white"), (3, "grey"), (17, "grey"), (53, "grey"), (24, "csf"),
         (4, "csf"), (57, "lesion"), (62, "vessel"), (506, "eye"), (165, "bone"), (511, "bone"),
-        (516, "sinus"), (258, "soft"), (507, "soft"), (530, "soft"),
+        (516, "sinus"), (258, "soft"), (31, "choroid"), (604, "vessel"), (605, "dura"),
+        (507, "soft"), (530, "soft"),
     ],
 )  # fmt: skip
 def test_a_label_belongs_to_its_tissue(label: int, tissue: str) -> None:
@@ -86,8 +87,7 @@ def test_a_real_label_map_keeps_every_label(shared_data: Path, subject: str) -> 
 
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == subject)
     source = source_from_pair(pair, Preprocessing())
+    labels = reorient_to_ras(read_pair(pair)[0])[0].array
     label_of_code = np.array([int(name.split(":")[1]) for name in source.names])
-    assert np.array_equal(
-        label_of_code[source.voxels], reorient_to_ras(read_pair(pair)[0])[0].array
-    )
+    assert np.array_equal(label_of_code[source.voxels], labels[head_box(labels)])
     assert source.counts.sum() == source.voxels.size

@@ -7,6 +7,7 @@ import pytest
 
 from Testing.small_sources import small_label_map
 from training.fields import smooth_noise
+from training.looks import ANYTHING, LOOKS, SHARES, draw_look
 from training.sources import Source
 from training.synthesis import is_mixed, label_window, random_means, synthesise
 
@@ -25,7 +26,8 @@ def codes_of(source: Source) -> np.ndarray:
 
 
 def painted(source: Source, seed: int) -> np.ndarray:
-    return synthesise(codes_of(source), source, np.random.default_rng(seed))
+    look = list(SHARES["adult"])[seed % len(SHARES["adult"])]
+    return synthesise(codes_of(source), source, look, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -58,25 +60,51 @@ def test_labels_can_be_told_apart(source: Source) -> None:
     assert apart >= 30
 
 
-def test_more_than_half_of_the_looks_are_ordered_as_in_t1() -> None:
-    means = np.array([random_means(NAMES, np.random.default_rng(seed)) for seed in range(600)])
-    white, grey, csf = means[:, 1], means[:, 2], means[:, 3]
-    ordered = np.mean((white > grey) & (grey > csf))
-    # 0.55 T1-like looks, and a sixth of the others by chance.
-    assert 0.5 < ordered < 0.75
-    assert white.mean() > grey.mean() > csf.mean()
+def means_of(look: str, names: tuple[str, ...] = NAMES, count: int = 300) -> np.ndarray:
+    drawn = [random_means(names, look, np.random.default_rng(seed)) for seed in range(count)]
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize(
+    ("look", "rising"),
+    [
+        ("t1", "csf grey white"), ("t1ce", "csf grey white"), ("t2", "white grey csf"),
+        ("flair", "csf white grey"), ("pd", "bone white grey"), ("epi", "bone white grey csf"),
+        ("ct", "csf grey bone"), ("unmyelinated_t1", "csf white grey"),
+        ("unmyelinated_t2", "grey white csf"), ("t2star", "bone white csf"),
+    ],
+)  # fmt: skip
+def test_tissues_of_a_look_are_ordered_as_in_its_images(look: str, rising: str) -> None:
+    tissues = [name.split(":")[0] for name in NAMES]
+    means = np.median(means_of(look), axis=0)
+    values = [means[tissues.index(tissue)] for tissue in rising.split()]
+    assert values == sorted(values)
+
+
+def test_every_look_is_drawn_at_times() -> None:
+    assert {look for shares in SHARES.values() for look in shares} == {*LOOKS, ANYTHING}
+
+
+def test_infants_are_seen_unmyelinated_far_more_often_than_adults() -> None:
+    rng = np.random.default_rng(0)
+    drawn = {
+        group: [draw_look(group, rng).startswith("unmyelinated") for _ in range(400)]
+        for group in ("infant", "adult", "")
+    }
+    assert np.mean(drawn["infant"]) > 0.3
+    assert 0 < np.mean(drawn["adult"]) < 0.1
+    assert np.mean(drawn[""]) < 0.1
 
 
 def test_every_tissue_is_at_times_bright_and_at_times_dark() -> None:
-    means = np.array([random_means(NAMES, np.random.default_rng(seed)) for seed in range(600)])
-    tissues = means[:, 1:]
+    tissues = means_of(ANYTHING)[:, 1:]
     assert tissues.min(axis=0).max() < 0.2
     assert tissues.max(axis=0).min() > 0.7
 
 
 def test_a_shell_does_not_always_look_like_its_parent() -> None:
     names = ("air:0:out", "soft:258:deep", "soft:258:shell")
-    means = np.array([random_means(names, np.random.default_rng(seed)) for seed in range(200)])
+    means = means_of("t1", names)
     same = np.isclose(means[:, 1], means[:, 2])
     assert 0.25 < same.mean() < 0.55
 
