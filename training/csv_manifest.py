@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from skullstrip.errors import InputError
 
 from .dataset import Pair, file_sha256
 
+ACCESSION = re.compile(r"\bds\d{6}\b")  # of OpenfMRI, now OpenNeuro
 MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
 REQUIRED = ("subject", "image", "mask")
 _IMAGE_HASHES = ("sha256", "sha256_image", "sha256_16_image")
@@ -49,15 +51,15 @@ def _pair(row: dict[str, str | None], folder: Path, line: int) -> Pair:
     for name in REQUIRED:
         if not cells[name]:
             raise InputError(f"Line {line} of the manifest has no {name}; fill the cell.")
-    source = cells.get("source", "")
+    source, licence = cells.get("source", ""), cells.get("licence") or cells.get("license", "")
     return Pair(
         subject=cells["subject"],
         image=folder / cells["image"],
         mask=folder / cells["mask"],
         scan=cells.get("scan", ""),
         split=cells.get("split", ""),
-        dataset=cells.get("dataset") or dataset_of_source(source),
-        licence=cells.get("licence") or cells.get("license", ""),
+        dataset=cells.get("dataset") or dataset_of(source, licence),
+        licence=licence,
         source=source,
         image_sha256=_digest(cells, _IMAGE_HASHES, line),
         mask_sha256=_digest(cells, _MASK_HASHES, line),
@@ -65,8 +67,11 @@ def _pair(row: dict[str, str | None], folder: Path, line: int) -> Pair:
     )
 
 
-def dataset_of_source(source: str) -> str:
-    """Name a data set by what stands before the first comma or bracket of its source."""
+def dataset_of(source: str, licence: str) -> str:
+    """Name a data set by its accession number, or by its source up to a comma or bracket."""
+    found = ACCESSION.search(f"{source} {licence}")
+    if found:
+        return f"OpenNeuro {found.group()}"
     return source.partition("(")[0].partition(",")[0].strip()
 
 

@@ -16,7 +16,7 @@ from .config import Config, config_from_dict
 from .dataset import file_sha256
 from .onnx_graph import build_onnx
 from .provenance import git
-from .train import run_weights
+from .train import RUN_NAME, run_weights
 
 WEIGHTS_NAME = "weights.onnx"
 CONFIG_NAME = "config.json"
@@ -89,9 +89,16 @@ def seal_calibration(folder: Path) -> None:
     path.write_text(sealed.to_json(), encoding="utf-8")
 
 
-def training_facts(config: Config, commit: str) -> dict[str, Any]:
+def training_record(run: Path) -> dict[str, Any]:
+    """Return what the training noted about itself when it began; empty if it did not."""
+    path = run / RUN_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def training_facts(config: Config, commit: str, initial_weights: str = "") -> dict[str, Any]:
     """Return what a manifest says of the training; ``run.json`` says the rest."""
-    return {
+    start = {"initial_weights": initial_weights} if initial_weights else {}
+    return start | {
         "config": config.name,
         "seed": config.seed,
         "steps": config.total_steps,
@@ -108,7 +115,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the model; default: the configuration's")
     arguments = parser.parse_args(argv)
     config = run_config(arguments.run)
-    facts = training_facts(config, git("rev-parse", "HEAD"))
+    record = training_record(arguments.run)
+    commit = record.get("commit") or git("rev-parse", "HEAD")
+    facts = training_facts(config, commit, record.get("initial_weights", ""))
     manifest = export_run(arguments.run, arguments.out, arguments.name or config.name, facts)
     print(f"{arguments.out}: {manifest.name}, SHA-256 {manifest.weights_sha256}")
     return 0

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.geometry import reorient_to_ras
-from SkullStripLib.volume import Volume
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
 
 from .dataset import LABEL_MAP_SPLIT
 from .label_codes import (

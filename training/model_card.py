@@ -51,6 +51,7 @@ def fill_model_card(
     *,
     split: str = "val",
     stress: str = "",
+    synthetic: str = "",
     notes: str = "",
 ) -> str:
     """Fill the template.
@@ -67,16 +68,22 @@ def fill_model_card(
         What `provenance.describe_run` gave.
     stress : str
         Markdown table of the stress test; empty where it was not run.
+    synthetic : str
+        Markdown report of `synthetic`; empty where it was not run.
     notes : str
         Further known failures, in Markdown, from a person who looked.
 
     Raises
     ------
     InputError
-        The stress test is of other weights, or the template names something that is not filled.
+        The stress or the synthetic test is of other weights, or the template names something that
+        is not filled.
     """
-    if stress and manifest.weights_sha256 not in stress:
-        raise InputError("The stress test is of other weights; run it on those to be released.")
+    for name, report in (("stress", stress), ("synthetic", synthetic)):
+        if report and manifest.weights_sha256 not in report:
+            raise InputError(
+                f"The {name} test is of other weights; run it on those to be released."
+            )
     trained = run.get("training_run") or run  # on another machine, perhaps
     values = {
         "name": manifest.name,
@@ -90,6 +97,7 @@ def fill_model_card(
         "config": str(manifest.training.get("config", "")),
         "seed": str(manifest.training.get("seed", "")),
         "steps": str(manifest.training.get("steps", "")),
+        "start": str(manifest.training.get("initial_weights", "random weights")),
         "data": data_table(pairs),
         "split": split,
         "scan_count": str(len(scores)),
@@ -99,6 +107,9 @@ def fill_model_card(
         "known_failures": known_failures(scores),
         "notes": notes.strip() or "No further failures were noted.",
         "stress": _without_title(stress) or "The stress test was not run for this release.",
+        "synthetic": _tables_of(synthetic) or "That test was not run for this release.",
+        "contrasts": _values_of("contrast", scores),
+        "age_groups": _values_of("age group", scores),
         "machine": ", ".join(f"{key} {value}" for key, value in trained["machine"].items()),
         "versions": ", ".join(f"{key} {value}" for key, value in trained["versions"].items()),
     }
@@ -111,3 +122,13 @@ def fill_model_card(
 def _without_title(markdown: str) -> str:
     lines = markdown.strip().splitlines()
     return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines).strip()
+
+
+def _tables_of(report: str) -> str:
+    """Tables of a report of `evaluate`, under smaller headings, without its scan-by-scan list."""
+    kept = report.partition("## Scan by scan")[0].partition("\n")[2]
+    return kept.replace("\n## ", "\n### ").strip()
+
+
+def _values_of(group: str, scores: Sequence[ScanScore]) -> str:
+    return ", ".join(sorted({value for s in scores for key, value in s.groups if key == group}))

@@ -21,14 +21,22 @@ from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, evaluate, write_evaluation
-from .export import WEIGHTS_NAME, export_run, run_config, seal_calibration, training_facts
+from .export import (
+    WEIGHTS_NAME,
+    export_run,
+    run_config,
+    seal_calibration,
+    training_facts,
+    training_record,
+)
 from .model_card import fill_model_card
 from .provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from .scores import FIGURES, ScanScore, summarise
 from .segmenter import make_segmenter
 from .splits import load_pairs
+from .train import RUN_NAME
 
-CARD_NAME, RUN_NAME = "MODEL_CARD.md", "run.json"
+CARD_NAME = "MODEL_CARD.md"
 RELEASED = (WEIGHTS_NAME, MANIFEST_NAME, CARD_NAME, RUN_NAME)
 
 
@@ -57,6 +65,7 @@ def release(
     split: str = "val",
     engine: dict[str, Any] | None = None,
     stress: str = "",
+    synthetic: str = "",
     notes: str = "",
     repository: Path = REPOSITORY,
 ) -> list[ScanScore]:
@@ -76,7 +85,7 @@ def release(
         Weights to beat; None for a first release.
     engine : dict, optional
         Keyword arguments of `make_segmenter`, the same for both models.
-    stress, notes : str
+    stress, synthetic, notes : str
         Markdown for the model card.
 
     Returns
@@ -95,8 +104,9 @@ def release(
     described = describe_run(dataclasses.asdict(config), pairs, repository)
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
-        trained = _training_record(run)
-        facts = training_facts(config, (trained or described)["commit"])
+        trained = training_record(run)
+        commit = (trained or described)["commit"]
+        facts = training_facts(config, commit, trained.get("initial_weights", ""))
         manifest = export_run(run, staging, name, facts)
         worst = WorstCases()
         scores = evaluate(judged, make_segmenter(staging, **(engine or {})), worst)
@@ -109,7 +119,14 @@ def release(
         }
         described["training_run"] = trained
         card = fill_model_card(
-            manifest, pairs, scores, described, split=split, stress=stress, notes=notes
+            manifest,
+            pairs,
+            scores,
+            described,
+            split=split,
+            stress=stress,
+            synthetic=synthetic,
+            notes=notes,
         )
         (staging / CARD_NAME).write_text(card, encoding="utf-8")
         (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
@@ -118,12 +135,6 @@ def release(
     facts_shown = [f"weights: SHA-256 {manifest.weights_sha256}"]
     write_evaluation(run / "release", title, facts_shown, scores, worst)
     return scores
-
-
-def _training_record(run: Path) -> Any:
-    """What the training noted about itself when it began, if it did."""
-    path = run / RUN_NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _put_in_place(staging: Path, out: Path) -> None:
@@ -148,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
     parser.add_argument("--split", default="val", help="split to judge on; default: val")
     parser.add_argument("--stress", type=Path, help="stress.md of these weights, for the card")
+    parser.add_argument("--synthetic", type=Path, help="report.md of 'synthetic', for the card")
     parser.add_argument("--notes", type=Path, help="Markdown of further known failures")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
@@ -163,6 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         split=arguments.split,
         engine={key: getattr(arguments, key) for key in ("engine", "device", "views")},
         stress=_text(arguments.stress),
+        synthetic=_text(arguments.synthetic),
         notes=_text(arguments.notes),
     )
     print(f"released {arguments.name} to {arguments.out}: mean Dice {mean_dice(scores):.4f}")

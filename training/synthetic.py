@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from SkullStripLib.manifest import Preprocessing
-from SkullStripLib.volume import Volume
+from skullstrip.grid.volume import Volume
+from skullstrip.network.manifest import Preprocessing
 
 from .dataset import Pair, select_split
 from .evaluate import WorstCases, describe_weights, evaluate, write_evaluation

@@ -17,7 +17,7 @@ import numpy as np
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import load_manifest
 from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights
+from skullstrip.network.weights import load_weights, read_weights
 
 from .callbacks import WEIGHTS_NAME, make_callbacks
 from .checkpoint import Progress, restore_checkpoint
@@ -61,10 +61,7 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
     with numbers(config.optimisation.mixed_precision):
         network = build_model(config.architecture)
         trainer = make_trainer(network, config)
-    if config.initial_encoder:
-        initialise_encoder(network, Path(config.initial_encoder))
-    if config.initial_weights:
-        load_weights(network, load_manifest(config.initial_weights)[1])
+    start_from(network, config)
     progress = restore_checkpoint(trainer, run)
     validation = load_sources(cache, VALIDATION_SPLITS)
     for stage, first, last in spans:
@@ -188,6 +185,14 @@ def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimi
     if optimisation.weight_decay:
         return keras.optimizers.AdamW(weight_decay=optimisation.weight_decay, **settings)
     return keras.optimizers.Adam(**settings)
+
+
+def start_from(network: keras.Model, config: Config) -> None:
+    """Load what the configuration starts from, if anything."""
+    if config.initial_encoder:
+        initialise_encoder(network, Path(config.initial_encoder))
+    if config.initial_weights:
+        load_weights(network, read_weights(load_manifest(config.initial_weights)[1]))
 
 
 def initialise_encoder(network: keras.Model, path: Path) -> None:

@@ -133,5 +133,8 @@ def test_the_development_data_are_read_as_they_are(shared_data: Path) -> None:
     pairs = find_pairs(shared_data)
     assert Counter(pair.split for pair in pairs) == {"train": 130, "labelmap": 38, "val": 25}
     assert {pair.dataset for pair in pairs if pair.subject.startswith("IXI")} == {"IXI"}
+    assert {pair.dataset for pair in pairs if pair.subject.startswith("ds011")} == {
+        "OpenNeuro ds000011"
+    }
     assert all(len(pair.image_sha256) == 16 for pair in pairs)
     assert all(pair.licence for pair in pairs)

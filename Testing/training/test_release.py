@@ -22,7 +22,7 @@ from Testing.stand_ins import ThresholdEngine
 from training import release as release_module
 from training.config import Config, Stage
 from training.dataset import Pair, find_pairs
-from training.export import export_run, run_config
+from training.export import export_run, run_config, training_facts
 from training.model_card import fill_model_card
 from training.release import RELEASED, refuse_no_better, release
 from training.scores import ScanScore, failed_values
@@ -194,6 +194,25 @@ def test_the_card_names_failures_and_licences_that_nobody_stated(card: Callable[
     assert "**not stated**" in text
     assert "Eyes of infants" in text
     assert "The stress test was not run" in text
+
+
+def test_the_card_shows_the_tables_of_exact_truth_of_these_weights(
+    card: Callable[..., str],
+) -> None:
+    about = "# Exact truth\n\n- weights: model, SHA-256 " + "ab" * 32
+    report = about + "\n\n## By subgroup\n\n| t2 |\n\n## Scan by scan\n\n| C03 |\n"
+    text = card([score("a", 0.99)], synthetic=report)
+    assert "\n### By subgroup\n\n| t2 |" in text
+    assert "C03" not in text
+    with pytest.raises(InputError, match="other weights"):
+        card([score("a", 0.99)], synthetic=report.replace("ab", "cd"))
+
+
+def test_weights_that_went_on_from_others_name_them(run: Path, tmp_path: Path) -> None:
+    facts = training_facts(run_config(run), "c0ffee", "skullstrip-1, SHA-256 ab")
+    manifest = export_run(run, tmp_path, "n", facts)
+    assert manifest.training["initial_weights"] == "skullstrip-1, SHA-256 ab"
+    assert "initial_weights" not in training_facts(run_config(run), "c0ffee")
 
 
 def test_the_card_takes_only_a_stress_test_of_these_weights(card: Callable[..., str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ import pytest
 
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.network.unet import build_model
-from training.callbacks import refuse_divergence
+from training.callbacks import refuse_divergence, replace_with
 from training.checkpoint import cut_log
 from training.config import Config, Optimisation, Stage, load_config
-from training.train import claim_run, make_optimiser, make_trainer, numbers, train
+from training.export import export_run
+from training.train import (
+    claim_run,
+    make_optimiser,
+    make_trainer,
+    note_provenance,
+    numbers,
+    start_from,
+    train,
+)
 
 SMOKE = Path(__file__).resolve().parents[2] / "training" / "configs" / "smoke.toml"
 
@@ -81,6 +91,24 @@ def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path: Path) -> None
     assert log.read_text(encoding="utf-8") == "epoch,loss\n0,0.5\n1,0.4\n"
     cut_log(tmp_path, 0)
     assert log.read_text(encoding="utf-8") == "epoch,loss\n"
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path: Path) -> None:
+    smoke = load_config(SMOKE)
+    first = build_model(smoke.architecture)
+    claim_run(smoke, tmp_path / "first")
+    arrays = {variable.path: np.asarray(variable.value) for variable in first.weights}
+    replace_with(tmp_path / "first" / "weights.npz", arrays)
+    export_run(tmp_path / "first", tmp_path / "weights", "first", {})
+    config = dataclasses.replace(smoke, initial_weights=str(tmp_path / "weights"))
+    second = build_model(smoke.architecture)
+    start_from(second, config)
+    for ours, theirs in zip(second.weights, first.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-3)
+    note_provenance(config, tmp_path, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["initial_weights"].startswith("first, SHA-256 ")
 
 
 def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path: Path) -> None:
