@@ -17,10 +17,11 @@ SEEDS = range(6)
 PLAIN = (
     artefacts.bias_field, artefacts.tone_curve, artefacts.remapped_contrast,
     artefacts.rician_noise, artefacts.low_resolution, artefacts.thick_planes, artefacts.blurred,
-    artefacts.ghosted, artefacts.noisy_air, artefacts.enhanced_lines,
+    artefacts.ghosted, artefacts.noisy_air, artefacts.enhanced_lines, artefacts.dropout,
 )  # fmt: skip
 SHAPE_KEEPING = [
     *[(function.__name__, lambda i, _m, r, f=function: f(i, r)) for function in PLAIN],
+    ("thick_slices", lambda i, _m, r: artefacts.thick_slices(i, 1.0, r)),
     ("lesion", artefacts.lesion),
     ("outside_removed", artefacts.outside_removed),
     ("cropped", lambda i, m, r: artefacts.cropped(i, m, r)[0]),
