@@ -61,5 +61,5 @@ def assert_one_sentence(error):
     """What the command printed on stderr is one sentence for its user."""
     assert error.startswith("skullstrip: ")
     assert error.count("\n") == 1
-    assert error.endswith((".\n", "'.\n"))
+    assert error.endswith((".\n", "'.\n", "?\n"))
     assert "Traceback" not in error

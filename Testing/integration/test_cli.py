@@ -178,7 +178,6 @@ def test_a_bad_input_is_refused_in_one_sentence(tmp_path, case, capsys):
     [
         ["-m", "T1.nii.gz"],
         ["-o", ""],
-        ["-o", "missing/brain.nii.gz"],
         ["-o", "T1.nii.gz/brain.nii.gz"],
         ["-p", "p.png"],
         ["--qc", "."],
@@ -191,7 +190,6 @@ def test_a_bad_input_is_refused_in_one_sentence(tmp_path, case, capsys):
         ["--device", "abacus"],
         ["--weights", "missing"],
         ["--unknown"],
-        ["-i", "T1.nii.gz"],
         ["second.nii.gz"],
     ],
 )
@@ -204,9 +202,69 @@ def test_a_bad_argument_is_refused_in_one_sentence(tmp_path, scan, monkeypatch, 
     assert names(tmp_path) == ["T1.nii.gz"]
 
 
-def test_no_input_at_all_is_told_what_to_type(capsys):
-    assert main([]) == 2
-    assert "skullstrip T1.nii.gz" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [([], "skullstrip T1.nii.gz"), (["batch"], "skullstrip batch IN OUT")],
+)
+def test_no_argument_shows_what_to_type(capsys, words, usage):
+    assert main(words) == 2
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert usage in error
+    assert "--help" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--bordr", "2", "T1.nii.gz"], "did you mean --border?"),
+        (["T1.nii.gz", "--no-cfs"], "did you mean --no-csf?"),
+        (["batch", "in", "out", "--job=2"], "did you mean --jobs?"),
+        (["bacth", "in", "out"], "did you mean 'skullstrip batch'?"),
+        (["help"], "did you mean 'skullstrip --help'?"),
+    ],
+)
+def test_a_misspelt_option_or_command_is_answered_with_what_was_meant(capsys, words, meant):
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert_one_sentence(error)
+    assert meant in error
+
+
+def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
+    tmp_path, scan, stand_in, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.nii.gz").write_bytes(scan.read_bytes())
+    (tmp_path / "broken.nii.gz").write_text("no image")
+    assert main(["T1.nii.gz", "broken.nii.gz", "b.nii.gz", *stand_in]) == 2
+    done = ["T1.nii.gz", "T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
+    assert names(tmp_path) == sorted([*done, *(n.replace("T1", "b") for n in done),
+                                      "broken.nii.gz"])  # fmt: skip
+    assert "broken.nii.gz cannot be read" in capsys.readouterr().err
+    assert main([*names(tmp_path), "--overwrite", *stand_in]) == 2
+    assert not [name for name in names(tmp_path) if "_brain_brain" in name]
+    assert main(["T1.nii.gz", "b.nii.gz", "-o", "x.nii.gz"]) == 2
+    assert "for one" in capsys.readouterr().err
+
+
+def test_an_output_folder_is_made_and_goes_again_if_nothing_is_written(tmp_path, scan, stand_in):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_text("no image")
+    brain = str(tmp_path / "new" / "folder" / "brain.nii.gz")
+    assert main([str(broken), "-o", brain, *stand_in]) == 2
+    assert not (tmp_path / "new").exists()
+    assert main([str(scan), "-o", brain, *stand_in]) == 0
+    assert names(tmp_path / "new" / "folder") == ["brain.nii.gz"]
+
+
+def test_on_a_terminal_a_run_ends_with_how_to_look_at_it(scan, stand_in, capsys, monkeypatch):
+    options = [str(scan), "--overwrite", *stand_in]
+    assert main(options) == 0
+    assert "--qc" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(options) == 0
+    assert "--qc" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, capsys):

@@ -19,13 +19,13 @@ from Testing.stripping_files import ALL_OUTPUTS, all_outputs, names
 
 
 @pytest.mark.parametrize("name", ALL_OUTPUTS)
-@pytest.mark.parametrize("where", ["missing/{}", "T1.nii.gz/{}"])
+@pytest.mark.parametrize("where", ["T1.nii.gz/{}", "T1.nii.gz/more/{}"])
 def test_an_output_that_cannot_be_written_is_refused_before_the_run(
     tmp_path, scan, strip, name, where
 ):
     outputs = all_outputs(tmp_path) | {name: tmp_path / where.format(ALL_OUTPUTS[name])}
     never = FailingEngine(AssertionError("the network ran"))
-    with pytest.raises(OutputError, match="not an existing folder"):
+    with pytest.raises(OutputError, match="cannot be written"):
         strip(scan, engine=never, **outputs)
     assert names(tmp_path) == ["T1.nii.gz"]
 
@@ -117,12 +117,13 @@ def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, stri
     def vanish(stage, done, total):
         if stage == "mask":  # the folder of one output disappears while the network runs
             (tmp_path / "sub").rmdir()
+            (tmp_path / "sub").write_text("a file")
 
     (tmp_path / "sub").mkdir()
     outputs["json"] = tmp_path / "sub" / "out.json"
     with pytest.raises(OutputError, match="nothing was changed"):
         strip(scan, progress=vanish, **outputs)
-    assert names(tmp_path) == ["T1.nii.gz"]
+    assert names(tmp_path) == ["T1.nii.gz", "sub"]
 
 
 def test_older_outputs_survive_a_run_that_fails_and_not_one_that_succeeds(tmp_path, scan, strip):

@@ -12,7 +12,15 @@ from ..batch.options import REDO, BatchOptions
 from ..errors import Cancelled, InputError
 from ..io.process import stopping
 from ..shown import say
-from .common import EXIT_FAILURE, Parser, add_method_options, count, debugging, method_options
+from .common import (
+    EXIT_FAILURE,
+    Parser,
+    add_method_options,
+    count,
+    debugging,
+    method_options,
+    show_usage,
+)
 
 if TYPE_CHECKING:
     from ..batch.progress import Hear
@@ -39,7 +47,10 @@ a verdict is fail, 130 interrupted.
 
 def batch_command(words: list[str]) -> int:
     """Run `skullstrip batch` with these arguments; returns the exit status."""
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    if not words:
+        return show_usage(parser)
+    arguments = parser.parse_args(words)
     from ..batch.run import Source
 
     labels = tuple(arguments.participant_label), tuple(arguments.session_label)

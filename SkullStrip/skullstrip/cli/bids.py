@@ -11,7 +11,7 @@ from .._version import __version__
 from ..errors import InputError
 from ..shown import say
 from .batch import add_batch_options, run_command
-from .common import Parser, guarded
+from .common import Parser, guarded, show_usage
 
 DESCRIPTION = """\
 Brain masks of the T1-weighted scans of a BIDS data set, as BIDS derivatives.
@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(words: list[str]) -> int:
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    if not words:
+        return show_usage(parser)
+    arguments = parser.parse_args(words)
     out = Path(arguments.out)
     if arguments.level == "group":
         return _group(out)

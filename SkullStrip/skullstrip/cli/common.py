@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from ..errors import InputError, SkullStripError
@@ -53,7 +54,23 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave by the exception that every other error leaves by."""
+        for word in message.split() if message.startswith("unrecognized") else ():
+            known = tuple(self._option_string_actions)
+            if word.startswith("-") and (meant := closest(word.split("=")[0], known)):
+                message = f"unrecognized argument: {word}; did you mean {meant}?"
+                break
         raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
+
+
+def closest(word: str, known: tuple[str, ...]) -> str:
+    """Return what was meant by a misspelt word; "" if nobody can tell."""
+    return next(iter(get_close_matches(word, known, n=1, cutoff=0.7)), "")
+
+
+def show_usage(parser: argparse.ArgumentParser) -> int:
+    """Say on stderr what to type, for a command without arguments; returns its exit status."""
+    print(f"{parser.description}\n'{parser.prog} --help' has every option.", file=sys.stderr)
+    return InputError.exit_code
 
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:

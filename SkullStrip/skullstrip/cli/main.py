@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,26 @@ from .common import (
     INTERRUPTED,
     Parser,
     add_method_options,
+    closest,
     debugging,
     guarded,
     method_options,
+    show_usage,
 )
 
+OUTPUTS = ("brain", "mask", "head", "probability", "confidence", "surface", "qc", "json")
+COMMANDS = {
+    "batch": "skullstrip batch",
+    "bids": "skullstrip-bids",
+    "help": "skullstrip --help",
+    "version": "skullstrip --version",
+}
 _LABELS = {"qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
 Find the brain in a T1-weighted MRI of the head.
 
   skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
+  skullstrip *_T1w.nii.gz    the same for each
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
@@ -67,20 +78,32 @@ def _command(words: list[str]) -> int:
         from .batch import batch_command
 
         return batch_command(words[1:])
-    arguments = _parser().parse_args(words)
+    parser = _parser()
+    if not words:
+        return show_usage(parser)
+    arguments = parser.parse_intermixed_args(words)
     with ended_by_signals(INTERRUPTED, EXIT_INTERRUPTED):
-        return _strip(arguments)
+        scans = _scans(arguments)
+        if len(scans) == 1:
+            return _strip(arguments, scans[0])
+    statuses = []
+    for scan in scans:
+        if not arguments.quiet:
+            say(f"{scan}:")
+        with ended_by_signals("Interrupted; scans before this one are done.", EXIT_INTERRUPTED):
+            statuses.append(guarded(partial(_strip, arguments, scan)))
+    return max(statuses)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="skullstrip",
-        usage="skullstrip [options] T1",
+        usage="skullstrip [options] T1 [T1 ...]",
         description=DESCRIPTION,
         epilog=EPILOG,
     )
     add = parser.add_argument
-    add("input", nargs="?", metavar="T1", help="the scan: a whole head, T1-weighted")
+    add("inputs", nargs="*", metavar="T1", help="the scan: a whole head, T1-weighted; or several")
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
     files = parser.add_argument_group("outputs")
     add = files.add_argument
@@ -104,11 +127,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _strip(arguments: argparse.Namespace) -> int:
+def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     from ..files import strip_file
     from .progress_bar import terminal_progress
 
-    input_path = _input_path(arguments)
     outputs = _outputs(arguments, input_path)
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()
@@ -123,6 +145,8 @@ def _strip(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         try:
             _print_summary(result, outputs, time.perf_counter() - start)
+            if sys.stdout.isatty() and arguments.qc is None:
+                print("To look at the outline over the scan, add --qc outline.png.")
             sys.stdout.flush()
         except OSError as error:  # a pipe that was closed, a full disk
             abandon_stdout()
@@ -131,27 +155,47 @@ def _strip(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _input_path(arguments: argparse.Namespace) -> Path:
-    named = [path for path in (arguments.input, arguments.image) if path is not None]
-    if len(named) != 1:
-        raise InputError(f"{len(named)} scans are named; give one, as 'skullstrip T1.nii.gz'.")
-    path = Path(named[0])
-    if not path.name:  # "", "." and "/"
-        raise InputError(f"'{named[0]}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
-    return path
+def _scans(arguments: argparse.Namespace) -> list[Path]:
+    """Return the scans that are named, without outputs of ours among them.
+
+    Raises
+    ------
+    InputError
+        There is none, one of several is no file, or an output is named for several.
+    """
+    named = [*arguments.inputs, *([] if arguments.image is None else [arguments.image])]
+    if not named:
+        raise InputError("No scan is named; give one, as 'skullstrip T1.nii.gz'.")
+    for name in named:
+        if not Path(name).name:  # "", "." and "/"
+            raise InputError(f"'{name}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
+        if not Path(name).exists() and (meant := closest(name, tuple(COMMANDS))):
+            raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
+    if len(named) == 1:
+        return [Path(named[0])]
+    from ..files import default_outputs
+
+    if missing := [name for name in named if not Path(name).is_file()]:
+        raise InputError(f"{missing[0]} is not a file; nothing was stripped.")
+    if any(getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")):
+        raise InputError(
+            f"{len(named)} scans are named, and a file that is for one; leave that out, or strip "
+            "them one by one."
+        )
+    ours = {path for name in named for path in default_outputs(name).values()}
+    return [path for path in dict.fromkeys(map(Path, named)) if path not in ours]
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     from ..files import default_outputs, require_free
 
-    images = {"brain": arguments.brain, "mask": arguments.mask, "head": arguments.head}
+    images = {name: getattr(arguments, name) for name in ("brain", "mask", "head")}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path)
         if not arguments.overwrite:
             require_free(images)
-    names = ("probability", "confidence", "surface", "qc", "json")
-    extras = {name: getattr(arguments, name) for name in names}
-    return {name: path for name, path in {**images, **extras}.items() if path is not None}
+    named = {name: getattr(arguments, name) for name in OUTPUTS} | images
+    return {name: path for name, path in named.items() if path is not None}
 
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError
@@ -43,6 +43,7 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
             def staged(target: Path) -> Path:
                 folder = target.parent
                 if folder not in temporaries:
+                    stack.enter_context(_made(folder))
                     temporaries[folder] = stack.enter_context(temporary_folder(folder))
                 return temporaries[folder] / target.name
 
@@ -55,17 +56,30 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
         ) from error
 
 
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder that is not there; if nothing is put into it, it goes again."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for each in missing:
+            with suppress(OSError):  # it holds something
+                each.rmdir()
+
+
 def require_writable(target: Path) -> None:
     """Refuse a target that cannot be written, by trying to, before any time is spent.
 
     Raises
     ------
     OutputError
-        The target is a folder or write-protected, or its folder is missing or not writable.
+        The target is a folder or write-protected, or its folder cannot be made or written to.
     """
     try:
         _refuse_target(target)
-        with temporary_folder(target.parent) as temporary:
+        with _made(target.parent), temporary_folder(target.parent) as temporary:
             (temporary / target.name).touch()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
@@ -75,8 +89,6 @@ def require_writable(target: Path) -> None:
 def _refuse_target(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file to write.")
-    if not target.parent.is_dir():
-        raise OutputError(f"{target} cannot be written: {target.parent} is not an existing folder.")
     if target.exists() and not target.is_file():  # replacing /dev/null would harm the machine
         raise OutputError(f"{target} is a device or a pipe; name an ordinary file.")
     if target.exists() and not os.access(target, os.W_OK):
