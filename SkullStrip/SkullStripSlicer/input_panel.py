@@ -8,6 +8,8 @@ import slicer
 
 from skullstrip.checks.input_checks import Check
 
+from . import outputs
+from .scene_scans import SCALAR
 from .scene_watch import VIEW_CLASS, NodesObserver, activeBackground
 from .telling import say, told
 from .volume_node import inspectVolume, worldAffine
@@ -28,7 +30,7 @@ class InputPanel:
         self._ui, self._changed = ui, changed
         self._volumeObserver = None
         self._parameterNode = None
-        self._observer = None
+        self._observers: list[NodesObserver] = []
         self._inspected = None
         self._checks: tuple[Check, ...] = ()
         self.isRefused = True
@@ -37,11 +39,24 @@ class InputPanel:
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
         self._parameterNode = parameterNode
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer = None
+        for observer in self._observers:
+            observer.stop()
+        self._observers = []
         if parameterNode is not None:
-            self._observer = NodesObserver(slicer.mrmlScene, VIEW_CLASS, self.follow)
+            self.hideOutputs()
+            self._observers = [
+                NodesObserver(slicer.mrmlScene, SCALAR, self.hideOutputs),
+                NodesObserver(slicer.mrmlScene, VIEW_CLASS, self.follow),
+            ]
+
+    @told
+    def hideOutputs(self) -> None:
+        """Offer scans alone in the selector, not what we made of them."""
+        nodes = slicer.util.getNodesByClass(SCALAR, slicer.mrmlScene)
+        ours = [node.GetID() for node in nodes if outputs.isOurs(node)]
+        model = self._ui.inputSelector.sortFilterProxyModel()
+        if list(model.hiddenNodeIDs) != ours:
+            model.hiddenNodeIDs = ours
 
     @told
     def follow(self) -> None:
@@ -50,7 +65,8 @@ class InputPanel:
         if node is None or not node.followActive or slicer.mrmlScene.IsBatchProcessing():
             return
         shown = activeBackground(slicer.mrmlScene)
-        if shown is not None and node.inputVolume is not shown:
+        isScan = shown is not None and not outputs.isOurs(shown)
+        if isScan and node.inputVolume is not shown:
             node.inputVolume = shown
 
     @told

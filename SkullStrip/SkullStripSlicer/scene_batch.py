@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,7 +80,9 @@ class SceneBatch(Batch):
             self.change(scan, RUNNING)
             try:
                 self._run = self._strip(scan, found)
-            except SkullStripError as error:
+            except Exception as error:  # whatever it was, the next may be sound
+                if not isinstance(error, SkullStripError):
+                    logging.error("SkullStrip", exc_info=error)
                 self.change(scan, FAILED, message=str(error))
                 continue
             if not self._run.isFinished:

@@ -17,6 +17,7 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.results import Results
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
 from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
+from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume, centreMm, harden, paint
 
 
@@ -34,6 +35,27 @@ def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(
         view.SetBackgroundVolumeID(node.GetID())
         assert widget._parameterNode.inputVolume is node
         assert widget.ui.inputSelector.currentNode() is node
+
+
+def test_what_we_made_is_never_offered_nor_chosen(widget, scene, volume, head) -> None:
+    """By the panel or the console, shown in a view or left when its scan is removed."""
+    selector = unwrap(widget.ui.inputSelector)
+    for name in ("strippedCheckBox", "probabilityCheckBox"):
+        getattr(widget.ui, name).checked = True
+    segmentation = strip(widget)
+    widget.logic.strip(volume, confidence=True)
+    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
+    made = [segmentation.GetNodeReference(role) for role in roles]
+    assert None not in made
+    assert selector.nodes() == [volume]
+    view = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetBackgroundVolumeID(made[0].GetID())
+    assert widget._parameterNode.inputVolume is volume
+    scene.RemoveNode(volume)
+    assert selector.nodes() == []
+    assert widget._parameterNode.inputVolume is None
+    other = addVolume(scene, head.array, head.affine, "other")
+    assert selector.nodes() == [other]
 
 
 @pytest.mark.parametrize("closes", [True, False])

@@ -227,6 +227,25 @@ if not seen.exists():
     assert [(scan.state, scan.message) for scan in scans] == [("failed", "No luck."), ("done", "")]
 
 
+def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head, monkeypatch) -> None:
+    for name in ("one", "two"):
+        addVolume(scene, head.array, head.affine, name)
+    logic = StripLogic(script_process(THRESHOLD))
+    processes = iter([ValueError("No process."), logic.processFactory()])
+
+    def make():
+        process = next(processes)
+        if isinstance(process, ValueError):
+            raise process
+        return process
+
+    monkeypatch.setattr(logic, "processFactory", make)
+    scans = logic.stripScene()
+    assert [(scan.state, scan.message) for scan in scans] == [
+        ("failed", "No process."), ("done", ""),
+    ]  # fmt: skip
+
+
 def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scene, head) -> None:
     addVolume(scene, head.array, head.affine, "another")
     addVolume(scene, head.array, head.affine, "unticked")

@@ -73,6 +73,22 @@ class ctkSliderWidget(QtWidgets.QWidget):
     suffix = Property(str, lambda self: self.box.suffix(), lambda self, x: self.box.setSuffix(x))
 
 
+class SortFilterProxyModel(QtCore.QObject):
+    """What filters the nodes of a selector, besides their type."""
+
+    changed = Signal()
+
+    def __init__(self, parent) -> None:
+        super().__init__(parent)
+        self._hidden: list[str] = []
+
+    def _hide(self, ids) -> None:
+        self._hidden = list(ids)
+        self.changed.emit()
+
+    hiddenNodeIDs = Property("QStringList", lambda self: self._hidden, _hide)
+
+
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     """Lists the scene's nodes of some types; disabled until it has a scene.
 
@@ -96,8 +112,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene, self._types, self._current, self._tags = None, [], None, []
         self._flags = {"noneEnabled": False, "addEnabled": True, "removeEnabled": True,
                        "showChildNodeTypes": True}  # fmt: skip
+        self._filter = SortFilterProxyModel(self)
+        self._filter.changed.connect(self._fill)
         self.setEnabled(False)
         self.box.activated.connect(self._activated)
+
+    def sortFilterProxyModel(self) -> SortFilterProxyModel:
+        return self._filter
 
     def setMRMLScene(self, scene) -> None:
         self._scene = scene
@@ -110,8 +131,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         found = []
         for kind in self._types:
             found += slicer.util.getNodesByClass(kind, self._scene)
-        exact = not self._flags["showChildNodeTypes"]
-        return [node for node in found if not exact or node.GetClassName() in self._types]
+        if not self._flags["showChildNodeTypes"]:
+            found = [node for node in found if node.GetClassName() in self._types]
+        hidden = self._filter.hiddenNodeIDs
+        return [n for n in found if not n.GetHideFromEditors() and n.GetID() not in hidden]
 
     def _fill(self) -> None:
         nodes = self.nodes()
