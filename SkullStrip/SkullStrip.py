@@ -92,10 +92,11 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = SkullStripLogic()
         self.inputPanel = InputPanel(self.ui, self.refresh)
-        self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged)
-        self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
-        self.batchPanel = BatchPanel(self.ui, self.logic)
         self.advancedPanel = AdvancedPanel(self.ui)
+        ensure = self.advancedPanel.ensurePackages
+        self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
+        self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
+        self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         # A scene was closed, loaded or both, or many nodes came at once.
@@ -111,6 +112,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """Show what has changed while the module was left; a run and a batch went on."""
+        self.advancedPanel.refresh()
         self.onSceneChanged()
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
@@ -160,10 +162,9 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @told
     def onRunChanged(self) -> None:
-        """Draw what a run that began or ended may have changed, packages too."""
+        """Draw what a run that began or ended may have changed."""
         self.refresh()
         self.resultPanel.draw()
-        self.advancedPanel.refresh()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -40,6 +40,19 @@ class AdvancedPanel:
         if path:
             edit.text = path
 
+    def ensurePackages(self, engine: str, wheels: str) -> None:
+        """Install what is missing, after a question; show what is there then, also after a failure.
+
+        Raises
+        ------
+        SkullStripError
+            As `dependencies.ensure`.
+        """
+        try:
+            dependencies.ensure(slicer.util.confirmOkCancelDisplay, engine, wheels)
+        finally:
+            self.refresh()
+
     @told
     def refresh(self) -> None:
         """Show what was installed for SkullStrip."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import dependencies
 from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
 from .parameter_node import runOptions
 from .progress_text import timeLeft
@@ -27,10 +27,10 @@ class BatchPanel:
         The widgets of the .ui file by name.
     logic : StripLogic
     ensurePackages : callable
-        As `dependencies.ensure`.
+        As `AdvancedPanel.ensurePackages`.
     """
 
-    def __init__(self, ui, logic, ensurePackages=dependencies.ensure) -> None:
+    def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
         self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
         self._parameterNode: Any = None
         self._run: Any = None
@@ -139,11 +139,10 @@ class BatchPanel:
 
     def _start(self, start) -> None:
         node = self._parameterNode
-        ask = slicer.util.confirmOkCancelDisplay
         heads = self._ticked()
         self._report = None
         self._ui.reportButton.visible = False
-        self._ensurePackages(ask, node.engine.value, node.wheels.strip())
+        self._ensurePackages(node.engine.value, node.wheels.strip())
         self._dropHeads()
         self._run = start(node, heads)
         if self._run.isFinished:  # it failed at once, and said so

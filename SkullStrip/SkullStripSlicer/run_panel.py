@@ -9,7 +9,6 @@ from slicer.i18n import tr as _
 
 from skullstrip.errors import Cancelled
 
-from . import dependencies
 from .parameter_node import runOptions
 from .progress_text import ProgressText
 from .telling import STATUS_MILLISECONDS, say, sentence, told
@@ -26,7 +25,7 @@ class RunPanel:
     changed : callable
         Called without arguments when a run began or ended.
     ensurePackages : callable
-        As `dependencies.ensure`.
+        As `AdvancedPanel.ensurePackages`.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class RunPanel:
         ui,
         logic,
         changed: Callable[[], None],
-        ensurePackages: Callable = dependencies.ensure,
+        ensurePackages: Callable[[str, str], None],
     ) -> None:
         self._ui, self._logic, self._changed = ui, logic, changed
         self._ensurePackages = ensurePackages
@@ -70,8 +69,7 @@ class RunPanel:
         """Ask for packages if need be, then run."""
         node = self._parameterNode
         self._say("")
-        ask = slicer.util.confirmOkCancelDisplay
-        self._ensurePackages(ask, node.engine.value, node.wheels.strip())
+        self._ensurePackages(node.engine.value, node.wheels.strip())
         self._text = ProgressText()
         self._run = self._logic.strip(
             node.inputVolume,

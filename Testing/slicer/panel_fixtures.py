@@ -70,8 +70,7 @@ def makeWidget(qapp, child, monkeypatch):
     def make():
         import SkullStrip
 
-        for panel in (SkullStrip.RunPanel, SkullStrip.BatchPanel):
-            monkeypatch.setattr(panel.__init__, "__defaults__", (lambda *_: None,))
+        monkeypatch.setattr("SkullStripSlicer.dependencies.ensure", lambda *_: None)
         parent = application.ModuleParent()
         widget = SkullStrip.SkullStripWidget(Proxy(parent))
         parent.entered = False

@@ -59,7 +59,7 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     import SkullStrip
     from SkullStripSlicer.volume_node import ijkToRas
 
-    patch.setattr(SkullStrip.RunPanel.__init__, "__defaults__", (lambda *_: None,))
+    patch.setattr("SkullStripSlicer.dependencies.ensure", lambda *_: None)
     parent = application.ModuleParent()
     parent.resize(WIDTH, HEIGHT)
     widget = SkullStrip.SkullStripWidget(Proxy(parent))

@@ -161,7 +161,7 @@ def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> Non
 
 
 @pytest.mark.parametrize("disturb", ["close", "remove"])
-def test_a_disturbed_run_ends_and_the_panel_works_on(
+def test_a_disturbed_run_ends_with_the_reason_and_the_panel_works_on(
     widget, child, tmp_path, scene, volume, head, disturb: str
 ) -> None:
     child(HANGING)
@@ -170,6 +170,8 @@ def test_a_disturbed_run_ends_and_the_panel_works_on(
     assert wait_for(lambda: "slice 10" in widget.ui.progressLabel.text)
     {"close": lambda: scene.Clear(0), "remove": lambda: scene.RemoveNode(volume)}[disturb]()
     assert not widget.runPanel.isRunning
+    words = {"close": "scene was closed", "remove": "scan was removed"}
+    assert words[disturb] in widget.ui.progressLabel.text
     child(THRESHOLD)
     widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "new")
     strip(widget)
@@ -304,11 +306,31 @@ def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch
     def decline(*_):
         raise EngineError("The network cannot run without its packages.")
 
-    widget.runPanel._ensurePackages = decline
+    monkeypatch.setattr("SkullStripSlicer.dependencies.ensure", decline)
     click(widget.ui.stripButton)
     assert "without its packages" in widget.ui.progressLabel.text
     assert not widget.runPanel.isRunning
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+@pytest.mark.parametrize("button", ["stripButton", "batchButton"])
+def test_packages_are_listed_whatever_became_of_the_run(widget, monkeypatch, button: str) -> None:
+    """The run, or the batch, fails after they were installed."""
+    names: list[str] = []
+
+    def ensure(*_):
+        names.append("onnxruntime")
+        raise EngineError("Still missing after the installation: pynrrd.")
+
+    monkeypatch.setattr("SkullStripSlicer.dependencies.ensure", ensure)
+    monkeypatch.setattr("SkullStripSlicer.dependencies.installedByUs", lambda: names)
+    widget.ui.batchBox.collapsed = False
+    click(getattr(widget.ui, button))
+    assert widget.ui.packagesLabel.text == "onnxruntime"
+    assert widget.ui.removeButton.enabled
+    names.clear()  # by the console
+    enter(widget)
+    assert "none" in widget.ui.packagesLabel.text
 
 
 def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch) -> None:
