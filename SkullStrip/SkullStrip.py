@@ -164,6 +164,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onRunChanged(self) -> None:
         """Draw what a run that began or ended may have changed."""
         self.refresh()
+        self.resultPanel.awaitSurface()
         self.resultPanel.draw()
 
     def tell(self, text: str) -> None:

@@ -79,7 +79,7 @@ def findSegmentation(volumeNode):
 def newestSegmentation(volumeNode):
     """The newest segmentation that we made from this volume, edited or not; or None."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
-    ours = [node for node in nodes if node.GetNodeReference(SOURCE_ROLE) is volumeNode]
+    ours = [node for node in nodes if sourceOf(node) is volumeNode and segmentOf(node)]
     return ours[-1] if ours else None
 
 
@@ -111,6 +111,8 @@ def placeOn(segmentationNode, volumeNode) -> None:
 def hasMoved(segmentationNode) -> bool:
     """Whether the volume was moved, or its grid changed, since the segment was written."""
     volumeNode, grid = sourceOf(segmentationNode), ownGrid(segmentationNode)
+    if volumeNode.GetImageData() is None:
+        return True
     matrix = vtk.vtkMatrix4x4()
     grid.GetImageToWorldMatrix(matrix)
     own = toWorld(segmentationNode) @ slicer.util.arrayFromVTKMatrix(matrix)

@@ -110,6 +110,9 @@ class ResultPanel:
             node.invert = bool(state.get("invert"))
             if isOther:
                 node.makeStripped = _hasStripped(segmentation)
+                node.showSurface = node.showSurface or _showsSurface(segmentation)
+            elif not self._surfaceTimer.isActive():
+                node.showSurface = _showsSurface(segmentation)
 
     @told
     def apply(self) -> None:
@@ -166,8 +169,8 @@ class ResultPanel:
         if node.makeStripped and not _hasStripped(segmentation):
             self._logic.makeStripped(segmentation)
             changed = True
-        if changed and node.showSurface:
-            self._surfaceTimer.start()
+        if changed:
+            self.awaitSurface()
         return changed
 
     def _applySurface(self, segmentation) -> None:
@@ -178,10 +181,14 @@ class ResultPanel:
             self._surfaceTimer.stop()
             display.SetVisibility3D(False)
             return
-        isShown = bool(display.GetVisibility3D()) and outputs.hasSurface(segmentation)
-        if not isShown and not self._surfaceTimer.isActive():
+        if not _showsSurface(segmentation) and not self._surfaceTimer.isActive():
             self._updateSurface()
             slicer.util.resetThreeDViews()
+
+    def awaitSurface(self) -> None:
+        """Make the surface again soon, if it is wished for: what changes a mask drops it."""
+        if self._parameterNode is not None and self._parameterNode.showSurface:
+            self._surfaceTimer.start()
 
     @told
     def _updateSurface(self) -> None:
@@ -217,6 +224,7 @@ class ResultPanel:
         """Take the last run back and show what is left, with its settings."""
         with self._busy():
             self._logic.undo(self.segmentation)
+        self.awaitSurface()
         self.draw()
 
     @told
@@ -266,6 +274,12 @@ def _timer(milliseconds: int, slot: Callable[[], None]):
 def _shownBorder(state) -> float:
     """The border within what the slider can show."""
     return min(max(float(state.get("borderMm", 0.0)), MIN_BORDER_MM), MAX_BORDER_MM)
+
+
+def _showsSurface(segmentation) -> bool:
+    display = segmentation.GetDisplayNode()
+    isVisible = display is not None and bool(display.GetVisibility3D())
+    return isVisible and outputs.hasSurface(segmentation)
 
 
 def _hasStripped(segmentation) -> bool:

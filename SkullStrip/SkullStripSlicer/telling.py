@@ -50,13 +50,15 @@ def sentence(error: Exception) -> str:
 def told(slot):
     """Make a slot show what it raises by its object's `tell(text)`.
 
-    Qt and VTK only print what a slot raises, which nobody sees in the panel.
+    Qt and VTK only print what a slot raises, which nobody sees in the panel. As any slot it may
+    take fewer arguments than its signal has.
     """
+    taken = slot.__code__.co_argcount - 1
 
     @functools.wraps(slot)
     def call(self, *arguments, **named):
         try:
-            return slot(self, *arguments, **named)
+            return slot(self, *arguments[:taken], **named)
         except Exception as error:  # noqa: BLE001
             self.tell(sentence(error))
 

@@ -65,6 +65,8 @@ def volume(scene, head):
 @pytest.fixture
 def makeWidget(qapp, child, monkeypatch):
     SLOT_ERRORS.clear()
+    # What an observer of VTK's raises is printed, as of a slot.
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, error, _trace: SLOT_ERRORS.append(error))
     made = []
 
     def make():

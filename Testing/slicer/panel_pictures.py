@@ -19,7 +19,7 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 WIDTH = 430
-HEIGHTS = {"panel.png": 400, "panel_states.png": 720}
+HEIGHTS = {"panel.png": 410, "panel_states.png": 720}
 HEIGHT = 900  # as much as a panel with everything open needs; in Slicer it scrolls
 GAP = 10
 RUN_SECONDS = 300.0

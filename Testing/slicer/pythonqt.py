@@ -90,14 +90,19 @@ CONNECTED: dict = {}
 
 
 def guarded(slot, most: int | None = None):
-    """A slot that gets as many arguments as it takes, and whose exceptions are printed and kept."""
+    """A slot that gets as many arguments as it takes, and whose exceptions are printed and kept.
+
+    As in PythonQt, one with `*args` gets all of them, whatever it wraps.
+    """
+    parameters = list(inspect.signature(slot, follow_wrapped=False).parameters.values())
     taken = [
         parameter
-        for parameter in inspect.signature(slot).parameters.values()
+        for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         and not (parameter.name == "edit" and parameter.default is not parameter.empty)
     ]
-    count = len(taken) if most is None else min(most, len(taken))
+    takesAll = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    count = most if takesAll else len(taken) if most is None else min(most, len(taken))
 
     def call(*arguments):
         try:

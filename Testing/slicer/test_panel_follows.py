@@ -122,6 +122,35 @@ def test_the_result_of_a_batch_of_the_scene_appears_for_the_chosen_scan(widget, 
     assert wait_for(lambda: widget.ui.resultBox.visible, 5)
 
 
+def test_a_surface_shown_or_hidden_elsewhere_is_left_so_and_the_button_follows(
+    widget, volume
+) -> None:
+    leave(widget)
+    segmentation = widget.logic.strip(volume, surface=True)
+    enter(widget)
+    assert widget.ui.surfaceButton.checked
+    assert segmentation.GetDisplayNode().GetVisibility3D()
+    leave(widget)
+    segmentation.RemoveClosedSurfaceRepresentation()
+    enter(widget)
+    assert not widget.ui.surfaceButton.checked
+    assert not outputs.hasSurface(segmentation)
+
+
+def test_a_wished_surface_returns_after_another_run(widget) -> None:
+    segmentation = strip(widget)
+    click(widget.ui.surfaceButton)
+    strip(widget)
+    assert wait_for(lambda: outputs.hasSurface(segmentation), 5)
+    assert widget.ui.surfaceButton.checked
+
+
+def test_a_result_whose_segment_was_removed_is_none(widget) -> None:
+    segmentation = strip(widget)
+    segmentation.GetSegmentation().RemoveSegment(outputs.segmentOf(segmentation))
+    assert wait_for(lambda: not widget.ui.resultBox.visible, 5)
+
+
 def test_a_result_removed_by_hand_leaves_the_panel(widget, scene) -> None:
     scene.RemoveNode(strip(widget))
     assert wait_for(lambda: not widget.ui.resultBox.visible, 5)
