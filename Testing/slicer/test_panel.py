@@ -346,6 +346,36 @@ def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch
     assert opened == {"module": "SegmentEditor", "segmentation": segmentation, "source": volume}
 
 
+def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(
+    widget, tmp_path, monkeypatch
+) -> None:
+    path, offered = tmp_path / "mine.nii.gz", []
+
+    def choose(_parent, _title, name, _filters) -> str:
+        offered.append(Path(name).name)
+        return str(path)
+
+    monkeypatch.setattr("qt.QFileDialog.getSaveFileName", choose)
+    strip(widget)
+    click(widget.ui.saveButton)
+    assert offered == ["T1_brain_mask.nii.gz"]
+    assert path.is_file()
+    assert str(path) in widget.ui.resultNotice.text
+
+
+def test_slicers_own_dicom_export_opens_with_the_result_chosen(widget, scene, monkeypatch) -> None:
+    segmentation, opened = strip(widget), {}
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), segmentation)
+    dialog = type("Dialog", (), {
+        "setMRMLScene": lambda self, scene: opened.update(scene=scene),
+        "execDialog": lambda self, item: opened.update(item=item),
+    })()  # fmt: skip
+    monkeypatch.setattr(slicer, "qSlicerDICOMExportDialog", lambda _: dialog, raising=False)
+    click(widget.ui.exportButton)
+    assert opened == {"scene": scene, "item": item}
+
+
 def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
     strip(widget)
     widget.cleanup()
