@@ -142,13 +142,18 @@ def _inverted_bottleneck(
 def _decoder(graph: _Graph, features: list[Tensor], architecture: Architecture) -> Tensor:
     """Double the resolution, join a skip connection and convolve twice, stage by stage."""
     *skips, x = features
-    for stage in range(1, len(architecture.decoder_widths) + 1):
+    for stage, width in enumerate(architecture.decoder_widths, start=1):
         x = graph.upsample(x)
         if skips:
             x = graph.concatenate(x, skips.pop())
         for step in "ab":
             name = f"decoder{stage}"
             x = graph.normed_conv(x, f"{name}_conv_{step}", f"{name}_norm_{step}")
+            if x.channels != width:
+                raise WeightsError(
+                    f"The weights are of another network ('{name}' has {x.channels} channels, not "
+                    f"{width})."
+                )
             x = x._replace(name=graph.add("Relu", [x.name]))
     return x
 
