@@ -38,6 +38,7 @@ def strip_file(
     qc: str | Path | None = None,
     json: str | Path | None = None,
     from_probability: str | Path | None = None,
+    absolute_paths: bool = False,
     progress: Progress | None = None,
     **overrides: Any,
 ) -> BrainExtraction:
@@ -69,6 +70,8 @@ def strip_file(
     from_probability : path, optional
         What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
         `weights`, and no network runs; so views, reorient and confidence are refused.
+    absolute_paths : bool
+        In the report; files are called by their names alone otherwise.
     progress, **overrides
         As for `extract_brain`.
 
@@ -115,7 +118,7 @@ def strip_file(
         result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)
     result = replace(result, timings={"read": read_seconds, **result.timings})
-    return _write_outputs(image, result, outputs, options, progress)
+    return _write_outputs(image, result, outputs, options, progress, absolute_paths)
 
 
 def default_outputs(input_path: str | Path) -> dict[str, Path]:
@@ -195,6 +198,7 @@ def _write_outputs(
     outputs: dict[str, Path],
     options: Options,
     progress: Progress | None,
+    absolute_paths: bool,
 ) -> BrainExtraction:
     """Write all outputs; `progress` may still end the run between them, with nothing written."""
     start = time.perf_counter()
@@ -215,7 +219,13 @@ def _write_outputs(
         picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
 
     def write_json(path: Path) -> None:
-        content = report(timed(), options, input_path=image.path, outputs=outputs)
+        content = report(
+            timed(),
+            options,
+            input_path=image.path,
+            outputs=outputs,
+            absolute_paths=absolute_paths,
+        )
         # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
         path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
 

@@ -11,6 +11,7 @@ from typing import Any
 from ._version import __version__
 from .options import Options
 from .pipeline import BrainExtraction
+from .shown import shown
 
 JUDGED = {
     "before border": "judged before the border moved",
@@ -26,30 +27,34 @@ def report(
     *,
     input_path: Path,
     outputs: Mapping[str, Path],
+    absolute_paths: bool = False,
 ) -> dict[str, Any]:
     """Describe a run. Keys stay as they are within a major version; new ones may come.
 
     Returns
     -------
     dict
-        ``version``: of SkullStrip. ``input``: absolute path. ``outputs``: absolute paths under
-        "brain", "mask", "probability", "confidence", "head", "surface", "qc" and "json", those
-        that were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its
-        90 % interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail"
-        or "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
-        ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
-        interval. ``border_mm``, ``keep_csf``,
+        ``version``: of SkullStrip. ``input``: file name, or the path if asked for, since folders
+        often name people. ``outputs``: the same under "brain", "mask", "probability", "confidence",
+        "head", "surface", "qc" and "json", those that were written. ``volume_ml``: the mask's
+        volume. ``volume_error_ml``: half width of its 90 % interval, null for another mask than was
+        judged. ``verdict``: "pass", "check", "fail" or "not judged". ``judged``: which mask the
+        verdict is of, as `BrainExtraction.judged`. ``dice_estimate``, ``dice_error``: that mask's
+        estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
         ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
         ``weights_sha256``, ``calibration_sha256``: hashes of the weights file and of what the
-        verdict is made by. ``timings``: seconds of each stage.
-        ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
-        verdict's reasons in the same form, with "position_ras" (mm) where one is about a place;
-        empty for "pass".
+        verdict is made by. ``timings``: seconds of each stage. ``checks``: list of {"code",
+        "severity", "message"} about the input. ``quality``: the verdict's reasons in the same form,
+        with "position_ras" (mm) where one is about a place; empty for "pass".
     """
+
+    def called(path: Path) -> str:
+        return str(path.absolute()) if absolute_paths else path.name
+
     return {
         "version": __version__,
-        "input": str(input_path.absolute()),
-        "outputs": {name: str(path.absolute()) for name, path in outputs.items()},
+        "input": called(input_path),
+        "outputs": {name: called(path) for name, path in outputs.items()},
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 3),
         "verdict": result.verdict,
@@ -90,7 +95,7 @@ def volume_line(result: BrainExtraction) -> str:
 
 def short_name(path: Path) -> str:
     """A file's name for a title; of a long one the beginning and the end."""
-    name, half = path.name, LONGEST_NAME // 2
+    name, half = shown(path.name), LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 

@@ -106,9 +106,9 @@ def test_an_untrained_network_runs_from_end_to_end(tmp_path, scan, untrained_wei
     report = json.loads((tmp_path / "out.json").read_text())
     assert (report["engine"], report["device"]) == (engine, "cpu")
     source = nibabel.load(scan)
-    for path in report["outputs"].values():
-        if path.endswith(".nii.gz"):
-            output = nibabel.load(path)
+    for name in report["outputs"].values():
+        if name.endswith(".nii.gz"):
+            output = nibabel.load(tmp_path / name)
             assert output.shape == source.shape
             assert output.affine.tobytes() == source.affine.tobytes()
     probability = np.asarray(nibabel.load(tmp_path / "p.nii.gz").dataobj)

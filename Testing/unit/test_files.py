@@ -58,10 +58,16 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     assert (report["engine"], report["device"]) == ("stand-in", "cpu")
     assert report["weights_sha256"] == result.weights_sha256
     assert report["calibration_sha256"] == load_calibration().sha256
-    assert report["input"] == str(scan)
-    assert report["outputs"] == {name: str(p) for name, p in all_outputs(tmp_path).items()}
+    assert report["input"] == "T1.nii.gz"
+    assert report["outputs"] == {name: p.name for name, p in all_outputs(tmp_path).items()}
     assert {"read", "predict", "write"} <= report["timings"].keys()
     assert report["checks"] == []
+
+
+def test_the_report_holds_paths_only_when_asked_to(tmp_path, scan, strip):
+    for asked in (False, True):
+        strip(scan, json=tmp_path / "out.json", absolute_paths=asked)
+        assert (str(tmp_path) in (tmp_path / "out.json").read_text()) is asked
 
 
 def test_brain_and_head_are_the_scan_between_them(tmp_path, scan, strip):
@@ -149,7 +155,8 @@ def test_outputs_may_be_paths_as_text_with_other_letters(tmp_path, head, strip):
     folder = tmp_path / "Köpfe 頭"
     folder.mkdir()
     scan = save(folder / "T1 ä.nii", head.array, head.affine)
-    strip(str(scan), mask=str(folder / "Maske ß.nii.gz"), json=str(folder / "ö.json"))
+    strip(str(scan), mask=str(folder / "Maske ß.nii.gz"), json=str(folder / "ö.json"),
+              absolute_paths=True)  # fmt: skip
     assert names(folder) == sorted(["T1 ä.nii", "Maske ß.nii.gz", "ö.json"])
     assert "Köpfe 頭" in (folder / "ö.json").read_text(encoding="utf-8")
 

@@ -116,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
+    paths_help = "call files by their whole paths in the JSON report, not by their names"
+    add("--absolute-paths", action="store_true", help=paths_help)
     overwrite_help = "replace T1_brain and T1_brain_mask if they are there"
     add("--overwrite", action="store_true", help=overwrite_help)
     add_method_options(parser)
@@ -140,6 +142,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
             method_options(arguments),
             **outputs,
             from_probability=arguments.from_probability,
+            absolute_paths=arguments.absolute_paths,
             progress=progress,
         )
     if not arguments.quiet:

@@ -6,7 +6,7 @@ Formats are told by the file's ending. nibabel and pynrrd are imported when a fi
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,24 @@ def read_image(path: str | Path, *, max_voxels: int | None = None) -> Image:
 
 
 def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
-    """Write a bool mask (I, J, K) as uint8 0 and 1 on the image's grid and in its shape."""
-    _write(path, image, brain_mask.astype(np.uint8))
+    """Write a bool mask (I, J, K) as uint8 0 and 1 on the image's grid and in its shape.
+
+    Of the header the geometry alone is kept, here and in probabilities: texts and extensions may
+    name the patient.
+    """
+    _write(path, nameless(image), brain_mask.astype(np.uint8))
 
 
 def write_probability(path: Path, image: Image, brain_probability: np.ndarray) -> None:
     """Write probabilities (I, J, K) as float32 on the image's grid and in its shape."""
-    _write(path, image, brain_probability.astype(np.float32))
+    _write(path, nameless(image), brain_probability.astype(np.float32))
+
+
+def nameless(image: Image) -> Image:
+    """Return the image with nothing in its header but where its voxels lie."""
+    name = "nrrd_images" if isinstance(image.header, dict) else "nibabel_images"
+    header = import_module(f".{name}", __package__).geometry_of(image.header)
+    return replace(image, header=header)
 
 
 def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:

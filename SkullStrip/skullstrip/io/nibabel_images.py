@@ -32,6 +32,12 @@ from .limits import (
 MAX_MAT_BYTES = 2**14  # SPM's affine takes a few hundred
 
 _UNITS = {1: "meter", 2: "mm", 3: "micron"}  # NIfTI's codes; the bits above are of time
+# Fields of NIfTI and Analyze that say where voxels lie.
+_GEOMETRY = (
+    *("dim", "pixdim", "dim_info", "xyzt_units", "qform_code", "sform_code", "origin"),
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
 
 
 class Reader:
@@ -187,7 +193,7 @@ def write(
     """Write stored voxels with their slope and intercept, on the source's grid.
 
     `source_header` is used again where the format allows, so that sform, qform, their codes,
-    units and extensions stay bit for bit; otherwise the affine is all that is kept.
+    units, texts and extensions stay bit for bit; otherwise the affine is all that is kept.
     """
     import nibabel
 
@@ -212,6 +218,19 @@ def write(
         if holds_slope:
             image.header.set_slope_inter(scaling[0], scaling[1] if holds_intercept else None)
         nibabel.save(image, path)
+
+
+def geometry_of(header: Any) -> Any:
+    """Return a header of the same kind that says where the voxels lie, and nothing else."""
+    from nibabel.analyze import AnalyzeHeader
+
+    if not isinstance(header, AnalyzeHeader):  # NIfTI and SPM's are; others hold no texts
+        return header
+    blank = type(header)(endianness=header.endianness)
+    for name in _GEOMETRY:
+        if name in header:
+            blank[name] = header[name]
+    return blank
 
 
 def keeps_axes(path: Path, header: object) -> bool:

@@ -39,6 +39,10 @@ _SPACES = {
 _DTYPES = ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 # Fields that describe the source's file or values rather than its image.
 _SOURCE_FIELDS = ("endian", "datafile", "byteskip", "lineskip", "min", "max", "oldmin", "oldmax")
+_GEOMETRY = (
+    *("type", "dimension", "sizes", "encoding", "kinds", "space", "spacedimension"),
+    *("spacedirections", "spaceorigin", "spaceunits", "spacings", "axismins", "axismaxs"),
+)
 _INFLATERS: dict[str, Any] = {
     **dict.fromkeys(("gzip", "gz"), gzip.open),
     **dict.fromkeys(("bzip2", "bz2"), bz2.open),
@@ -135,6 +139,11 @@ def write(
     if path.suffix.lower() == ".nhdr":
         header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
     nrrd.write(str(path), stored, header, compression_level=6)
+
+
+def geometry_of(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that say where the voxels lie, and how they are written."""
+    return {key: value for key, value in header.items() if _plain(key) in _GEOMETRY}
 
 
 def keeps_axes(path: Path, header: object) -> bool:  # noqa: ARG001

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import nibabel
+import nrrd
 import numpy as np
 import pytest
 
@@ -34,8 +35,42 @@ def test_outputs_keep_sform_qform_and_codes_bit_for_bit(tmp_path, write, image_c
     assert after.shape == before.shape
     assert after.affine.tobytes() == before.affine.tobytes()
     for field in ("srow_x", "srow_y", "srow_z", "sform_code", "qform_code", "quatern_b",
-                  "qoffset_x", "pixdim", "xyzt_units", "descrip"):  # fmt: skip
+                  "qoffset_x", "pixdim", "xyzt_units"):  # fmt: skip
         assert after.header[field].tobytes() == before.header[field].tobytes(), field
+
+
+NAMED = b"DOE^JOHN"
+
+
+def named_nifti(path):
+    image = nibabel.Nifti1Image(voxels(), np.diag([2.0, 2, 2, 1]))
+    for field in ("descrip", "aux_file", "intent_name", "db_name"):
+        image.header[field] = NAMED
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", NAMED))
+    nibabel.save(image, path)
+
+
+def named_nrrd(path):
+    fields = {"space": "LPS", "space directions": np.eye(3) * 2, "space origin": np.zeros(3)}
+    nrrd.write(
+        str(path), voxels(), {**fields, "PatientName": NAMED.decode(), "content": "DOE^JOHN"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("in.nii", named_nifti), ("in.hdr", named_nifti), ("in.nhdr", named_nrrd)],
+)
+def test_only_the_stripped_scan_keeps_what_its_header_says_of_the_patient(tmp_path, name, make):
+    make(tmp_path / name)
+    image = images.read_image(tmp_path / name)
+    for write, is_kept in (
+        (images.write_mask, False), (images.write_probability, False), (images.write_brain, True),
+    ):  # fmt: skip
+        out = tmp_path / f"{write.__name__}{name[2:]}"
+        write(out, image, some_mask())
+        assert (NAMED in out.read_bytes()) is is_kept, out
+        np.testing.assert_allclose(images.read_image(out).affine, image.affine)
 
 
 @pytest.mark.parametrize(
