@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import slicer
 
@@ -28,10 +29,10 @@ class InputPanel:
 
     def __init__(self, ui, changed: Callable[[], None]) -> None:
         self._ui, self._changed = ui, changed
-        self._volumeObserver = None
-        self._parameterNode = None
+        self._volumeObserver: Any = None
+        self._parameterNode: Any = None
         self._observers: list[NodesObserver] = []
-        self._inspected = None
+        self._inspected: Any = None
         self._checks: tuple[Check, ...] = ()
         self.isRefused = True
         ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self.onActivated)

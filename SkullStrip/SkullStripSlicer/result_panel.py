@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -45,9 +46,9 @@ class ResultPanel:
 
     def __init__(self, ui, logic, isShown: Callable[[], bool]) -> None:
         self._ui, self._logic, self._isShown = ui, logic, isShown
-        self._parameterNode = None
-        self._observer = None
-        self._drawn = None
+        self._parameterNode: Any = None
+        self._observer: Any = None
+        self._drawn: Any = None
         self._isBusy = False
         self._places: list = []
         self._surfaceTimer = _timer(SURFACE_DELAY_MS, self._updateSurface)

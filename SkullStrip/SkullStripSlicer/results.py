@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -48,10 +48,8 @@ class Result:
 class _Past:
     """What a segmentation was before the current run, small, and the nodes that the run added."""
 
-    result: Result | None
-    mask: (
-        tuple[np.ndarray, tuple[int, ...]] | None
-    )  # at border 0, or as it is where no more is known
+    result: Any  # a Result without its field, or None
+    mask: Any  # packed, at border 0, or as it is where no more is known; or None
     segmentId: str | None
     sourceId: str | None
     written: tuple[str | None, ...]
@@ -68,7 +66,7 @@ class Results:
     def __init__(self) -> None:
         self._current: dict[str, Result] = {}
         self._past: dict[str, list[_Past]] = {}
-        self._written: dict[str, tuple[str | None, str | None]] = {}
+        self._written: dict[str, tuple[str | None, ...]] = {}
 
     def add(self, segmentationNode, volumeNode, result: Result, given, created: list[str]) -> None:
         """Show a new result in the nodes and remember what was before; all is undone if it fails.
@@ -103,7 +101,7 @@ class Results:
         elif isOurs:
             mask = packed(readMask(segmentationNode, segmentId))
         return _Past(
-            result and replace(result, field=None),
+            result and replace(result, field=cast(Any, None)),
             mask,
             segmentId,
             segmentationNode.GetNodeReferenceID(outputs.SOURCE_ROLE),

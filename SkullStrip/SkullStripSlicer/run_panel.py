@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -37,8 +38,8 @@ class RunPanel:
     ) -> None:
         self._ui, self._logic, self._changed = ui, logic, changed
         self._ensurePackages = ensurePackages
-        self._parameterNode = None
-        self._run = None
+        self._parameterNode: Any = None
+        self._run: Any = None
         self._isStarting = False
         ui.stripButton.connect("clicked()", self.onClicked)
         self._showIdle()

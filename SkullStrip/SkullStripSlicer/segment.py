@@ -62,7 +62,7 @@ def showAsOutline(segmentationNode, segmentId: str) -> None:
     display.SetSliceIntersectionThickness(OUTLINE_WIDTH)
 
 
-def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, box) -> None:
+def writeMask(segmentationNode, segmentId: str | None, volumeNode, mask: np.ndarray, box) -> None:
     """Replace a segment's voxels.
 
     Only the box is handed over, which is what makes the border slider quick.
@@ -85,7 +85,7 @@ def writeMask(segmentationNode, segmentId: str, volumeNode, mask: np.ndarray, bo
     )
 
 
-def readMask(segmentationNode, segmentId: str, volumeNode=None) -> np.ndarray:
+def readMask(segmentationNode, segmentId: str | None, volumeNode=None) -> np.ndarray:
     """Return a segment's voxels, bool, shape (I, J, K).
 
     No node is made on the way, unlike in `slicer.util.arrayFromSegmentBinaryLabelmap`, so that
