@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.label_codes import recode
-from training.sources import Source, save_source
+from training.data.label_codes import recode
+from training.data.sources import Source, save_source
 
 SHAPE, SPACING_MM = (56, 64, 60), 2.0
 # Label (FreeSurfer's numbers below 500), radius as a share of the head's, intensity in a scan.

@@ -22,7 +22,21 @@ COMMANDS = {
     "score": "compare a folder of masks with the truth, here or by an HTTP scorer",
     "release": "export a run to the bundled weights, if it is better, with its model card",
 }
-MODULES = {"split": "splits"}  # elsewhere a command's module has its name
+MODULES = {
+    "check": "data.check",
+    "split": "data.splits",
+    "heads": "data.heads",
+    "prepare": "data.prepare",
+    "train": "model.train",
+    "export": "publishing.export",
+    "evaluate": "evaluation.evaluate",
+    "stress": "evaluation.stress",
+    "synthetic": "evaluation.synthetic",
+    "quality": "calibration.calibrate",
+    "predict": "evaluation.predict",
+    "score": "evaluation.score",
+    "release": "publishing.release",
+}
 
 
 def usage() -> str:
@@ -42,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"There is no command {command!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     try:
-        module = importlib.import_module(f".{MODULES.get(command, command)}", __package__)
+        module = importlib.import_module(f".{MODULES[command]}", __package__)
         return module.main(rest) or 0
     except SkullStripError as error:
         print(f"{command}: {error}", file=sys.stderr)

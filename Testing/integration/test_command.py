@@ -77,7 +77,7 @@ from pathlib import Path
 import keras
 from skullstrip.network.manifest import MANIFEST_NAME, Architecture, Manifest
 from skullstrip.network.unet import build_model
-from training.onnx_graph import save_weights
+from training.publishing.onnx_graph import save_weights
 folder = Path(sys.argv[1])
 keras.utils.set_random_seed(0)  # some random networks find no brain at all, which is refused
 save_weights(build_model(Architecture()), Architecture(), folder / "weights.onnx")

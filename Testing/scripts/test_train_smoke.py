@@ -9,8 +9,8 @@ import numpy as np
 from scripts import train_smoke
 from skullstrip.network.manifest import Preprocessing
 from training.__main__ import COMMANDS
-from training.dataset import find_pairs
-from training.prepare import source_from_pair
+from training.data.dataset import find_pairs
+from training.data.prepare import source_from_pair
 
 
 def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
-from training.dataset import Pair
-from training.segmenter import Segmenter, make_segmenter
+from training.data.pair import Pair
+from training.evaluation.segmenter import Segmenter, make_segmenter
 
 Writer = Callable[..., Path]
 

@@ -1,4 +1,4 @@
-"""How brains lie: moments of their shape; written by `python -m training.brain_shape`.
+"""How brains lie: moments of their shape, by `python -m training.data.brain_moments`.
 
 Of 170 masks and their mirror images, on axes running right, anterior and superior.
 """

@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of the verdict; `training/quality.py` says how each is found.
+    """Numbers of the verdict; `training/calibration/calibrate.py` says how each is found.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from skullstrip.network.engines import create_engine, is_installed
 from skullstrip.network.manifest import Architecture, Manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
-from training.onnx_graph import save_weights
+from training.publishing.onnx_graph import save_weights
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 SAME_OUTPUT = 1e-5

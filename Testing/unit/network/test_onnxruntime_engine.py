@@ -20,7 +20,7 @@ from skullstrip.network.onnxruntime_engine import (
 )
 from skullstrip.network.weights import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
-from training.onnx_graph import build_onnx
+from training.publishing.onnx_graph import build_onnx
 
 AGREEMENT = 1e-5  # in probability; a wrong epsilon in the folding already shows as 7e-5
 CPU, CUDA, COREML = "CPUExecutionProvider", "CUDAExecutionProvider", "CoreMLExecutionProvider"

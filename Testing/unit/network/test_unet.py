@@ -12,7 +12,7 @@ from skullstrip.network.manifest import Architecture
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
-from training.onnx_graph import save_weights
+from training.publishing.onnx_graph import save_weights
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 

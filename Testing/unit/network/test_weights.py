@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from skullstrip.errors import WeightsError
 from skullstrip.network.manifest import Architecture, load_manifest
 from skullstrip.network.weights import read_weights
-from training.onnx_graph import build_onnx
+from training.publishing.onnx_graph import build_onnx
 
 
 def test_the_bundled_file_is_what_its_own_variables_make() -> None:

@@ -1,0 +1,184 @@
+"""The calibration of the verdict finds what was put into made masks.
+
+The rows are made: their measures follow from their Dice by known rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skullstrip.quality.verdict import judge_measures
+from training.calibration.calibrate import choose_scans, judge_unseen, stress_of
+from training.calibration.fit import (
+    Found,
+    fit_calibration,
+    fit_check,
+    fit_disagreement,
+    fit_doubt,
+    fit_intervals,
+    fit_limits,
+    fit_second_look,
+)
+from training.calibration.report import BAD_DICE, judge_rows, roc, write_quality_report
+from training.calibration.rows import BOTH, OWN, Row
+
+
+def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
+    """Own masks whose doubts tell their Dice, and damaged ones that only the second look sees."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        own = number % 2 == 0
+        error = float(rng.uniform(0.009, 0.03) if number % 6 else rng.uniform(0.08, 0.3))
+        seen = error if own else 0.014
+        measured = {
+            "volume_ml": 1400.0, "edge_share": 0.0, "removed_ml": 0.1,
+            "asymmetry": float(rng.uniform(0.02, 0.04)), "roughness": 5.4,
+            "own_dice": 1 - 0.9 * seen, "surface_entropy": 0.5 + 4 * (seen if own else 0.01),
+            "second_dice": 1 - (error + 0.004), "second_own_dice": 0.986, "disagreement_cm2": 0.2,
+            "bare_cm2": 0.0, "head_share": 0.58, "other_ml": 0.0,
+        }  # fmt: skip
+        kind, what = (OWN, "none" if error < 0.03 else "noise") if own else (BOTH, "grow")
+        lost = float(rng.normal(0, error * 1400))
+        rows.append(Row(f"s{number}", kind, what, 0.0, 1 - error, 1400.0, 1400 - lost, measured))
+    return rows
+
+
+@pytest.fixture
+def calibration():
+    return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
+
+
+def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration) -> None:
+    for row in made_rows(seed=1):
+        found = judge_measures(row.measured, calibration).estimate
+        assert found.dice == pytest.approx(row.dice, abs=0.25 * (1 - row.dice) + 0.004)
+
+
+def test_bad_masks_are_flagged_and_good_ones_pass(calibration) -> None:
+    judged = judge_rows(made_rows(seed=2), calibration)
+    bad = [entry.is_flagged for entry in judged if entry.row.dice < BAD_DICE]
+    good = [entry.is_flagged for entry in judged if entry.row.dice >= BAD_DICE]
+    assert len(bad) > 10
+    assert np.mean(bad) == 1.0
+    assert np.mean(good) < 0.05
+
+
+def test_no_doubt_makes_a_mask_better() -> None:
+    rows = made_rows()
+    inverted = [
+        Row(r.scan, r.kind, r.what, r.strength, r.dice, r.volume_ml, r.truth_ml,
+            {**r.measured, "surface_entropy": 1.0 - r.measured["surface_entropy"]})
+        for r in rows if r.kind == OWN
+    ]  # fmt: skip
+    assert fit_doubt(inverted)["entropy"] == 0.0
+
+
+def test_the_allowance_is_what_the_second_look_adds_to_the_error() -> None:
+    rows = made_rows()
+    doubt = fit_doubt([row for row in rows if row.kind == OWN])
+    second = fit_second_look(rows, doubt, 0.014)
+    assert second["allowance"] == pytest.approx(0.004 / 0.014, abs=0.1)
+    assert second["distrust"] == 0.0
+
+
+def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads() -> None:
+    misled = [
+        replace(row, measured={**row.measured, "second_dice": 0.9, "second_own_dice": 0.94})
+        for row in made_rows(seed=1)
+        if row.kind == OWN
+    ]
+    rows = made_rows() + misled
+    doubt = fit_doubt([row for row in rows if row.kind == OWN])
+    assert fit_second_look(rows, doubt, 0.014)["distrust"] >= 1.0
+
+
+def test_intervals_hold_for_nine_of_ten_masks_whatever_the_estimate_rests_on() -> None:
+    rng = np.random.default_rng(0)
+    spread = {"sure": 0.1, "unsure": 0.3, "contradicted": 0.5}
+    found = []
+    for row in made_rows(3000):
+        ground = "contradicted" if row.kind == BOTH else ["sure", "unsure"][row.dice < 0.98]
+        error = (1 - row.dice) / (1 + spread[ground] * float(rng.uniform(-1, 1)))
+        found.append(Found(row, error, ground))
+    widths, _ = fit_intervals(found)
+    assert widths == {
+        ground: pytest.approx(0.9 * width, abs=0.02) for ground, width in spread.items()
+    }
+
+
+def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch) -> None:
+    fitted: list[set[str]] = []
+
+    def fit(rows, confidence, provenance):
+        fitted.append({row.scan for row in rows})
+        return fit_calibration(rows, confidence, provenance)
+
+    def judge_by_the_last(rows, calibration):
+        assert not {row.scan for row in rows} & fitted[-1]
+        return judge_rows(rows, calibration)
+
+    monkeypatch.setattr("training.calibration.calibrate.fit_calibration", fit)
+    monkeypatch.setattr("training.calibration.calibrate.judge_rows", judge_by_the_last)
+    rows = made_rows()
+    judged = judge_unseen(rows, {"constant": 1.0})
+    assert sorted(entry.row.scan for entry in judged) == sorted(row.scan for row in rows)
+    assert len(fitted) == 10
+
+
+@pytest.mark.parametrize(("estimated", "expected"), [(0.90, 0.95), (0.955, 0.955), (0.99, 0.96)])
+def test_the_threshold_stays_between_bad_and_doubtful(estimated: float, expected: float) -> None:
+    assert fit_check(np.full(50, estimated)) == pytest.approx(expected, abs=1e-3)
+
+
+def test_specks_never_flag_a_mask() -> None:
+    assert fit_limits(made_rows())["removed_ml"] == 14.0
+
+
+def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit() -> None:
+    rows = made_rows()
+    areas = np.linspace(0, 4, len(rows))
+    spread = [
+        replace(row, measured={**row.measured, "disagreement_cm2": float(area)})
+        for row, area in zip(rows, areas, strict=True)
+    ]
+    assert fit_disagreement(spread) == pytest.approx(3.92, abs=0.01)
+
+
+def test_the_roc_of_a_perfect_estimate_has_area_one(calibration) -> None:
+    _, _, area = roc(judge_rows(made_rows(seed=3), calibration))
+    assert area > 0.999
+
+
+def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "training.calibration.report.reliability", lambda *_: [("0.5 to 0.6", 1, 1, 1)]
+    )
+    judged = judge_rows(made_rows(), calibration)
+    write_quality_report(tmp_path, judged, judged[:60], [], calibration)
+    text = (tmp_path / "quality.md").read_text()
+    assert "mask and probability damaged" in text
+    assert "AUC" in text
+    assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "masks.csv").read_text().splitlines()) == 121
+
+
+def test_every_scan_gets_its_own_stress_and_always_the_same() -> None:
+    assert stress_of("A") == stress_of("A")
+    assert len(stress_of("A")) == 5
+    assert len({tuple(stress_of(name)) for name in "ABCDEFGH"}) > 4
+    assert stress_of("A")[0] == ("none", 0.0)
+
+
+def test_small_data_sets_are_taken_whole() -> None:
+    class Named:
+        def __init__(self, name: str, dataset: str) -> None:
+            self.name, self.dataset = name, dataset
+
+    pairs = [Named(f"big{i}", "big") for i in range(9)] + [Named("x", "one"), Named("y", "two")]
+    chosen = choose_scans(pairs, 4)  # type: ignore[arg-type]
+    assert [pair.name for pair in chosen[:2]] == ["x", "y"]
+    assert len(chosen) == 4

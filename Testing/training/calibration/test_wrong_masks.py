@@ -1,0 +1,56 @@
+"""Damaged masks are wrong in the way that they are named after, and always in the same way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skullstrip.mask.metrics import dice
+from Testing.phantoms import make_head
+from training.calibration.wrong_masks import DAMAGES, damaged_probability
+
+BLOCK_MM = 2.0
+GROWS = {"grow", "eye", "dura", "neck"}
+SHRINKS = {"erode", "cerebellum", "half", "lobe", "slab", "holes"}
+
+
+@pytest.fixture(scope="module")
+def brain() -> np.ndarray:
+    return make_head("RAS", (2.0, 2.0, 2.0), field_of_view_mm=(220, 260, 260)).brain_mask
+
+
+def damaged(brain: np.ndarray, name: str, seed: int = 0) -> np.ndarray:
+    return DAMAGES[name](brain, BLOCK_MM, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_changes_the_mask_and_is_repeatable(brain: np.ndarray, name: str) -> None:
+    before = brain.copy()
+    first = damaged(brain, name)
+    assert (brain == before).all()
+    assert (first == damaged(brain, name)).all()
+    assert 0.4 < dice(first, brain) < 0.999
+
+
+@pytest.mark.parametrize("name", sorted(GROWS | SHRINKS))
+def test_leaks_only_add_and_losses_only_remove(brain: np.ndarray, name: str) -> None:
+    wrong = damaged(brain, name)
+    smaller, larger = (brain, wrong) if name in GROWS else (wrong, brain)
+    assert not (smaller & ~larger).any()
+
+
+def test_an_eye_is_in_front_and_to_one_side(brain: np.ndarray) -> None:
+    added = np.argwhere(damaged(brain, "eye") & ~brain)
+    middle = np.argwhere(brain).mean(axis=0)
+    assert added[:, 1].mean() > middle[1] + 20
+    assert abs(added[:, 0].mean() - middle[0]) > 8
+
+
+def test_the_probability_follows_the_damage_and_stays_elsewhere(brain: np.ndarray) -> None:
+    probability = np.where(brain, 0.97, 0.02).astype(np.float32)
+    wrong = damaged(brain, "cerebellum")
+    followed = damaged_probability(probability, brain, wrong)
+    assert dice(followed >= 0.5, wrong) > 0.99
+    upper = np.s_[:, :, brain.shape[2] // 2 + 10 :]
+    assert (followed[upper] == probability[upper]).all()
+    assert damaged_probability(probability, brain, brain) is probability

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.grid.volume import Volume
+from training.data.check import check_pair, main, tilt_degrees
+from training.data.pair import Pair
+
+Head = tuple[Volume, np.ndarray]
+Writer = Callable[..., Path]
+
+
+def pair_with(tmp_path: Path, nifti: Writer, head: Head, mask: np.ndarray) -> Pair:
+    volume, _ = head
+    image = nifti(tmp_path / "s.nii.gz", volume.array, volume.affine)
+    return Pair("s", image, nifti(tmp_path / "s_mask.nii.gz", mask, volume.affine))
+
+
+def test_a_good_scan_has_no_problem(phantom_pair: Pair) -> None:
+    finding, volume, mask = check_pair(phantom_pair)
+    assert finding.problems == ""
+    assert (finding.spacing_mm, finding.orientation, finding.shape) == ("4x4x4", "RAS", "50x60x50")
+    assert finding.brain_ml == pytest.approx(1440, rel=0.02)
+    assert mask.shape == volume.array.shape
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (np.zeros_like, "empty mask"),
+        (lambda mask: mask * np.where(np.arange(len(mask)) % 2, 2.0, 1)[:, None, None], "values"),
+        (lambda mask: np.roll(mask, 14, axis=1), "outside the head"),
+        (lambda mask: mask & (np.arange(len(mask)) < 12)[:, None, None], "no human brain"),
+        (lambda mask: mask | (np.indices(mask.shape).sum(0) < 6), "loose pieces"),
+    ],
+)
+def test_a_faulty_mask_is_reported(
+    tmp_path: Path, nifti: Writer, head: Head, change: Callable[..., np.ndarray], problem: str
+) -> None:
+    finding, *_ = check_pair(pair_with(tmp_path, nifti, head, change(head[1])))
+    assert problem in finding.problems
+
+
+def test_a_mask_on_another_grid_is_reported(tmp_path: Path, nifti: Writer, head: Head) -> None:
+    volume, mask = head
+    pair = pair_with(tmp_path, nifti, head, mask)
+    moved = volume.affine.copy()
+    moved[0, 3] += 5
+    nifti(pair.mask, mask, moved)
+    finding, *_ = check_pair(pair)
+    assert "another grid" in finding.problems
+    assert "5 mm apart" in finding.problems
+
+
+def test_a_file_that_is_no_longer_its_hash_is_reported(phantom_pair: Pair) -> None:
+    from dataclasses import replace
+
+    finding, *_ = check_pair(replace(phantom_pair, image_sha256="0" * 64))
+    assert "one.nii.gz differs from its hash" in finding.problems
+
+
+def test_tilt_is_the_largest_angle_to_an_anatomical_axis() -> None:
+    angle = np.deg2rad(20)
+    affine = np.eye(4)
+    affine[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    assert tilt_degrees(affine) == pytest.approx(20)
+
+
+def test_the_command_writes_a_table_and_a_picture(phantom_data: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    assert main([str(phantom_data), "-o", str(tmp_path)]) == 0
+    with open(tmp_path / "check.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["scan"] for row in rows] == ["one", "two"]
+    assert [row["orientation"] for row in rows] == ["RAS", "PIR"]
+    with Image.open(tmp_path / "contact_sheet.png") as picture:
+        assert picture.width > 900
+        colours = {colour for _, colour in picture.getcolors(1 << 20)}
+    assert (90, 220, 120) in colours  # the outline
+
+
+def test_the_command_fails_on_a_faulty_data_set(
+    tmp_path: Path, nifti: Writer, head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair_with(tmp_path, nifti, head, np.zeros_like(head[1]))
+    assert main([str(tmp_path), "-o", str(tmp_path / "out")]) == 1
+    assert "s: empty mask" in capsys.readouterr().out
+
+
+def test_an_unreadable_scan_is_a_row_and_no_crash(
+    tmp_path: Path, nifti: Writer, head: Head
+) -> None:
+    pair = pair_with(tmp_path, nifti, head, head[1])
+    pair.image.write_bytes(b"no image")
+    assert main([str(tmp_path), "-o", str(tmp_path / "out")]) == 1
+    assert "cannot be read" in (tmp_path / "out" / "check.csv").read_text()

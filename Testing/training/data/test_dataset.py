@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from skullstrip.errors import InputError
+from training.data.dataset import find_pairs, select_split
+from training.data.pair import Pair, altered_files
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(path.name.encode())
+    return path
+
+
+def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_mask_beside_its_scan_makes_a_pair(tmp_path: Path) -> None:
+    image, mask = touch(tmp_path / "07.nii.gz"), touch(tmp_path / "07_mask.nii.gz")
+    assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
+
+
+def test_a_folder_per_subject_makes_a_pair(tmp_path: Path) -> None:
+    image, mask = touch(tmp_path / "07" / "T1w.nii.gz"), touch(tmp_path / "07" / "mask.nii.gz")
+    assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
+
+
+def test_the_ending_t1w_is_no_part_of_the_subject(tmp_path: Path) -> None:
+    touch(tmp_path / "IXI002_T1w.nii.gz")
+    touch(tmp_path / "IXI002_mask.nii.gz")
+    assert [pair.subject for pair in find_pairs(tmp_path)] == ["IXI002"]
+
+
+def test_both_layouts_may_stand_in_one_folder(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a_mask.nii.gz", "b/T1w.nii", "b/mask.nii", "c.nii.gz"):
+        touch(tmp_path / name)
+    assert [pair.subject for pair in find_pairs(tmp_path)] == ["a", "b"]
+
+
+def test_bids_scans_find_their_masks_among_derivatives(tmp_path: Path) -> None:
+    touch(tmp_path / "dataset_description.json")
+    touch(tmp_path / "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz")
+    touch(tmp_path / "sub-01/ses-b/anat/sub-01_ses-b_T1w.nii.gz")
+    folder = tmp_path / "derivatives/manual/sub-01"
+    own = touch(folder / "ses-a/anat/sub-01_ses-a_desc-brain_mask.nii.gz")
+    touch(folder / "ses-a/anat/sub-01_ses-a_space-MNI152_desc-brain_mask.nii.gz")
+    touch(folder / "ses-a/anat/sub-01_ses-a_label-lesion_mask.nii.gz")
+    (pair,) = find_pairs(tmp_path)
+    assert (pair.subject, pair.name, pair.mask) == ("sub-01", "sub-01_ses-a", own)
+
+
+def test_two_sessions_of_a_person_are_two_scans_of_one_subject(tmp_path: Path) -> None:
+    for session in ("1", "2"):
+        stem = f"sub-x_ses-{session}"
+        touch(tmp_path / f"sub-x/ses-{session}/anat/{stem}_T1w.nii.gz")
+        touch(tmp_path / f"derivatives/sub-x/ses-{session}/anat/{stem}_mask.nii.gz")
+    assert Counter(pair.subject for pair in find_pairs(tmp_path)) == {"sub-x": 2}
+
+
+def test_a_manifest_gives_splits_hashes_and_groups(tmp_path: Path) -> None:
+    image, mask = touch(tmp_path / "i.nii.gz"), touch(tmp_path / "m.nii.gz")
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    row = {
+        "subject": "s", "image": "i.nii.gz", "mask": "m.nii.gz", "split": "val",
+        "dataset": "set", "licence": "CC0", "sha256": digest, "scanner": "3T",
+    }  # fmt: skip
+    (pair,) = find_pairs(write_manifest(tmp_path / "list.csv", [row]))
+    assert pair == Pair(
+        "s", image, mask, split="val", dataset="set", licence="CC0", image_sha256=digest,
+        groups=(("scanner", "3T"),),
+    )  # fmt: skip
+    assert altered_files(pair) == ()
+
+
+def test_a_file_that_differs_from_its_hash_is_named(tmp_path: Path) -> None:
+    image, mask = touch(tmp_path / "i.nii.gz"), touch(tmp_path / "m.nii.gz")
+    assert altered_files(Pair("s", image, mask, mask_sha256="0" * 16)) == (mask,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": ""}, "has no image"),
+        ({"image": "absent.nii.gz"}, "is missing"),
+        ({"sha256": "12"}, "16 to 64 hexadecimal"),
+    ],
+)
+def test_a_faulty_row_is_refused_in_one_sentence(
+    tmp_path: Path, change: dict[str, str], message: str
+) -> None:
+    touch(tmp_path / "i.nii.gz")
+    row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz", "sha256": ""} | change
+    with pytest.raises(InputError, match=message):
+        find_pairs(write_manifest(tmp_path / "list.csv", [row]))
+
+
+def test_two_scans_of_one_name_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "i.nii.gz")
+    row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz"}
+    with pytest.raises(InputError, match="Two scans are called s"):
+        find_pairs(write_manifest(tmp_path / "list.csv", [row, row]))
+
+
+def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no column image, mask"):
+        find_pairs(write_manifest(tmp_path / "list.csv", [{"subject": "s"}]))
+
+
+def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No scan with a mask"):
+        find_pairs(tmp_path)
+
+
+def test_an_unknown_split_names_those_that_exist(tmp_path: Path) -> None:
+    pairs = (Pair("a", tmp_path, tmp_path, split="train"), Pair("b", tmp_path, tmp_path))
+    assert len(select_split(pairs, "all")) == 2
+    with pytest.raises(InputError, match=r"'val'.*\(none\), train"):
+        select_split(pairs, "val")
+
+
+@pytest.mark.shared_data
+def test_the_development_data_are_read_as_they_are(shared_data: Path) -> None:
+    pairs = find_pairs(shared_data)
+    assert Counter(pair.split for pair in pairs) == {"train": 130, "labelmap": 38, "val": 25}
+    assert {pair.dataset for pair in pairs if pair.subject.startswith("IXI")} == {"IXI"}
+    assert {pair.dataset for pair in pairs if pair.subject.startswith("ds011")} == {
+        "OpenNeuro ds000011"
+    }
+    assert all(len(pair.image_sha256) == 16 for pair in pairs)
+    assert all(pair.licence for pair in pairs)

@@ -1,0 +1,103 @@
+"""Label maps of other families: their codes, their masks, and heads for brains without one."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from Testing.small_sources import SPACING_MM, label_array
+from training.data.dataset import find_pairs
+from training.data.heads import (
+    BRAIN_ONLY,
+    CSF,
+    HELD_BACK_SPLIT,
+    HeadMap,
+    brain_mask,
+    build,
+    held_back,
+    put_into_head,
+    write_map,
+)
+from training.data.label_codes import is_outside
+from training.data.pair import LABEL_MAP_SPLIT
+
+AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
+SPACING = np.full(3, SPACING_MM)
+
+
+def brain_without_head(factor: float = 0.7) -> HeadMap:
+    """The small head's tissue alone, shrunk to an infant's."""
+    tissue = np.where(is_outside(label_array()) | (label_array() == CSF), 0, label_array())
+    return HeadMap(ndimage.zoom(tissue, factor, order=0), AFFINE)
+
+
+def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull() -> None:
+    labels = label_array().copy()
+    labels[label_array().shape[0] // 2, :, :][labels[28] == 3] = CSF  # a cleft as wide as a voxel
+    mask = brain_mask(labels, SPACING)
+    assert not (mask & is_outside(labels)).any()
+    assert mask[np.isin(labels, (2, 3, 4))].all()
+    cleft = (labels == CSF) & (label_array() == 3)
+    assert mask[cleft].mean() > 0.75
+    assert mask[(label_array() == CSF)].mean() < 0.2
+
+
+def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull() -> None:
+    brain, donor = brain_without_head(), HeadMap(label_array(), AFFINE)
+    head = put_into_head(brain, donor, np.random.default_rng(0))
+    shift = np.rint((brain.affine - head.affine)[:3, 3] / SPACING).astype(int)
+    kept = tuple(slice(s, s + n) for s, n in zip(shift, brain.labels.shape, strict=True))
+    tissue = brain.labels > 0
+    assert np.array_equal(head.labels[kept][tissue], brain.labels[tissue])
+    inside = ~is_outside(head.labels)
+    assert inside.sum() > tissue.sum()  # fluid around the brain
+    touching = head.labels[ndimage.binary_dilation(inside) & ~inside]
+    assert (touching == 165).mean() > 0.9
+    assert (touching > 0).all()
+
+
+def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging(
+    tmp_path: Path,
+) -> None:
+    brain = brain_without_head()
+    rows = [("C01", "synthseg_C", label_array()), ("C03", "synthseg_C", label_array())]
+    rows += [
+        ("JLF_Template09", BRAIN_ONLY, brain.labels),
+        ("bibsnet_8mo_x", BRAIN_ONLY, brain.labels),
+    ]
+    for name, family, labels in rows:
+        (tmp_path / family).mkdir(exist_ok=True)
+        write_map(labels.astype(np.int16), AFFINE, tmp_path / family / f"{name}.nii.gz")
+    with open(tmp_path / "maps.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["subject", "kind", "image", "source", "licence"])
+        writer.writerows((n, "labels", f"{f}/{n}.nii.gz", "made", "none") for n, f, _ in rows)
+    build(tmp_path / "maps.csv", tmp_path / "heads")
+    pairs = {pair.subject: pair for pair in find_pairs(tmp_path / "heads")}
+    splits = {name: pair.split for name, pair in pairs.items()}
+    assert splits == {
+        "C01": LABEL_MAP_SPLIT, "bibsnet_8mo_x": LABEL_MAP_SPLIT,
+        "C03": HELD_BACK_SPLIT, "JLF_Template09": HELD_BACK_SPLIT,
+    }  # fmt: skip
+    assert dict(pairs["C01"].groups)["age_group"] == "adult"
+    assert dict(pairs["bibsnet_8mo_x"].groups)["age_group"] == "infant"
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data: Path) -> None:
+    from training.data.volumes import read_pair
+
+    pair = next(pair for pair in find_pairs(shared_data) if pair.name == "B01")
+    volume, given = read_pair(pair)
+    made = brain_mask(volume.array.astype(np.int32), volume.spacing_mm)
+    assert 2 * (made & given).sum() / (made.sum() + given.sum()) > 0.999
+
+
+def test_six_adults_and_four_infants_are_held_back() -> None:
+    assert len(held_back()) == len(set(held_back())) == 10
+    assert sum(name.startswith(("C", "subject")) for name in held_back()) == 6

@@ -1,0 +1,93 @@
+"""Label maps recoded for synthesis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError
+from Testing.small_sources import SPACING_MM, brain_array, label_array
+from training.data import label_codes
+from training.data.dataset import find_pairs
+from training.data.label_codes import SHELL_MM, SKIN_MM, head_box, recode, tissue_of
+from training.data.prepare import source_from_pair
+from training.data.volumes import read_pair
+
+SPACING = np.full(3, SPACING_MM)
+PARTS = {"in", "shell", "skin", "fat", "deep"}
+
+
+def recoded(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, list[list[str]]]:
+    """The small head, its soft tissue large enough to be split by depth."""
+    monkeypatch.setattr(label_codes, "SMALLEST_SPLIT", 1000)
+    codes, names = recode(label_array(), brain_array(), SPACING)
+    return codes, [name.split(":") for name in names]
+
+
+@pytest.mark.parametrize(
+    ("label", "tissue"),
+    [
+        (2, "white"), (41, "white"), (3, "grey"), (17, "grey"), (53, "grey"), (24, "csf"),
+        (4, "csf"), (57, "lesion"), (62, "vessel"), (506, "eye"), (165, "bone"), (511, "bone"),
+        (516, "sinus"), (258, "soft"), (31, "choroid"), (604, "vessel"), (605, "dura"),
+        (507, "soft"), (530, "soft"),
+    ],
+)  # fmt: skip
+def test_a_label_belongs_to_its_tissue(label: int, tissue: str) -> None:
+    assert tissue_of(label) == tissue
+
+
+def test_every_voxel_keeps_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, names = recoded(monkeypatch)
+    label_of_code = np.array([int(label) for _, label, _ in names])
+    assert np.array_equal(label_of_code[codes], label_array())
+
+
+def test_each_name_is_unique_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, names = recoded(monkeypatch)
+    assert len({tuple(name) for name in names}) == len(names)
+    assert np.array_equal(np.unique(codes), np.arange(len(names)))
+    assert {part for _, _, part in names[1:]} == PARTS
+
+
+def test_inside_the_mask_means_part_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, names = recoded(monkeypatch)
+    inside = np.array([part == "in" for _, _, part in names])
+    assert np.array_equal(inside[codes], brain_array() & (label_array() > 0))
+
+
+def test_the_shell_touches_the_mask_and_the_skin_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy import ndimage
+
+    codes, names = recoded(monkeypatch)
+    part = np.array([part for _, _, part in names])[codes]
+    from_brain = ndimage.distance_transform_edt(~brain_array(), sampling=SPACING)
+    depth = ndimage.distance_transform_edt(label_array() > 0, sampling=SPACING)
+    outside = (label_array() > 0) & ~brain_array()
+    assert np.array_equal(part == "shell", outside & (from_brain <= SHELL_MM))
+    assert depth[part == "skin"].max() <= SKIN_MM < depth[part == "fat"].min()
+
+
+def test_too_many_tissues_for_a_byte_are_refused() -> None:
+    labels = np.arange(1, 8**3 + 1).reshape(8, 8, 8)
+    mask = np.zeros(labels.shape, dtype=bool)
+    mask[4, 4, 4] = True
+    with pytest.raises(InputError, match="more than 256 codes"):
+        recode(labels, mask, SPACING)
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+@pytest.mark.parametrize("subject", ["A01", "B01"])
+def test_a_real_label_map_keeps_every_label(shared_data: Path, subject: str) -> None:
+    from skullstrip.grid.orientation import reorient_to_ras
+    from skullstrip.network.manifest import Preprocessing
+
+    pair = next(pair for pair in find_pairs(shared_data) if pair.name == subject)
+    source = source_from_pair(pair, Preprocessing())
+    labels = reorient_to_ras(read_pair(pair)[0])[0].array
+    label_of_code = np.array([int(name.split(":")[1]) for name in source.names])
+    assert np.array_equal(label_of_code[source.voxels], labels[head_box(labels)])
+    assert source.counts.sum() == source.voxels.size

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from skullstrip.errors import InputError
+from training.data.dataset import find_pairs
+from training.data.provenance import (
+    changed_files,
+    describe_run,
+    git,
+    refuse_dirty_tree,
+    versions,
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small repository with one committed code file."""
+    root = tmp_path / "repository"
+    (root / "training").mkdir(parents=True)
+    (root / "training" / "code.py").write_text("x = 1\n")
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", "-C", str(root), *command], check=True)
+    return root
+
+
+def test_a_clean_tree_passes(repository: Path) -> None:
+    assert changed_files(repository) == []
+    refuse_dirty_tree(repository)
+
+
+def test_files_that_decide_nothing_may_differ(repository: Path) -> None:
+    (repository / "notes.txt").write_text("note")
+    refuse_dirty_tree(repository)
+
+
+@pytest.mark.parametrize("name", ["code.py", "new.py"])
+def test_changed_and_new_code_is_refused(repository: Path, name: str) -> None:
+    (repository / "training" / name).write_text("x = 2\n")
+    with pytest.raises(InputError, match=f"1 files differ.*training/{name}"):
+        refuse_dirty_tree(repository)
+
+
+def test_a_folder_without_git_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="git cannot describe"):
+        git("rev-parse", "HEAD", repository=tmp_path)
+
+
+def test_a_run_is_described_as_plain_data(repository: Path, phantom_data: Path) -> None:
+    pairs = find_pairs(phantom_data)
+    run = describe_run({"seed": 7, "name": "x"}, pairs, repository)
+    assert run == json.loads(json.dumps(run))
+    assert run["seed"] == 7
+    assert run["commit"] == git("rev-parse", "HEAD", repository=repository)
+    assert run["changed_files"] == []
+    assert [entry["scan"] for entry in run["data"]] == ["one", "two"]
+    digest = hashlib.sha256(pairs[0].image.read_bytes()).hexdigest()
+    assert run["data"][0]["image_sha256"] == digest
+    assert str(phantom_data) not in json.dumps(run)
+    assert run["machine"]["processors"] > 0
+
+
+def test_versions_name_what_computes() -> None:
+    found = versions()
+    assert {"python", "numpy", "scipy", "nibabel"} <= found.keys()

@@ -1,0 +1,135 @@
+"""The evaluation around the real pipeline; its network is a stand-in (`ThresholdEngine`)."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import Cancelled, EngineError
+from skullstrip.grid.volume import Volume
+from skullstrip.pipeline import BrainExtraction
+from Testing.stand_ins import FailingEngine, ThresholdEngine
+from training.data.dataset import find_pairs
+from training.data.pair import Pair
+from training.data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
+from training.evaluation.evaluate import (
+    WorstCases,
+    evaluate,
+    main,
+    score_scan,
+    subgroups,
+    thickness_band,
+    write_evaluation,
+)
+from training.evaluation.segmenter import Segmenter, make_segmenter
+
+
+def test_the_pipeline_is_scored_on_the_scan_s_own_grid(
+    phantom_data: Path, stand_in_segment: Segmenter
+) -> None:
+    scores = evaluate(find_pairs(phantom_data), stand_in_segment)
+    assert [score.scan for score in scores] == ["one", "two"]
+    assert all(score["dice"] > 0.9 for score in scores)
+    assert all(score.volume_ml == pytest.approx(1440, rel=0.1) for score in scores)
+    assert ("orientation", "PIR") in scores[1].groups
+    assert ("slice thickness", "2.5 to 4.5 mm") in scores[1].groups
+
+
+def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(
+    head: tuple[Volume, np.ndarray],
+) -> None:
+    path = Path("i")
+    groups = (("contrast", "T2w"), ("age", "1.5"), ("sex", "f"))
+    found = dict(subgroups(Pair("s", path, path, groups=groups), head[0]))
+    assert (found["contrast"], found["age group"], found["sex"]) == ("T2w", "infant", "f")
+    bare = dict(subgroups(Pair("s", path, path), head[0]))
+    assert (bare["contrast"], bare["age group"]) == ("T1w", "not stated")
+    assert [thickness_band(side) for side in (1.0, 2.0, 4.5, 6.0)] == [
+        "0 to 1.1 mm", "1.6 to 2.5 mm", "2.5 to 4.5 mm", "over 4.5 mm",
+    ]  # fmt: skip
+
+
+def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(
+    phantom_pair: Pair, stand_in_weights: Path
+) -> None:
+    failing = make_segmenter(stand_in_weights, engine=FailingEngine(EngineError("no memory")))
+    (score,) = evaluate([phantom_pair], failing)
+    assert score["dice"] == 0
+    assert score.failure == "no memory"
+
+
+def test_a_cancelled_run_stops_the_evaluation(phantom_pair: Pair, stand_in_weights: Path) -> None:
+    stopped = make_segmenter(stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    with pytest.raises(Cancelled):
+        evaluate([phantom_pair], stopped)
+
+
+def test_only_the_worst_scans_are_drawn(head: tuple[Volume, np.ndarray]) -> None:
+    volume, truth = head
+    worst = WorstCases(limit=2)
+    pair = Pair("s", Path("i"), Path("m"))
+    for shift in (0, 3, 1, 2):
+        moved = np.roll(truth, shift, axis=0)
+        score, _ = score_scan(
+            Pair(f"shift{shift}", pair.image, pair.mask),
+            volume,
+            truth,
+            lambda given, moved=moved: _extraction(given, moved),
+        )
+        worst.offer(score, volume, truth, moved)
+    assert [name for _, name, _ in worst.rows] == ["shift3", "shift2"]
+
+
+def _extraction(volume: Volume, mask: np.ndarray) -> BrainExtraction:
+    return BrainExtraction(mask, mask.astype(np.float32), volume.affine, 0, {}, "", "", "", ())
+
+
+def test_the_picture_passes_through_the_largest_error() -> None:
+    truth = np.zeros((20, 20, 20), dtype=bool)
+    truth[5:15, 5:15, 5:15] = True
+    predicted = truth.copy()
+    predicted[5:10, 5:10, 5:10] = False
+    place = place_of_largest_error(predicted, truth)
+    assert all(5 <= index < 10 for index in place)
+    assert place_of_largest_error(truth, truth) == (10, 10, 10)
+
+
+def test_a_row_shows_both_outlines_upright(head: tuple[Volume, np.ndarray]) -> None:
+    volume, truth = head
+    row = scan_row(volume, {TRUTH: truth, PREDICTED: np.roll(truth, 4, axis=2)}, "caption")
+    colours = {colour for _, colour in row.getcolors(1 << 20)}
+    assert {TRUTH, PREDICTED} <= colours
+    assert page([row] * 3, columns=2).height > 2 * row.height
+
+
+def test_the_evaluation_is_written_whole(
+    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
+) -> None:
+    worst = WorstCases()
+    scores = evaluate(find_pairs(phantom_data), stand_in_segment, worst)
+    write_evaluation(tmp_path, "Phantoms", ["stand-in network"], scores, worst)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.md", "scores.csv", "worst.png",
+    ]  # fmt: skip
+    with open(tmp_path / "scores.csv", newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert float(rows[0]["dice"]) == pytest.approx(scores[0]["dice"], abs=1e-5)
+    assert {"contrast", "age group", "slice thickness"} <= set(rows[0])
+
+
+def test_the_command_judges_a_data_set(
+    phantom_data: Path,
+    stand_in_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
+    assert main([*command, "--weights", str(stand_in_weights)]) == 0
+    assert re.search(r"mean Dice (1\.0|0\.9)", capsys.readouterr().out)
+    assert "weights: stand-in" in (tmp_path / "report.md").read_text()

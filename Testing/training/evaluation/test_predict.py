@@ -1,0 +1,78 @@
+"""Prediction over a folder; the network is a stand-in (`ThresholdEngine`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import Cancelled
+from skullstrip.io.images import read_image
+from Testing.stand_ins import FailingEngine, ThresholdEngine
+from training.evaluation.predict import images_to_predict, main, predict
+from training.evaluation.segmenter import Segmenter, make_segmenter
+
+
+def test_every_scan_gets_a_mask_on_its_own_grid(
+    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
+) -> None:
+    images = images_to_predict(phantom_data, "all")
+    assert predict(images, tmp_path, stand_in_segment) == {}
+    for name, source in images.items():
+        mask, scan = read_image(tmp_path / f"{name}_mask.nii.gz"), read_image(source)
+        np.testing.assert_array_equal(mask.affine, scan.affine)
+        assert mask.array.shape == scan.array.shape
+        assert set(np.unique(mask.array)) == {0, 1}
+
+
+def test_scans_without_masks_are_predicted_too(tmp_path: Path) -> None:
+    for name in ("x_T1w.nii.gz", "y.nii.gz", "y_mask.nii.gz"):
+        (tmp_path / name).touch()
+    assert images_to_predict(tmp_path, "all") == {
+        "x": tmp_path / "x_T1w.nii.gz",
+        "y": tmp_path / "y.nii.gz",
+    }
+
+
+def test_finished_scans_are_left_as_they_are(
+    phantom_data: Path, stand_in_weights: Path, stand_in_segment: Segmenter, tmp_path: Path
+) -> None:
+    images = images_to_predict(phantom_data, "all")
+    predict(images, tmp_path, stand_in_segment)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    failing = make_segmenter(stand_in_weights, engine=FailingEngine(AssertionError("run again")))
+    assert predict(images, tmp_path, failing) == {}
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_a_broken_scan_does_not_stop_the_others(
+    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"no image")
+    images = {"broken": broken} | images_to_predict(phantom_data, "all")
+    failures = predict(images, tmp_path / "out", stand_in_segment)
+    assert list(failures) == ["broken"]
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
+    phantom_data: Path, stand_in_weights: Path, tmp_path: Path
+) -> None:
+    stopped = make_segmenter(stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    with pytest.raises(Cancelled):
+        predict(images_to_predict(phantom_data, "all"), tmp_path, stopped)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_reports_failures_in_its_exit_status(
+    phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    command = [str(phantom_data), str(tmp_path / "out"), "--weights", str(stand_in_weights)]
+    assert main(command) == 0
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.nii.gz").write_bytes(b"no image")
+    command[:2] = [str(tmp_path / "bad"), str(tmp_path / "out")]
+    assert main(command) == 1

@@ -1,0 +1,171 @@
+"""Scoring against masks at hand, and through a real HTTP server on loopback."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError
+from skullstrip.mask.metrics import dice
+from training.data.dataset import find_pairs
+from training.data.volumes import read_pair
+from training.evaluation.http_scorer import ScorerError, nifti_bytes, remote_dice
+from training.evaluation.score import find_predictions, main, score_folder
+
+Writer = Callable[..., Path]
+
+
+class ScorerHandler(BaseHTTPRequestHandler):
+    """The protocol's other side: unpacks the NIfTI and scores it against the server's truth."""
+
+    truths: dict[str, np.ndarray] = {}  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        import nibabel
+
+        name = unquote(self.path.removeprefix("/score/"))
+        body = zlib.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+        if name == "garbage":
+            return self._answer(200, b"not JSON")
+        if name == "absurd":
+            return self._answer(200, b'{"dice": 98.6}')
+        if name not in self.truths:
+            return self._answer(404, b"{}")
+        mask = np.asanyarray(nibabel.Nifti1Image.from_bytes(body).dataobj) > 0
+        found = dice(mask, self.truths[name])
+        return self._answer(200, json.dumps({"dice": found}).encode())
+
+    def _answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output quiet."""
+
+
+@pytest.fixture
+def scorer(phantom_data: Path) -> Iterator[str]:
+    """The URL of a running scorer that knows the phantoms' masks."""
+    ScorerHandler.truths = {pair.name: read_pair(pair)[1] for pair in find_pairs(phantom_data)} | {
+        "ä /ß": read_pair(find_pairs(phantom_data)[0])[1]
+    }
+    with ThreadingHTTPServer(("127.0.0.1", 0), ScorerHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/score/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def predictions(phantom_data: Path, tmp_path: Path, nifti: Writer) -> Path:
+    """Masks of both phantoms, the second shifted by two voxels."""
+    folder = tmp_path / "predictions"
+    for shift, pair in zip((0, 2), find_pairs(phantom_data), strict=True):
+        volume, truth = read_pair(pair)
+        nifti(folder / f"{pair.name}_mask.nii.gz", np.roll(truth, shift, axis=0), volume.affine)
+    return folder
+
+
+def test_the_true_mask_scores_one_and_a_shifted_one_less(
+    predictions: Path, phantom_data: Path
+) -> None:
+    first, second = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    assert first["dice"] == 1
+    assert 0.8 < second["dice"] < 0.97
+    assert 4 < second["hd95_mm"] <= 8  # the shift, or less where the surface is oblique to it
+
+
+def test_a_missing_or_misplaced_mask_counts_with_dice_zero(
+    predictions: Path, phantom_data: Path, nifti: Writer
+) -> None:
+    (predictions / "one_mask.nii.gz").unlink()
+    nifti(predictions / "two_mask.nii.gz", np.ones((5, 5, 5), dtype=bool), np.eye(4))
+    scores = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    assert [score.failure for score in scores] == ["no mask predicted", "mask on another grid"]
+    assert [score["dice"] for score in scores] == [0, 0]
+
+
+def test_the_command_scores_a_folder(predictions: Path, phantom_data: Path, tmp_path: Path) -> None:
+    assert main([str(predictions), str(phantom_data), "-o", str(tmp_path / "out")]) == 0
+    assert "| one | 1.0000 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_the_http_scorer_gives_the_dice_computed_at_hand(
+    scorer: str, predictions: Path, phantom_data: Path
+) -> None:
+    local = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    for score in local:
+        remote = remote_dice(scorer, score.scan, predictions / f"{score.scan}_mask.nii.gz")
+        assert remote == pytest.approx(score["dice"])
+
+
+def test_an_unpacked_nifti_is_sent_as_it_is(scorer: str, predictions: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "one_mask.nii"
+    plain.write_bytes(nifti_bytes(predictions / "one_mask.nii.gz"))
+    assert remote_dice(scorer, "one", plain) == 1
+
+
+def test_a_name_with_spaces_slashes_and_umlauts_arrives_whole(
+    scorer: str, predictions: Path
+) -> None:
+    assert remote_dice(scorer, "ä /ß", predictions / "one_mask.nii.gz") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("unknown", "404"), ("garbage", "holds no Dice"), ("absurd", "98.6, not between 0 and 1")],
+)
+def test_an_answer_outside_the_protocol_is_one_clear_error(
+    scorer: str, predictions: Path, name: str, message: str
+) -> None:
+    with pytest.raises(ScorerError, match=message):
+        remote_dice(scorer, name, predictions / "one_mask.nii.gz")
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(predictions: Path) -> None:
+    with pytest.raises(ScorerError, match="did not score one"):
+        remote_dice("http://127.0.0.1:9/", "one", predictions / "one_mask.nii.gz", timeout_s=5)
+
+
+def test_a_file_address_is_refused(predictions: Path) -> None:
+    with pytest.raises(InputError, match="no http"):
+        remote_dice("file:///etc/", "passwd", predictions / "one_mask.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\x1f\x8bcut", "unpacked"), (b"text", "no NIf")]
+)
+def test_what_is_no_nifti_is_never_sent(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "m.nii.gz").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        nifti_bytes(tmp_path / "m.nii.gz")
+
+
+def test_the_command_scores_through_http(scorer: str, predictions: Path, tmp_path: Path) -> None:
+    assert main([str(predictions), "--url", scorer, "-o", str(tmp_path / "out")]) == 0
+    with open(tmp_path / "out" / "scores.csv", newline="", encoding="utf-8") as stream:
+        rows = {row["scan"]: float(row["dice"]) for row in csv.DictReader(stream)}
+    assert rows["one"] == 1
+    assert rows["two"] < 1
+
+
+def test_the_command_wants_either_truth_or_a_scorer(predictions: Path) -> None:
+    with pytest.raises(InputError, match="either"):
+        main([str(predictions)])
+
+
+def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No file <name>_mask"):
+        find_predictions(tmp_path)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError
+from training.evaluation.bootstrap import bootstrap_interval
+from training.evaluation.report import evaluation_markdown, group_table, markdown_table, number
+from training.evaluation.scores import (
+    FIGURES,
+    ScanScore,
+    by_group,
+    failed_values,
+    score_masks,
+    summarise,
+)
+
+DICE, HD95, VOLUME = FIGURES[0], FIGURES[2], FIGURES[6]
+
+
+def score(scan: str, dice: float, hd95: float = 1.0, **groups: str) -> ScanScore:
+    values = failed_values() | {"dice": dice, "hd95_mm": hd95, "volume_error_percent": -dice}
+    return ScanScore(scan, scan, tuple(groups.items()), values)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_claims() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        low, high = bootstrap_interval(rng.normal(3, 1, 40), resamples=400, seed=seed)
+        covered += low <= 3 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_the_interval_is_the_same_for_the_same_seed() -> None:
+    values = np.random.default_rng(1).random(40)
+    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert all(math.isnan(bound) for bound in bootstrap_interval([0.9]))
+
+
+def test_a_level_beyond_one_is_refused() -> None:
+    with pytest.raises(InputError, match="95"):
+        bootstrap_interval([1, 2], level=95)
+
+
+def test_every_figure_of_a_known_shift_is_right() -> None:
+    truth = np.zeros((12, 12, 12), dtype=bool)
+    truth[2:8, 2:8, 2:8] = True
+    predicted = np.roll(truth, 2, axis=0)
+    values = score_masks(predicted, truth, np.array([1.0, 1.0, 1.0]))
+    assert values.keys() == {figure.name for figure in FIGURES}
+    assert values["dice"] == pytest.approx(4 / 6)
+    assert values["jaccard"] == pytest.approx(4 / 8)
+    assert values["sensitivity"] == pytest.approx(4 / 6)
+    assert values["hd95_mm"] == pytest.approx(2)
+    assert values["volume_error_percent"] == 0
+
+
+def test_the_worst_is_the_lowest_dice_and_the_largest_distance() -> None:
+    scores = [score("a", 0.9, 5), score("b", 0.95, 1), score("c", 0.97, 2)]
+    assert summarise(scores, DICE).worst == 0.9
+    assert summarise(scores, HD95).worst == 5
+    assert summarise(scores, VOLUME).worst == -0.97
+    assert summarise(scores, DICE).median == 0.95
+
+
+def test_undefined_distances_are_counted_not_averaged() -> None:
+    scores = [score("a", 0.9, 2), score("b", 0.0, math.nan), score("c", 0.0, math.inf)]
+    found = summarise(scores, HD95)
+    assert (found.mean, found.count, found.undefined) == (2, 1, 2)
+
+
+def test_a_failed_scan_counts_with_dice_zero() -> None:
+    failed = ScanScore("f", values=failed_values(), failure="refused")
+    assert summarise([failed, score("a", 1.0)], DICE).mean == 0.5
+
+
+def test_scans_are_collected_by_group_and_measurements_are_not() -> None:
+    scores = [score(str(i), 0.9, site="ab"[i % 2], age=str(i), t="2.5") for i in range(20)]
+    groups = by_group(scores)
+    assert set(groups) == {("site", "a"), ("site", "b")}
+    assert len(groups["site", "a"]) == 10
+
+
+def test_a_bar_in_a_cell_does_not_break_the_table() -> None:
+    assert markdown_table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.98765, "0.988"), (math.nan, "–"), (math.inf, "–")])
+def test_a_number_is_rounded_and_the_undefined_is_a_dash(value: float, shown: str) -> None:
+    assert number(value, 3) == shown
+
+
+def test_the_report_lists_the_worst_scan_first_and_every_subgroup() -> None:
+    scores = [score("good", 0.99, site="x"), score("bad", 0.8, site="y")]
+    text = evaluation_markdown("Title", ["a fact"], scores)
+    assert text.index("| bad |") < text.index("| good |")
+    assert "| site | x | 1 | 0.9900 |" in group_table(scores)
+    assert "- a fact" in text

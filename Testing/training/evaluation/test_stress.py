@@ -1,0 +1,199 @@
+"""Perturbations on the phantom, and the stress test around a stand-in network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from skullstrip.grid.orientation import axis_codes, reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.mask.metrics import dice
+from Testing.stand_ins import ThresholdEngine
+from training.data.pair import Pair
+from training.evaluation.perturbations import PERTURBATIONS
+from training.evaluation.segmenter import Segmenter
+from training.evaluation.stress import (
+    StressScore,
+    choose_scans,
+    main,
+    spoil,
+    stress_scan,
+    stress_table,
+)
+
+Head = tuple[Volume, np.ndarray]
+NAMES = sorted(PERTURBATIONS)
+
+
+def brain_extent_mm(volume: Volume, mask: np.ndarray) -> np.ndarray:
+    """Size of the brain along right, anterior and superior, in mm."""
+    ras = reorient_to_ras(Volume(mask, volume.affine))[0]
+    box = ndimage.find_objects(ras.array.astype(np.uint8))[0]
+    return np.array([s.stop - s.start for s in box]) * ras.spacing_mm
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strength_zero_leaves_the_scan_as_it_is(head: Head, name: str) -> None:
+    volume, mask = spoil(*head, name, 0.0, "s")
+    np.testing.assert_allclose(volume.array, head[0].array, atol=1e-3)
+    np.testing.assert_array_equal(volume.affine, head[0].affine)
+    np.testing.assert_array_equal(mask, head[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_spoilt_scan_is_reproducible_and_its_source_untouched(head: Head, name: str) -> None:
+    before = head[0].array.copy(), head[1].copy()
+    first, second = (spoil(*head, name, 0.8, "s") for _ in range(2))
+    np.testing.assert_array_equal(first[0].array, second[0].array)
+    np.testing.assert_array_equal(head[0].array, before[0])
+    np.testing.assert_array_equal(head[1], before[1])
+    assert first[0].array.shape == first[1].shape
+    assert first[1].dtype == bool
+    assert np.isfinite(first[0].array).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_strength_changes_more(head: Head, name: str) -> None:
+    low, high = (spoil(*head, name, strength, "s") for strength in (0.3, 1.0))
+    if low[0].array.shape != high[0].array.shape:
+        assert high[0].array.size < low[0].array.size
+    elif not np.array_equal(low[0].affine, high[0].affine):
+        changes = [np.abs(v.affine - head[0].affine).sum() for v, _ in (low, high)]
+        assert changes[1] > changes[0]
+    else:
+        changes = [np.abs(v.array - head[0].array).mean() for v, _ in (low, high)]
+        assert changes[1] > changes[0] > 0
+
+
+def test_a_turned_brain_keeps_its_volume_and_its_intensities(head: Head) -> None:
+    volume, mask = spoil(*head, "rotate", 1.0, "s")
+    assert mask.sum() == pytest.approx(head[1].sum(), rel=0.01)
+    assert dice(mask, head[1]) < 0.99
+    assert volume.array[mask].mean() == pytest.approx(head[0].array[head[1]].mean(), rel=0.02)
+
+
+def test_a_bias_field_is_smooth_and_positive(head: Head) -> None:
+    volume, _ = spoil(*head, "bias", 1.0, "s")
+    bright = head[1] & (head[0].array > 30)
+    ratio = volume.array[bright] / head[0].array[bright]
+    assert ratio.min() > 1 / np.e - 0.01
+    assert ratio.max() < np.e + 0.01
+    assert ratio.max() / ratio.min() > 2
+
+
+def test_noise_lifts_air_as_a_magnitude_image_does(head: Head) -> None:
+    volume, _ = spoil(*head, "noise", 0.5, "s")
+    air = head[0].array < 5
+    sigma = 0.5 * 0.2 * np.percentile(head[0].array, 99)
+    assert volume.array[air].mean() == pytest.approx(sigma * np.sqrt(np.pi / 2), rel=0.15)
+    assert volume.array.min() >= 0
+
+
+def test_thick_slices_keep_the_brain_where_it_is(head: Head) -> None:
+    from Testing.phantoms import make_head
+
+    phantom = make_head("PIR", (2.0, 2.0, 2.0))
+    volume, mask = spoil(Volume(phantom.array, phantom.affine), phantom.brain_mask,
+                         "thick_slices", 1.0, "s")  # fmt: skip
+    assert sorted(volume.spacing_mm) == pytest.approx([2, 2, 6])
+    centre = volume.affine @ [*ndimage.center_of_mass(mask), 1]
+    assert np.abs(centre[:3]).max() < 1  # the phantom's brain lies at the origin
+    assert mask.sum() * volume.voxel_volume_ml == pytest.approx(1440, rel=0.02)
+
+
+@pytest.mark.parametrize(("name", "axis"), [("crop_top", 2), ("crop_front", 1)])
+@pytest.mark.parametrize("orientation", ["RAS", "PIR", "LPS"])
+def test_a_crop_takes_the_named_side_of_the_brain(name: str, axis: int, orientation: str) -> None:
+    from Testing.phantoms import make_head
+
+    phantom = make_head(orientation, (4.0, 4.0, 4.0))
+    before = Volume(phantom.array, phantom.affine), phantom.brain_mask
+    after = spoil(*before, name, 0.5, "s")
+    lost = brain_extent_mm(*before) - brain_extent_mm(*after)
+    assert lost[axis] == pytest.approx(20, abs=4)
+    ras = reorient_to_ras(Volume(after[1], after[0].affine))[0]
+    face = np.take(ras.array, -1, axis=axis)
+    assert face.any()  # the field of view now ends inside the brain
+
+
+def test_defacing_blanks_the_front_below_and_never_the_brain(head: Head) -> None:
+    volume, mask = spoil(*head, "deface", 1.0, "s")
+    np.testing.assert_array_equal(volume.array[mask], head[0].array[mask])
+    changed = (volume.array != head[0].array).astype(np.uint8)
+    blank = reorient_to_ras(Volume(changed, volume.affine))[0].array
+    front_below = blank[:, blank.shape[1] // 2 :, : blank.shape[2] // 2]
+    back_above = blank[:, : blank.shape[1] // 2, blank.shape[2] // 2 :]
+    assert front_below.mean() > 0.3
+    assert not back_above.any()
+
+
+def test_inverted_contrast_turns_the_ventricle_bright_and_leaves_air_dark(head: Head) -> None:
+    volume, mask = spoil(*head, "invert", 1.0, "s")
+    fluid, white = (head[0].array < 20) & mask, (head[0].array > 62) & mask
+    assert volume.array[fluid].mean() > 2 * volume.array[white].mean()
+    assert volume.array[0, 0, 0] < 5
+
+
+def test_a_wrong_header_lies_about_directions_and_keeps_voxels(head: Head) -> None:
+    codes = []
+    for strength in (0.3, 0.6, 1.0):
+        volume, _ = spoil(*head, "wrong_header", strength, "s")
+        codes.append(axis_codes(volume.affine))
+        np.testing.assert_array_equal(volume.array, head[0].array)
+    assert codes == ["PIL", "AIL", "IPL"]
+
+
+@pytest.mark.parametrize(("name", "factor"), [("enlarge", 1.5), ("shrink", 1 / 1.5)])
+def test_scaling_changes_the_size_of_voxels_only(head: Head, name: str, factor: float) -> None:
+    volume, _ = spoil(*head, name, 1.0, "s")
+    np.testing.assert_allclose(volume.spacing_mm, head[0].spacing_mm * factor)
+
+
+def test_a_scan_is_judged_as_it_is_and_at_every_strength(
+    phantom_pair: Pair, stand_in_segment: Segmenter
+) -> None:
+    scores, pictures = stress_scan(phantom_pair, stand_in_segment, ["noise", "shrink"], [0.5, 1.0])
+    assert [(score.perturbation, score.strength) for score in scores] == [
+        ("none", 0), ("noise", 0.5), ("noise", 1.0), ("shrink", 0.5), ("shrink", 1.0),
+    ]  # fmt: skip
+    assert scores[0].dice > 0.9
+    assert scores[2].dice < scores[0].dice
+    assert len(pictures) == 2
+
+
+def test_the_table_has_mean_and_worst_of_each_strength() -> None:
+    scores = [StressScore("a", "noise", 1, 0.9, 1), StressScore("b", "noise", 1, 0.7, 1)]
+    ((name, strength, count, mean, worst),) = stress_table(scores)
+    assert (name, strength, count, worst) == ("noise", 1, 2, 0.7)
+    assert mean == pytest.approx(0.8)
+
+
+def test_scans_are_taken_in_turn_from_each_data_set() -> None:
+    names = [("a", i) for i in range(5)] + [("b", i) for i in range(2)]
+    pairs = [Pair(f"{d}{i}", Path("i"), Path("m"), dataset=d) for d, i in names]
+    assert [pair.subject for pair in choose_scans(pairs, 5)] == ["a0", "b0", "a1", "b1", "a2"]
+
+
+def test_the_command_writes_the_tables(
+    phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
+    chosen = ["--only", "bias", "--strengths", "1", "--weights", str(stand_in_weights)]
+    assert main([*command, *chosen]) == 0
+    assert "| bias | 1 | 2 |" in (tmp_path / "stress.md").read_text()
+    assert (tmp_path / "stress.csv").read_text().count("\n") == 5
+    assert (tmp_path / "stress.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("wrong", [["--only", "blur"], ["--strengths", "2"]])
+def test_an_unknown_perturbation_or_strength_is_refused(
+    phantom_data: Path, wrong: list[str]
+) -> None:
+    from skullstrip.errors import InputError
+
+    with pytest.raises(InputError, match=r"blur|between 0 and 1"):
+        main([str(phantom_data), *wrong])

@@ -1,0 +1,62 @@
+"""Judging on scans painted from held-back maps; the network is a stand-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from Testing.small_sources import SPACING_MM, brain_array, label_array
+from Testing.stand_ins import ThresholdEngine
+from training.data.heads import HELD_BACK_SPLIT, write_map
+from training.data.pair import Pair
+from training.evaluation.synthetic import SCANS, main, read_synthetic, scans_of
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One adult and one infant that are the same small head, as `heads` writes them."""
+    root = tmp_path_factory.mktemp("heads")
+    affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
+    write_map(label_array().astype(np.int16), affine, root / "labels.nii.gz")
+    write_map(brain_array().astype(np.uint8), affine, root / "mask.nii.gz")
+    rows = [f"{group},{HELD_BACK_SPLIT},labels.nii.gz,mask.nii.gz,{group}" for group in SCANS]
+    text = "\n".join(["subject,split,image,mask,age_group", *rows])
+    (root / "MANIFEST.csv").write_text(text, encoding="utf-8")
+    return root
+
+
+def pair_of(heads: Path, group: str) -> Pair:
+    groups = (("age_group", group),)
+    paths = heads / "labels.nii.gz", heads / "mask.nii.gz"
+    return Pair(group, *paths, split=HELD_BACK_SPLIT, groups=groups)
+
+
+def test_a_scan_is_the_same_each_time_and_its_mask_is_the_maps(heads: Path) -> None:
+    thin = scans_of([pair_of(heads, "adult")])[0]
+    (first, mask), (again, _) = read_synthetic(thin), read_synthetic(thin)
+    assert np.array_equal(first.array, again.array)
+    assert np.array_equal(mask.sum(), brain_array().sum())
+    assert np.isfinite(first.array).all()
+
+
+def test_thick_slices_are_as_thick_as_their_name_says(heads: Path) -> None:
+    for scan in scans_of([pair_of(heads, "infant")]):
+        volume, mask = read_synthetic(scan)
+        wanted = float(dict(scan.groups)["thickness_mm"])
+        assert abs(volume.spacing_mm[2] - max(wanted, SPACING_MM)) <= SPACING_MM / 2
+        assert mask.shape == volume.array.shape
+        assert mask.any()
+
+
+def test_the_command_reports_each_contrast_and_age_group(
+    heads: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    command = [str(heads), "--weights", str(stand_in_weights), "--out", str(tmp_path)]
+    assert main(command) == 0
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for group, scans in SCANS.items():
+        assert f"| age group | {group} | {len(scans)} |" in report
+        assert all(f"| contrast | {look} |" in report for look, _ in scans)

@@ -1,0 +1,121 @@
+"""Experiments as files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skullstrip.errors import InputError
+from training.model.config import Config, config_from_dict, load_config
+from training.model.train import stage_epochs
+
+CONFIGS = Path(__file__).resolve().parents[3] / "training" / "configs"
+SHIPPED = sorted(CONFIGS.glob("*.toml"))
+STAGE = {"steps": 4, "batch_size": 2, "patch": 32, "spacing_mm": 4.0}
+PLATEAU = {"schedule": "plateau", "plateau_epochs": 2, "early_stopping_epochs": 5}
+
+
+def tables(**changed: Any) -> dict[str, Any]:
+    return {"name": "made", "stages": [STAGE], **changed}
+
+
+def test_four_configurations_are_shipped() -> None:
+    assert [path.stem for path in SHIPPED] == ["any_head", "original", "release", "smoke"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_shipped_configuration_loads_and_its_stages_are_whole_epochs(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    assert stage_epochs(config)[-1][2] * config.steps_per_epoch == config.total_steps
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_configuration_survives_json(path: Path) -> None:
+    config = load_config(path)
+    assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_the_original_recipe_is_the_original_projects() -> None:
+    config = load_config(CONFIGS / "original.toml")
+    assert config.sampling.planes == (1.0, 0.0, 0.0)
+    assert (config.stages[0].patch, config.optimisation.learning_rate) == (256, 1e-3)
+    assert len(stage_epochs(config)) == 1
+    assert stage_epochs(config)[0][2] == 20
+    assert config.optimisation.cross_entropy_weight == 0  # Dice loss alone
+    assert not config.sampling.augment
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (tables(sede=1), "sede"),
+        (tables(stages=[{**STAGE, "epochs": 3}]), "epochs"),
+        (tables(sampling={"zooom": 1}), "zooom"),
+        (tables(optimisation={"momentum": 0.9}), "momentum"),
+        (tables(architecture={"depth": 3}), "depth"),
+        (tables(preprocessing={"spacing": 1.0}), "spacing"),
+    ],
+)
+def test_an_unknown_key_is_refused_by_name(content: dict[str, Any], named: str) -> None:
+    with pytest.raises(InputError, match=f"'{named}'"):
+        config_from_dict(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"name": "made"},
+        {"stages": [STAGE]},
+        tables(stages=[]),
+        tables(stages=STAGE),
+        tables(stages=[{"steps": 4}]),
+        tables(stages=[{**STAGE, "patch": 100}]),
+        tables(stages=[{**STAGE, "steps": "four"}]),
+        tables(stages=[{**STAGE, "steps": 4.5}]),
+        tables(sampling=0.5),
+        tables(sampling={"planes": [0.5, 0.5]}),
+        tables(sampling={"planes": [0.5, 0.5, 0.5]}),
+        tables(sampling={"augment": 1}),
+        tables(seed=True),
+        tables(optimisation={"schedule": "linear"}),
+        tables(architecture={"encoder": "ResNet"}),
+    ],
+    ids=lambda content: json.dumps(content)[-60:],
+)
+def test_what_is_incomplete_or_of_another_type_is_refused(content: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        config_from_dict(content)
+
+
+@pytest.mark.parametrize("patience", [5, 6])
+def test_a_rate_that_would_never_fall_is_refused(patience: int) -> None:
+    with pytest.raises(InputError, match="never fall"):
+        config_from_dict(tables(optimisation={**PLATEAU, "plateau_epochs": patience}))
+
+
+def test_a_rate_that_falls_before_training_stops_is_taken() -> None:
+    assert config_from_dict(tables(optimisation=PLATEAU)).optimisation.plateau_epochs == 2
+
+
+def test_a_file_that_is_missing_or_not_toml_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ", encoding="utf-8")
+    for path in (broken, tmp_path / "none.toml"):
+        with pytest.raises(InputError, match=path.name):
+            load_config(path)
+
+
+def test_a_stage_that_is_no_whole_number_of_epochs_is_refused() -> None:
+    config = config_from_dict(tables(steps_per_epoch=3))
+    with pytest.raises(InputError, match="4 steps is no multiple of 3"):
+        stage_epochs(config)
+
+
+def test_stages_follow_each_other() -> None:
+    config: Config = config_from_dict(tables(stages=[STAGE, STAGE, STAGE], steps_per_epoch=2))
+    assert [span[1:] for span in stage_epochs(config)] == [(0, 2), (2, 4), (4, 6)]

@@ -1,0 +1,237 @@
+"""Training from end to end, killed and resumed; nothing is learnt.
+
+Resume is shown twice. For every setting and moment: `train` with a stand-in for the network, a few
+layers with all kinds of state (averages, dropout), interrupted right after a checkpoint, the last
+time by a death that cleans nothing up. And the real network with the smoke configuration, going on
+from a copy of its folder after the first epoch. In child processes, because only there arithmetic
+can be made to repeat to the bit.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights
+from Testing.small_sources import write_cache
+from training.model.config import config_from_dict
+from training.model.train import run_weights
+
+ROOT = Path(__file__).resolve().parents[3]
+SMOKE = ROOT / "training" / "configs" / "smoke.toml"
+# Arguments: configuration, cache, folder, epochs after which the run is cut short; none: go on.
+STAND_IN_NETWORK = """
+import os, sys
+from pathlib import Path
+from training import callbacks, train
+from training.model.config import load_config
+
+def build_model(architecture):
+    import keras  # here, because each worker imports this file
+    from keras import layers
+    image = keras.Input((None, None, architecture.channels))
+    features = layers.Conv2D(8, 3, padding="same", name="first")(image)
+    features = layers.BatchNormalization(name="norm")(features)
+    features = layers.Dropout(0.3, name="drop")(layers.Activation("relu")(features))
+    return keras.Model(image, layers.Conv2D(1, 1, activation="sigmoid", name="last")(features))
+
+def main(config, cache, folder, *moments):
+    train.build_model = build_model
+    save = callbacks.save_checkpoint
+    whole, pieces = Path(folder, "whole"), Path(folder, "pieces")
+    if not moments:
+        for _ in range(2):  # the second time there is nothing left to do
+            train.train(load_config(config), Path(cache), pieces, 1)
+        return
+    train.train(load_config(config), Path(cache), whole, 1)
+    for epochs in moments:
+        def save_and_stop(trainer, run, progress):
+            save(trainer, run, progress)
+            if progress.epochs == int(epochs):
+                if epochs == moments[-1]:
+                    os._exit(9)
+                raise KeyboardInterrupt
+        callbacks.save_checkpoint = save_and_stop
+        try:
+            train.train(load_config(config), Path(cache), pieces, 1)
+        except KeyboardInterrupt:
+            pass
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+# Trains the real network; after the first epoch its folder is copied.
+REAL_NETWORK = """
+import shutil, sys
+from training import callbacks
+from training.model.train import main
+save = callbacks.save_checkpoint
+def save_and_copy(trainer, run, progress):
+    save(trainer, run, progress)
+    if progress.epochs == 1:
+        shutil.copytree(run, run.with_name("pieces"))
+callbacks.save_checkpoint = save_and_copy
+if __name__ == "__main__":
+    main([*sys.argv[1:4], "--workers", "1"])
+"""
+KILLED = 9
+STAGES = """
+name = "made"
+steps_per_epoch = 2
+validation_slices = 2
+stages = [
+  { steps = 6, batch_size = 2, patch = 32, spacing_mm = 4.0 },
+  { steps = 6, batch_size = 2, patch = 32, spacing_mm = 3.0 },
+]
+[architecture]
+decoder_widths = [16, 8, 8, 8]
+"""
+SETTINGS = {
+    "averages": """
+[optimisation]
+weight_decay = 1e-4
+clip_norm = 1.0
+cross_entropy_weight = 1.0
+warmup_steps = 1
+ema_momentum = 0.9
+""",
+    "patience": """
+[optimisation]
+learning_rate = 1e-2
+schedule = "plateau"
+plateau_epochs = 3
+early_stopping_epochs = 4
+""",
+    "stopped early": """
+[optimisation]
+learning_rate = 10.0
+schedule = "plateau"
+plateau_epochs = 1
+early_stopping_epochs = 2
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_cache(tmp_path_factory.mktemp("cache"))
+
+
+def child(program: str, folder: Path, *arguments: object) -> int:
+    """Run a program whose arithmetic repeats to the bit; its exit status."""
+    script = folder / "program.py"
+    script.write_text(program, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "SkullStrip")]),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_DETERMINISTIC_OPS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, str(script), *map(str, arguments)]
+    return subprocess.run(command, env=environment, timeout=600, check=False).returncode
+
+
+def log_of(run: Path) -> list[list[str]]:
+    with open(run / "log.csv", newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream))
+
+
+def checkpoint_arrays(run: Path) -> dict[str, np.ndarray]:
+    """Every array of the checkpoint, the optimiser's too."""
+    import h5py
+
+    found: dict[str, np.ndarray] = {}
+
+    def note(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            found[name] = np.asarray(node)
+
+    (path,) = run.glob("checkpoint-*.weights.h5")
+    with h5py.File(path) as stored:
+        stored.visititems(note)
+    return found
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    """Equal logs, checkpoints and weights, to the bit."""
+    assert log_of(first) == log_of(second)
+    one, other = checkpoint_arrays(first), checkpoint_arrays(second)
+    assert one.keys() == other.keys()
+    assert [name for name in one if not np.array_equal(one[name], other[name])] == []
+    assert (first / "weights.npz").read_bytes() == (second / "weights.npz").read_bytes()
+    notes = [json.loads((run / "progress.json").read_text("utf-8")) for run in (first, second)]
+    assert notes[0] == notes[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    setting: str, cache: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(STAGES + SETTINGS[setting], encoding="utf-8")
+    # Within a stage, between the two, within the next.
+    moments = (1, 2) if setting == "stopped early" else (1, 3, 4)
+    assert child(STAND_IN_NETWORK, tmp_path, config, cache, tmp_path, *moments) == KILLED
+    assert len(log_of(tmp_path / "pieces")) == 1 + moments[-1]
+    assert child(STAND_IN_NETWORK, tmp_path, config, cache, tmp_path) == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "pieces")
+    stopped = json.loads((tmp_path / "whole" / "progress.json").read_text("utf-8"))["stopped"]
+    assert stopped == (setting == "stopped early")
+
+
+@pytest.fixture(scope="module")
+def smoke_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run; beside it, in "pieces", what it had after its first epoch."""
+    folder = tmp_path_factory.mktemp("smoke")
+    assert child(REAL_NETWORK, folder, SMOKE, cache, folder / "whole") == 0
+    return folder / "whole"
+
+
+@pytest.mark.slow
+def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run: Path, cache: Path) -> None:
+    pieces = smoke_run.with_name("pieces")
+    assert len(log_of(pieces)) == 2
+    assert child(REAL_NETWORK, smoke_run.parent, SMOKE, cache, pieces) == 0
+    assert_same_run(smoke_run, pieces)
+    moments = [name for name in checkpoint_arrays(pieces) if name.startswith("optimizer")]
+    assert len(moments) > 2 * 100  # two moments of each trainable variable
+
+
+@pytest.mark.slow
+def test_the_smoke_configuration_trains_from_end_to_end(smoke_run: Path) -> None:
+    names = {path.name for path in smoke_run.iterdir()}
+    assert {"config.json", "run.json", "log.csv", "weights.npz", "progress.json"} <= names
+    header, *rows = log_of(smoke_run)
+    assert {"epoch", "loss", "dice_score", "val_loss", "val_dice_score"} <= set(header)
+    assert [row[0] for row in rows] == ["0", "1"]
+    assert all(np.isfinite(float(value)) for row in rows for value in row)
+    assert not list(smoke_run.glob("*.fresh"))
+
+
+@pytest.mark.slow
+def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run: Path) -> None:
+    config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
+    network = build_model(config.architecture)
+    load_weights(network, run_weights(smoke_run))
+    image = np.random.default_rng(0).random((1, 32, 32, 3), dtype=np.float32)
+    assert np.isfinite(np.asarray(network(image))).all()
+    kept = run_weights(smoke_run)["stem_conv/kernel"]
+    stored = {
+        name: np.mean(array == kept)
+        for name, array in checkpoint_arrays(smoke_run).items()
+        if array.shape == kept.shape
+    }
+    (raw,) = (same for name, same in stored.items() if not name.startswith("optimizer"))
+    assert raw < 0.9
+    assert max(stored.values()) == 1  # the optimiser's moving average

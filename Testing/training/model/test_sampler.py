@@ -1,0 +1,131 @@
+"""One training example."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError
+from Testing.small_sources import small_label_map, small_scan
+from training.data.sources import Source
+from training.model.config import Sampling, Stage
+from training.model.sampler import REDRAW_SHARE, SourcePools, finish, random_example
+
+STAGE = Stage(steps=1, batch_size=1, patch=64, spacing_mm=2.0)
+DRAWS = 400
+SHARE_TOLERANCE = 0.08  # three standard deviations of a share of 400 draws
+
+
+def pools_of(*sources: Source) -> SourcePools:
+    return SourcePools.of(sources)
+
+
+@pytest.fixture(scope="module")
+def pools() -> SourcePools:
+    return pools_of(small_label_map(), small_scan("fine", spacing_mm=1.0), small_scan("coarse"))
+
+
+def drawn(pools: SourcePools, sampling: Sampling) -> dict[str, float]:
+    """Share of each subject among many draws."""
+    rng = np.random.default_rng(0)
+    subjects = [pools.draw(sampling, rng).subject for _ in range(DRAWS)]
+    return {subject: subjects.count(subject) / DRAWS for subject in set(subjects)}
+
+
+def test_sources_are_sorted_by_kind_and_spacing(pools: SourcePools) -> None:
+    found = [
+        [source.subject for source in pool] for pool in (pools.labels, pools.fine, pools.coarse)
+    ]
+    assert found == [["labels"], ["fine"], ["coarse"]]
+
+
+@pytest.mark.parametrize(("synthetic", "fine"), [(0.5, 0.45), (0.2, 0.9), (0.0, 0.5)])
+def test_shares_are_respected(pools: SourcePools, synthetic: float, fine: float) -> None:
+    shares = drawn(pools, Sampling(synthetic_share=synthetic, fine_share=fine))
+    expected = {
+        "labels": synthetic,
+        "fine": (1 - synthetic) * fine,
+        "coarse": (1 - synthetic) * (1 - fine),
+    }
+    for subject, share in expected.items():
+        assert shares.get(subject, 0.0) == pytest.approx(share, abs=SHARE_TOLERANCE)
+
+
+def test_an_empty_pools_share_goes_to_the_others() -> None:
+    sampling = Sampling(synthetic_share=0.5, fine_share=0.5)
+    without_labels = drawn(pools_of(small_scan("fine", spacing_mm=1.0), small_scan()), sampling)
+    assert without_labels["fine"] == pytest.approx(0.5, abs=SHARE_TOLERANCE)
+    assert drawn(pools_of(small_label_map()), sampling) == {"labels": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("sources", "sampling"),
+    [
+        ([], Sampling()),
+        ([small_label_map()], Sampling(synthetic_share=0.0)),
+        ([small_scan()], Sampling(synthetic_share=1.0)),
+    ],
+    ids=["nothing", "only label maps", "only scans"],
+)
+def test_nothing_to_draw_from_is_refused(sources: list[Source], sampling: Sampling) -> None:
+    with pytest.raises(InputError, match="No source to draw from"):
+        pools_of(*sources).draw(sampling, np.random.default_rng(0))
+
+
+def test_sources_to_use_sparingly_come_less_often() -> None:
+    pools = pools_of(*(small_scan(name) for name in ("one", "two", "average")))
+    often, seldom = (drawn(pools, Sampling(sparingly=names)) for names in ((), ("average",)))
+    assert often["average"] > 0.25
+    expected = (1 - REDRAW_SHARE) / 3 + REDRAW_SHARE / 9
+    assert seldom["average"] == pytest.approx(expected, abs=SHARE_TOLERANCE)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_example_is_a_function_of_its_generator(
+    pools: SourcePools, augment: bool, seed: int
+) -> None:
+    first, second = (
+        random_example(pools, Sampling(augment=augment), STAGE, np.random.default_rng(seed))
+        for _ in range(2)
+    )
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("synthetic", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_an_example_is_bytes_with_the_mask_of_its_size(
+    pools: SourcePools, synthetic: float, seed: int
+) -> None:
+    sampling = Sampling(synthetic_share=synthetic)
+    image, mask = random_example(pools, sampling, STAGE, np.random.default_rng(seed))
+    assert (image.shape, image.dtype) == ((64, 64, 3), np.uint8)
+    assert (mask.shape, mask.dtype) == ((64, 64, 1), np.bool_)
+
+
+def test_examples_differ_and_many_show_brain(pools: SourcePools) -> None:
+    rng = np.random.default_rng(0)
+    examples = [random_example(pools, Sampling(), STAGE, rng) for _ in range(60)]
+    assert len({image.tobytes() for image, _ in examples}) == 60
+    with_brain = np.mean([mask.any() for _, mask in examples])
+    assert 0.5 < with_brain < 1.0
+
+
+def test_without_augmentation_a_slice_holds_the_scans_own_values(pools: SourcePools) -> None:
+    sampling = Sampling(synthetic_share=0.0, augment=False, planes=(1.0, 0.0, 0.0))
+    rng = np.random.default_rng(0)
+    known = set(np.unique(small_scan().voxels).tolist())
+    stage = dataclasses.replace(STAGE, spacing_mm=1.0)
+    images = [random_example(pools_of(small_scan()), sampling, stage, rng)[0] for _ in range(10)]
+    brightest = max(image.max() for image in images)
+    assert brightest <= max(known)
+
+
+def test_intensities_are_clipped_not_wrapped() -> None:
+    image = np.array([-0.3, 0.0, 0.5, 1.0, 1.7], np.float32).reshape(1, 5, 1)
+    packed, mask = finish(image, np.ones((1, 5), bool))
+    assert packed.ravel().tolist() == [0, 0, 128, 255, 255]
+    assert mask.shape == (1, 5, 1)

@@ -1,0 +1,119 @@
+"""The parts of a training run; whole runs are in test_resume.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError, SkullStripError
+from skullstrip.network.unet import build_model
+from training.model.callbacks import refuse_divergence, replace_with
+from training.model.checkpoint import cut_log
+from training.model.config import Config, Optimisation, Stage, load_config
+from training.model.train import (
+    claim_run,
+    make_optimiser,
+    make_trainer,
+    note_provenance,
+    numbers,
+    start_from,
+    train,
+)
+from training.publishing.export import export_run
+
+SMOKE = Path(__file__).resolve().parents[3] / "training" / "configs" / "smoke.toml"
+
+
+def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    config = load_config(SMOKE)
+    claim_run(config, tmp_path / "run")
+    claim_run(config, tmp_path / "run")  # its own is taken
+    with pytest.raises(InputError, match="another configuration"):
+        claim_run(dataclasses.replace(config, seed=1), tmp_path / "run")
+
+
+def tiny_config(**optimisation: Any) -> Config:
+    smoke = load_config(SMOKE)
+    return dataclasses.replace(smoke, optimisation=Optimisation(**optimisation))
+
+
+@pytest.mark.slow
+def test_mixed_precision_computes_in_half_and_keeps_whole_weights() -> None:
+    import keras
+
+    before = keras.config.dtype_policy().name
+    config = tiny_config(mixed_precision=True)
+    with numbers(mixed=True):
+        network = build_model(config.architecture)
+        trainer = make_trainer(network, config)
+    assert keras.config.dtype_policy().name == before
+    assert network.get_layer("stem_conv").compute_dtype == "bfloat16"
+    assert {str(variable.dtype) for variable in network.weights} == {"float32"}
+    image = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    probability = network(image)
+    assert "float32" in str(probability.dtype)
+    assert np.isfinite(np.asarray(probability)).all()
+    assert trainer.optimizer.built
+
+
+def test_the_rate_warms_up_and_falls_to_nothing() -> None:
+    optimiser = make_optimiser(Optimisation(learning_rate=1e-2, warmup_steps=10), 100)
+    schedule = optimiser._learning_rate
+    rates = [float(schedule(step)) for step in range(101)]
+    assert rates[0] == 0
+    assert max(rates) == pytest.approx(1e-2)
+    assert int(np.argmax(rates)) == 10
+    assert rates[100] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-4])
+def test_weights_decay_only_where_asked(weight_decay: float) -> None:
+    optimiser = make_optimiser(Optimisation(weight_decay=weight_decay), 10)
+    assert type(optimiser).__name__ == ("AdamW" if weight_decay else "Adam")
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss: float) -> None:
+    refuse_divergence(4, {"loss": 0.3})
+    with pytest.raises(SkullStripError, match=r"epoch 5.*epoch 4 is kept"):
+        refuse_divergence(4, {"loss": loss})
+
+
+def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,loss\n0,0.5\n1,0.4\n2,0.3\n", encoding="utf-8")
+    cut_log(tmp_path, 2)
+    assert log.read_text(encoding="utf-8") == "epoch,loss\n0,0.5\n1,0.4\n"
+    cut_log(tmp_path, 0)
+    assert log.read_text(encoding="utf-8") == "epoch,loss\n"
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path: Path) -> None:
+    smoke = load_config(SMOKE)
+    first = build_model(smoke.architecture)
+    claim_run(smoke, tmp_path / "first")
+    arrays = {variable.path: np.asarray(variable.value) for variable in first.weights}
+    replace_with(tmp_path / "first" / "weights.npz", arrays)
+    export_run(tmp_path / "first", tmp_path / "weights", "first", {})
+    config = dataclasses.replace(smoke, initial_weights=str(tmp_path / "weights"))
+    second = build_model(smoke.architecture)
+    start_from(second, config)
+    for ours, theirs in zip(second.weights, first.weights, strict=True):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-3)
+    note_provenance(config, tmp_path, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["initial_weights"].startswith("first, SHA-256 ")
+
+
+def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path: Path) -> None:
+    stage = Stage(steps=3, batch_size=1, patch=32, spacing_mm=4.0)
+    config = Config(name="odd", stages=(stage,), steps_per_epoch=2)
+    with pytest.raises(InputError, match="no multiple"):
+        train(config, tmp_path, tmp_path / "run", 1)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,224 @@
+"""Export and release with a real, tiny network whose weights are random: nothing is learnt."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skullstrip.errors import InputError, WeightsError
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import Architecture, Manifest, load_manifest
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights, read_weights
+from skullstrip.quality.calibration import load_calibration
+from Testing.stand_ins import ThresholdEngine
+from training.data.dataset import find_pairs
+from training.data.pair import Pair
+from training.evaluation.scores import ScanScore, failed_values
+from training.model.config import Config, Stage
+from training.publishing import release as release_module
+from training.publishing.export import export_run, run_config, training_facts
+from training.publishing.model_card import fill_model_card
+from training.publishing.release import RELEASED, refuse_no_better, release
+
+TINY = Architecture(decoder_widths=(8, 8, 8, 8))
+HALF_PRECISION_TOLERANCE = 5e-3  # of a probability, through 80 layers
+RUNTIME_TOLERANCE = 1e-4  # the same half-precision weights in two runtimes
+
+
+def score(scan: str, dice: float) -> ScanScore:
+    return ScanScore(scan, scan, (("dataset", "x"),), failed_values() | {"dice": dice})
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """A tiny network with random weights, normalised on noise so that its outputs vary."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build_model(TINY)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.0  # one pass sets the moving averages
+    model(np.random.default_rng(0).random((4, 64, 64, 3), dtype=np.float32), training=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def run(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as training leaves it, with random weights."""
+    folder = tmp_path_factory.mktemp("run")
+    stage = Stage(steps=1, batch_size=1, patch=32, spacing_mm=4.0)
+    config = Config(name="tiny", stages=(stage,), seed=3, architecture=TINY)
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+    np.savez(folder / "weights.npz", **{v.path: np.asarray(v.value) for v in network.weights})
+    return folder
+
+
+@pytest.mark.slow
+def test_exported_weights_give_the_network_s_own_output(
+    network: Any, run: Path, tmp_path: Path
+) -> None:
+    manifest = export_run(run, tmp_path, "tiny", {"seed": 3})
+    found, weights = load_manifest(tmp_path)
+    assert found == manifest
+    batch = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
+    original = np.asarray(network.predict(batch, verbose=0))
+    assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
+    reloaded = build_model(found.architecture)
+    load_weights(reloaded, read_weights(weights))
+    halved = np.asarray(reloaded.predict(batch, verbose=0))
+    np.testing.assert_allclose(halved, original, atol=HALF_PRECISION_TOLERANCE)
+    engine = create_engine("tensorflow", found, weights, "cpu", 1)
+    np.testing.assert_allclose(engine.predict(batch), halved, atol=RUNTIME_TOLERANCE)
+
+
+def test_equal_weights_have_equal_hashes(run: Path, tmp_path: Path) -> None:
+    first = export_run(run, tmp_path / "a", "n", {})
+    second = export_run(run, tmp_path / "b", "n", {})
+    assert first == second
+    content = (tmp_path / "a" / "weights.onnx").read_bytes()
+    assert first.weights_sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_weights_of_another_network_are_not_exported(run: Path, tmp_path: Path) -> None:
+    other = dataclasses.replace(run_config(run), architecture=Architecture())
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(other)))
+    (folder / "weights.npz").write_bytes((run / "weights.npz").read_bytes())
+    with pytest.raises(WeightsError, match="another network"):
+        export_run(folder, tmp_path / "out", "n", {})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("present", [[], ["config.json"]])
+def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path, present: list[str]) -> None:
+    for name in present:
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    with pytest.raises(InputError, match=r"no training run|has no weights\.npz"):
+        export_run(tmp_path, tmp_path / "out", "n", {})
+
+
+@pytest.mark.parametrize("current", [0.9, 0.95])
+def test_a_model_that_is_no_better_is_refused(current: float) -> None:
+    with pytest.raises(InputError, match=f"0.9000 and the current release {current:.4f}"):
+        refuse_no_better([score("a", 0.9)], [score("a", current)])
+
+
+def test_a_better_model_passes() -> None:
+    refuse_no_better([score("a", 0.91)], [score("a", 0.9)])
+
+
+@pytest.fixture
+def phantoms(phantom_data: Path) -> tuple[Pair, ...]:
+    return tuple(dataclasses.replace(pair, split="val") for pair in find_pairs(phantom_data))
+
+
+@pytest.fixture
+def clean_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working tree of whoever runs the tests need not be clean."""
+    monkeypatch.setattr(release_module, "refuse_dirty_tree", lambda _: None)
+
+
+@pytest.mark.usefixtures("clean_tree")
+def test_a_release_holds_weights_manifest_card_and_run(
+    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    out, options = tmp_path / "Models", {"engine": ThresholdEngine()}
+    out.mkdir()
+    kept = load_calibration()
+    (out / "quality.json").write_text(kept.to_json())
+    scores = release(run, phantoms, out, name="tiny", current=None, engine=options)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*RELEASED, "quality.json"])
+    manifest, _ = load_manifest(out)
+    assert load_calibration(manifest, out) == kept
+    assert manifest.training["config"] == "tiny"
+    described = json.loads((out / "run.json").read_text())
+    assert described["seed"] == 3
+    assert described["mean_dice"] == pytest.approx(np.mean([s["dice"] for s in scores]))
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert manifest.weights_sha256 in card
+    assert "| one |" in card
+    assert "$" not in card
+    assert (run / "release" / "report.md").is_file()
+
+
+@pytest.mark.usefixtures("clean_tree")
+def test_a_release_that_is_refused_changes_nothing(
+    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
+) -> None:
+    out, current = tmp_path / "Models", tmp_path / "current"
+    export_run(run, current, "the same weights", {})
+    out.mkdir()
+    (out / "manifest.json").write_text("the release before")
+    options = {"engine": ThresholdEngine()}
+    with pytest.raises(InputError, match="only a better model"):
+        release(run, phantoms, out, name="n", current=current, engine=options)
+    assert [path.name for path in out.iterdir()] == ["manifest.json"]
+    assert (out / "manifest.json").read_text() == "the release before"
+
+
+def test_a_dirty_tree_is_refused_before_any_work(
+    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dirty(_: Path) -> None:
+        raise InputError("1 files differ")
+
+    monkeypatch.setattr(release_module, "refuse_dirty_tree", dirty)
+    with pytest.raises(InputError, match="1 files differ"):
+        release(run, phantoms, tmp_path / "out", name="n", current=None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def card(phantoms: tuple[Pair, ...]) -> Callable[..., str]:
+    def fill(scores: list[ScanScore], **options: str) -> str:
+        manifest = Manifest("model", "weights.onnx", "ab" * 32, training={"config": "tiny"})
+        run = {"commit": "c0ffee", "created": "now", "machine": {"cores": 2}, "versions": {}}
+        return fill_model_card(manifest, phantoms, scores, run, **options)
+
+    return fill
+
+
+def test_the_card_names_failures_and_licences_that_nobody_stated(card: Callable[..., str]) -> None:
+    text = card([score("good", 0.99), score("bad", 0.5)], notes="- Eyes of infants.")
+    assert "- bad: Dice 0.5000" in text
+    assert "- good: Dice" not in text
+    assert "**not stated**" in text
+    assert "Eyes of infants" in text
+    assert "The stress test was not run" in text
+
+
+def test_the_card_shows_the_tables_of_exact_truth_of_these_weights(
+    card: Callable[..., str],
+) -> None:
+    about = "# Exact truth\n\n- weights: model, SHA-256 " + "ab" * 32
+    report = about + "\n\n## By subgroup\n\n| t2 |\n\n## Scan by scan\n\n| C03 |\n"
+    text = card([score("a", 0.99)], synthetic=report)
+    assert "\n### By subgroup\n\n| t2 |" in text
+    assert "C03" not in text
+    with pytest.raises(InputError, match="other weights"):
+        card([score("a", 0.99)], synthetic=report.replace("ab", "cd"))
+
+
+def test_weights_that_went_on_from_others_name_them(run: Path, tmp_path: Path) -> None:
+    facts = training_facts(run_config(run), "c0ffee", "skullstrip-1, SHA-256 ab")
+    manifest = export_run(run, tmp_path, "n", facts)
+    assert manifest.training["initial_weights"] == "skullstrip-1, SHA-256 ab"
+    assert "initial_weights" not in training_facts(run_config(run), "c0ffee")
+
+
+def test_the_card_takes_only_a_stress_test_of_these_weights(card: Callable[..., str]) -> None:
+    table = "# Stress test\n\n- weights: model, SHA-256 " + "ab" * 32 + "\n\n| noise |"
+    assert "\n| noise |" in card([score("a", 0.99)], stress=table)
+    assert card([score("a", 0.99)], stress=table).count("# Stress test") == 1
+    with pytest.raises(InputError, match="other weights"):
+        card([score("a", 0.99)], stress=table.replace("ab", "cd"))

@@ -1,0 +1,1 @@
+"""What makes a training example unlike the scan that it came from."""

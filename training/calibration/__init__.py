@@ -1,0 +1,1 @@
+"""The verdict's calibration, and how well it judges."""

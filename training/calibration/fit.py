@@ -1,0 +1,231 @@
+"""From judged masks to the numbers of the verdict."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+from scipy.optimize import nnls
+
+from skullstrip.quality.calibration import LIMITED, Calibration, Ground
+from skullstrip.quality.confidence import confidence_terms, disagreement_map
+from skullstrip.quality.estimate import (
+    LEAST_ERROR,
+    contradicted_error,
+    doubt_terms,
+    doubted_error,
+    likely_error,
+)
+from skullstrip.quality.measures import solid_mask
+
+from ..evaluation.stress import UNTOUCHED
+from .cases import Case
+from .rows import BOTH, MASK, OWN, Row, table
+from .wrong_masks import DAMAGES, damaged_probability
+
+BAD_DICE = 0.95  # masks below are to be flagged
+FAIL_DICE = 0.90
+# Shares of the network's own good masks that may be flagged, 5 % in all with those over a limit:
+FALSE_ALARMS = 0.015  # for their estimated Dice
+CONTRADICTIONS = 0.02  # for a second look that contradicts a sure network
+HIGHEST_CHECK = 0.96
+COVER = 0.90
+ALLOWANCES = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
+DISTRUSTS = np.arange(0, 3.1, 0.5).tolist()  # more would deafen it to a lost lobe of a poor scan
+USUAL = 0.99
+SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
+WIDEN = 1.15  # limits are so much wider than the worst good mask needs
+VOXELS_PER_CASE = 6000
+
+
+def fit_calibration(
+    rows: Sequence[Row], confidence: Mapping[str, float], provenance: Mapping[str, Any]
+) -> Calibration:
+    """Find all numbers of the verdict from masks whose Dice is known.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    confidence : mapping
+        From `fit_confidence`.
+    """
+    own = [row for row in rows if row.kind == OWN]
+    good = [row for row in own if is_good(row)]
+    clean = [row for row in good if row.what == UNTOUCHED]
+    sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
+    sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
+    doubt = fit_doubt(own)
+    usual_doubt = round(1 - float(table(clean, ["second_own_dice"]).min()), 4)
+    second = fit_second_look(rows, doubt, usual_doubt)
+    found = [Found(row, *likely_error(row.measured, doubt, second, sure_entropy)) for row in rows]
+    relative_error, relative_volume_error = fit_intervals(found)
+    return Calibration(
+        doubt=doubt,
+        second=second,
+        relative_error=relative_error,
+        relative_volume_error=relative_volume_error,
+        check_below=fit_check(
+            np.array([1 - one.error for one in found if one.row.kind == OWN and is_good(one.row)])
+        ),
+        fail_below=FAIL_DICE,
+        limits=fit_limits(good),
+        sure_entropy=sure_entropy,
+        sure_disagreement_cm2=fit_disagreement(sure),
+        confidence=dict(confidence),
+        provenance=dict(provenance),
+    )
+
+
+class Found(NamedTuple):
+    """A mask, its estimated 1 - Dice, and what that rests on."""
+
+    row: Row
+    error: float
+    ground: Ground
+
+
+def is_good(row: Row) -> bool:
+    """Whether a mask is not to be flagged."""
+    return row.dice >= BAD_DICE
+
+
+def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
+    """Least squares for log(1 - Dice) of the network's own masks, with no negative weight."""
+    found = [doubt_terms(row.measured) for row in own]
+    names = [name for name in found[0] if name != "constant"]
+    matrix = np.array([[term[name] for name in names] for term in found])
+    target = np.log(np.maximum([1 - row.dice for row in own], LEAST_ERROR))
+    weights, _ = nnls(matrix - matrix.mean(axis=0), target - target.mean())
+    constant = target.mean() - weights @ matrix.mean(axis=0)
+    values = {"constant": constant, **dict(zip(names, weights, strict=True))}
+    return {name: round(float(value), 5) for name, value in values.items()}
+
+
+def fit_second_look(
+    rows: Sequence[Row], doubt: Mapping[str, float], usual_doubt: float
+) -> dict[str, float]:
+    """The allowance and the distrust that make the smallest mean error of log(1 - Dice).
+
+    The network's own masks count as much as all damaged ones together.
+    """
+    own = np.array([row.kind == OWN for row in rows])
+    share = np.where(own, 1 / own.sum(), 1 / max(1, (~own).sum()))
+    target = np.log(np.maximum([1 - row.dice for row in rows], LEAST_ERROR))
+    doubted = np.array([doubted_error(row.measured, doubt) for row in rows])
+
+    def loss(second: Mapping[str, float]) -> float:
+        contradicted = np.array([contradicted_error(row.measured, second) for row in rows])
+        errors = np.maximum(np.maximum(doubted, contradicted), LEAST_ERROR)
+        return float(share @ np.abs(np.log(errors) - target))
+
+    choices = [
+        {"allowance": allowance, "distrust": distrust, "usual_doubt": usual_doubt}
+        for allowance, distrust in itertools.product(ALLOWANCES, DISTRUSTS)
+    ]
+    return min(choices, key=loss)
+
+
+def fit_intervals(found: Sequence[Found]) -> tuple[dict[str, float], dict[str, float]]:
+    """Half widths for Dice and volume that hold for 90 % of masks, by what estimates rest on.
+
+    Masks that fail are left out: they are not to be used, and nothing is near their volume.
+    """
+    usable = [one for one in found if 1 - one.error >= FAIL_DICE]
+    dice_widths, volume_widths = {}, {}
+    for ground in get_args(Ground):
+        # Damaged masks would outnumber the network's own, where those have errors as well.
+        kinds = (OWN, MASK, BOTH) if ground == "contradicted" else (OWN,)
+        chosen = [one for one in usable if one.ground == ground and one.row.kind in kinds] or usable
+        missed = [abs(1 - row.dice - error) / error for row, error, _ in chosen]
+        lost = [abs(1 - row.truth_ml / row.volume_ml) / error for row, error, _ in chosen]
+        dice_widths[ground] = round(float(np.quantile(missed, COVER)), 4)
+        volume_widths[ground] = round(float(np.quantile(lost, COVER)), 4)
+    return dice_widths, volume_widths
+
+
+def fit_limits(good: Sequence[Row]) -> dict[str, float]:
+    """Values that 99 % of good masks of the calibration stay under, widened."""
+    values = np.quantile(table(good, LIMITED), USUAL, axis=0) * WIDEN
+    limits = {name: float(f"{value:.3g}") for name, value in zip(LIMITED, values, strict=True)}
+    return {**limits, "removed_ml": max(limits["removed_ml"], SPECK_ML)}
+
+
+def fit_check(estimated: np.ndarray) -> float:
+    """The estimated Dice below which masks are flagged.
+
+    As high as `FALSE_ALARMS` allows, because a bad mask that passes does more harm; never below the
+    Dice that is called bad.
+
+    Parameters
+    ----------
+    estimated : ndarray, shape (n,)
+        Of the network's own masks whose Dice is not bad.
+    """
+    return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
+
+
+def fit_disagreement(sure: Sequence[Row]) -> float:
+    """Area in cm2 that the second look contradicts in hardly any good mask of a sure network."""
+    areas = table(sure, ["disagreement_cm2"])
+    return round(float(np.quantile(areas, 1 - CONTRADICTIONS)), 2)
+
+
+def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
+    """Logistic regression of "the label is right" on a sample of voxels of every case.
+
+    Masks damaged with their probability are among them, one of each scan as it came: from the
+    network's own masks alone nothing can be learned of strong disagreement. Cases are read once,
+    one at a time.
+    """
+    samples = []
+    for case in cases:
+        samples.append(voxel_sample(case, VOXELS_PER_CASE))
+        if case.perturbation == UNTOUCHED:
+            samples.append(damaged_sample(case))
+    features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
+    x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
+    weights = np.zeros(x.shape[1])
+    for _ in range(25):  # Newton's method
+        odds = np.clip(x @ weights, -30, 30)
+        likely = 1 / (1 + np.exp(-odds))
+        spread = likely * (1 - likely)
+        hessian = x.T @ (spread[:, None] * x) + 1e-6 * np.eye(len(weights))
+        weights += np.linalg.solve(hessian, x.T @ (y - likely))
+    names = confidence_terms(np.zeros(1), np.zeros(1))
+    return {name: round(float(weight), 5) for name, weight in zip(names, weights, strict=True)}
+
+
+def confidence_features(
+    brain: np.ndarray, disagreement: np.ndarray, truth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Terms of the confidence, shape (n, terms), and whether the label is right."""
+    columns = confidence_terms(brain, disagreement).values()
+    stacked = np.stack([np.broadcast_to(column, brain.shape) for column in columns], axis=1)
+    return stacked.astype(np.float64), (brain >= 0.5) == truth
+
+
+def damaged_sample(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability, disagreement and truth of some blocks of a case with a damage of its own."""
+    evidence = case.evidence
+    rng = np.random.default_rng(zlib.crc32(case.scan.encode()))
+    mask = solid_mask(evidence.probability)
+    damage = list(DAMAGES.values())[rng.integers(len(DAMAGES))]
+    wrong = damage(mask, evidence.block_mm, rng)
+    probability = damaged_probability(evidence.probability, mask, wrong)
+    low, high = (case.voxels // 2).min(axis=0), (case.voxels // 2).max(axis=0)
+    at = tuple(rng.integers(low, high + 1, (VOXELS_PER_CASE, 3)).T)
+    disagreement = disagreement_map(replace(evidence, probability=probability))
+    return probability[at], disagreement[at], case.truth[at] >= 0.5
+
+
+def voxel_sample(case: Case, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probability, disagreement and truth of some voxels of a case."""
+    places = case.voxels[:count]
+    factor = max(1, round(case.evidence.block_mm / 1.0))
+    at = tuple((places // factor).T)
+    found = disagreement_map(case.evidence)[at]
+    return case.voxel_probability[:count], found, case.voxel_truth[:count]

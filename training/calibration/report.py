@@ -1,0 +1,244 @@
+"""Figures of the verdict on masks whose Dice is known: tables, ROC, reliability, pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from skullstrip.quality.calibration import Calibration
+from skullstrip.quality.confidence import right_odds
+from skullstrip.quality.verdict import Judgement, judge_measures
+
+from ..evaluation.report import markdown_table, number
+from ..evaluation.stress import UNTOUCHED
+from .cases import Case
+from .fit import BAD_DICE, voxel_sample
+from .rows import BOTH, MASK, OWN, Row
+
+# Flagged because of what they are, however well the brain in them is found.
+INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink")
+BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0001)
+NEAR_PROBABILITY = 0.02  # voxels between this and its complement are near the surface
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A mask and what was thought of it."""
+
+    row: Row
+    judgement: Judgement
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the mask should be flagged."""
+        return self.row.dice < BAD_DICE
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether it was."""
+        return self.judgement.verdict != "pass"
+
+
+def judge_rows(rows: Iterable[Row], calibration: Calibration) -> list[Judged]:
+    """Judge every mask."""
+    return [Judged(row, judge_measures(row.measured, calibration)) for row in rows]
+
+
+def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """The groups that figures are given for."""
+    own = [entry for entry in judged if entry.row.kind == OWN]
+    spoilt = [entry for entry in own if entry.row.what != UNTOUCHED]
+    return {
+        "own masks, scans as they came": [e for e in own if e.row.what == UNTOUCHED],
+        "own masks, spoilt scans": [e for e in spoilt if e.row.what not in INCOMPLETE],
+        "own masks, heads cut or of wrong size": [e for e in spoilt if e.row.what in INCOMPLETE],
+        "mask damaged": [e for e in judged if e.row.kind == MASK],
+        "mask and probability damaged": [e for e in judged if e.row.kind == BOTH],
+    }
+
+
+def flag_table(judged: Sequence[Judged]) -> str:
+    """How many bad and how many good masks were flagged, by group."""
+    rows = [
+        [name, *_shares(entries, lambda e: e.is_bad), *_shares(entries, lambda e: not e.is_bad)]
+        for name, entries in groups(judged).items()
+    ]
+    header = ["masks", f"Dice < {BAD_DICE:g}", "flagged", f"Dice >= {BAD_DICE:g}", "flagged"]
+    return markdown_table(header, rows)
+
+
+def _shares(entries: Sequence[Judged], wanted: Callable[[Judged], bool]) -> list[str]:
+    chosen = [entry for entry in entries if wanted(entry)]
+    flagged = sum(entry.is_flagged for entry in chosen)
+    share = f"{flagged} ({flagged / len(chosen):.1%})" if chosen else "–"
+    return [str(len(chosen)), share]
+
+
+def damage_table(judged: Sequence[Judged]) -> str:
+    """By damage or perturbation: masks, range of Dice, how many were flagged and failed."""
+    kinds: dict[tuple[str, str], list[Judged]] = {}
+    for entry in judged:
+        kinds.setdefault((entry.row.kind, entry.row.what), []).append(entry)
+    rows = []
+    for (kind, what), entries in sorted(kinds.items()):
+        dice = [entry.row.dice for entry in entries]
+        flagged = sum(entry.is_flagged for entry in entries)
+        failed = sum(entry.judgement.verdict == "fail" for entry in entries)
+        span = f"{min(dice):.3f} to {max(dice):.3f}"
+        rows.append([kind, what, str(len(entries)), span, str(flagged), str(failed)])
+    return markdown_table(["kind", "what", "masks", "Dice", "flagged", "of these fail"], rows)
+
+
+def estimate_table(judged: Sequence[Judged]) -> str:
+    """Error of the estimated Dice and cover of the 90 % intervals, by group, good masks."""
+    rows = []
+    for name, entries in groups(judged).items():
+        chosen = [entry for entry in entries if entry.row.dice >= BAD_DICE]
+        if chosen:
+            rows.append([name, str(len(chosen)), *_estimate_figures(chosen)])
+    header = ["masks", "count", "mean abs. error of Dice", "bias", "Dice in interval",
+              "volume in interval"]  # fmt: skip
+    return markdown_table(header, rows)
+
+
+def _estimate_figures(entries: Sequence[Judged]) -> list[str]:
+    found = [entry.judgement.estimate for entry in entries]
+    apart = np.array([f.dice - e.row.dice for f, e in zip(found, entries, strict=True)])
+    covered = np.abs(apart) <= [f.dice_error for f in found]
+    lost = np.array([abs(e.row.volume_ml - e.row.truth_ml) for e in entries])
+    volume_covered = lost <= [f.volume_error_ml for f in found]
+    return [
+        number(float(np.abs(apart).mean()), 4), number(float(apart.mean()), 4),
+        f"{covered.mean():.0%}", f"{volume_covered.mean():.0%}",
+    ]  # fmt: skip
+
+
+def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
+    """False alarms, detections and the area under the curve, of the estimated Dice alone."""
+    bad = np.array([entry.is_bad for entry in judged])
+    scores = np.array([entry.judgement.estimate.dice for entry in judged])
+    thresholds = np.concatenate([[-1.0], np.unique(scores), [2.0]])
+    detected = np.array([(scores[bad] < level).mean() for level in thresholds])
+    alarmed = np.array([(scores[~bad] < level).mean() for level in thresholds])
+    area = float(np.sum(np.diff(alarmed) * (detected[1:] + detected[:-1]) / 2))
+    return alarmed, detected, area
+
+
+def reliability(
+    cases: Iterable[Case], calibration: Calibration, count: int = 20_000
+) -> list[tuple[str, int, float, float]]:
+    """Stated confidence, voxels, mean stated and share right; voxels near the surface only."""
+    stated_all, right_all = [], []
+    for case in cases:
+        brain, disagreement, truth = voxel_sample(case, count)
+        near = (brain > NEAR_PROBABILITY) & (brain < 1 - NEAR_PROBABILITY)
+        odds = right_odds(brain[near], disagreement[near], calibration)
+        stated_all.append(1 / (1 + np.exp(-odds)))
+        right_all.append((brain[near] >= 0.5) == truth[near])
+    stated, right = np.concatenate(stated_all), np.concatenate(right_all)
+    rows = []
+    for low, high in pairwise(BINS):
+        inside = (stated >= low) & (stated < high)
+        if inside.any():
+            name = f"{low:g} to {min(high, 1):g}"
+            shares = float(stated[inside].mean()), float(right[inside].mean())
+            rows.append((name, int(inside.sum()), *shares))
+    return rows
+
+
+def write_quality_report(
+    out: Path,
+    judged: Sequence[Judged],
+    held_out: Sequence[Judged],
+    cases: Iterable[Case],
+    calibration: Calibration,
+) -> None:
+    """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder.
+
+    Parameters
+    ----------
+    judged : sequence of Judged
+        Every mask, each by a calibration that has not seen its scan.
+    held_out : sequence of Judged
+        Of them, the scans that the network has not seen.
+    cases : iterable of Case
+        The network's own masks of those scans, for the confidence.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    curves = {
+        "own masks": roc([e for e in held_out if e.row.kind == OWN]),
+        "and damaged masks": roc(held_out),
+    }
+    areas = "\n".join(f"- AUC, {name}: {curve[2]:.4f}" for name, curve in curves.items())
+    trusted = (
+        [name, str(count), number(stated, 3), number(right, 3)]
+        for name, count, stated, right in reliability(cases, calibration)
+    )
+    header = ["stated confidence", "voxels", "mean stated", "share right"]
+    parts = [
+        "# Quality verdict on held-out scans",
+        flag_table(held_out),
+        areas,
+        estimate_table(held_out),
+        damage_table(held_out),
+        markdown_table(header, trusted),
+        "## Training scans as well",
+        flag_table(judged),
+        estimate_table(judged),
+    ]
+    (out / "quality.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    _write_masks(out / "masks.csv", judged)
+    _draw(out / "roc.png", curves, held_out)
+
+
+def _write_masks(path: Path, judged: Sequence[Judged]) -> None:
+    names = list(judged[0].row.measured)
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["scan", "kind", "what", "strength", "dice", "estimate", "verdict",
+                         "reasons", *names])  # fmt: skip
+        for entry in judged:
+            row, found = entry.row, entry.judgement
+            codes = " ".join(check.code for check in found.reasons)
+            figures = [f"{row.measured[name]:.5g}" for name in names]
+            writer.writerow([row.scan, row.kind, row.what, row.strength, f"{row.dice:.5f}",
+                             f"{found.estimate.dice:.5f}", found.verdict, codes,
+                             *figures])  # fmt: skip
+
+
+def _draw(
+    path: Path,
+    curves: dict[str, tuple[np.ndarray, np.ndarray, float]],
+    judged: Sequence[Judged],
+) -> None:
+    """ROC, and estimated against real Dice."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), constrained_layout=True)
+    for name, (alarmed, detected, area) in curves.items():
+        left.step(alarmed, detected, where="post", label=f"{name}: AUC {area:.4f}")
+    left.axhline(0.95, color="grey", linewidth=0.7)
+    left.axvline(0.05, color="grey", linewidth=0.7)
+    left.set(xlabel="good masks flagged", ylabel="masks under Dice 0.95 flagged",
+             xlim=(-0.01, 0.3), ylim=(0.7, 1.005))  # fmt: skip
+    left.legend(loc="lower right")
+    for kind, marker in ((BOTH, "x"), (MASK, "+"), (OWN, "o")):
+        chosen = [entry for entry in judged if entry.row.kind == kind]
+        right.plot(
+            [entry.row.dice for entry in chosen],
+            [entry.judgement.estimate.dice for entry in chosen],
+            marker, markersize=4, alpha=0.7, label=kind, fillstyle="none",
+        )  # fmt: skip
+    right.plot([0.6, 1], [0.6, 1], color="grey", linewidth=0.7)
+    right.set(xlabel="Dice", ylabel="estimated Dice", xlim=(0.6, 1), ylim=(0.6, 1))
+    right.legend(loc="lower right")
+    figure.savefig(path, dpi=100)
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Scans and label maps with their masks: found, checked, split, prepared once."""

@@ -1,0 +1,79 @@
+"""Finding pairs of scan and mask in a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from skullstrip.errors import InputError
+
+from .csv_manifest import MANIFEST_NAMES, read_manifest
+from .layouts import find_in_bids, find_in_folders, is_bids
+from .pair import Pair
+
+
+def find_pairs(data: str | Path) -> tuple[Pair, ...]:
+    """Find every scan with a mask in a data set, sorted by name.
+
+    Parameters
+    ----------
+    data : path
+        A CSV manifest; a folder that holds ``MANIFEST.csv`` or ``manifest.csv``; a BIDS folder
+        with masks under ``derivatives/``; or a folder in either layout of the original project
+        (``<id>.nii.gz`` with ``<id>_mask.nii.gz``; ``<id>/T1w.nii.gz`` with ``<id>/mask.nii.gz``).
+
+    Raises
+    ------
+    InputError
+        Nothing is found, a file is missing, or two scans have one name.
+    """
+    root = Path(data)
+    if not root.exists():
+        raise InputError(f"The data set {root} does not exist; give a folder or a CSV manifest.")
+    manifests = [root / name for name in MANIFEST_NAMES if (root / name).is_file()]
+    if root.is_file():
+        pairs = read_manifest(root)
+    elif manifests:
+        pairs = read_manifest(manifests[0])
+    elif is_bids(root):
+        pairs = find_in_bids(root)
+    else:
+        pairs = find_in_folders(root)
+    if not pairs:
+        raise InputError(
+            f"No scan with a mask was found in {root}; training/README.md lists the layouts."
+        )
+    return _checked(pairs)
+
+
+def require_unique_names(pairs: Iterable[Pair]) -> None:
+    """Raise InputError where two scans have one name."""
+    names: set[str] = set()
+    for pair in pairs:
+        if pair.name in names:
+            raise InputError(f"Two scans are called {pair.name}; give each its own name.")
+        names.add(pair.name)
+
+
+def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
+    require_unique_names(pairs)
+    for pair in pairs:
+        for path in (pair.image, pair.mask):
+            if not path.is_file():
+                raise InputError(f"The file {path} of scan {pair.name} is missing.")
+    return tuple(sorted(pairs, key=lambda pair: pair.name))
+
+
+def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
+    """Return the pairs of one split, or all of them for ``all``.
+
+    Raises
+    ------
+    InputError
+        No pair belongs to the split.
+    """
+    chosen = tuple(pair for pair in pairs if split in ("all", pair.split))
+    if not chosen:
+        known = ", ".join(sorted({pair.split or "(none)" for pair in pairs}))
+        raise InputError(f"No scan belongs to the split {split!r}; the data set has: {known}.")
+    return chosen

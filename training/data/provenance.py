@@ -1,0 +1,140 @@
+"""Where a model comes from: commit, configuration, versions, data and machine, as ``run.json``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from skullstrip.errors import InputError
+
+from .pair import Pair, file_sha256
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CODE = ("SkullStrip", "training", "pyproject.toml", "requirements")  # what decides the outcome
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scipy", "nibabel",
+            "opencv-python-headless", "onnxruntime")  # fmt: skip
+
+
+def git(*arguments: str, repository: Path = REPOSITORY) -> str:
+    """Return what a git command prints.
+
+    Raises
+    ------
+    InputError
+        git is missing, or this is no repository.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(repository), *arguments],  # noqa: S607
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", "") or str(error)
+        raise InputError(f"git cannot describe {repository} ({reason.strip()}).") from error
+    return done.stdout.rstrip()
+
+
+def changed_files(repository: Path = REPOSITORY) -> list[str]:
+    """Return the code files that differ from the last commit, new ones too."""
+    present = [path for path in CODE if (repository / path).exists()]
+    status = git("status", "--porcelain", "--", *present, repository=repository)
+    return [line[3:] for line in status.splitlines()]
+
+
+def refuse_dirty_tree(repository: Path = REPOSITORY) -> None:
+    """Raise InputError where the code differs from the commit that `run.json` would name."""
+    changed = changed_files(repository)
+    if changed:
+        raise InputError(
+            f"{len(changed)} files differ from the last commit, {changed[0]} first; "
+            "commit them, so that the release can be made again."
+        )
+
+
+def describe_run(
+    config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
+) -> dict[str, Any]:
+    """Describe a training run or a release.
+
+    Parameters
+    ----------
+    config : mapping
+        The configuration as plain data; its ``seed`` is repeated at the top.
+    pairs : iterable of Pair
+        Every scan and label map that was used; their files are hashed.
+
+    Returns
+    -------
+    dict
+        Plain data for JSON.
+    """
+    return {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **code_state(repository),
+        "seed": config.get("seed"),
+        "config": dict(config),
+        "versions": versions(),
+        "machine": machine(),
+        "data": [describe_pair(pair) for pair in pairs],
+    }
+
+
+def code_state(repository: Path = REPOSITORY) -> dict[str, Any]:
+    """Return the commit and what differs from it; unknown outside a git checkout."""
+    try:
+        commit = git("rev-parse", "HEAD", repository=repository)
+        return {"commit": commit, "changed_files": changed_files(repository)}
+    except InputError:
+        return {"commit": "unknown", "changed_files": []}
+
+
+def describe_pair(pair: Pair) -> dict[str, str]:
+    """Return a scan's name, split, origin and hashes, no path: paths tell about people."""
+    return {
+        "scan": pair.name,
+        "split": pair.split,
+        "dataset": pair.dataset,
+        "licence": pair.licence,
+        "image_sha256": file_sha256(pair.image),
+        "mask_sha256": file_sha256(pair.mask),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that computed something."""
+    installed = {item.metadata["Name"]: item.version for item in metadata.distributions()}
+    # Wheels spell names with "-" or "_" as they like.
+    spelt = {name.lower().replace("_", "-"): version for name, version in installed.items() if name}
+    return {"python": platform.python_version()} | {
+        package: spelt[package] for package in PACKAGES if package in spelt
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what computed: system, processor, number of processors, memory in GiB."""
+    described: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+    }
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        described["memory_gib"] = round(memory / 2**30, 1)
+    return described
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,154 @@
+"""Splits by subject, seeded and listed in a file, so that no person is on two sides."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from skullstrip.errors import InputError
+
+from .csv_manifest import write_manifest
+from .dataset import find_pairs
+from .pair import Pair
+
+DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+def split_subjects(
+    subjects: Iterable[str], fractions: Mapping[str, float] = DEFAULT_FRACTIONS, seed: int = 0
+) -> dict[str, str]:
+    """Give each subject a split.
+
+    Subjects are ranked by a hash of seed and name: the same on every machine and version of
+    numpy, independent of the order of files, and nearly unchanged when subjects are added.
+
+    Raises
+    ------
+    InputError
+        The fractions are not positive numbers that add up to 1.
+    """
+    if any(not part > 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise InputError(f"The fractions {dict(fractions)} must be positive and add up to 1.")
+    ranked = sorted(
+        set(subjects), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    )
+    splits: dict[str, str] = {}
+    start, reached = 0, 0.0
+    for split, fraction in fractions.items():
+        reached += fraction
+        end = round(reached * len(ranked))
+        splits.update(dict.fromkeys(ranked[start:end], split))
+        start = end
+    return dict(sorted(splits.items()))
+
+
+def split_pairs(
+    pairs: Iterable[Pair], fractions: Mapping[str, float] = DEFAULT_FRACTIONS, seed: int = 0
+) -> dict[str, str]:
+    """Split the subjects of every data set apart, so that each split has a share of each set."""
+    by_dataset: dict[str, set[str]] = {}
+    for pair in pairs:
+        by_dataset.setdefault(pair.dataset, set()).add(pair.subject)
+    splits: dict[str, str] = {}
+    for dataset in sorted(by_dataset):
+        fresh = by_dataset[dataset] - splits.keys()  # a person in two sets keeps one side
+        splits.update(split_subjects(fresh, fractions, seed))
+    return dict(sorted(splits.items()))
+
+
+def write_splits(path: Path, splits: Mapping[str, str]) -> None:
+    """Write the columns subject and split, sorted by subject, as CSV."""
+    with open(path, "w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("subject", "split"))
+        writer.writerows(sorted(splits.items()))
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """Read a list of splits.
+
+    Raises
+    ------
+    InputError
+        The columns are missing, or a subject stands in two splits.
+    """
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if not {"subject", "split"} <= set(reader.fieldnames or ()):
+            raise InputError(f"The list of splits {path} needs the columns subject and split.")
+        return _one_split_each((row["subject"], row["split"]) for row in reader)
+
+
+def _one_split_each(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    splits: dict[str, str] = {}
+    for subject, split in rows:
+        if splits.setdefault(subject, split) != split:
+            raise InputError(
+                f"The subject {subject} is in the splits {splits[subject]} and {split}; "
+                "put all scans of a person on one side."
+            )
+    return splits
+
+
+def refuse_leaks(pairs: Iterable[Pair]) -> None:
+    """Raise InputError where scans of one subject are in two splits."""
+    _one_split_each((pair.subject, pair.split) for pair in pairs)
+
+
+def with_splits(pairs: Iterable[Pair], splits: Mapping[str, str]) -> tuple[Pair, ...]:
+    """Return the pairs with the splits of a list.
+
+    Raises
+    ------
+    InputError
+        A subject is not in the list.
+    """
+    found = []
+    for pair in pairs:
+        if pair.subject not in splits:
+            raise InputError(f"The subject {pair.subject} has no split; add a row for it.")
+        found.append(replace(pair, split=splits[pair.subject]))
+    return tuple(found)
+
+
+def load_pairs(data: str | Path, splits: str | Path | None = None) -> tuple[Pair, ...]:
+    """Find the pairs of a data set, with the splits of a list where one is given, leak-free."""
+    pairs = find_pairs(data)
+    if splits is not None:
+        pairs = with_splits(pairs, read_splits(Path(splits)))
+    refuse_leaks(pairs)
+    return pairs
+
+
+def _fractions(text: str) -> dict[str, float]:
+    parts = (part.partition("=") for part in text.split(","))
+    try:
+        return {name.strip(): float(value) for name, _, value in parts}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FRACTION,...") from error
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Split a data set by subject and list the result."""
+    parser = argparse.ArgumentParser("python -m training split", description=main.__doc__)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("-o", "--out", type=Path, default=Path("splits.csv"))
+    parser.add_argument("--manifest", type=Path, help="write a data set with these splits too")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--fractions", type=_fractions, default=dict(DEFAULT_FRACTIONS),
+        metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
+    )  # fmt: skip
+    arguments = parser.parse_args(argv)
+    pairs = find_pairs(arguments.data)
+    splits = split_pairs(pairs, arguments.fractions, arguments.seed)
+    write_splits(arguments.out, splits)
+    if arguments.manifest is not None:
+        write_manifest(arguments.manifest, with_splits(pairs, splits))
+    counts = {name: list(splits.values()).count(name) for name in arguments.fractions}
+    print(f"{arguments.out}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    return 0

@@ -1,0 +1,1 @@
+"""How good masks are: of a split, of spoilt scans, of others' networks."""

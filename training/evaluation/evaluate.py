@@ -1,0 +1,185 @@
+"""Judge weights: the full pipeline on every scan of a split, on the scan's own grid."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skullstrip.errors import Cancelled, SkullStripError
+from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.volume import Volume
+from skullstrip.network.manifest import load_manifest
+
+from ..data.dataset import select_split
+from ..data.pair import Pair
+from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
+from ..data.splits import load_pairs
+from ..data.volumes import read_pair
+from .report import evaluation_markdown, write_scores_csv
+from .scores import FIGURES, ScanScore, failed_values, score_masks, summarise
+from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WORST_SHOWN = 8
+AGE_GROUPS = ((2, "infant"), (18, "child"), (65, "adult"))  # below so many years
+OLDEST = "65 and older"
+THICKNESS_EDGES_MM = (1.1, 1.6, 2.5, 4.5)
+
+
+@dataclass
+class WorstCases:
+    """Pictures of the scans with the lowest Dice; only as many are kept as are shown."""
+
+    limit: int = WORST_SHOWN
+    rows: list[tuple[float, str, Image]] = field(default_factory=list)
+
+    def offer(self, score: ScanScore, volume: Volume, truth: np.ndarray, mask: np.ndarray) -> None:
+        """Keep a picture of this scan if it is among the worst so far."""
+        if len(self.rows) == self.limit and score["dice"] >= self.rows[-1][0]:
+            return
+        caption = f"{score.scan}  Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.1f} mm"
+        centre = place_of_largest_error(mask, truth)
+        row = scan_row(volume, {TRUTH: truth, PREDICTED: mask}, caption, centre)
+        self.rows.append((score["dice"], score.scan, row))
+        self.rows.sort(key=lambda entry: entry[:2])
+        del self.rows[self.limit :]
+
+
+def evaluate(
+    pairs: Iterable[Pair],
+    segment: Segmenter,
+    worst: WorstCases | None = None,
+    read: Callable[[Pair], tuple[Volume, np.ndarray]] = read_pair,
+) -> list[ScanScore]:
+    """Score the pipeline on every pair; a scan that it refuses counts with Dice 0.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        Scans with masks; label maps are no scans and do not belong here.
+    segment : callable
+        From a scan to its brain extraction.
+    worst : WorstCases, optional
+        Collects pictures of the worst scans.
+    read : callable
+        From a pair to its scan and true mask; by default they are read from its files.
+    """
+    scores = []
+    for pair in pairs:
+        volume, truth = read(pair)
+        score, mask = score_scan(pair, volume, truth, segment)
+        print(_progress_line(score), flush=True)
+        scores.append(score)
+        if worst is not None:
+            worst.offer(score, volume, truth, mask)
+    return scores
+
+
+def score_scan(
+    pair: Pair, volume: Volume, truth: np.ndarray, segment: Segmenter
+) -> tuple[ScanScore, np.ndarray]:
+    """Run the pipeline on one scan and compare; returns the score and the predicted mask."""
+    groups = subgroups(pair, volume)
+    start = time.perf_counter()
+    try:
+        mask = segment(volume).brain_mask
+    except Cancelled:
+        raise
+    except SkullStripError as error:
+        failed = ScanScore(
+            pair.name, pair.subject, groups, failed_values(), 0.0, failure=str(error)
+        )
+        return failed, np.zeros_like(truth)
+    seconds = time.perf_counter() - start
+    values = score_masks(mask, truth, volume.spacing_mm)
+    volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
+    return ScanScore(pair.name, pair.subject, groups, values, volume_ml, seconds), mask
+
+
+def subgroups(pair: Pair, volume: Volume) -> tuple[tuple[str, str], ...]:
+    """Return the groups to judge a scan in: contrast, age, thickness, data set, and its own."""
+    known = dict(pair.groups)
+    groups = {
+        "contrast": known.pop("contrast", "T1w"),
+        "age group": known.pop("age_group", "") or age_group(known.pop("age", "")),
+        "slice thickness": thickness_band(float(volume.spacing_mm.max())),
+        "dataset": pair.dataset or "(none)",
+        "orientation": axis_codes(volume.affine),
+    }
+    return (*groups.items(), *known.items())
+
+
+def age_group(years: str) -> str:
+    """Name the group of an age in years; "not stated" where it is no number."""
+    try:
+        age = float(years)
+    except ValueError:
+        return "not stated"
+    return next((name for limit, name in AGE_GROUPS if age < limit), OLDEST)
+
+
+def thickness_band(largest_side_mm: float) -> str:
+    """Name the band of the largest voxel side, which is the slice thickness where there is one."""
+    below = 0.0
+    for edge in THICKNESS_EDGES_MM:
+        if largest_side_mm <= edge:
+            return f"{below:g} to {edge:g} mm"
+        below = edge
+    return f"over {below:g} mm"
+
+
+def _progress_line(score: ScanScore) -> str:
+    if score.failure:
+        return f"{score.scan}: failed, {score.failure}"
+    return (
+        f"{score.scan}: Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.2f} mm  "
+        f"{score.seconds:.1f} s"
+    )
+
+
+def write_evaluation(
+    out: Path, title: str, facts: list[str], scores: list[ScanScore], worst: WorstCases
+) -> None:
+    """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores_csv(out / "scores.csv", scores)
+    (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")
+    if worst.rows:
+        page([row for *_, row in worst.rows], columns=2).save(out / "worst.png")
+
+
+def describe_weights(weights: Path | None) -> list[str]:
+    """Return what a report must say of the weights: name and hash."""
+    manifest, _ = load_manifest(weights)
+    return [f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Judge weights on a split."""
+    parser = argparse.ArgumentParser("python -m training evaluate", description=__doc__)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
+    parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"))
+    add_segmenter_arguments(parser)
+    arguments = parser.parse_args(argv)
+    pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+    worst = WorstCases()
+    scores = evaluate(pairs, segmenter_from(arguments), worst)
+    facts = [
+        *describe_weights(arguments.weights),
+        f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",
+        f"views: {arguments.views}, engine: {arguments.engine}",
+    ]
+    write_evaluation(arguments.out, f"Evaluation on {arguments.split}", facts, scores, worst)
+    dice = summarise(scores, FIGURES[0])
+    print(f"mean Dice {dice.mean:.4f}, worst {dice.worst:.4f}; report in {arguments.out}")
+    return 0

@@ -1,0 +1,78 @@
+"""Write the brain mask of every scan of a folder or data set, under the scan's name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from skullstrip.errors import SkullStripError
+from skullstrip.grid.volume import Volume
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.io.images import read_image, write_mask
+
+from ..data.dataset import find_pairs, select_split
+from ..data.layouts import find_images
+from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+
+MASK_ENDING = "_mask.nii.gz"
+
+
+def images_to_predict(data: Path, split: str) -> dict[str, Path]:
+    """Name every scan: all images of a folder, or those of a data set's split.
+
+    Raises
+    ------
+    InputError
+        There is no image, or the split is unknown.
+    """
+    images = find_images(data) if data.is_dir() and split == "all" else {}
+    if images:  # a folder of scans, whether or not some have masks
+        return images
+    pairs = find_pairs(data)
+    return {pair.name: pair.image for pair in select_split(pairs, split) if not pair.is_label_map}
+
+
+def predict(
+    images: dict[str, Path], out: Path, segment: Segmenter, *, overwrite: bool = False
+) -> dict[str, str]:
+    """Write ``<name>_mask.nii.gz`` for every image; finished ones are left as they are.
+
+    Returns
+    -------
+    dict of str to str
+        Why it failed, for every image that did.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    failures = {}
+    for number, (name, path) in enumerate(images.items(), 1):
+        target = out / f"{name}{MASK_ENDING}"
+        if target.exists() and not overwrite:
+            continue
+        try:
+            image = read_image(path)
+            found = segment(Volume(image.array, image.affine))
+            with atomic_outputs() as staged:
+                write_mask(staged(target), image, found.brain_mask)
+            print(f"{number}/{len(images)} {target.name}: {found.volume_ml:.0f} mL", flush=True)
+        except SkullStripError as error:
+            if error.exit_code == 130:
+                raise
+            failures[name] = str(error)
+            print(f"{number}/{len(images)} {name} failed: {error}", flush=True)
+    return failures
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Predict the masks of a folder; exit status 1 where a scan failed."""
+    parser = argparse.ArgumentParser("python -m training predict", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of images, or a data set")
+    parser.add_argument("out", type=Path, help="folder for <name>_mask.nii.gz")
+    parser.add_argument("--split", default="all", help="split of the data set; default: all")
+    parser.add_argument("--overwrite", action="store_true", help="predict finished scans again")
+    add_segmenter_arguments(parser)
+    arguments = parser.parse_args(argv)
+    images = images_to_predict(arguments.data, arguments.split)
+    segment = segmenter_from(arguments)
+    failures = predict(images, arguments.out, segment, overwrite=arguments.overwrite)
+    print(f"{len(images) - len(failures)} of {len(images)} masks in {arguments.out}")
+    return 1 if failures else 0

@@ -1,0 +1,124 @@
+"""Compare a folder of predicted masks with the truth, at hand or behind an HTTP scorer."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from skullstrip.errors import InputError
+from skullstrip.grid.volume import Volume
+
+from ..data.dataset import select_split
+from ..data.layouts import split_ending
+from ..data.pair import Pair
+from ..data.splits import load_pairs
+from ..data.volumes import GRID_TOLERANCE_MM, grid_mismatch_mm, read_pair, read_volume
+from .evaluate import WorstCases, subgroups, write_evaluation
+from .http_scorer import TIMEOUT_S, remote_dice
+from .scores import FIGURES, ScanScore, failed_values, score_masks, summarise
+
+
+def find_predictions(folder: Path) -> dict[str, Path]:
+    """Return the masks of a folder by scan name: ``<name>_mask`` or ``<name>_brain_mask``.
+
+    Raises
+    ------
+    InputError
+        The folder holds no mask.
+    """
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        stem, ending = split_ending(path)
+        if ending and stem.endswith("_mask"):
+            found[stem.removesuffix("_mask").removesuffix("_brain")] = path
+    if not found:
+        raise InputError(
+            f"No file <name>_mask is in {folder}; 'python -m training predict' writes them."
+        )
+    return found
+
+
+def score_folder(
+    predictions: Mapping[str, Path], pairs: Sequence[Pair], worst: WorstCases | None = None
+) -> list[ScanScore]:
+    """Score every pair's prediction; one that is missing or misplaced counts with Dice 0."""
+    scores = []
+    for pair in pairs:
+        volume, truth = read_pair(pair)
+        score, mask = _score_prediction(pair, volume, truth, predictions.get(pair.name))
+        print(f"{pair.name}: {score.failure or format(score['dice'], '.4f')}", flush=True)
+        scores.append(score)
+        if worst is not None:
+            worst.offer(score, volume, truth, mask)
+    return scores
+
+
+def _score_prediction(
+    pair: Pair, volume: Volume, truth: np.ndarray, path: Path | None
+) -> tuple[ScanScore, np.ndarray]:
+    groups = subgroups(pair, volume)
+
+    def failed(why: str) -> tuple[ScanScore, np.ndarray]:
+        score = ScanScore(pair.name, pair.subject, groups, failed_values(), 0.0, failure=why)
+        return score, np.zeros_like(truth)
+
+    if path is None:
+        return failed("no mask predicted")
+    predicted = read_volume(path)
+    if grid_mismatch_mm(predicted, volume) > GRID_TOLERANCE_MM:
+        return failed("mask on another grid")
+    mask = predicted.array > 0
+    values = score_masks(mask, truth, volume.spacing_mm)
+    volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
+    return ScanScore(pair.name, pair.subject, groups, values, volume_ml), mask
+
+
+def score_remotely(predictions: Mapping[str, Path], url: str, timeout_s: float) -> dict[str, float]:
+    """Send every mask to an HTTP scorer and return the Dice of each."""
+    found = {}
+    for name, path in predictions.items():
+        found[name] = remote_dice(url, name, path, timeout_s=timeout_s)
+        print(f"{name}: {found[name]:.4f}", flush=True)
+    return found
+
+
+def _write_remote(out: Path, found: Mapping[str, float]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "scores.csv", "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["scan", "dice"])
+        writer.writerows((name, f"{dice:.6g}") for name, dice in found.items())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Score a folder of masks."""
+    parser = argparse.ArgumentParser("python -m training score", description=__doc__)
+    parser.add_argument("predictions", type=Path, help="folder of <name>_mask images")
+    parser.add_argument("data", type=Path, nargs="?", help="data set with the true masks")
+    parser.add_argument("--url", help="HTTP scorer; the scan's name is appended as it is")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="seconds an answer; 60")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument("--split", default="all", help="split to score; default: all")
+    parser.add_argument("-o", "--out", type=Path, default=Path("scores"))
+    arguments = parser.parse_args(argv)
+    if (arguments.data is None) == (arguments.url is None):
+        raise InputError("Give either a data set with true masks or --url of a scorer.")
+    predictions = find_predictions(arguments.predictions)
+    if arguments.url:
+        found = score_remotely(predictions, arguments.url, arguments.timeout)
+        _write_remote(arguments.out, found)
+        mean, worst_dice = float(np.mean(list(found.values()))), min(found.values())
+    else:
+        pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+        worst = WorstCases()
+        scores = score_folder(predictions, pairs, worst)
+        facts = [f"masks: {arguments.predictions}", f"truth: {arguments.data}"]
+        write_evaluation(arguments.out, "Score", facts, scores, worst)
+        dice = summarise(scores, FIGURES[0])
+        mean, worst_dice = dice.mean, dice.worst
+    print(f"mean Dice {mean:.4f}, worst {worst_dice:.4f}; scores in {arguments.out}")
+    return 0

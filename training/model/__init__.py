@@ -1,0 +1,1 @@
+"""A configuration, the examples it draws, and the training of a network."""

@@ -1,0 +1,185 @@
+"""One training example, a pure function of its random generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from skullstrip.errors import InputError
+
+from ..augment import artefacts
+from ..augment.synthesis import synthesise
+from ..augment.tissue_contrast import draw_look
+from ..data.sources import Source
+from .config import Sampling, Stage
+from .random_slices import Slab, centred_slab, random_slab
+
+FINE_SPACING_MM = 1.5
+
+Artefact = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+# In the order in which nature applies them: tissue, coil, acquisition, reconstruction.
+EARLY: tuple[tuple[float, Artefact], ...] = (
+    (0.08, artefacts.enhanced_lines),
+    (0.6, artefacts.bias_field),
+    (0.5, artefacts.tone_curve),
+    (0.3, artefacts.blurred),
+)
+NOISE: tuple[float, Artefact] = (0.6, artefacts.rician_noise)
+LATE: tuple[tuple[float, Artefact], ...] = (
+    (0.2, artefacts.low_resolution),
+    (0.3, artefacts.thick_planes),
+    (0.08, artefacts.ghosted),
+    (0.03, artefacts.noisy_air),
+)
+REDRAW_SHARE = 0.8  # of sources to use sparingly
+COARSE_LOOKS = ("epi", "t2star")  # acquired at low resolution, with signal lost
+LESION_SHARE, CROP_SHARE, DEFACE_SHARE, BARE_SHARE = 0.15, 0.12, 0.2, 0.03
+NOISE_LAST_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class SourcePools:
+    """Sources by how they are drawn."""
+
+    labels: Sequence[Source]
+    fine: Sequence[Source]
+    coarse: Sequence[Source]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> SourcePools:
+        """Sort sources into label maps, fine scans and coarse scans."""
+        scans = [source for source in sources if not source.is_labels]
+        return cls(
+            [source for source in sources if source.is_labels],
+            [scan for scan in scans if scan.spacing_mm.max() <= FINE_SPACING_MM],
+            [scan for scan in scans if scan.spacing_mm.max() > FINE_SPACING_MM],
+        )
+
+    def draw(self, sampling: Sampling, rng: np.random.Generator) -> Source:
+        """Draw a pool by its share (an empty pool's share goes to the others), then a source.
+
+        Raises
+        ------
+        InputError
+            All pools that have a share are empty.
+        """
+        shares = np.array(
+            [
+                sampling.synthetic_share,
+                (1 - sampling.synthetic_share) * sampling.fine_share,
+                (1 - sampling.synthetic_share) * (1 - sampling.fine_share),
+            ]
+        )
+        pools = (self.labels, self.fine, self.coarse)
+        shares *= [len(pool) > 0 for pool in pools]
+        if not shares.any():
+            raise InputError(
+                f"No source to draw from: {len(self.labels)} label maps with a share of "
+                f"{sampling.synthetic_share}, {len(self.fine) + len(self.coarse)} scans with the "
+                "rest; change 'synthetic_share' or the data."
+            )
+        pool = pools[int(rng.choice(3, p=shares / shares.sum()))]
+        source = pool[int(rng.integers(len(pool)))]
+        if source.subject in sampling.sparingly and rng.random() < REDRAW_SHARE:
+            source = pool[int(rng.integers(len(pool)))]
+        return source
+
+
+def random_example(
+    pools: SourcePools, sampling: Sampling, stage: Stage, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a slice with its neighbours and mask.
+
+    Returns
+    -------
+    image : ndarray of uint8, shape (patch, patch, 3)
+        [0, 1] as [0, 255].
+    mask : ndarray of bool, shape (patch, patch, 1)
+        Of the middle plane.
+    """
+    source = pools.draw(sampling, rng)
+    if not sampling.augment:
+        slab = plain_slab(source, sampling, stage, rng)
+        return finish(read_image(source, slab), read_mask(source, slab))
+    slab = random_slab(source, sampling, stage.patch, stage.spacing_mm, rng)
+    mask = read_mask(source, slab)
+    if source.is_labels:
+        look = draw_look(source.age_group, rng)
+        image = synthesise(read_codes(source, slab), source, look, rng)
+        if look in COARSE_LOOKS:
+            image = artefacts.low_resolution(artefacts.dropout(image, rng), rng)
+    else:
+        image = read_image(source, slab)
+        if rng.random() < sampling.remap_share:
+            image = artefacts.remapped_contrast(image, rng)
+    thick = rng.random() < sampling.thick_share
+    return finish(*degrade(image, mask, source, slab, thick, rng))
+
+
+def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator) -> Slab:
+    """An undeformed slice anywhere in the field of view."""
+    plane = int(rng.choice(3, p=sampling.planes))
+    position_mm = float(rng.uniform(0, source.extent_mm[plane]))
+    return centred_slab(source, plane, position_mm, stage.patch, stage.spacing_mm)
+
+
+def degrade(
+    image: np.ndarray,
+    mask: np.ndarray,
+    source: Source,
+    slab: Slab,
+    thick: bool,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disease, artefacts, noise and missing parts, each with its own probability."""
+    if rng.random() < LESION_SHARE:
+        image = artefacts.lesion(image, mask, rng)
+    noise = [NOISE]
+    steps = [*EARLY, *LATE, *noise] if rng.random() < NOISE_LAST_SHARE else [*EARLY, *noise, *LATE]
+    for share, artefact in steps:
+        if rng.random() < share:
+            image = artefact(image, rng)
+    if thick:
+        image = artefacts.thick_slices(image, slab.pixel_mm, rng)
+    if rng.random() < DEFACE_SHARE:
+        points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
+        image = artefacts.defaced(image, points, source.brain_outline_mm, rng)
+    if rng.random() < BARE_SHARE:
+        image = artefacts.outside_removed(image, mask, rng)
+    if rng.random() < CROP_SHARE:
+        image, mask = artefacts.cropped(image, mask, rng)
+    return image, mask
+
+
+def read_codes(source: Source, slab: Slab) -> np.ndarray:
+    """Codes of the nearest voxels, shape (3, H, W); air beyond the field of view."""
+    return read_along(source.voxels, slab.voxel, order=0, kind=np.uint8)
+
+
+def read_image(source: Source, slab: Slab) -> np.ndarray:
+    """Linearly interpolated intensities in [0, 1], shape (H, W, 3)."""
+    values = read_along(source.voxels, slab.voxel, order=1, kind=np.float32)
+    return np.moveaxis(values, 0, -1) / np.float32(255)
+
+
+def read_mask(source: Source, slab: Slab) -> np.ndarray:
+    """Brain mask of the middle plane, shape (H, W)."""
+    values = read_along(source.mask, slab.voxel[1:2], order=1, kind=np.float32)
+    return values[0] > 127
+
+
+def read_along(voxels: np.ndarray, coordinates: np.ndarray, order: int, kind: type) -> np.ndarray:
+    """Read a volume at (planes, 3, H, W) voxel coordinates; zero outside."""
+    points = np.moveaxis(coordinates, 1, 0)
+    return ndimage.map_coordinates(
+        voxels, points, output=kind, order=order, mode="constant", cval=0, prefilter=False
+    )
+
+
+def finish(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clip as the library does and pack into bytes."""
+    packed = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return packed, mask[..., None]

@@ -1,0 +1,241 @@
+"""Train the network: stages, schedule, averages, checkpoints and exact resume."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import load_manifest
+from skullstrip.network.unet import build_model
+from skullstrip.network.weights import load_weights, read_weights
+
+from ..data.provenance import describe_run
+from ..data.sources import DATA_NAME, load_sources
+from .callbacks import WEIGHTS_NAME, make_callbacks
+from .checkpoint import Progress, restore_checkpoint
+from .config import Config, Optimisation, load_config
+from .losses import dice_score, make_loss
+from .pipeline import VALIDATION_SPLITS, batches, validation_slices
+
+if TYPE_CHECKING:
+    import keras
+
+RUN_NAME = "run.json"
+
+
+def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
+    """Train from the first step, or from the run's last checkpoint.
+
+    Parameters
+    ----------
+    config : Config
+    cache : Path
+        Archives that `prepare` wrote.
+    run : Path
+        Folder of the run: configuration, log, checkpoint, weights.
+    workers : int
+        Processes that make batches.
+
+    Returns
+    -------
+    keras.Model
+        The network with what the run's `weights.npz` holds: averaged weights, under patience
+        those of the best epoch.
+    """
+    import keras
+
+    spans = stage_epochs(config)
+    claim_run(config, run)
+    note_provenance(config, cache, run)
+    keras.utils.set_random_seed(config.seed)
+    with numbers(config.optimisation.mixed_precision):
+        network = build_model(config.architecture)
+        trainer = make_trainer(network, config)
+    start_from(network, config)
+    progress = restore_checkpoint(trainer, run)
+    validation = load_sources(cache, VALIDATION_SPLITS)
+    for stage, first, last in spans:
+        if progress.epochs == last:
+            trainer.optimizer.finalize_variable_values(trainer.trainable_variables)  # as `fit` did
+        if progress.epochs >= last or progress.stopped:
+            continue
+        resumed = progress if progress.epochs > first else Progress()
+        start, steps = max(progress.epochs, first), config.steps_per_epoch
+        trainer.fit(
+            batches(config, stage, start * steps, last * steps, cache, workers),
+            initial_epoch=start,
+            epochs=last,
+            steps_per_epoch=steps,
+            validation_data=validation_slices(validation, config, stage) if validation else None,
+            validation_batch_size=16,
+            callbacks=make_callbacks(config, network, run, resumed),
+            shuffle=False,
+            verbose=2,
+        )
+        separate_averages(trainer)
+        if trainer.stop_training:
+            break
+    load_weights(network, run_weights(run))
+    return network
+
+
+def run_weights(run: Path) -> dict[str, np.ndarray]:
+    """Read the weights that a run keeps, by their paths.
+
+    Raises
+    ------
+    InputError
+        The run has none, or they cannot be read.
+    """
+    try:
+        with np.load(run / WEIGHTS_NAME, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"The run {run} has no {WEIGHTS_NAME} that can be read ({error}); train at least one "
+            "epoch."
+        ) from error
+
+
+@contextlib.contextmanager
+def numbers(mixed: bool) -> Iterator[None]:
+    """Layers made inside compute in bfloat16, if `mixed`, and keep float32 weights."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def separate_averages(trainer: keras.Model) -> None:
+    """Give weights and averages memory of their own again.
+
+    `fit` ends by assigning the averages to the weights; on JAX both are then one buffer, which the
+    next stage cannot donate twice.
+    """
+    from keras import ops
+
+    for variable in trainer.trainable_variables:
+        variable.assign(ops.copy(variable.value))
+
+
+def stage_epochs(config: Config) -> list[tuple[Any, int, int]]:
+    """Each stage with its first epoch and the one after its last."""
+    spans, first = [], 0
+    for stage in config.stages:
+        if stage.steps % config.steps_per_epoch:
+            raise InputError(
+                f"A stage of {stage.steps} steps is no multiple of {config.steps_per_epoch} "
+                "steps an epoch; change one of them."
+            )
+        last = first + stage.steps // config.steps_per_epoch
+        spans.append((stage, first, last))
+        first = last
+    return spans
+
+
+def make_trainer(network: keras.Model, config: Config) -> keras.Model:
+    """The network behind a layer that turns bytes into [0, 1], compiled."""
+    import keras
+
+    channels = config.architecture.channels
+    image = keras.Input((None, None, channels), dtype="uint8", name="bytes")
+    scaled = keras.layers.Rescaling(1 / 255, dtype="float32", name="unit_interval")(image)
+    trainer = keras.Model(image, network(scaled), name="trainer")
+    optimisation = config.optimisation
+    trainer.compile(
+        optimizer=make_optimiser(optimisation, config.total_steps),
+        loss=make_loss(optimisation.cross_entropy_weight),
+        metrics=[dice_score],
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimizer:
+    """Adam, or AdamW where weights decay, with its schedule and average."""
+    import keras
+
+    rate: Any = optimisation.learning_rate
+    if optimisation.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if optimisation.warmup_steps else optimisation.learning_rate,
+            decay_steps=max(1, total_steps - optimisation.warmup_steps),
+            warmup_target=optimisation.learning_rate if optimisation.warmup_steps else None,
+            warmup_steps=optimisation.warmup_steps,
+        )
+    settings: dict[str, Any] = {"learning_rate": rate}
+    if optimisation.clip_norm:
+        settings["global_clipnorm"] = optimisation.clip_norm
+    if optimisation.ema_momentum:
+        settings |= {"use_ema": True, "ema_momentum": optimisation.ema_momentum}
+    if optimisation.weight_decay:
+        return keras.optimizers.AdamW(weight_decay=optimisation.weight_decay, **settings)
+    return keras.optimizers.Adam(**settings)
+
+
+def start_from(network: keras.Model, config: Config) -> None:
+    """Load what the configuration starts from, if anything."""
+    if config.initial_encoder:
+        initialise_encoder(network, Path(config.initial_encoder))
+    if config.initial_weights:
+        load_weights(network, read_weights(load_manifest(config.initial_weights)[1]))
+
+
+def initialise_encoder(network: keras.Model, path: Path) -> None:
+    """Copy encoder weights from a local Keras file of EfficientNet-B0 without top."""
+    import keras
+
+    donor = keras.applications.EfficientNetB0(include_top=False, weights=str(path))
+    names = {layer.name for layer in network.layers}
+    for layer in donor.layers:
+        if layer.weights and layer.name in names:
+            network.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def claim_run(config: Config, run: Path) -> None:
+    """Make the run's folder and note its configuration; refuse one of another configuration."""
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / "config.json"
+    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise InputError(f"'{run}' holds a run of another configuration; choose another folder.")
+    path.write_text(text, encoding="utf-8")
+
+
+def note_provenance(config: Config, cache: Path, run: Path) -> None:
+    """Write when, from what code and data, and on what machine a new run starts."""
+    if (run / RUN_NAME).exists():
+        return
+    described = describe_run(dataclasses.asdict(config), ())
+    if config.initial_weights:
+        start = load_manifest(config.initial_weights)[0]
+        described["initial_weights"] = f"{start.name}, SHA-256 {start.weights_sha256}"
+    data = cache / DATA_NAME
+    described["data"] = json.loads(data.read_text(encoding="utf-8")) if data.exists() else []
+    (run / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: CONFIG CACHE RUN."""
+    parser = argparse.ArgumentParser(prog="python -m training train", description=__doc__)
+    parser.add_argument("config", type=Path, help="TOML file, see training/configs")
+    parser.add_argument("cache", type=Path, help="folder that 'prepare' wrote")
+    parser.add_argument("run", type=Path, help="folder of the run; an unfinished one is resumed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args(argv)
+    train(load_config(arguments.config), arguments.cache, arguments.run, arguments.workers)
+    return 0

@@ -1,0 +1,1 @@
+"""From a run to released weights with manifest and model card."""

@@ -1,0 +1,123 @@
+"""From a training run to weights with a manifest, which inference reads."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest
+from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration
+
+from ..data.pair import file_sha256
+from ..data.provenance import git
+from ..model.config import Config, config_from_dict
+from ..model.train import RUN_NAME, run_weights
+from .onnx_graph import build_onnx
+
+WEIGHTS_NAME = "weights.onnx"
+CONFIG_NAME = "config.json"
+
+
+def run_config(run: Path) -> Config:
+    """Read the configuration that a training run noted.
+
+    Raises
+    ------
+    InputError
+        The folder is no training run.
+    """
+    path = run / CONFIG_NAME
+    try:
+        return config_from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{run} holds no training run ({error}).") from error
+
+
+def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Manifest:
+    """Write a run's half-precision weights and their manifest into a folder.
+
+    Parameters
+    ----------
+    run : Path
+        Folder that ``python -m training train`` filled.
+    out : Path
+        Folder for ``weights.onnx`` and ``manifest.json``.
+    name : str
+        Name of the model.
+    training : dict
+        Where the weights come from, kept in the manifest.
+
+    Raises
+    ------
+    InputError
+        The folder is no training run, or has no weights yet.
+    WeightsError
+        The weights do not fit the configuration's network.
+    """
+    config = run_config(run)
+    content = build_onnx(config.architecture, run_weights(run))
+    out.mkdir(parents=True, exist_ok=True)
+    (out / WEIGHTS_NAME).write_bytes(content)
+    manifest = Manifest(
+        name=name,
+        weights_file=WEIGHTS_NAME,
+        weights_sha256=file_sha256(out / WEIGHTS_NAME),
+        architecture=config.architecture,
+        preprocessing=config.preprocessing,
+        training=training,
+    )
+    (out / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    seal_calibration(out)
+    return manifest
+
+
+def seal_calibration(folder: Path) -> None:
+    """Write the hash of a folder's calibration into its manifest, after either has changed.
+
+    A manifest names no calibration where there is none.
+    """
+    path, calibration = folder / MANIFEST_NAME, folder / CALIBRATION_NAME
+    manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
+    sha256 = ""
+    if calibration.is_file():
+        sha256 = Calibration.from_json(calibration.read_text(encoding="utf-8")).sha256
+    sealed = dataclasses.replace(manifest, calibration_sha256=sha256)
+    path.write_text(sealed.to_json(), encoding="utf-8")
+
+
+def training_record(run: Path) -> dict[str, Any]:
+    """Return what the training noted about itself when it began; empty if it did not."""
+    path = run / RUN_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def training_facts(config: Config, commit: str, initial_weights: str = "") -> dict[str, Any]:
+    """Return what a manifest says of the training; ``run.json`` says the rest."""
+    start = {"initial_weights": initial_weights} if initial_weights else {}
+    return start | {
+        "config": config.name,
+        "seed": config.seed,
+        "steps": config.total_steps,
+        "stages": [dataclasses.asdict(stage) for stage in config.stages],
+        "commit": commit,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Export a run, finished or not, so that 'evaluate' and 'stress' can judge it."""
+    parser = argparse.ArgumentParser("python -m training export", description=main.__doc__)
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("out", type=Path, help="folder for weights and manifest")
+    parser.add_argument("--name", help="name of the model; default: the configuration's")
+    arguments = parser.parse_args(argv)
+    config = run_config(arguments.run)
+    record = training_record(arguments.run)
+    commit = record.get("commit") or git("rev-parse", "HEAD")
+    facts = training_facts(config, commit, record.get("initial_weights", ""))
+    manifest = export_run(arguments.run, arguments.out, arguments.name or config.name, facts)
+    print(f"{arguments.out}: {manifest.name}, SHA-256 {manifest.weights_sha256}")
+    return 0

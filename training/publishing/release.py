@@ -1,0 +1,192 @@
+"""Release a training run: exported weights, manifest, model card and ``run.json``.
+
+Refuses code that is not committed, and a model that does not beat the bundled one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from skullstrip.errors import InputError
+from skullstrip.io.atomic import atomic_outputs
+from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.quality.calibration import CALIBRATION_NAME
+
+from ..data.dataset import select_split
+from ..data.pair import Pair
+from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
+from ..data.splits import load_pairs
+from ..evaluation.evaluate import WorstCases, evaluate, write_evaluation
+from ..evaluation.scores import FIGURES, ScanScore, summarise
+from ..evaluation.segmenter import make_segmenter
+from ..model.train import RUN_NAME
+from .export import (
+    WEIGHTS_NAME,
+    export_run,
+    run_config,
+    seal_calibration,
+    training_facts,
+    training_record,
+)
+from .model_card import fill_model_card
+
+CARD_NAME = "MODEL_CARD.md"
+RELEASED = (WEIGHTS_NAME, MANIFEST_NAME, CARD_NAME, RUN_NAME)
+
+
+def mean_dice(scores: Sequence[ScanScore]) -> float:
+    """Return the mean Dice; failed scans count with 0."""
+    return summarise(scores, FIGURES[0]).mean
+
+
+def refuse_no_better(candidate: Sequence[ScanScore], current: Sequence[ScanScore]) -> None:
+    """Raise InputError where the candidate's mean Dice is not above the current release's."""
+    new, old = mean_dice(candidate), mean_dice(current)
+    if not new > old:
+        raise InputError(
+            f"The candidate has a mean Dice of {new:.4f} and the current release {old:.4f}; "
+            "only a better model is released."
+        )
+
+
+def release(
+    run: Path,
+    pairs: tuple[Pair, ...],
+    out: Path,
+    *,
+    name: str,
+    current: Path | None,
+    split: str = "val",
+    engine: dict[str, Any] | None = None,
+    stress: str = "",
+    synthetic: str = "",
+    notes: str = "",
+    repository: Path = REPOSITORY,
+) -> list[ScanScore]:
+    """Export, judge, compare and put the release in place, all of it or nothing.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the training run; gets the evaluation too, under ``release/``.
+    pairs : tuple of Pair
+        All data with their splits.
+    out : Path
+        Folder of the bundled weights.
+    name : str
+        Name of the model.
+    current : Path or None
+        Weights to beat; None for a first release.
+    engine : dict, optional
+        Keyword arguments of `make_segmenter`, the same for both models.
+    stress, synthetic, notes : str
+        Markdown for the model card.
+
+    Returns
+    -------
+    list of ScanScore
+        The candidate's scores.
+
+    Raises
+    ------
+    InputError
+        Code is not committed, or the candidate is no better.
+    """
+    refuse_dirty_tree(repository)
+    judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
+    config = run_config(run)
+    described = describe_run(dataclasses.asdict(config), pairs, repository)
+    with tempfile.TemporaryDirectory() as folder:
+        staging = Path(folder)
+        trained = training_record(run)
+        commit = (trained or described)["commit"]
+        facts = training_facts(config, commit, trained.get("initial_weights", ""))
+        manifest = export_run(run, staging, name, facts)
+        worst = WorstCases()
+        scores = evaluate(judged, make_segmenter(staging, **(engine or {})), worst)
+        if current is not None:
+            refuse_no_better(scores, evaluate(judged, make_segmenter(current, **(engine or {}))))
+        described |= {
+            "split": split,
+            "options": {k: str(v) for k, v in (engine or {}).items()},
+            "mean_dice": mean_dice(scores),
+        }
+        described["training_run"] = trained
+        card = fill_model_card(
+            manifest,
+            pairs,
+            scores,
+            described,
+            split=split,
+            stress=stress,
+            synthetic=synthetic,
+            notes=notes,
+        )
+        (staging / CARD_NAME).write_text(card, encoding="utf-8")
+        (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        _put_in_place(staging, out)
+    title = f"{manifest.name} on {split}"
+    facts_shown = [f"weights: SHA-256 {manifest.weights_sha256}"]
+    write_evaluation(run / "release", title, facts_shown, scores, worst)
+    return scores
+
+
+def _put_in_place(staging: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / CALIBRATION_NAME).is_file():  # of the weights before, until `quality` makes another
+        shutil.copyfile(out / CALIBRATION_NAME, staging / CALIBRATION_NAME)
+        seal_calibration(staging)
+    with atomic_outputs() as staged:
+        for name in RELEASED:
+            staged(out / name).write_bytes((staging / name).read_bytes())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Release a training run."""
+    bundled = REPOSITORY / "SkullStrip" / "Resources" / "Models"
+    parser = argparse.ArgumentParser("python -m training release", description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--name", required=True, help="name of the model, as users will see it")
+    parser.add_argument("--first", action="store_true", help="there is no release to beat yet")
+    parser.add_argument("--current", type=Path, default=bundled, help="weights to beat; bundled")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument("--split", default="val", help="split to judge on; default: val")
+    parser.add_argument("--stress", type=Path, help="stress.md of these weights, for the card")
+    parser.add_argument("--synthetic", type=Path, help="report.md of 'synthetic', for the card")
+    parser.add_argument("--notes", type=Path, help="Markdown of further known failures")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument("--views", type=int, default=1, choices=(1, 3))
+    parser.add_argument("-o", "--out", type=Path, default=bundled)
+    arguments = parser.parse_args(argv)
+    scores = release(
+        arguments.run,
+        load_pairs(arguments.data, arguments.splits),
+        arguments.out,
+        name=arguments.name,
+        current=None if arguments.first else arguments.current,
+        split=arguments.split,
+        engine={key: getattr(arguments, key) for key in ("engine", "device", "views")},
+        stress=_text(arguments.stress),
+        synthetic=_text(arguments.synthetic),
+        notes=_text(arguments.notes),
+    )
+    print(f"released {arguments.name} to {arguments.out}: mean Dice {mean_dice(scores):.4f}")
+    return 0
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
