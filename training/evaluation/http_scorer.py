@@ -12,14 +12,19 @@ import json
 import math
 import struct
 import zlib
+from base64 import b64encode
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import quote, urlsplit
+from queue import Empty, Queue
+from threading import Thread
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from skullstrip.errors import InputError, SkullStripError
+from skullstrip.shown import shown
 
 TIMEOUT_S = 60.0
+MAX_ANSWER_BYTES = 2**16
 _HEADER_SIZES = [struct.pack(f"{order}i", size) for order in "<>" for size in (348, 540)]
 
 
@@ -35,7 +40,10 @@ def nifti_bytes(path: Path) -> bytes:
     InputError
         The file is cut short, or no NIfTI.
     """
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The mask {path} cannot be read ({error.strerror}).") from error
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -52,12 +60,14 @@ def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S
     Parameters
     ----------
     url : str
-        ``http://`` or ``https://``; the scan's name is appended as it is, so end it with ``/``
-        or ``=`` as the server wants.
+        ``http://`` or ``https://``, perhaps with ``user:password@`` before the host; the scan's
+        name is appended as it is, so end it with ``/`` or ``=`` as the server wants.
     name : str
         The scan's name.
     mask : Path
         NIfTI file, gzipped or not.
+    timeout_s : float
+        For the whole exchange, however slowly the server answers.
 
     Raises
     ------
@@ -66,26 +76,56 @@ def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S
     ScorerError
         The server cannot be reached, refuses, or answers something else than a Dice in [0, 1].
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"The scorer {url!r} is no http:// or https:// address.")
-    request = Request(  # noqa: S310  (the scheme is checked above)
-        url + quote(name, safe=""),
+    address, headers = _address(url)
+    request = Request(  # noqa: S310  (the scheme was checked)
+        address + quote(name, safe=""),
         data=zlib.compress(nifti_bytes(mask)),
-        headers={"Content-Type": "application/octet-stream"},
+        headers=headers,
         method="POST",
     )
+    # Whose each byte comes in time may never end, so somebody else waits for it.
+    answers: Queue[bytes | Exception] = Queue()
+    Thread(target=_ask, args=(request, timeout_s, answers), daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+        if isinstance(answer, Exception):
+            raise answer
+    except (OSError, HTTPException, ValueError, Empty) as error:
+        reason = shown(str(error) or f"nothing within {timeout_s:g} s")
+        host = urlsplit(address).hostname
+        raise ScorerError(f"The scorer at {host} did not score {name} ({reason}).") from error
+    return _dice_of(answer, name)
+
+
+def _address(url: str) -> tuple[str, dict[str, str]]:
+    """Return the URL without user and password, which are nobody's to see, and the headers."""
+    headers = {"Content-Type": "application/octet-stream"}
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname and parts.netloc.rpartition("@")[2]
+        _ = parts.port  # which may be no number
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in ("http", "https"):
+        raise InputError("The scorer is no http:// or https:// address; give one with --url.")
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
+    return urlunsplit(parts._replace(netloc=host)), headers
+
+
+def _ask(request: Request, timeout_s: float, answers: Queue[bytes | Exception]) -> None:
     try:
         with urlopen(request, timeout=timeout_s) as response:  # noqa: S310
-            answer = response.read()
-    except (URLError, TimeoutError, ConnectionError) as error:
-        raise ScorerError(f"The scorer at {url} did not score {name} ({error}).") from error
-    return _dice_of(answer, name)
+            answers.put(response.read(MAX_ANSWER_BYTES))
+    except Exception as error:  # noqa: BLE001  (whoever waits raises it)
+        answers.put(error)
 
 
 def _dice_of(answer: bytes, name: str) -> float:
     try:
         dice = float(json.loads(answer)["dice"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ScorerError(
             f"The scorer's answer for {name} holds no Dice: {answer[:80]!r}."
         ) from error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import socket
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -121,6 +124,67 @@ def test_a_name_with_spaces_slashes_and_umlauts_arrives_whole(
     scorer: str, predictions: Path
 ) -> None:
     assert remote_dice(scorer, "ä /ß", predictions / "one_mask.nii.gz") == 1
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
+    """Starts a server of one connection that answers by a function; returns its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def start(answer: Callable[[socket.socket], None]) -> str:
+            def serve() -> None:
+                with suppress(OSError), server.accept()[0] as connection:
+                    connection.recv(2**20)
+                    answer(connection)
+
+            threading.Thread(target=serve, daemon=True).start()
+            return f"http://john:secret@127.0.0.1:{server.getsockname()[1]}/"
+
+        yield start
+
+
+def drip(connection: socket.socket) -> None:
+    while True:
+        connection.send(b" ")
+        time.sleep(0.02)
+
+
+def flood(connection: socket.socket) -> None:
+    connection.send(b"HTTP/1.0 200 OK\r\n\r\n")
+    while True:
+        connection.send(b"[" * 2**16)
+
+
+ANSWERS = {
+    "drips": drip,
+    "drips after its head": lambda c: (c.send(b"HTTP/1.0 200 OK\r\n\r\n"), drip(c)),
+    "floods": flood,
+    "is no HTTP": lambda c: c.send(b"\x1b[2J\r\n\r\n"),
+    "breaks off": lambda c: c.send(b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+    "counts too far": lambda c: c.send(b'HTTP/1.0 200 OK\r\n\r\n{"dice": 1' + b"0" * 999 + b"}"),
+}
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+def test_whatever_a_server_does_is_one_error_without_the_password(
+    raw_server: Callable[[Callable[[socket.socket], None]], str], predictions: Path, how: str
+) -> None:
+    url = raw_server(ANSWERS[how])
+    with pytest.raises(ScorerError) as caught:
+        remote_dice(url, "one", predictions / "one_mask.nii.gz", timeout_s=2)
+    assert "secret" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://john:secret@host/", "http://john:secret@host:x/", "http:///"]
+)
+def test_an_address_that_is_none_is_refused_without_the_password(
+    predictions: Path, url: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        remote_dice(url, "one", predictions / "one_mask.nii.gz")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
