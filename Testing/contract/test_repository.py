@@ -59,3 +59,12 @@ def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
     assert commands == ["make test"]
     assert os.access(script, os.X_OK)
+
+
+def test_the_layout_in_the_developer_guide_is_the_folders_own(root: Path) -> None:
+    guide = (root / "docs" / "developer_guide.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\w+(?:\.py)?", guide.split("```")[1]))
+    for folder in (root / "SkullStrip" / "skullstrip", root / "training"):
+        rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
+        files = {path.name for path in folder.glob("*.py") if not path.name.startswith("__")}
+        assert rooms | files <= named
