@@ -12,7 +12,6 @@ import random
 import sys
 import time
 
-from skullstrip.batch import coordinator
 from skullstrip.batch import job as work
 from skullstrip.batch.file_state import FileState
 from skullstrip.batch.ledger import Entry
@@ -35,7 +34,7 @@ def main(address: str, workers: int, speedup: float) -> None:
         time.sleep(seconds / speedup)
         return entry(scan, job, seconds)
 
-    coordinator.strip_one = sleep
+    work.strip_one = sleep
     asyncio.run(serve(address, workers))
 
 
@@ -63,7 +62,7 @@ def entry(scan: Scan, job: work.Job, seconds: float) -> Entry:
         "mask_sha256": _SHA256, "brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc,
     }  # fmt: skip
     state = FileState(1_234_567, time.time_ns(), _SHA256)
-    return Entry(row, source, job.digest, dict.fromkeys(work.outputs_of(scan), state))
+    return Entry(row, source, job.digest, dict.fromkeys(scan.outputs, state))
 
 
 if __name__ == "__main__":

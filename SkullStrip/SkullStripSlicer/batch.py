@@ -15,7 +15,8 @@ from .child_run import ChildRun
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
-SETTLED = (DONE, SKIPPED)
+CORRECTED = "corrected"  # by hand, after an earlier run; kept
+SETTLED = (DONE, SKIPPED, CORRECTED)
 DONE_STAY = "The batch was cancelled; scans that were done stay."
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
 
@@ -28,7 +29,7 @@ class BatchScan:
     ----------
     name : str
         Its path below the input folder.
-    state : {"waiting", "running", "done", "skipped", "failed", "cancelled"}
+    state : {"waiting", "running", "done", "skipped", "corrected", "failed", "cancelled"}
     message : str
         Why it failed, or what was noticed.
     volumeMl : float or None
@@ -163,7 +164,7 @@ class FolderBatch(Batch):
             self._byName[name] = BatchScan(len(self.scans), name)
             self.scans.append(self._byName[name])
         scan = self._byName[name]
-        if event["status"] == RUNNING and scan.state in (DONE, FAILED):
+        if event["status"] == RUNNING and scan.state in (DONE, CORRECTED, FAILED):
             return  # word from a worker may come late
         self.change(
             scan,

@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .batch import CANCELLED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
+from .batch import CANCELLED, CORRECTED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
 from .parameter_node import runOptions
 from .progress_text import timeLeft
 from .scene_scans import SceneHead
@@ -245,6 +245,7 @@ def stateWords() -> dict[str, str]:
         RUNNING: _("running"),
         DONE: _("done"),
         SKIPPED: _("done before"),
+        CORRECTED: _("corrected by hand"),
         FAILED: _("failed"),
         CANCELLED: _("not done"),
     }

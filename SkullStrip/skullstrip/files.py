@@ -9,9 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .checks.fill import without_fill
 from .errors import OutputError
-from .from_probability import brain_from_probability, read_probability, require_no_network
+from .from_probability import brain_from_probability, read_on_grid, require_no_network
+from .grid.volume import Volume
 from .io import images
 from .io.atomic import atomic_outputs, require_writable
 from .mask.surface import mask_surface
@@ -106,7 +109,7 @@ def strip_file(
     image = images.read_image(input_path)
     read_seconds = time.perf_counter() - start
     if from_probability is not None:
-        kept = read_probability(Path(from_probability), image)
+        kept = read_on_grid(Path(from_probability), image, "probability")
         result = brain_from_probability(
             image.array,
             image.affine,
@@ -158,7 +161,7 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
     ------
     OutputError
     """
-    taken = {_identity(file): "the input" for path in inputs for file in images.files_read(path)}
+    taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
     for name, path in outputs.items():
         if name in IMAGE_OUTPUTS:
             images.require_image_suffix(path)
@@ -167,7 +170,7 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
         elif name == "surface":
             require_surface_suffix(path)
         for file in images.files_of(path):
-            other = taken.setdefault(_identity(file), f"the {name} output")
+            other = taken.setdefault(identity(file), f"the {name} output")
             if other != f"the {name} output":
                 raise OutputError(f"{path} is also {other}; name another {name} output.")
             if os.path.lexists(file) and file not in (path, *images.files_read(path)):
@@ -178,8 +181,8 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
             require_writable(file)
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
-    """Equal for two names of one file, through symbolic and hard links."""
+def identity(path: Path) -> tuple[int, int] | str:
+    """Return what is equal for two names of one file, through symbolic and hard links."""
     try:
         status = path.stat()
     except ValueError:  # a null character; whoever opens the file refuses it
@@ -190,6 +193,42 @@ def _identity(path: Path) -> tuple[int, int] | str:
         except OSError:  # the working folder is gone
             return str(path)
     return status.st_dev, status.st_ino
+
+
+def write_by_mask(
+    scan: Path, mask: Path, *, brain: Path | None = None, qc: Path | None = None
+) -> float:
+    """Write brain and picture by a mask that is there, and return its volume in mL.
+
+    Raises
+    ------
+    InputError
+        Scan or mask cannot be read, or they are on different grids.
+    """
+    image = images.read_image(scan)
+    brain_mask = read_on_grid(mask, image, "mask") > 0
+    volume_ml = np.count_nonzero(brain_mask) * Volume(image.array, image.affine).voxel_volume_ml
+    with atomic_outputs() as staged:
+        if brain is not None:
+            images.write_brain(staged(brain), image, brain_mask)
+        if qc is not None:
+            _write_qc(staged(qc), image, brain_mask, f"{volume_ml:.1f} mL, corrected by hand")
+    return float(volume_ml)
+
+
+def _write_qc(
+    path: Path,
+    image: images.Image,
+    brain_mask: np.ndarray,
+    title: str,
+    confidence: np.ndarray | None = None,
+) -> None:
+    from .figures.qc import qc_picture
+
+    title = f"{short_name(image.path)}: {title}"
+    voxels = without_fill(image.array)
+    picture = qc_picture(voxels, image.affine, brain_mask, title, confidence)
+    picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
 
 
 def _write_outputs(
@@ -207,16 +246,9 @@ def _write_outputs(
         return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
 
     def write_qc(path: Path) -> None:
-        from .figures.qc import qc_picture
-
-        picture = qc_picture(
-            without_fill(image.array),
-            image.affine,
-            result.brain_mask,
-            f"{short_name(image.path)}: {volume_line(result)}, {quality_line(result)}",
-            result.brain_confidence if result.confidence_source else None,
-        )
-        picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
+        title = f"{volume_line(result)}, {quality_line(result)}"
+        confidence = result.brain_confidence if result.confidence_source else None
+        _write_qc(path, image, result.brain_mask, title, confidence)
 
     def write_json(path: Path) -> None:
         content = report(

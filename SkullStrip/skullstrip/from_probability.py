@@ -106,8 +106,8 @@ def require_no_network(options: Options, confidence: object) -> None:
             )
 
 
-def read_probability(path: Path, image: images.Image) -> np.ndarray:
-    """Read a probability file that lies on a scan's grid, shape (I, J, K).
+def read_on_grid(path: Path, image: images.Image, what: str) -> np.ndarray:
+    """Read a probability or a mask that lies on a scan's grid, shape (I, J, K).
 
     Raises
     ------
@@ -120,6 +120,6 @@ def read_probability(path: Path, image: images.Image) -> np.ndarray:
     # "Not within": NaN in its header is no match either.
     if kept.array.shape != image.array.shape or not np.abs(apart).max() <= GRID_TOLERANCE_MM:
         raise InputError(
-            f"{path} is not on the grid of {image.path}; give the probability made from this scan."
+            f"{path} is not on the grid of {image.path}; give the {what} made from this scan."
         )
     return kept.array

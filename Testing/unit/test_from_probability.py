@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
-from skullstrip.from_probability import brain_from_probability, read_probability
+from skullstrip.from_probability import brain_from_probability, read_on_grid
 from skullstrip.io import images
 from skullstrip.options import Options
 from skullstrip.pipeline import extract_brain
@@ -65,7 +65,7 @@ def test_a_probability_on_another_grid_is_refused_in_one_sentence(tmp_path: Path
     moved = head.affine.copy()
     moved[0, 3] += 1
     probability = head.brain_mask.astype(np.float32)
-    same = read_probability(save(tmp_path / "p.nii", probability, head.affine), image)
+    same = read_on_grid(save(tmp_path / "p.nii", probability, head.affine), image, "probability")
     np.testing.assert_array_equal(same, probability)
     lost = head.affine * np.nan
     for affine, array in (
@@ -75,4 +75,4 @@ def test_a_probability_on_another_grid_is_refused_in_one_sentence(tmp_path: Path
     ):
         other = save(tmp_path / "q.nii", array, affine)
         with pytest.raises(InputError, match=r"is not on the grid of .*T1\.nii"):
-            read_probability(other, image)
+            read_on_grid(other, image, "probability")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from .bids_dataset import RAW
-from .scans import Scan, refuse_names
+from .scans import Scan, refuse_names, sidecar_of
 
 # Phase, real and imaginary parts show no anatomy; UNIT1 is the T1-weighted image of MP2RAGE.
 NO_MAGNITUDE = "desc-|part-(?:phase|real|imag)_"
@@ -82,11 +82,6 @@ def _scan(file: Path, data_set: Path) -> Scan:
 def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]) -> None:
     if missing := sorted(wanted - there):
         raise InputError(f"The {kind} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
-
-
-def sidecar_of(image: str) -> str:
-    """The JSON file beside an image."""
-    return f"{image.removesuffix('.nii.gz')}.json"
 
 
 def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:

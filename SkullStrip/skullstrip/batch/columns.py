@@ -8,7 +8,7 @@ COLUMNS: dict[str, str] = {
     "path": TEXT,
     "subject": TEXT,
     "session": TEXT,
-    "status": TEXT,  # done or failed
+    "status": TEXT,  # done, corrected or failed
     "verdict": TEXT,
     "judged": TEXT,  # as written, or before what changed the mask
     "reasons": TEXT,
@@ -36,5 +36,6 @@ COLUMNS: dict[str, str] = {
     "finished": TEXT,
 }
 DONE, FAILED = "done", "failed"
+CORRECTED = "corrected"  # by hand, after we wrote the mask, which is kept
 
 Row = dict[str, object]

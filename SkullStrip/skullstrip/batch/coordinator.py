@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
 from ..io.temporary import remove_abandoned
 from . import cluster, local_workers
-from .job import Job, lost, outputs_of, sentence, strip_one
+from .columns import FAILED
+from .job import Job, Task, do, lost, sentence
 from .ledger import Entry, Ledger
+from .ownership import Ownership
+from .plan import MASK_CORRECTED
 from .progress import Count, Hear, scan_event
 from .scans import Scan
 from .table import write_csv
@@ -26,7 +30,8 @@ KILLED = (
     "Every worker process that tried this scan was killed, most likely for want of memory; use "
     "fewer --jobs."
 )
-Answers = Generator[list[tuple[Scan, Any]], None, None]
+Answers = Generator[list[tuple[Task, Any]], None, None]
+Todo = list[tuple[Scan, str]]  # and why
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Crew:
     stop : callable
         Says True when no further scan shall be begun.
     quiet : bool
+    own : Ownership
+        Says what may be written.
     tables : bool
         Write the results table now and then, so that one is there should this process be killed.
     """
@@ -54,27 +61,53 @@ class Crew:
     hear: Hear
     stop: Callable[[], bool]
     quiet: bool
+    own: Ownership
     tables: bool = True
+    _started: float = field(default_factory=time.monotonic, init=False)
 
-    def strip(self, scans: list[Scan]) -> None:
+    def strip(self, todo: Todo) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
-        answers = self._by_dask(scans) if self.job.options.scheduler else self._here(scans)
+        answers = self._by_dask(todo) if self.job.options.scheduler else self._here(todo)
         try:
             with closing(answers):
                 self.keep_books(answers)
         finally:
-            sweep(scans, self.job.out)
+            sweep([scan for scan, _ in todo], self.job.out)
 
-    def keep_books(self, batches: Iterable[list[tuple[Scan, Any]]]) -> None:
+    def tasks(self, todo: Todo, lot: int) -> Iterator[Task]:
+        """Give what may be begun, a few at a time; what would replace a stranger's file fails."""
+        waiting = iter(todo)
+        while some := list(islice(waiting, lot)):
+            tasks = []
+            for scan, reason in some:
+                known = self.ledger.get(scan.name)
+                try:
+                    tasks.append(self._task(scan, reason, known))
+                except OutputError as error:
+                    self._record([(Task(scan), error)])
+            self.ledger.claim({task.scan.name: task.writes for task in tasks})
+            yield from tasks
+
+    def _task(self, scan: Scan, reason: str, known: Entry | None) -> Task:
+        theirs = [] if self.job.options.overwrite else self.own.strangers(scan, known)
+        if reason == MASK_CORRECTED:
+            writes = tuple(path for path in scan.outputs if path not in (*theirs, scan.mask))
+            self.own.refuse_inputs(writes)
+            return Task(scan, known, writes)
+        self.own.refuse_inputs(scan.outputs)
+        if theirs:
+            raise OutputError(
+                f"{theirs[0]} was there already or was changed since, and is kept; move it away, "
+                "name another output folder, or use --overwrite."
+            )
+        return Task(scan, None, tuple(scan.outputs))
+
+    def keep_books(self, batches: Iterable[list[tuple[Task, Any]]]) -> None:
         """Record answers as they come; a batch of them is one transaction."""
-        start = table_written = time.monotonic()
+        table_written = time.monotonic()
         pause = TABLE_SECONDS
         for batch in batches:
-            entries = [self._entry(scan, answer) for scan, answer in batch]
-            self.ledger.record(entries)
-            for entry in entries:
-                self.count.add(entry.row)
-                self.hear(scan_event(entry.row, self.count, time.monotonic() - start))
+            self._record(batch)
             if self.tables and time.monotonic() - table_written > pause:
                 began = time.monotonic()
                 with suppress(OutputError):  # Excel has it open; the last one will tell
@@ -82,29 +115,36 @@ class Crew:
                 table_written = time.monotonic()
                 pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
 
-    def _here(self, scans: list[Scan]) -> Answers:
+    def _record(self, batch: list[tuple[Task, Any]]) -> None:
+        entries = [self._entry(task.scan, answer) for task, answer in batch]
+        self.ledger.record(entries)
+        for entry in entries:
+            self.count.add(entry.row)
+            self.hear(scan_event(entry.row, self.count, time.monotonic() - self._started))
+
+    def _here(self, todo: Todo) -> Answers:
         """By processes of this machine."""
         options = self.job.options
-        jobs = min(options.jobs or local_workers.default_jobs(), len(scans))
+        jobs = min(options.jobs or local_workers.default_jobs(), len(todo))
         threads = options.method.threads or local_workers.threads_each(jobs)
         method = replace(options.method, threads=threads)
         job = replace(self.job, options=replace(options, method=method))
-        self._start(len(scans), jobs)
+        self._start(len(todo), jobs)
         yield from local_workers.as_done(
-            partial(strip_one, job=job),
-            scans,
+            partial(do, job=job),
+            self.tasks(todo, 1),
             jobs,
-            begun=lambda scan: self._begins(scan.name),
+            begun=lambda task: self._begins(task.scan.name),
             stop=self.stop,
             quiet=self.quiet,
         )
 
-    def _by_dask(self, scans: list[Scan]) -> Answers:
+    def _by_dask(self, todo: Todo) -> Answers:
         """By the workers of a running scheduler."""
         with cluster.remote_client(str(self.job.options.scheduler)) as client:
-            self._start(len(scans), sum(client.nthreads().values()))
-            function = partial(strip_aloud, job=self.job, topic=self._topic(client))
-            yield from cluster.as_done(client, function, scans, self.stop)
+            self._start(len(todo), sum(client.nthreads().values()))
+            function = partial(do_aloud, job=self.job, topic=self._topic(client))
+            yield from cluster.as_done(client, function, self.tasks(todo, cluster.LOT), self.stop)
 
     def _start(self, todo: int, jobs: int) -> None:
         self.hear({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
@@ -119,21 +159,23 @@ class Crew:
         return topic
 
     def _entry(self, scan: Scan, answer: Any) -> Entry:
-        if isinstance(answer, Entry):
-            return answer
         is_killed = type(answer).__name__ == "KilledWorker"
-        return lost(scan, self.job, KILLED if is_killed else sentence(answer))
+        if not isinstance(answer, Entry):
+            answer = lost(scan, self.job, KILLED if is_killed else sentence(answer))
+        if answer.row["status"] == FAILED and (known := self.ledger.get(scan.name)):
+            return replace(answer, outputs=known.outputs | answer.outputs)  # they are still there
+        return answer
 
 
-def strip_aloud(scan: Scan, job: Job, topic: str) -> Entry:
-    """`strip_one`, with word to the coordinator that it begins."""
+def do_aloud(task: Task, job: Job, topic: str) -> Entry:
+    """`do`, with word to the coordinator that it begins."""
     from distributed import get_worker
 
-    get_worker().log_event(topic, scan.name)
-    return strip_one(scan, job)
+    get_worker().log_event(topic, task.scan.name)
+    return do(task, job)
 
 
 def sweep(scans: list[Scan], out: Path) -> None:
     """Remove what workers left that were killed while they wrote, and nobody wrote there since."""
-    for folder in {(out / path).parent for scan in scans for path in outputs_of(scan)}:
+    for folder in {(out / path).parent for scan in scans for path in scan.outputs}:
         remove_abandoned(folder)

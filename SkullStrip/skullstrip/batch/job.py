@@ -13,7 +13,7 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import SkullStripError
 from ..figures.thumbnails import thumbnail
-from ..files import strip_file
+from ..files import strip_file, write_by_mask
 from ..io.atomic import atomic_outputs
 from ..network.engine import Engine
 from ..network.engines import create_engine
@@ -21,14 +21,35 @@ from ..network.manifest import load_manifest
 from ..options import Options
 from ..pipeline import BrainExtraction
 from ..report import to_json
-from .bids import sidecar_of, sidecars
-from .columns import DONE, FAILED, Row
+from .bids import sidecars
+from .columns import CORRECTED, DONE, FAILED, Row
 from .file_state import FileState
 from .ledger import Entry
 from .options import BatchOptions
 from .scans import Scan
 
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
+JUDGEMENT = (  # which a mask that was corrected by hand no longer has
+    "verdict", "judged", "reasons", "volume_error_ml", "dice_estimate", "dice_error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker does with one scan.
+
+    Parameters
+    ----------
+    scan : Scan
+    correction : Entry, optional
+        What is known of a scan whose mask somebody corrected, which is kept.
+    writes : tuple of str
+        Outputs that may be written.
+    """
+
+    scan: Scan
+    correction: Entry | None = None
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +80,7 @@ def strip_one(scan: Scan, job: Job) -> Entry:
         with suppress(OSError):  # of which reading it has more to say
             source = FileState.of(scan.path)
         result = _strip(scan, job)
-        outputs = {path: FileState.of(job.out / path) for path in outputs_of(scan)}
+        outputs = {path: FileState.of(job.out / path) for path in scan.outputs}
         findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
         findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
         findings["turned"] = _turned(result, job.options.method)
@@ -71,17 +92,60 @@ def strip_one(scan: Scan, job: Job) -> Entry:
     )
 
 
+def do(task: Task, job: Job) -> Entry:
+    """Strip a scan, or take on the mask that somebody corrected."""
+    if task.correction is None:
+        return strip_one(task.scan, job)
+    return take_correction(task.scan, task.correction, task.writes, job)
+
+
+def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job) -> Entry:
+    """Keep a mask that somebody corrected: measure it, and bring brain and picture in line with it.
+
+    Parameters
+    ----------
+    scan : Scan
+    known : Entry
+        What was recorded of it before.
+    writes : tuple of str
+        Outputs that may be written.
+    job : Job
+    """
+    start = time.perf_counter()
+    try:
+        source = FileState.of(scan.path)
+        volume_ml = write_by_mask(
+            scan.path,
+            job.out / scan.mask,
+            brain=job.out / scan.brain if scan.brain in writes else None,
+            qc=job.out / scan.qc if scan.qc in writes else None,
+        )
+        thumbnail(job.out, scan.qc)
+        renewed = [scan.mask, *(path for path in (scan.brain, scan.qc) if path in writes)]
+        outputs = known.outputs | {path: FileState.of(job.out / path) for path in renewed}
+        row = dict.fromkeys(JUDGEMENT) | {
+            "status": CORRECTED,
+            "message": "The mask was corrected by hand and is kept.",
+            "volume_ml": round(volume_ml, 3),
+            "mask_sha256": outputs[scan.mask].sha256,
+            "input_sha256": source.sha256,
+            "brain_mask": scan.mask,
+            "brain": scan.brain,
+            "qc": scan.qc,
+        }
+    except Exception as error:  # noqa: BLE001  (one bad mask stops none of the rest)
+        source, outputs = known.source, known.outputs
+        message = f"The mask was changed since it was made. {sentence(error)}"
+        row = {"status": FAILED, "message": message}
+    row["seconds"] = round(time.perf_counter() - start, 3)
+    row["finished"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Entry(known.row | row, source, known.options, outputs)
+
+
 def lost(scan: Scan, job: Job, message: str) -> Entry:
     """The entry of a scan that never came back from its workers."""
     findings: Row = {"status": FAILED, "message": message}
     return Entry(described(scan, job.options.method, NO_FILE) | findings, NO_FILE, job.digest)
-
-
-def outputs_of(scan: Scan) -> list[str]:
-    """Everything that is written for a scan, relative to the output folder."""
-    images = [scan.brain, scan.mask]
-    beside = [sidecar_of(image) for image in images] if scan.bids_source else []
-    return [*images, scan.qc, *beside]
 
 
 def described(scan: Scan, options: Options, source: FileState) -> Row:
@@ -111,7 +175,7 @@ def sentence(error: BaseException) -> str:
 
 def _strip(scan: Scan, job: Job) -> BrainExtraction:
     out, method = job.out, job.options.method
-    for path in outputs_of(scan):
+    for path in scan.outputs:
         (out / path).parent.mkdir(parents=True, exist_ok=True)
     result = strip_file(
         scan.path,

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import OutputError
 from .columns import COLUMNS, Row
@@ -93,6 +96,7 @@ class Ledger:
         for name, kind in (COLUMNS | _OWN).items():
             if name not in there:  # an older version's file
                 execute(f"ALTER TABLE scans ADD COLUMN {name} {kind}")
+        execute("CREATE TABLE IF NOT EXISTS claims (name, path, time, PRIMARY KEY (name, path))")
         execute(f"PRAGMA user_version = {FORMAT}")
         execute("COMMIT")
 
@@ -116,13 +120,42 @@ class Ledger:
         """
         names = [*COLUMNS, *_OWN]
         marks = ", ".join("?" * len(names))
+        entries = list(entries)
+        with self._transaction() as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO scans ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
+                map(_values, entries),
+            )
+            connection.executemany(
+                "DELETE FROM claims WHERE name = ?", [(entry.row.get("name"),) for entry in entries]
+            )
+
+    def claim(self, paths: Mapping[str, Iterable[str]]) -> None:
+        """Note which outputs, by the names of their scans, are about to be written.
+
+        Raises
+        ------
+        OutputError
+            As for `record`, which ends a scan's claims.
+        """
+        now = time.time()
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)",
+                [(name, path, now) for name in paths for path in paths[name]],
+            )
+
+    def claims(self, name: str) -> dict[str, float]:
+        """Return when outputs of a scan were claimed that has not been recorded since."""
+        found = self._select("path, time", "claims WHERE name = ?", (name,))
+        return {str(path): float(when) for path, when in found}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(
-                    f"INSERT OR REPLACE INTO scans ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
-                    map(_values, entries),
-                )
+                yield self._connection
         except sqlite3.Error as error:
             raise OutputError(
                 f"The ledger '{self._path}' cannot be written ({error}); see to that and start "
@@ -131,22 +164,33 @@ class Ledger:
 
     def get(self, name: str) -> Entry | None:
         """What is known of a scan."""
-        found = self._select(", ".join([*COLUMNS, *_OWN]), "WHERE name = ?", (name,)).fetchone()
-        if found is None:
-            return None
-        row = dict(zip(COLUMNS, found, strict=False))
-        size, mtime_ns, options, outputs = found[len(COLUMNS) :]
-        source = FileState(size, mtime_ns, str(row["input_sha256"] or ""))
-        states = {path: FileState(*state) for path, state in json.loads(outputs).items()}
-        return Entry(row, source, options, states)
+        for found in self._select(", ".join([*COLUMNS, *_OWN]), "scans WHERE name = ?", (name,)):
+            row = dict(zip(COLUMNS, found, strict=False))
+            size, mtime_ns, options, outputs = found[len(COLUMNS) :]
+            source = FileState(size, mtime_ns, str(row["input_sha256"] or ""))
+            try:
+                states = {path: FileState(*state) for path, state in json.loads(outputs).items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                raise self._unreadable(error) from error
+            return Entry(row, source, options, states)
+        return None
 
     def rows(self) -> Iterator[Row]:
         """The table, ordered by name; one row at a time is in memory."""
-        for found in self._select(", ".join(COLUMNS), "ORDER BY name"):
+        for found in self._select(", ".join(COLUMNS), "scans ORDER BY name"):
             yield dict(zip(COLUMNS, found, strict=True))
 
-    def _select(self, what: str, which: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
-        return self._connection.execute(f"SELECT {what} FROM scans {which}", values)  # noqa: S608
+    def _select(self, what: str, source: str, values: tuple[str, ...] = ()) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(f"SELECT {what} FROM {source}", values)  # noqa: S608
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> OutputError:
+        return OutputError(
+            f"The ledger '{self._path}' is damaged ({error}); move it away and use --overwrite to "
+            "strip everything again, or name another output folder."
+        )
 
 
 def _values(entry: Entry) -> list[object]:

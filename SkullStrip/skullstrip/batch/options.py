@@ -23,7 +23,7 @@ class BatchOptions:
     scheduler : str, optional
         Address of a running Dask scheduler, whose workers do the scans.
     overwrite : bool
-        Strip again what is done.
+        Strip again what is done, and replace what was corrected by hand or is somebody else's.
     redo : {"rejected", "failed", "check"}, optional
         Only scans that somebody rejected, that failed, or whose verdict was not "pass".
     decisions : path, optional

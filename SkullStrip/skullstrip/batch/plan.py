@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..shown import shown
-from .columns import DONE, FAILED
+from .columns import CORRECTED, DONE, FAILED
 from .decisions import rejected_names
 from .ledger import Entry, Ledger
 from .options import REDO, BatchOptions
+from .ownership import Ownership, there
 from .scans import Scan
 
+MASK_CORRECTED = "mask corrected"  # which is kept, and measured
 DECISIONS = "decisions.csv"  # below the output folder
 
 
@@ -42,9 +44,13 @@ def reasons_to_do(
     rejected = set()
     if options.redo == "rejected":
         rejected = rejected_names(Path(options.decisions or out / DECISIONS))
+    own = Ownership(out, ledger)
     for scan in scans:
         entry = ledger.get(scan.name) if ledger else None
-        if options.redo:
+        kept = None if options.overwrite or not entry else _reason_if_corrected(entry, scan, own)
+        if kept is not None:
+            yield scan, kept
+        elif options.redo:
             yield scan, _reason_to_redo(scan, entry, options.redo, rejected)
         elif options.overwrite:
             yield scan, "to be overwritten" if entry else "new"
@@ -61,6 +67,17 @@ def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[st
     }
     reason = {"rejected": "rejected", "failed": "failed before", "check": "to be checked"}
     return reason[redo] if chosen[redo] else ""
+
+
+def _reason_if_corrected(entry: Entry, scan: Scan, own: Ownership) -> str | None:
+    """Why a scan whose mask somebody corrected is looked at; None for one with a mask of ours."""
+    if own.is_stranger(scan.mask, scan, entry):
+        _refuse_another(entry, scan, own.out)
+        return MASK_CORRECTED
+    if entry.row["status"] != CORRECTED or not there(own.out / scan.mask):
+        return None
+    is_complete = all(there(own.out / path) for path in (scan.brain, scan.qc))
+    return "" if is_complete and entry.source.still_holds(scan.path) else MASK_CORRECTED
 
 
 def _refuse_another(entry: Entry, scan: Scan, out: Path) -> None:
@@ -83,7 +100,7 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     """Done is what has its outputs, whole, of this input by these options."""
     if entry is None:
         return "new"
-    if entry.row["status"] != DONE:
+    if entry.row["status"] == FAILED:
         return "failed before"
     _refuse_another(entry, scan, out)
     if entry.options != digest:

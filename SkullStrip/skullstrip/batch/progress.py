@@ -6,8 +6,9 @@ An event is a dict, and a line of JSON with `--progress json`:
     {"event": "scan", "name": "a/b", "status": "skipped", "message": "", "reasons": "",
      "volume_ml": 1410.7, "verdict": "pass", "done": 1, "total": 40}
     {"event": "scan", "name": "a/c", "status": "running"}
-    {"event": "scan", "name": "a/c", "status": "done" or "failed", "message": "", "reasons": "",
-     "volume_ml": 1432.1, "verdict": "pass", "done": 2, "total": 40, "seconds_left": 83.0}
+    {"event": "scan", "name": "a/c", "status": "done", "corrected" or "failed",
+     "message": "", "reasons": "", "volume_ml": 1432.1, "verdict": "pass",
+     "done": 2, "total": 40, "seconds_left": 83.0}
     {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html",
      "verdicts": {"pass": 37, "check": 2, "fail": 1, "corrected": 0}}
 
@@ -27,9 +28,10 @@ from datetime import timedelta
 from typing import Any
 
 from ..shown import say
-from .columns import DONE, FAILED, Row
+from .columns import CORRECTED, DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
+ANSWERED = (DONE, CORRECTED, FAILED)
 VERDICTS = ("pass", "check", "fail", "corrected")
 TOLD = ("name", "status", "message", "reasons", "volume_ml", "verdict")
 
@@ -64,10 +66,10 @@ class Count:
 
     def add(self, row: Row) -> None:
         """Count a scan that came back."""
-        if row["status"] == DONE:
-            self.done += 1
-        else:
+        if row["status"] == FAILED:
             self.failed += 1
+        else:
+            self.done += 1
         self._judge(row)
 
     def skip(self, row: Row) -> None:
@@ -127,7 +129,7 @@ def log() -> Hear:
     def hear(event: Event) -> None:
         nonlocal said
         say_failures(event)
-        if event.get("status") in (DONE, FAILED) and time.monotonic() - said > LOG_SECONDS:
+        if event.get("status") in ANSWERED and time.monotonic() - said > LOG_SECONDS:
             said = time.monotonic()
             left = timedelta(seconds=round(event["seconds_left"]))
             far = f"{event['done']} of {event['total']} scans"
@@ -149,7 +151,7 @@ def bar() -> Iterator[Hear]:
             line.reset(total=event["total"])
             line.initial = line.n = event["total"] - event["todo"]
             line.set_description(f"{event['jobs']} at a time")
-        elif event.get("status") in (DONE, FAILED):
+        elif event.get("status") in ANSWERED:
             with line.external_write_mode(file=sys.stderr):
                 say_failures(event)
             line.update()

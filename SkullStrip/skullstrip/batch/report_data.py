@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from itertools import chain
 
 from .._version import __version__
+from .columns import CORRECTED, FAILED
 from .outliers import FEWEST, THRESHOLD, volume_limits
 
 TEXTS = (
@@ -22,8 +23,12 @@ TEXTS = (
     "version", "brain_mask", "brain", "qc", "finished", "judged",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
-STATES = {"pass": "pass", "check": "check", "fail": "fail", "error": "not stripped", "none": "done"}
-FIRST = ("fail", "error", "check", "none", "pass")  # the page's own order when it is opened
+STATES = {
+    "pass": "pass", "check": "check", "fail": "fail", "error": "not stripped",
+    "corrected": "corrected", "none": "done",
+}  # fmt: skip
+# The page's own order when it is opened.
+FIRST = ("fail", "error", "check", "none", "corrected", "pass")
 CHUNK = 50  # thumbnails that are decoded together
 
 Row = Mapping[str, object]
@@ -92,8 +97,10 @@ def _identity(row: Row) -> str:
 
 
 def _state(row: Row) -> str:
-    if _text(row.get("status")) == "failed":
+    if _text(row.get("status")) == FAILED:
         return "error"
+    if _text(row.get("status")) == CORRECTED:
+        return CORRECTED
     verdict = _text(row.get("verdict"))
     return verdict if verdict in STATES else "none"
 

@@ -6,10 +6,26 @@ import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ..errors import OutputError
 from .columns import Row
-from .table import write_csv, write_parquet
+from .table import CSV_TABLE, PARQUET_TABLE, write_csv, write_parquet
 
 PAGE = "report.html"
+RESULTS = (CSV_TABLE, PARQUET_TABLE, PAGE)
+
+
+def refuse_strangers(out: Path) -> None:
+    """Refuse a folder that has files called as ours, before the first batch there.
+
+    Raises
+    ------
+    OutputError
+    """
+    if there := [name for name in RESULTS if (out / name).exists()]:
+        raise OutputError(
+            f"'{out / there[0]}' is there already, and no batch was run there; name another output "
+            "folder, or use --overwrite."
+        )
 
 
 def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:

@@ -20,9 +20,10 @@ from .job import Job
 from .ledger import LEDGER, Ledger
 from .local_workers import require_psutil
 from .options import BatchOptions
+from .ownership import Ownership
 from .plan import reasons_to_do
 from .progress import Count, Hear, hear_nothing, skipped_event
-from .results import write_results
+from .results import RESULTS, refuse_strangers, write_results
 from .scans import Scan, find_scans
 
 
@@ -56,6 +57,11 @@ class Source:
             return find_scans(self.path, out)
         bids_dataset.require_place(Path(self.path), out)
         return bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
+
+    def inputs(self, scans: list[Scan], decisions: str | Path | None) -> list[str]:
+        """Return all files that the batch reads: scans, their table, decisions."""
+        tables = [self.path, *([] if decisions is None else [str(decisions)])]
+        return [*(scan.file for scan in scans), *(str(Path(path).absolute()) for path in tables)]
 
 
 @dataclass(frozen=True)
@@ -184,26 +190,20 @@ def run_batch(
         weights = Path(options.method.weights).absolute()
         options = replace(options, method=replace(options.method, weights=weights))
     digest, scans = _digest(options), source.scans(out)
+    if not (out / LEDGER).exists() and not options.overwrite:
+        refuse_strangers(out)
     with Ledger(out, shared) as ledger:
+        own = Ownership(out, ledger, source.inputs(scans, options.decisions))
+        own.refuse_inputs(RESULTS)
         if source.bids:
             bids_dataset.write_dataset_files(Path(source.path), out)
         count = Count(len(scans))
-        todo: list[Scan] = []
-        for scan, reason in reasons_to_do(scans, ledger, out, options, digest):
-            if stop():
-                todo.clear()
-                break
-            if reason:
-                todo.append(scan)
-            else:
-                entry = ledger.get(scan.name)  # None where `redo` passed over a new one
-                row: Row = entry.row if entry else {"name": scan.name}
-                count.skip(row)
-                hear(skipped_event(row, count))
+        reasons = reasons_to_do(scans, ledger, out, options, digest)
+        todo = _left_to_do(reasons, ledger, count, hear, stop)
         try:
             if todo:
                 job = Job(out, options, digest)
-                crew = Crew(job, ledger, count, hear, stop, quiet, tables=not shared)
+                crew = Crew(job, ledger, count, hear, stop, quiet, own, tables=not shared)
                 crew.strip(todo)
         finally:
             page = None if shared else write_results(ledger.rows, out)
@@ -217,6 +217,28 @@ def run_batch(
         )
     csv = None if shared else out / table.CSV_TABLE
     return BatchResult(count.done, count.failed, count.skipped, csv, page, count.verdicts)
+
+
+def _left_to_do(
+    reasons: Iterator[tuple[Scan, str]],
+    ledger: Ledger,
+    count: Count,
+    hear: Hear,
+    stop: Callable[[], bool],
+) -> list[tuple[Scan, str]]:
+    """Scans that are to be done, and why; the others are counted and told of."""
+    todo = []
+    for scan, reason in reasons:
+        if stop():
+            return []
+        if reason:
+            todo.append((scan, reason))
+        else:
+            entry = ledger.get(scan.name)  # None where `redo` passed over a new one
+            row: Row = entry.row if entry else {"name": scan.name}
+            count.skip(row)
+            hear(skipped_event(row, count))
+    return todo
 
 
 def _digest(options: BatchOptions) -> str:

@@ -54,9 +54,21 @@ class Scan:
         return Path(self.file)
 
     @property
+    def outputs(self) -> list[str]:
+        """Everything that is written for it, relative to the output folder."""
+        images = [self.brain, self.mask]
+        beside = [sidecar_of(image) for image in images] if self.bids_source else []
+        return [*images, self.qc, *beside]
+
+    @property
     def qc(self) -> str:
         """The picture of the outline, relative to the output folder."""
         return f"qc/{self.name}.png"
+
+
+def sidecar_of(image: str) -> str:
+    """Return the JSON file beside an image of BIDS."""
+    return f"{image.removesuffix('.nii.gz')}.json"
 
 
 def find_scans(source: str, out: Path) -> list[Scan]:

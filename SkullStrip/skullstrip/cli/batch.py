@@ -38,8 +38,8 @@ Strip many scans; the same command again goes on where it was left.
 """
 EPILOG = """\
 OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv,
-results.parquet and report.html for all. A scan is done when its outputs are whole and neither it
-nor the options have changed; scans that failed are tried again.
+results.parquet and report.html for all. A scan is done when its outputs are there and neither it
+nor the options have changed; scans that failed are tried again. Masks corrected by hand are kept.
 Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
 a verdict is fail, 130 interrupted.
 """
@@ -149,7 +149,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add("-j", "--jobs", metavar="N", type=count, help="worker processes; default: as fit here")
     add("--scheduler", metavar="ADDRESS", help="use the workers of this running Dask scheduler")
     add("--dry-run", action="store_true", help="say what would be stripped and why; write nothing")
-    add("--overwrite", action="store_true", help="strip again what is done")
+    add("--overwrite", action="store_true", help="strip again what is done or was corrected")
     redo_help = "only scans rejected on the report page, failed, or with a verdict other than pass"
     add("--redo", choices=REDO, help=redo_help)
     decisions_help = "what the report page exported; default OUT/decisions.csv"

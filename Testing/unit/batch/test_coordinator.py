@@ -8,9 +8,10 @@ import pytest
 
 from skullstrip.batch import coordinator
 from skullstrip.batch.file_state import FileState
-from skullstrip.batch.job import Job
+from skullstrip.batch.job import Job, Task
 from skullstrip.batch.ledger import Entry, Ledger
 from skullstrip.batch.options import BatchOptions
+from skullstrip.batch.ownership import Ownership
 from skullstrip.batch.progress import Count
 from skullstrip.batch.scans import Scan
 from skullstrip.errors import OutputError
@@ -39,9 +40,13 @@ def keep_books(tmp_path, monkeypatch):
         job = Job(tmp_path, BatchOptions(), "digest")
         total = sum(map(len, batches))
         with Ledger(tmp_path) as ledger:
-            books = coordinator.Crew(job, ledger, Count(total), events.append, bool, True, tables)
+            own = Ownership(tmp_path, ledger)
+            books = coordinator.Crew(
+                job, ledger, Count(total), events.append, bool, True, own, tables
+            )
             books.keep_books(
-                [(scan(tmp_path, name), answer) for name, answer in batch] for batch in batches
+                [(Task(scan(tmp_path, name)), answer) for name, answer in batch]
+                for batch in batches
             )
             return events, list(ledger.rows())
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -128,6 +129,67 @@ def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
         "removed",
     )
     assert work.lost(scan, job, "Gone.").row["csf"] == "kept"
+
+
+def correct(mask):
+    """Take a slab out of a mask, as somebody may by hand; returns the voxels that are left."""
+    image = nibabel.load(mask)
+    array = np.asarray(image.dataobj).copy()
+    array[:, :, : array.shape[2] // 2] = 0
+    nibabel.save(nibabel.Nifti1Image(array, image.affine), mask)
+    return np.count_nonzero(array)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_corrected_mask_is_kept_and_brain_and_volume_follow_it(job, head):
+    (scan,) = find_scans(str(head), job.out)
+    first = work.strip_one(scan, job)
+    picture = (job.out / scan.qc).read_bytes()
+    voxels = correct(job.out / scan.mask)
+    by_hand = (job.out / scan.mask).read_bytes()
+    entry = work.do(work.Task(scan, first, (scan.brain, scan.qc)), job)
+    row = entry.row
+    assert (row["status"], row["verdict"], row["dice_estimate"]) == ("corrected", None, None), row
+    assert row["border_mm"] == first.row["border_mm"]
+    assert row["volume_ml"] == pytest.approx(voxels * 27 / 1000, abs=1e-3)
+    assert row["mask_sha256"] == hashlib.sha256(by_hand).hexdigest()
+    assert (job.out / scan.mask).read_bytes() == by_hand
+    assert np.count_nonzero(nibabel.load(job.out / scan.brain).dataobj) <= voxels
+    assert (job.out / scan.qc).read_bytes() != picture
+    assert all(state.still_holds(job.out / path) for path, state in entry.outputs.items())
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_else_was_changed_by_hand_is_kept_too(job, head):
+    (scan,) = find_scans(str(head), job.out)
+    first = work.strip_one(scan, job)
+    correct(job.out / scan.mask)
+    (job.out / scan.brain).write_bytes(b"by hand")
+    entry = work.do(work.Task(scan, first, (scan.qc,)), job)
+    assert entry.row["status"] == "corrected"
+    assert (job.out / scan.brain).read_bytes() == b"by hand"
+    assert not entry.outputs[scan.brain].still_holds(job.out / scan.brain)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda mask: mask.write_bytes(b"cut short"), "cannot be read as an image"),
+        (lambda mask: save(mask, np.ones((9, 9, 9), np.uint8)), "is not on the grid of"),
+    ],
+)
+def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, head, spoil, message):
+    (scan,) = find_scans(str(head), job.out)
+    first = work.strip_one(scan, job)
+    spoil(job.out / scan.mask)
+    before = (job.out / scan.mask).read_bytes()
+    entry = work.do(work.Task(scan, first, (scan.brain, scan.qc)), job)
+    assert entry.row["status"] == "failed"
+    assert entry.row["message"].startswith("The mask was changed since it was made. ")
+    assert message in entry.row["message"]
+    assert entry.outputs == first.outputs
+    assert (job.out / scan.mask).read_bytes() == before
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])

@@ -115,15 +115,53 @@ def test_a_scan_by_another_path_is_the_same_scan(done):
     assert reasons((same, ledger, out)) == ["input changed", "", ""]
 
 
-@pytest.mark.parametrize("spoil", ["removed", "cut short", "altered"])
-def test_a_spoilt_output_is_made_again(done, spoil):
+def test_an_output_that_was_removed_is_made_again(done):
     scans, _, out = done
-    mask = out / scans[2].mask
-    if spoil == "removed":
-        mask.unlink()
-    else:
-        mask.write_bytes(b"ma" if spoil == "cut short" else b"MASK")
+    (out / scans[2].mask).unlink()
     assert reasons(done) == ["", "", "output changed"]
+
+
+@pytest.mark.parametrize("digest", [DIGEST, "other"])
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_mask_that_was_corrected_by_hand_is_never_made_again_unasked(done, digest, status):
+    scans, ledger, out = done
+    ledger.record([entry(scans[0], out, status)])
+    (out / scans[0].mask).write_bytes(b"by hand")
+    for redo in (None, "rejected", "failed", "check"):
+        (out / "decisions.csv").write_text("name,decision\na,reject\n")
+        assert reasons(done, digest=digest, redo=redo)[0] == "mask corrected"
+    assert reasons(done, digest=digest, overwrite=True)[0] == "to be overwritten"
+
+
+def corrected(scan, out):
+    for path in (scan.brain, scan.qc):
+        (out / path).parent.mkdir(exist_ok=True)
+        (out / path).touch()
+    return entry(scan, out, status="corrected")
+
+
+def test_a_correction_that_is_known_is_left_whatever_the_options(done):
+    scans, ledger, out = done
+    ledger.record([corrected(scans[0], out)])
+    assert reasons(done, digest="other")[0] == ""
+    assert reasons(done, redo="check")[0] == ""
+    assert reasons(done, overwrite=True)[0] == "to be overwritten"
+
+
+def test_a_correction_is_looked_at_again_when_mask_or_scan_change_or_the_brain_is_missing(done):
+    scans, ledger, out = done
+    ledger.record([corrected(scan, out) for scan in scans])
+    (out / scans[0].mask).write_bytes(b"and again")
+    scans[1].path.write_bytes(b"B")
+    (out / scans[2].brain).unlink()
+    assert reasons(done) == ["mask corrected"] * 3
+
+
+def test_a_correction_that_was_removed_is_made_again(done):
+    scans, ledger, out = done
+    ledger.record([corrected(scans[0], out)])
+    (out / scans[0].mask).unlink()
+    assert reasons(done) == ["output changed", "", ""]
 
 
 def test_a_copy_with_other_times_is_known_by_its_hash(done):

@@ -29,6 +29,7 @@ def test_rows_of_text_and_rows_of_numbers_give_the_same_page() -> None:
         ({"verdict": "check"}, "check"),
         ({"verdict": ""}, "none"),
         ({"verdict": "pass", "status": "failed"}, "error"),
+        ({"verdict": "", "status": "corrected"}, "corrected"),
         ({"verdict": "of a later version"}, "none"),
     ],
 )

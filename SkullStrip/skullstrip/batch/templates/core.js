@@ -5,7 +5,8 @@ const STATES = {
   error: { word: "Not stripped", mark: "!", order: 1 },
   check: { word: "Check", mark: "?", order: 2 },
   none: { word: "Done", mark: "–", order: 3 },
-  pass: { word: "Pass", mark: "✓", order: 4 },
+  corrected: { word: "Corrected", mark: "✎", order: 4 },
+  pass: { word: "Pass", mark: "✓", order: 5 },
 };
 
 const DECISIONS = {

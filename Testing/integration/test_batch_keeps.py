@@ -1,0 +1,100 @@
+"""What a batch finds and has not made stays; with real workers and the real network."""
+
+from __future__ import annotations
+
+import csv
+
+import nibabel
+import numpy as np
+import pytest
+
+from skullstrip.cli.main import main
+from Testing.image_files import assert_one_sentence, names, save
+
+
+@pytest.fixture
+def scans(tmp_path, phantom):
+    """A folder with a scan."""
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    (tmp_path / "in").mkdir()
+    save(tmp_path / "in" / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    return tmp_path / "in"
+
+
+def batch(*words):
+    return main(["batch", *map(str, words), "--jobs", "1"])
+
+
+def table(out):
+    with (out / "results.csv").open(newline="", encoding="utf-8") as stream:
+        return {row["name"]: row for row in csv.DictReader(stream)}
+
+
+@pytest.mark.slow
+def test_a_mask_corrected_by_hand_survives_the_batch_until_overwrite(tmp_path, scans, capsys):
+    out, mask = tmp_path / "out", tmp_path / "out" / "T1_brain_mask.nii.gz"
+    assert batch(scans, out) == 0
+    made = nibabel.load(mask)
+    array = np.asarray(made.dataobj).copy()
+    array[: array.shape[0] // 2] = 0
+    nibabel.save(nibabel.Nifti1Image(array, made.affine), mask)
+    by_hand = mask.read_bytes()
+    for words in ([], ["--border", "2"], ["--redo", "check"]):
+        capsys.readouterr()
+        assert batch(scans, out, *words) == 0
+        assert mask.read_bytes() == by_hand
+        row = table(out)["T1"]
+        assert (row["status"], row["verdict"]) == ("corrected", "")
+        assert float(row["volume_ml"]) == pytest.approx(np.count_nonzero(array) * 0.064, abs=1e-3)
+        assert "corrected 1" in capsys.readouterr().out
+        assert '"corrected"' in (out / "report.html").read_text()
+    brain = np.asarray(nibabel.load(out / "T1_brain.nii.gz").dataobj)
+    assert not brain[: array.shape[0] // 2].any()
+    assert batch(scans, out, "--overwrite") == 0
+    assert table(out)["T1"]["status"] == "done"
+    assert mask.read_bytes() != by_hand
+
+
+@pytest.mark.slow
+def test_a_file_of_somebody_else_is_not_replaced(scans, capsys):
+    theirs = scans / "T1_brain.nii.gz"
+    theirs.write_bytes(b"by FSL's bet")
+    assert batch(scans, scans) == 1
+    assert theirs.read_bytes() == b"by FSL's bet"
+    assert "T1_brain_mask.nii.gz" not in names(scans)
+    assert "was there already or was changed since, and is kept" in table(scans)["T1"]["message"]
+    assert batch(scans, scans) == 1
+    assert batch(scans, scans, "--overwrite") == 0
+    assert nibabel.load(theirs).shape == nibabel.load(scans / "T1.nii.gz").shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], ["--overwrite"]])
+def test_no_output_replaces_another_scan_of_the_batch(scans, words):
+    other = scans / "T1_brain.nii.gz"
+    other.write_bytes((scans / "T1.nii.gz").read_bytes())
+    before = other.read_bytes()
+    (scans / "scans.csv").write_text("path\nT1.nii.gz\nT1_brain.nii.gz\n")
+    assert batch(scans / "scans.csv", scans, *words) == 1
+    assert other.read_bytes() == before
+    rows = table(scans)
+    assert "which this batch reads" in rows["T1"]["message"]
+    assert rows["T1_brain"]["status"] == "done"
+
+
+@pytest.mark.parametrize("name", ["results.csv", "report.html"])
+def test_a_table_or_page_of_somebody_else_is_not_replaced(tmp_path, scans, capsys, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("path\nT1.nii.gz\n")
+    for _ in range(2):
+        assert batch(scans, out) == 2
+        assert_one_sentence(capsys.readouterr().err)
+    assert names(out) == [name]
+
+
+def test_the_table_of_the_scans_is_not_replaced_by_that_of_the_results(scans, capsys):
+    (scans / "results.csv").write_text("path\nT1.nii.gz\n")
+    assert batch(scans / "results.csv", scans, "--overwrite") == 2
+    assert_one_sentence(capsys.readouterr().err)
+    assert (scans / "results.csv").read_text() == "path\nT1.nii.gz\n"
