@@ -67,6 +67,22 @@ def test_noise_in_the_air_is_no_tissue(noise: float) -> None:
     assert max(tissue_at_sides(noisy, head.affine).values()) < min(MOST_CM2.values())
 
 
+@pytest.mark.parametrize("orientation", ["RAS", "PIL"])
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (4095.0, 2047.5)])
+def test_the_salt_and_pepper_air_of_mp2rage_is_no_tissue(
+    orientation: str, scale: float, offset: float
+) -> None:
+    head = make_head(orientation, noise=0.0)
+    signal = np.minimum(head.array / 30, 1)
+    first = signal * (head.array / 50 - 1)
+    first, second = (
+        inversion + np.random.default_rng(seed).normal(0, 0.05, head.array.shape)
+        for seed, inversion in enumerate((first, signal))
+    )
+    uniform = scale * first * second / (first**2 + second**2) + offset
+    assert max(tissue_at_sides(uniform, head.affine).values()) < min(MOST_CM2.values())
+
+
 @pytest.mark.slow
 def test_real_heads_are_whole_until_their_top_is_cut(shared_data: Path) -> None:
     scans = sorted((shared_data / "t1").glob("*_T1w.nii.gz"))[::EVERY]
