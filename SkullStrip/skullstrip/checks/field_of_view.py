@@ -96,22 +96,23 @@ def _area_cm2(plane: np.ndarray, spacing_mm: np.ndarray, level: float) -> float:
     return float(np.count_nonzero(tissue) * np.prod(grain * spacing_mm)) / 100
 
 
-def is_salt_and_pepper(plane: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+def is_salt_and_pepper(array: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Return where neighbours differ as much as their mean is high: the air of MP2RAGE.
 
     Parameters
     ----------
-    plane : ndarray of float32, shape (I, J)
+    array : ndarray of float32, shape (I, J) or (I, J, K)
         Not negative.
-    spacing_mm : ndarray, shape (2,)
+    spacing_mm : ndarray, shape (2,) or (3,)
 
     Returns
     -------
-    ndarray of bool, shape (I, J)
+    ndarray of bool
+        Of the same shape.
     """
     size = np.maximum(3, np.round(ROUGH_MM / spacing_mm)).astype(int)
-    variance = np.zeros_like(plane)
-    for axis in (0, 1):
-        steps = np.diff(plane, axis=axis, prepend=np.take(plane, [1], axis=axis))
-        variance += ndimage.uniform_filter(steps**2, size) / 4
-    return variance > (ROUGH * ndimage.uniform_filter(plane, size)) ** 2
+    variance = np.zeros_like(array)
+    for axis in range(array.ndim):
+        steps = np.diff(array, axis=axis, prepend=np.take(array, [1], axis=axis))
+        variance += ndimage.uniform_filter(steps**2, size) / (2 * array.ndim)
+    return variance > (ROUGH * ndimage.uniform_filter(array, size)) ** 2

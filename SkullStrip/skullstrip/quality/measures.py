@@ -15,6 +15,9 @@ from .symmetry import asymmetry
 SURE = 0.1  # a look is sure of a block when its probability is this near to 0 or 1
 OPENING_MM = 4.0  # disagreements thinner than this are two opinions of one surface
 SURFACE_BLOCKS = 1  # on both sides of the mask's surface
+# Of a head's box, above the middle of its brain, is tissue: 0.32 to 0.43 in 26 real scans, 0.89 and
+# more where air is salt and pepper.
+AIRLESS_SHARE = 0.75
 
 
 def solid_mask(probability: np.ndarray) -> np.ndarray:
@@ -154,10 +157,13 @@ def _last(array: np.ndarray, axis: int) -> np.ndarray:
 def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
     """The mask's share of the head above the mask's middle, where no face or neck is.
 
-    A place is in the head where tissue lies on both sides of it, along X and along Y.
+    A place is in the head where tissue lies on both sides of it, along X and along Y. Where air
+    looks like tissue, as the salt and pepper of MP2RAGE, nothing can be told, and 1 is returned.
     """
     middle = round(float(np.average(np.arange(mask.shape[2]), weights=mask.sum(axis=(0, 1)))))
     solid, brain = (tissue | mask)[:, :, middle:], mask[:, :, middle:]
+    if solid.mean() > AIRLESS_SHARE:
+        return 1.0
     head = _between(solid, 0) & _between(solid, 1)
     return int(np.count_nonzero(brain)) / max(1, int(np.count_nonzero(head)))
 

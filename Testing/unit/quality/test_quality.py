@@ -193,6 +193,13 @@ def test_a_small_brain_that_fills_its_head_as_a_childs_does_passes(
     assert judge(child, calibration).verdict == "pass"
 
 
+def test_air_as_bright_as_tissue_says_nothing_about_the_brains_size(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    airless = replace(of_a_small_adult(evidence_of(brain)), tissue=np.ones(brain.shape, bool))
+    assert "small_for_head" not in [check.code for check in judge(airless, calibration).reasons]
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("is_end", [True, False])
 def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_box_not(
