@@ -91,7 +91,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = SkullStripLogic()
-        self.inputPanel = InputPanel(self.ui, self.refresh)
+        self.inputPanel = InputPanel(self.ui, self.onScanChanged)
         self.advancedPanel = AdvancedPanel(self.ui)
         ensure = self.advancedPanel.ensurePackages
         self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
@@ -161,11 +161,16 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.resultPanel.apply()
 
     @told
+    def onScanChanged(self) -> None:
+        """Draw what new voxels, or another place of the scan, may have changed."""
+        self.refresh()
+        self.resultPanel.drawSoon()
+
+    @told
     def onRunChanged(self) -> None:
         """Draw what a run that began or ended may have changed."""
+        self.resultPanel.drawAfterRun()
         self.refresh()
-        self.resultPanel.awaitSurface()
-        self.resultPanel.draw()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
+import vtk
 
 from skullstrip.checks.input_checks import Check
 
@@ -24,12 +25,12 @@ class InputPanel:
     ui : object
         The widgets of the .ui file by name.
     changed : callable
-        Called without arguments when the chosen scan gets other voxels.
+        Called without arguments when the chosen scan gets other voxels, or another place.
     """
 
     def __init__(self, ui, changed: Callable[[], None]) -> None:
         self._ui, self._changed = ui, changed
-        self._volumeObserver: Any = None
+        self._observed: list[tuple[Any, int]] = []
         self._parameterNode: Any = None
         self._observers: list[NodesObserver] = []
         self._inspected: Any = None
@@ -100,12 +101,15 @@ class InputPanel:
         say(self._ui.inputNotice, text, "error")
 
     def _observeVolume(self, volume) -> None:
-        """Hear of new voxels: a node may be chosen before it has any."""
-        if self._volumeObserver is not None:
-            node, tag = self._volumeObserver
+        """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
+        for node, tag in self._observed:
             node.RemoveObserver(tag)
-            self._volumeObserver = None
+        self._observed = []
         if volume is not None:
-            event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
-            tag = volume.AddObserver(event, lambda *_: self._changed())
-            self._volumeObserver = (volume, tag)
+            for event in (
+                volume.ImageDataModifiedEvent,
+                volume.TransformModifiedEvent,
+                vtk.vtkCommand.ModifiedEvent,
+            ):
+                tag = volume.AddObserver(event, lambda *_: self._changed())
+                self._observed.append((volume, tag))

@@ -69,7 +69,7 @@ class ResultPanel:
             self._observer = None
         if parameterNode is not None:
             scene, kind = slicer.mrmlScene, "vtkMRMLSegmentationNode"
-            self._observer = NodesObserver(scene, kind, self._onSegmentationChanged, EVENTS)
+            self._observer = NodesObserver(scene, kind, self.drawSoon, EVENTS)
 
     @property
     def segmentation(self):
@@ -77,9 +77,18 @@ class ResultPanel:
         volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
         return outputs.newestSegmentation(volume) if volume is not None else None
 
-    def _onSegmentationChanged(self) -> None:
+    def drawSoon(self) -> None:
+        """Draw once what changes the scene rests; when the module is opened, if it is left."""
         if not self._isBusy and self._isShown():
             self._drawTimer.start()
+
+    def drawAfterRun(self) -> None:
+        """Draw what a run has brought; a wish that was ticked meanwhile comes true, too."""
+        wished = self._parameterNode is not None and self._parameterNode.makeStripped
+        self.awaitSurface()
+        self.draw()
+        if wished:
+            self._parameterNode.makeStripped = True
 
     @told
     def draw(self) -> None:

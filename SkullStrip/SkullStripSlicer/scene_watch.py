@@ -72,4 +72,5 @@ class NodesObserver:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, _caller, _event, node) -> None:
         if node.IsA(self._kind):
+            self._observed = [pair for pair in self._observed if pair[0] is not node]
             self._changed()

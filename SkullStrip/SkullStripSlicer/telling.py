@@ -22,10 +22,10 @@ _COLORS = {
 
 def styleFor(tone: str) -> str:
     """Return a style sheet for texts: "good", "warning", "error", or "" for an ordinary one."""
-    if tone not in _COLORS:
+    main = slicer.util.mainWindow()
+    if tone not in _COLORS or main is None:
         return ""
-    # A label that has a style sheet does not follow a new palette; the main window has none.
-    palette = slicer.util.mainWindow().palette
+    palette = main.palette  # a label that has a style sheet does not follow a new one
     window, text = (palette.color(role) for role in (qt.QPalette.Window, qt.QPalette.WindowText))
     return f"color: {_COLORS[tone][window.lightness() < text.lightness()]};"
 

@@ -190,12 +190,15 @@ def test_a_run_goes_on_when_the_module_is_left_and_the_status_bar_says_its_end(
     assert widget.ui.progressBar.visible
     assert widget.ui.stripButton.text == "Cancel"
     leave(widget)
+    widget.ui.strippedCheckBox.checked = True
     go.touch()
     assert wait_for(lambda: not widget.runPanel.isRunning)
     bar = slicer.util.mainWindow().statusBar()
     assert "The brain in 'T1' is found." in bar.currentMessage()
     enter(widget)
     assert widget.ui.resultBox.visible
+    stripped = widget.resultPanel.segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    assert stripped is not None  # ticked meanwhile
 
 
 def test_the_border_slider_moves_the_mask_at_once(widget, volume) -> None:

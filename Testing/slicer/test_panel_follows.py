@@ -85,8 +85,7 @@ def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
     segmentation = strip(widget)
     before = centreMm(segmentation)
     harden(volume, (30.0, 0.0, 0.0))
-    enter(widget)
-    assert "was moved since" in widget.ui.warningLabel.text
+    assert wait_for(lambda: "was moved since" in widget.ui.warningLabel.text, 5)
     assert strip(widget) is segmentation
     assert centreMm(segmentation) - before == pytest.approx([30.0, 0.0, 0.0], abs=1e-3)
     assert not widget.ui.warningLabel.visible

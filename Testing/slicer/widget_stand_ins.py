@@ -93,7 +93,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     """Lists the scene's nodes of some types; disabled until it has a scene.
 
     As the real one: `nodeActivated` is emitted for the user's choice and for `setCurrentNode`
-    alike, after `currentNodeChanged`; of nothing that it selects by itself.
+    alike, after `currentNodeChanged`; not when it selects a first node by itself, but then for the
+    `setCurrentNode` of that node, because its list does not know of it yet.
     """
 
     currentNodeChanged = Signal(object)
@@ -110,6 +111,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.box)
         self._scene, self._types, self._current, self._tags = None, [], None, []
+        self._listed = None
         self._flags = {"noneEnabled": False, "addEnabled": True, "removeEnabled": True,
                        "showChildNodeTypes": True}  # fmt: skip
         self._filter = SortFilterProxyModel(self)
@@ -148,7 +150,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._select(keep or first)
 
     def setCurrentNode(self, node) -> None:
-        isOther = node is not self._current
+        isOther, self._listed = node is not self._listed, node
         self._select(node)
         if isOther and node is not None:
             self.nodeActivated.emit(node)
@@ -164,7 +166,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return self._current
 
     def _activated(self, index: int) -> None:
-        node = self.nodes()[index]
+        node = self._listed = self.nodes()[index]
         self._select(node)
         self.nodeActivated.emit(node)
 
