@@ -117,7 +117,7 @@ def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights
 def bright_brain(**grid: object) -> Phantom:
     """A phantom with its brain brightest, so that the stand-in `BrightEngine` makes no mistake."""
     head = make_head(**grid)  # type: ignore[arg-type]
-    return replace(head, array=np.where(head.brain_mask, np.float32(100), 0.4 * head.array))
+    return replace(head, array=0.4 * head.array + 60 * head.brain_mask)
 
 
 def test_a_right_mask_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
