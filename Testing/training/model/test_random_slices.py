@@ -21,6 +21,7 @@ from training.model.random_slices import (
     random_directions,
     random_slab,
     rotation_matrix,
+    swollen,
 )
 from training.model.sampler import read_image, read_mask
 
@@ -184,3 +185,14 @@ def test_plane_points_are_centred() -> None:
     points = plane_points(centre, identity_directions(2) * 0.5, PATCH)
     assert points.mean(axis=(0, 2, 3)) == pytest.approx(centre)
     assert points.shape == (3, 3, PATCH, PATCH)
+
+
+def test_a_swollen_middle_is_enlarged_and_what_is_far_stays() -> None:
+    centre = np.zeros(3, dtype=np.float32)
+    points = np.zeros((1, 3, 1, 4), dtype=np.float32)
+    points[0, 0, 0] = (-10, 10, 30, 300)
+    for seed in range(10):
+        moved = swollen(points, centre, np.random.default_rng(seed))[0, 0, 0]
+        assert abs(moved[0]) < 0.85 * 10  # the same pixel shows what lies nearer to the middle
+        assert moved[1] < moved[2] < moved[3]  # nothing is folded
+        assert moved[3] == pytest.approx(300, abs=0.1)
