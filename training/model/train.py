@@ -160,7 +160,7 @@ def make_trainer(network: keras.Model, config: Config) -> keras.Model:
         optimizer=make_optimiser(optimisation, config.total_steps),
         loss=make_loss(optimisation.cross_entropy_weight),
         metrics=[dice_score],
-        # On a processor XLA takes minutes to compile this network for TensorFlow, and gains nothing.
+        # For TensorFlow on a processor XLA takes minutes to compile this network, for no gain.
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     trainer.optimizer.build(trainer.trainable_variables)
