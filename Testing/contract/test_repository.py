@@ -63,7 +63,8 @@ def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:
 
 def test_the_layout_in_the_developer_guide_is_the_folders_own(root: Path) -> None:
     guide = (root / "docs" / "developer_guide.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"\w+(?:\.py)?", guide.split("```")[1]))
+    tree = guide.split("```")[1]
+    named = {*re.findall(r"^ +(\w+(?:\.py)?)", tree, re.M), *re.findall(r", (\w+\.py)", tree)}
     for folder in (root / "SkullStrip" / "skullstrip", root / "training"):
         rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
         files = {path.name for path in folder.glob("*.py") if not path.name.startswith("__")}
