@@ -22,7 +22,7 @@ from statistics import median
 
 import numpy as np
 
-from skullstrip.mask.metrics import dice
+from training.evaluation.metrics import dice
 
 from .peers import CACHE, PEERS, install
 

@@ -120,9 +120,9 @@ class FolderBatch(Batch):
         outputFolder: Path,
         options: Options,
         process: ChildProcess,
-        *hear: Any,
+        *callbacks: Any,
     ) -> None:
-        super().__init__(*hear)
+        super().__init__(*callbacks)
         self._request = {
             "task": "batch",
             "source": str(inputFolder.absolute()),

@@ -46,7 +46,7 @@ class StripLogic(BatchLogic):
         options: Options = Options(),
         *,
         invert: bool = False,
-        stripped: bool = False,
+        brain: bool = False,
         probability: bool = False,
         confidence: bool = False,
         surface: bool = False,
@@ -68,7 +68,7 @@ class StripLogic(BatchLogic):
             As for `skullstrip.extract_brain`.
         invert : bool
             Make the stripped volume, with everything but the brain.
-        stripped, probability, confidence, surface : bool
+        brain, probability, confidence, surface : bool
             Also make the stripped volume, the probability map, the map of how likely each voxel's
             label is right (before border and CSF), the 3-D surface. Volumes of an earlier run
             that are still in the scene follow in any case.
@@ -105,7 +105,7 @@ class StripLogic(BatchLogic):
                 return True
             return earlier is not None and outputs.isFilled(earlier, role)
 
-        wantsStripped = isWanted(stripped or invert, outputs.STRIPPED_ROLE)
+        wantsStripped = isWanted(brain or invert, outputs.STRIPPED_ROLE)
         wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
         wantsConfidence = isWanted(confidence, outputs.CONFIDENCE_ROLE)
 

@@ -76,7 +76,7 @@ class RunPanel:
             node.inputVolume,
             options=runOptions(node),
             invert=node.invert,
-            stripped=node.makeStripped,
+            brain=node.makeStripped,
             probability=node.makeProbability,
             confidence=node.makeConfidence,
             progress=self._onProgress,

@@ -30,8 +30,10 @@ class SceneBatch(Batch):
     options : Options
     """
 
-    def __init__(self, logic, found: Sequence[SceneScan], options: Options, *hear: Any) -> None:
-        super().__init__(*hear)
+    def __init__(
+        self, logic, found: Sequence[SceneScan], options: Options, *callbacks: Any
+    ) -> None:
+        super().__init__(*callbacks)
         self._logic, self._options = logic, options
         self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
         self.total = len(found)

@@ -34,7 +34,7 @@ class SkullStripTest(ScriptedLoadableModuleTest):
     def test_strip(self) -> None:
         """One call gives a segmentation of a plausible volume on the scan's grid."""
         volume, logic = self.load()
-        segmentation = logic.strip(volume, stripped=True, surface=True)
+        segmentation = logic.strip(volume, brain=True, surface=True)
         millilitres = logic.volumeMl(segmentation)
         self.assertTrue(BRAIN_ML[0] < millilitres < BRAIN_ML[1], millilitres)
         segmentId = segmentation.GetSegmentation().GetSegmentIdBySegmentName("Brain")

@@ -224,8 +224,8 @@ def _predict(
     def look(head: np.ndarray) -> BrainRegion | None:
         return find_brain_region(head, settings.spacing_mm, engine.predict, offset)
 
-    prepared, region, lying_checks = find_upright(prepared, look, options.reorient)
-    checks = (*lying_checks, *contrast_checks(prepared.head, region))
+    prepared, region, orientation_checks = find_upright(prepared, look, options.reorient)
+    checks = (*orientation_checks, *contrast_checks(prepared.head, region))
     axes = VIEW_AXES[options.views]
     probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
     return _Prediction(prepared, region, probability, checks)

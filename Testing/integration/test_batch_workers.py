@@ -172,7 +172,7 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
     out = tmp_path / "out"
     finished, begun, victims = Counter(), [], []
 
-    def hear(event):
+    def on_event(event):
         if event.get("status") == "running":  # said in the client's own thread, which must not wait
             begun.append(event["name"])
         elif event.get("status") in ("done", "failed"):
@@ -183,7 +183,7 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
             os.kill(victims[0], signal.SIGKILL)
 
     told = options(address, stand_in_weights)
-    result = run_batch(Source(str(source)), out, told, hear=hear)
+    result = run_batch(Source(str(source)), out, told, on_event=on_event)
     assert victims
     assert (result.done, result.failed) == (16, 0)
     assert set(finished.values()) == {1}
@@ -204,7 +204,7 @@ def test_a_batch_that_was_stopped_goes_on_where_it_was(
 
     told = options(address, stand_in_weights)
     with pytest.raises(Cancelled, match=r"of 8 scans done; start the same command again"):
-        run_batch(Source(str(source)), out, told, hear=events.append, stop=stop)
+        run_batch(Source(str(source)), out, told, on_event=events.append, stop=stop)
     first = len(table(out))
     assert 0 < first < 8
     result = run_batch(Source(str(source)), out, told)
@@ -222,7 +222,7 @@ def test_a_bad_scan_is_a_row_and_stops_none_of_the_rest(
     (source / "bad.nii.gz").write_bytes(b"no image")
     events = []
     told = options(address, stand_in_weights)
-    result = run_batch(Source(str(source)), tmp_path / "out", told, hear=events.append)
+    result = run_batch(Source(str(source)), tmp_path / "out", told, on_event=events.append)
     assert (result.done, result.failed) == (3, 1)
     assert [row["status"] for row in table(tmp_path / "out")] == ["failed", *["done"] * 3]
     assert events[0] == {"event": "start", "total": 4, "todo": 4, "jobs": events[0]["jobs"]}

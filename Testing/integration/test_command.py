@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import skullstrip
-from skullstrip.mask import metrics
 from skullstrip.network.manifest import default_manifest_path
 from Testing.image_files import assert_one_sentence, names
+from training.evaluation import metrics
 
 LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 HELP_SECONDS = 0.3

@@ -14,12 +14,12 @@ import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.mask.metrics import dice
 from skullstrip.network.engine import ENGINE_NAMES
 from skullstrip.network.engines import is_installed
 from skullstrip.network.manifest import default_manifest_path, load_manifest
 from skullstrip.network.slices import pad_to_multiple, slice_batch
 from skullstrip.prepare.preprocess import prepare
+from training.evaluation.metrics import dice
 
 REFERENCE = "tensorflow"
 PROBABILITY_TOLERANCE = 2e-3

@@ -19,9 +19,9 @@ import pytest
 
 from skullstrip.files import strip_file
 from skullstrip.io.images import read_image
-from skullstrip.mask.metrics import dice
 from skullstrip.network.engines import is_installed
 from skullstrip.network.manifest import default_manifest_path
+from training.evaluation.metrics import dice
 
 BACKENDS = ("tensorflow", "torch", "jax")
 MASK_DICE = 0.999

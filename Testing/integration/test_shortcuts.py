@@ -11,7 +11,6 @@ from skullstrip.grid.regions import bounding_box
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.mask.metrics import dice
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
@@ -19,6 +18,7 @@ from skullstrip.network.engines import create_engine, is_installed
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
 from skullstrip.network.predict import predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
+from training.evaluation.metrics import dice
 
 LEAST_MARGIN_MM = 2.0
 QUALITY_LOST = 5e-4  # in Dice with the reference mask, on average

@@ -83,7 +83,7 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> 
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, border_mm=2.0)
     first, nodes = mask_of(segmentation), node_ids(scene)
-    assert logic.strip(volume, border_mm=-2.0, stripped=True) is segmentation
+    assert logic.strip(volume, border_mm=-2.0, brain=True) is segmentation
     assert not np.array_equal(mask_of(segmentation), first)
     assert len(node_ids(scene)) > len(nodes)  # the stripped volume
 
@@ -118,7 +118,7 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
 def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
-    segmentation = logic.strip(volume, stripped=True, probability=True, confidence=True)
+    segmentation = logic.strip(volume, brain=True, probability=True, confidence=True)
     nodes = [segmentation.GetNodeReference(role) for role in roles]
     logic.processFactory = script_process(THRESHOLD.replace("> 28", "> 40").replace("0.75", "0.9"))
 
@@ -136,7 +136,7 @@ def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
 def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
     before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, stripped=True, probability=True)
+    segmentation = logic.strip(volume, brain=True, probability=True)
     assert not logic.undo(segmentation)
     after = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
     assert after == before
@@ -160,7 +160,7 @@ def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
 
 def test_a_border_moved_after_the_scan_takes_the_mask_along(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, stripped=True)
+    segmentation = logic.strip(volume, brain=True)
     mask, before = mask_of(segmentation), centreMm(segmentation)
     harden(volume, (0.0, 30.0, 0.0))
     assert not outputs.isEdited(segmentation)
@@ -201,14 +201,14 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(outputs, broken, fail)
         with pytest.raises(EngineError, match="no room"):
-            logic.strip(volume, border_mm=-1.0, stripped=True)
+            logic.strip(volume, border_mm=-1.0, brain=True)
 
     assert node_ids(scene) == before
     if earlier:
         assert np.array_equal(mask_of(segmentation), mask)
         assert outputs.written(segmentation) == state
         assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is None
-    logic.strip(volume, stripped=True)
+    logic.strip(volume, brain=True)
 
 
 def test_undoing_a_second_run_on_a_loaded_result_brings_it_back(volume) -> None:
@@ -247,16 +247,16 @@ def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
 def test_undo_leaves_no_node_behind(volume, scene) -> None:
     before = node_ids(scene)
     logic = StripLogic(script_process(THRESHOLD))
-    logic.undo(logic.strip(volume, stripped=True, confidence=True, surface=True))
+    logic.undo(logic.strip(volume, brain=True, confidence=True, surface=True))
     assert node_ids(scene) == before
 
 
 def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, stripped=True)
+    segmentation = logic.strip(volume, brain=True)
     mine = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
     slicer.util.arrayFromVolume(mine)[:] = 7
-    logic.strip(volume, stripped=True)
+    logic.strip(volume, brain=True)
     assert np.all(slicer.util.arrayFromVolume(mine) == 7)
     assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not mine
 

@@ -117,9 +117,7 @@ def test_what_is_no_head_mri_is_left_out(scene, head) -> None:
 
 def test_our_own_outputs_are_left_out(scene, head) -> None:
     volume = addVolume(scene, head.array, head.affine, "T1")
-    StripLogic(script_process(THRESHOLD)).strip(
-        volume, stripped=True, invert=True, probability=True
-    )
+    StripLogic(script_process(THRESHOLD)).strip(volume, brain=True, invert=True, probability=True)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     assert names(scene) == ["T1"]
 

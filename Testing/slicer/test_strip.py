@@ -14,13 +14,13 @@ import slicerio
 import vtk
 
 from skullstrip import extract_brain
-from skullstrip.mask.metrics import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import ijkToRas
 from Testing.phantoms import make_head
 from Testing.slicer.scene import loadVolume
+from training.evaluation.metrics import dice
 
 ENGINE = "auto"
 AFFINE_TOLERANCE_MM = 1e-5
@@ -46,7 +46,7 @@ def stripped(scene, oblique_file, weights):
     volume = loadVolume(oblique_file[0])
     stages: list[str] = []
     segmentation = StripLogic().strip(
-        volume, engine=ENGINE, weights=weights, keep_csf=False, reorient=True, stripped=True,
+        volume, engine=ENGINE, weights=weights, keep_csf=False, reorient=True, brain=True,
         probability=True, confidence=True, surface=True,
         progress=lambda stage, done, total: stages.append(stage),
     )  # fmt: skip

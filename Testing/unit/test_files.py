@@ -14,11 +14,11 @@ import pytest
 
 from skullstrip.errors import InputError, OutputError
 from skullstrip.files import default_outputs
-from skullstrip.mask import metrics
 from skullstrip.network.manifest import MANIFEST_NAME
 from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import FailingEngine
 from Testing.stripping_files import all_outputs, names, save
+from training.evaluation import metrics
 
 PHANTOM_DICE = 0.97
 JSON_KEYS = {

@@ -14,7 +14,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip import BrainExtraction, Cancelled, InputError, extract_brain
-from skullstrip.mask.metrics import dice
 from Testing.phantoms import Phantom, make_head
 from Testing.stand_ins import (
     BlindEngine,
@@ -23,6 +22,7 @@ from Testing.stand_ins import (
     FailingEngine,
     ThresholdEngine,
 )
+from training.evaluation.metrics import dice
 
 # The stand-in cuts at fixed intensities and works at 3 mm, so partial volume costs some voxels.
 PHANTOM_DICE = 0.94

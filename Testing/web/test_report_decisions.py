@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.batch.decisions import rejected_names
+from skullstrip.batch.plan import rejected_names
 from skullstrip.shown import cell, shown
 from Testing.web.reports import current, names, row, study, wait_until
 

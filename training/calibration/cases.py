@@ -16,7 +16,6 @@ from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.regions import block_means
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
-from skullstrip.mask.metrics import dice
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
@@ -24,6 +23,7 @@ from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
 from skullstrip.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
+from training.evaluation.metrics import dice
 
 from ..data.pair import Pair
 from ..data.volumes import read_pair

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skullstrip.mask.metrics import dice
 from skullstrip.quality.measures import measure, solid_mask
+from training.evaluation.metrics import dice
 
 from ..evaluation.stress import UNTOUCHED
 from .cases import Case

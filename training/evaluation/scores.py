@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skullstrip.mask import metrics
-
+from . import metrics
 from .bootstrap import bootstrap_interval
 
 

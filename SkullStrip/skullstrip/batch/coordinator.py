@@ -20,7 +20,7 @@ from .job import Job, Task, do, lost, sentence
 from .ledger import Entry, Ledger
 from .ownership import Ownership
 from .plan import MASK_CORRECTED
-from .progress import Count, Hear, scan_event
+from .progress import Count, OnEvent, scan_event
 from .scans import Scan
 from .table import write_csv
 
@@ -35,7 +35,7 @@ Todo = list[tuple[Scan, str]]  # and why
 
 
 @dataclass
-class Crew:
+class Coordinator:
     """Has scans stripped and keeps the books.
 
     Parameters
@@ -44,7 +44,7 @@ class Crew:
     ledger : Ledger
     count : Count
         Counts on.
-    hear : callable
+    on_event : callable
         Gets the events of `progress`.
     stop : callable
         Says True when no further scan shall be begun.
@@ -58,7 +58,7 @@ class Crew:
     job: Job
     ledger: Ledger
     count: Count
-    hear: Hear
+    on_event: OnEvent
     stop: Callable[[], bool]
     quiet: bool
     own: Ownership
@@ -120,7 +120,7 @@ class Crew:
         self.ledger.record(entries)
         for entry in entries:
             self.count.add(entry.row)
-            self.hear(scan_event(entry.row, self.count, time.monotonic() - self._started))
+            self.on_event(scan_event(entry.row, self.count, time.monotonic() - self._started))
 
     def _here(self, todo: Todo) -> Answers:
         """By processes of this machine."""
@@ -147,10 +147,10 @@ class Crew:
             yield from cluster.as_done(client, function, self.tasks(todo, cluster.LOT), self.stop)
 
     def _start(self, todo: int, jobs: int) -> None:
-        self.hear({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
+        self.on_event({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
 
     def _begins(self, name: str) -> None:
-        self.hear({"event": "scan", "name": name, "status": "running"})
+        self.on_event({"event": "scan", "name": name, "status": "running"})
 
     def _topic(self, client: Any) -> str:
         """Where workers say which scan they begin."""

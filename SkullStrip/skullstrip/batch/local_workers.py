@@ -111,13 +111,13 @@ def as_done(
     EngineError
         No worker starts.
     """
-    crew = _Crew(function, iter(items), begun, quiet, jobs)
+    workers = _Workers(function, iter(items), begun, quiet, jobs)
     try:
-        while crew.hand_out(stop()):
-            if answer := crew.next_answer():
+        while workers.hand_out(stop()):
+            if answer := workers.next_answer():
                 yield [answer]
     finally:
-        crew.end()
+        workers.end()
 
 
 class _Worker:
@@ -157,7 +157,7 @@ class _Task:
         self.item, self.deaths = item, 0
 
 
-class _Crew:
+class _Workers:
     """The workers, and which items they have; all in the caller's thread."""
 
     def __init__(
@@ -275,7 +275,7 @@ def worker_environment(jobs: int) -> dict[str, str]:
 def serve() -> None:
     """Be a worker: call functions that come in by stdin, and answer by stdout, until stdin ends.
 
-    Signals are left to the coordinator. What libraries print goes where errors go.
+    Signals are left to the workers. What libraries print goes where errors go.
     """
     from ..io.process import SIGNALS
 
@@ -290,7 +290,7 @@ def serve() -> None:
         with suppress(EOFError, OSError):
             while True:
                 waiting.put(pickle.load(calls))  # noqa: S301  (of the process that started this)
-        end_unwritten(0)  # the coordinator is done, or gone
+        end_unwritten(0)  # the workers is done, or gone
 
     threading.Thread(target=listen, daemon=True).start()
     said: Any = (_READY, None)
@@ -300,5 +300,5 @@ def serve() -> None:
         function, item = waiting.get()
         try:
             said = ("answer", function(item))
-        except Exception as error:  # noqa: BLE001  (the coordinator's to tell)
+        except Exception as error:  # noqa: BLE001  (the workers's to tell)
             said = ("answer", error)

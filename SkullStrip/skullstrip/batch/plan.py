@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from ..shown import shown
+from ..shown import from_cell, shown
 from .columns import CORRECTED, DONE, FAILED
-from .decisions import rejected_names
+from .csv_rows import read_rows
 from .ledger import Entry, Ledger
 from .options import REDO, BatchOptions
 from .ownership import Ownership, there
@@ -16,6 +16,8 @@ from .scans import Scan
 
 MASK_CORRECTED = "mask corrected"  # which is kept, and measured
 DECISIONS = "decisions.csv"  # below the output folder
+REJECT = "reject"
+ADVICE = "export the decisions on the report page, and name the file with --decisions"
 
 
 def reasons_to_do(
@@ -110,3 +112,21 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     if not all(state.still_holds(out / path) for path, state in entry.outputs.items()):
         return "output changed"
     return ""
+
+
+def rejected_names(path: Path) -> set[str]:
+    """Names of the scans that were rejected, as `shown` shows them.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with the columns `name` and `decision` (accept or reject).
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or lacks a column.
+    """
+    rows = read_rows(path, ("name", "decision"), ADVICE)
+    rejected = (row["name"] for row in rows if row["decision"].strip().lower() == REJECT)
+    return {shown(from_cell(name)) for name in rejected}

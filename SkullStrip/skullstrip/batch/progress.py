@@ -36,7 +36,7 @@ VERDICTS = ("pass", "check", "fail", "corrected")
 TOLD = ("name", "status", "message", "reasons", "volume_ml", "verdict")
 
 Event = dict[str, Any]
-Hear = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _told(row: Row) -> Event:
     return {key: row.get(key) for key in TOLD}
 
 
-def hear_nothing(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """Say nothing."""
 
 
@@ -122,11 +122,11 @@ def say_failures(event: Event) -> None:
         say(f"skullstrip: {event['name']}: {event['message']}", sys.stderr)
 
 
-def log() -> Hear:
+def log() -> OnEvent:
     """Lines on stderr where nobody watches: scans that fail, and now and then how far it is."""
     said = time.monotonic()
 
-    def hear(event: Event) -> None:
+    def on_event(event: Event) -> None:
         nonlocal said
         say_failures(event)
         if event.get("status") in ANSWERED and time.monotonic() - said > LOG_SECONDS:
@@ -136,17 +136,17 @@ def log() -> Hear:
             sys.stderr.write(f"skullstrip: {far}, {left} left\n")
             sys.stderr.flush()
 
-    return hear
+    return on_event
 
 
 @contextmanager
-def bar() -> Iterator[Hear]:
+def bar() -> Iterator[OnEvent]:
     """Draw a bar with the time left on stderr, and tell above it which scans fail."""
     from tqdm import tqdm
 
     line: Any = tqdm(total=0, unit="scan", leave=False)
 
-    def hear(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if event["event"] == "start":
             line.reset(total=event["total"])
             line.initial = line.n = event["total"] - event["todo"]
@@ -157,6 +157,6 @@ def bar() -> Iterator[Hear]:
             line.update()
 
     try:
-        yield hear
+        yield on_event
     finally:
         line.close()

@@ -15,14 +15,14 @@ from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, table
 from .cluster import require_dask
 from .columns import Row
-from .coordinator import Crew
+from .coordinator import Coordinator
 from .job import Job
 from .ledger import LEDGER, Ledger
 from .local_workers import require_psutil
 from .options import BatchOptions
 from .ownership import Ownership
 from .plan import reasons_to_do
-from .progress import Count, Hear, hear_nothing, skipped_event
+from .progress import Count, OnEvent, ignore_event, skipped_event
 from .results import RESULTS, refuse_strangers, write_results
 from .scans import Scan, find_scans
 
@@ -157,7 +157,7 @@ def run_batch(
     out: Path,
     options: BatchOptions,
     *,
-    hear: Hear = hear_nothing,
+    on_event: OnEvent = ignore_event,
     stop: Callable[[], bool] = lambda: False,
     quiet: bool = True,
     shared: bool = False,
@@ -169,7 +169,7 @@ def run_batch(
     source : Source
     out : Path
     options : BatchOptions
-    hear : callable
+    on_event : callable
         Gets the events of `progress`.
     stop : callable
         Asked often; once it says True, scans that were begun are finished and no others.
@@ -199,17 +199,19 @@ def run_batch(
             bids_dataset.write_dataset_files(Path(source.path), out)
         count = Count(len(scans))
         reasons = reasons_to_do(scans, ledger, out, options, digest)
-        todo = _left_to_do(reasons, ledger, count, hear, stop)
+        todo = _left_to_do(reasons, ledger, count, on_event, stop)
         try:
             if todo:
                 job = Job(out, options, digest)
-                crew = Crew(job, ledger, count, hear, stop, quiet, own, tables=not shared)
-                crew.strip(todo)
+                coordinator = Coordinator(
+                    job, ledger, count, on_event, stop, quiet, own, tables=not shared
+                )
+                coordinator.strip(todo)
         finally:
             page = None if shared else write_results(ledger.rows, out)
     counts = {"done": count.done + count.skipped, "failed": count.failed, "skipped": count.skipped}
     report = str(page) if page else None
-    hear({"event": "end", **counts, "report": report, "verdicts": count.verdicts})
+    on_event({"event": "end", **counts, "report": report, "verdicts": count.verdicts})
     if count.settled < count.total:
         raise Cancelled(
             f"Interrupted with {count.settled} of {count.total} scans done; start the same "
@@ -223,7 +225,7 @@ def _left_to_do(
     reasons: Iterator[tuple[Scan, str]],
     ledger: Ledger,
     count: Count,
-    hear: Hear,
+    on_event: OnEvent,
     stop: Callable[[], bool],
 ) -> list[tuple[Scan, str]]:
     """Scans that are to be done, and why; the others are counted and told of."""
@@ -237,7 +239,7 @@ def _left_to_do(
             entry = ledger.get(scan.name)  # None where `redo` passed over a new one
             row: Row = entry.row if entry else {"name": scan.name}
             count.skip(row)
-            hear(skipped_event(row, count))
+            on_event(skipped_event(row, count))
     return todo
 
 

@@ -23,7 +23,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..batch.progress import Hear
+    from ..batch.progress import OnEvent
     from ..batch.run import BatchResult, Source
 
 EXIT_VERDICT = 3
@@ -69,12 +69,12 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
     from ..batch.run import run_batch
 
     try:
-        with stopping() as stop, _progress(arguments.progress) as hear:
+        with stopping() as stop, _progress(arguments.progress) as on_event:
             result = run_batch(
                 source,
                 out,
                 options,
-                hear=hear,
+                on_event=on_event,
                 stop=stop,
                 quiet=not debugging(),
                 shared=shared,
@@ -178,10 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _progress(wanted: str) -> AbstractContextManager[Hear]:
+def _progress(wanted: str) -> AbstractContextManager[OnEvent]:
     from ..batch import progress
 
     if wanted == "bar" or (wanted == "auto" and sys.stderr.isatty()):
         return progress.bar()
     kinds = {"json": progress.say_json, "auto": progress.log()}
-    return nullcontext(kinds.get(wanted, progress.hear_nothing))
+    return nullcontext(kinds.get(wanted, progress.ignore_event))

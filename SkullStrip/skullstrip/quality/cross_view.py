@@ -18,7 +18,7 @@ AXIS = 1  # coronal
 APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
 
 
-def second_look(
+def cross_view_probability(
     head: np.ndarray,
     predict: Callable[[np.ndarray], np.ndarray],
     offset: int,

@@ -15,7 +15,7 @@ import numpy as np
 from ..grid.regions import Box, block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
 from ..prepare.head_box import tissue
-from .cross_view import APART_MM, AXIS, second_look
+from .cross_view import APART_MM, AXIS, cross_view_probability
 
 SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
 
@@ -91,7 +91,7 @@ def gather_evidence(
     extent = slice(0, head.shape[AXIS]) if region is None else region.box()[AXIS]
     step = max(1, round(APART_MM / block_mm))
     places = np.arange(extent.start // factor + step // 2, -(-extent.stop // factor), step)
-    found = second_look(head, predict, offset, region, places * factor)
+    found = cross_view_probability(head, predict, offset, region, places * factor)
     return Evidence(
         probability=coarse,
         second=plane_means(found, factor),

@@ -199,7 +199,7 @@ def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> None:
     from ..batch.run import Source, run_batch
 
     source, out = Source(request["source"]), Path(request["out"])
-    run_batch(source, out, BatchOptions(options), hear=emit)
+    run_batch(source, out, BatchOptions(options), on_event=emit)
     emit({"event": "result", "report": {}})
 
 

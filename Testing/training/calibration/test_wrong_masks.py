@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skullstrip.mask.metrics import dice
 from Testing.phantoms import make_head
 from training.calibration.wrong_masks import DAMAGES, damaged_probability
+from training.evaluation.metrics import dice
 
 BLOCK_MM = 2.0
 GROWS = {"grow", "eye", "dura", "neck"}

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
-from skullstrip.mask.metrics import dice
 from training.data.dataset import find_pairs
 from training.data.volumes import read_pair
 from training.evaluation.http_scorer import ScorerError, nifti_bytes, remote_dice
+from training.evaluation.metrics import dice
 from training.evaluation.score import find_predictions, main, score_folder
 
 Writer = Callable[..., Path]

@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from skullstrip.grid.orientation import axis_codes, reorient_to_ras
 from skullstrip.grid.volume import Volume
-from skullstrip.mask.metrics import dice
 from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
+from training.evaluation.metrics import dice
 from training.evaluation.perturbations import PERTURBATIONS
 from training.evaluation.segmenter import Segmenter
 from training.evaluation.stress import (

@@ -41,7 +41,7 @@ def keep_books(tmp_path, monkeypatch):
         total = sum(map(len, batches))
         with Ledger(tmp_path) as ledger:
             own = Ownership(tmp_path, ledger)
-            books = coordinator.Crew(
+            books = coordinator.Coordinator(
                 job, ledger, Count(total), events.append, bool, True, own, tables
             )
             books.keep_books(

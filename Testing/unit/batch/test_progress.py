@@ -57,13 +57,13 @@ def test_only_failures_are_told_where_nobody_watches(capsys, status):
 def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    hear = progress.log()
+    on_event = progress.log()
     row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
     for seconds in (200.0, 400.0, 600.0, 800.0):
         now[0] = seconds
         count.add(row)
-        hear({"event": "scan", "name": "b", "status": "running"})
-        hear(scan_event(row, count, seconds))
+        on_event({"event": "scan", "name": "b", "status": "running"})
+        on_event(scan_event(row, count, seconds))
     assert capsys.readouterr() == (
         "",
         "skullstrip: 1002 of 10000 scans, 20 days, 19:53:20 left\n"
@@ -72,13 +72,13 @@ def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
 
 
 def test_the_bar_counts_what_was_done_before_and_tells_failures(capsys):
-    with progress.bar() as hear:
-        hear({"event": "scan", "name": "old", "status": "skipped", "done": 1, "total": 3})
-        hear({"event": "start", "total": 3, "todo": 2, "jobs": 1})
-        hear({"event": "scan", "name": "a", "status": "running"})
-        hear({"event": "scan", "name": "a", "status": "failed", "message": "Broken."})
-        hear({"event": "scan", "name": "b", "status": "done", "message": ""})
-        hear({"event": "end", "done": 2, "failed": 1})
+    with progress.bar() as on_event:
+        on_event({"event": "scan", "name": "old", "status": "skipped", "done": 1, "total": 3})
+        on_event({"event": "start", "total": 3, "todo": 2, "jobs": 1})
+        on_event({"event": "scan", "name": "a", "status": "running"})
+        on_event({"event": "scan", "name": "a", "status": "failed", "message": "Broken."})
+        on_event({"event": "scan", "name": "b", "status": "done", "message": ""})
+        on_event({"event": "end", "done": 2, "failed": 1})
     output, error = capsys.readouterr()
     assert output == ""
     assert "skullstrip: a: Broken.\n" in error

@@ -20,7 +20,7 @@ def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_we
         (source / name).write_bytes(b"x")
     options = BatchOptions(Options(weights=stand_in_weights), jobs=1)
     with pytest.raises(Cancelled, match="0 of 2 scans done"):
-        run_batch(Source(str(source)), out, options, hear=events.append, stop=lambda: True)
+        run_batch(Source(str(source)), out, options, on_event=events.append, stop=lambda: True)
     assert [event["event"] for event in events] == ["end"]
     assert len((out / "results.csv").read_text().splitlines()) == 1
 

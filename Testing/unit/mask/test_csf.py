@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from skullstrip.io.images import read_image
 from skullstrip.mask.csf import without_outer_csf
-from skullstrip.mask.metrics import dice
 from Testing.phantoms import make_head
+from training.evaluation.metrics import dice
 
 FLUID_MM = 5.0
 PHANTOM_DICE = 0.99

@@ -7,10 +7,10 @@ import pytest
 
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
-from skullstrip.mask.metrics import dice
 from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.preprocess import prepare, restore, source_index_matrix
 from Testing.phantoms import make_head
+from training.evaluation.metrics import dice
 
 GRIDS = [
     pytest.param({"orientation": "RAS", "spacing_mm": (1.0, 1.0, 1.0)}, id="RAS 1 mm"),

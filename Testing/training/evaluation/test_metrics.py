@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from skullstrip.mask import metrics
+from training.evaluation import metrics
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.7, 1.0, 3.0)]
 ROUNDING_MM = 1e-9
