@@ -109,24 +109,36 @@ class FolderBatch(Batch):
 
     Parameters
     ----------
-    inputFolder, outputFolder : Path
+    inputFolder, outputFolder : path
     options : Options
     process : ChildProcess
+
+    Raises
+    ------
+    InputError
+        A folder is not named, is none, or both are the same.
     """
 
     def __init__(
         self,
-        inputFolder: Path,
-        outputFolder: Path,
+        inputFolder: str | Path,
+        outputFolder: str | Path,
         options: Options,
         process: ChildProcess,
         *callbacks: Any,
     ) -> None:
         super().__init__(*callbacks)
+        if not str(inputFolder).strip() or not str(outputFolder).strip():  # not the current one
+            raise InputError("No folder is named; choose one for the scans, and one for results.")
+        source, out = Path(inputFolder).absolute(), Path(outputFolder).absolute()
+        if not source.is_dir():
+            raise InputError(f"'{source}' is not a folder; choose the folder with the scans.")
+        if out.resolve() == source.resolve():
+            raise InputError("Choose another folder for the results than the one with the scans.")
         self._request = {
             "task": "batch",
-            "source": str(inputFolder.absolute()),
-            "out": str(outputFolder.absolute()),
+            "source": str(source),
+            "out": str(out),
             "options": options.to_json(),
         }
         self._byName: dict[str, BatchScan] = {}
@@ -164,7 +176,7 @@ class FolderBatch(Batch):
             self._byName[name] = BatchScan(len(self.scans), name)
             self.scans.append(self._byName[name])
         scan = self._byName[name]
-        if event["status"] == RUNNING and scan.state in (DONE, CORRECTED, FAILED):
+        if event["status"] == RUNNING and scan.state in (*SETTLED, FAILED):
             return  # word from a worker may come late
         self.change(
             scan,
@@ -173,28 +185,3 @@ class FolderBatch(Batch):
             volumeMl=event.get("volume_ml"),
             verdict=event.get("verdict") or "",
         )
-
-
-def namedFolder(folder: str | Path) -> Path:
-    """A folder that was named; an empty text would be the current one.
-
-    Raises
-    ------
-    InputError
-    """
-    if not str(folder).strip():
-        raise InputError("No folder is named; choose one with the scans, and one for the results.")
-    return Path(folder)
-
-
-def requireFolders(inputFolder: Path, outputFolder: Path) -> None:
-    """Refuse an input that is no folder, and an output that is the input.
-
-    Raises
-    ------
-    InputError
-    """
-    if not inputFolder.is_dir():
-        raise InputError(f"'{inputFolder}' is not a folder; choose the folder with the scans.")
-    if outputFolder.resolve() == inputFolder.resolve():
-        raise InputError("Choose another folder for the results than the one with the scans.")

@@ -216,7 +216,7 @@ class BatchPanel:
 
     def _showScan(self, scan) -> None:
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"
-        words = (stateWords()[scan.state], verdictWords().get(scan.verdict, ""))
+        words = (stateWords().get(scan.state, scan.state), verdictWords().get(scan.verdict, ""))
         self._showRow(scan.index, (scan.name, *words, volume, scan.message))
 
     def _showRow(self, row: int, texts) -> None:

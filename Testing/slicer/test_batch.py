@@ -117,6 +117,18 @@ def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
     assert opened == [str(tmp_path / "out" / "report.html")]
 
 
+def test_a_mask_that_somebody_corrected_counts_as_done(panel, child) -> None:
+    child("""
+emit(event="started", pid=os.getpid())
+emit(event="scan", name="a", status="corrected", message="It is kept.", volume_ml=1.0, total=1)
+emit(event="result", report={})
+""")
+    click(panel.ui.batchButton)
+    assert wait_for(lambda: not panel.batchPanel.isRunning)
+    assert (column(panel, 1), column(panel, 4)) == (["corrected by hand"], ["It is kept."])
+    assert panel.ui.batchLabel.text == "1 of 1 scans are done."
+
+
 def test_a_cancelled_batch_says_what_was_done(panel, child) -> None:
     child(WAITS_AT_THE_SECOND)
     click(panel.ui.batchButton)
