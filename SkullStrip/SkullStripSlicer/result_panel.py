@@ -103,14 +103,15 @@ class ResultPanel:
             return
         with self._busy():
             self._readSettings(segmentation, isOther=isOther)
-        line, tone, checks, details = describe(self._logic, segmentation)
-        say(ui.resultLabel, line, tone)
-        ui.resultLabel.toolTip = ui.detailsLabel.text = details
-        messages = [check.message for check in checks if check.message not in ui.inputNotice.text]
-        say(ui.warningLabel, "\n".join(f"• {message}" for message in messages), "warning")
-        self._places = [check.position_ras for check in checks if check.position_ras]
+        found = describe(self._logic, segmentation)
+        say(ui.resultLabel, found.line, found.tone)
+        ui.resultLabel.toolTip = ui.detailsLabel.text = found.details
+        said = ui.inputNotice.text
+        messages = [f"• {c.message}" for c in found.warnings if c.message not in said]
+        say(ui.warningLabel, "\n".join(messages), "warning")
+        self._places = [check.position_ras for check in found.warnings if check.position_ras]
         ui.showButton.visible = bool(self._places)
-        ui.undoButton.enabled = self._logic.results.canUndo(segmentation)
+        ui.undoButton.enabled = not found.isEdited and self._logic.results.remembers(segmentation)
         self._applySurface(segmentation)
 
     def _readSettings(self, segmentation, *, isOther: bool) -> None:

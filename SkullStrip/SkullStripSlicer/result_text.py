@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from slicer.i18n import tr as _
 
 from skullstrip.checks.input_checks import Check
@@ -12,11 +14,11 @@ from . import outputs
 TONES = {"pass": "good", "check": "warning", "fail": "error"}
 
 
-def describe(logic, segmentation) -> tuple[str, str, tuple[Check, ...], str]:
-    """Describe a result as it is in the scene.
+class Description(NamedTuple):
+    """A result in words.
 
-    Returns
-    -------
+    Attributes
+    ----------
     line : str
         For example "Brain 1648 mL (± 24). Looks right."
     tone : str
@@ -25,7 +27,19 @@ def describe(logic, segmentation) -> tuple[str, str, tuple[Check, ...], str]:
         What to look at.
     details : str
         The rest, a line each.
+    isEdited : bool
+        By hand.
     """
+
+    line: str
+    tone: str
+    warnings: tuple[Check, ...]
+    details: str
+    isEdited: bool
+
+
+def describe(logic, segmentation) -> Description:
+    """Describe a result as it is in the scene."""
     volumeMl, checks = logic.describe(segmentation)
     report, state = logic.report(segmentation), outputs.readState(segmentation)
     isEdited = outputs.isEdited(segmentation)
@@ -41,7 +55,7 @@ def describe(logic, segmentation) -> tuple[str, str, tuple[Check, ...], str]:
         warnings.insert(0, Check("scan_moved", "warn", message))
     tone = "" if isEdited else TONES.get(verdict, "")
     details = "\n".join(_details(volumeMl, checks, report, state))
-    return f"{volume}. {words}".strip(), tone, tuple(warnings), details
+    return Description(f"{volume}. {words}".strip(), tone, tuple(warnings), details, isEdited)
 
 
 def verdictWords() -> dict[str, str]:

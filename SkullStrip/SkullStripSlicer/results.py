@@ -169,8 +169,11 @@ class Results:
 
     def canUndo(self, segmentationNode) -> bool:
         """Whether a run is remembered, and `undo` would not take the user's edits along."""
-        isKnown = bool(self._past.get(self._keyOf(segmentationNode)))
-        return isKnown and not outputs.isEdited(segmentationNode)
+        return self.remembers(segmentationNode) and not outputs.isEdited(segmentationNode)
+
+    def remembers(self, segmentationNode) -> bool:
+        """Whether a run of this session is remembered."""
+        return bool(self._past.get(self._keyOf(segmentationNode)))
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; the first run's nodes are removed.
