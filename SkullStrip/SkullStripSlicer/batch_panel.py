@@ -15,6 +15,7 @@ from .progress_text import timeLeft
 from .scene_scans import SceneHead
 from .telling import STATUS_MILLISECONDS, say, told
 
+NARROWEST = 58  # pixels, so that no header touches its cell's edges
 RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
 
@@ -41,13 +42,15 @@ class BatchPanel:
         ui.sceneButton.connect("clicked()", self.onSceneClicked)
         ui.batchTable.connect("itemChanged(QTableWidgetItem*)", self._showTicked)
         ui.reportButton.connect("clicked()", self.openReport)
-        headers = [_("Scan"), _("State"), _("Quality"), _("Brain (mL)"), _("Note")]
+        headers = [_("Scan"), _("State"), _("Quality"), _("mL"), _("Note")]
         ui.batchTable.setHorizontalHeaderLabels(headers)
         header = ui.batchTable.horizontalHeader()
+        header.setMinimumSectionSize(NARROWEST)
         for column in range(len(headers)):
             isNarrow, modes = column in RESULTS, qt.QHeaderView
             mode = modes.ResizeToContents if isNarrow else modes.Stretch
             header.setSectionResizeMode(column, mode)
+        self._say("")
         self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:
