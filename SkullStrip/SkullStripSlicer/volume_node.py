@@ -8,7 +8,7 @@ import vtk
 
 from skullstrip.checks.input_checks import Check, check_input
 from skullstrip.errors import InputError
-from skullstrip.grid.volume import Volume
+from skullstrip.grid.volume import Volume, voxel_ml
 
 
 def volumeFromNode(volumeNode) -> Volume:
@@ -66,7 +66,7 @@ def spacingMm(volumeNode) -> np.ndarray:
 
 def voxelMl(volumeNode) -> float:
     """Volume of a voxel in mL, parent transforms left out."""
-    return abs(float(np.linalg.det(ijkToRas(volumeNode)[:3, :3]))) / 1000
+    return voxel_ml(ijkToRas(volumeNode))
 
 
 def worldAffine(volumeNode) -> np.ndarray:

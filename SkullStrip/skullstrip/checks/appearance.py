@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..grid.volume import voxel_ml
+
 SAMPLED_VOXELS = 300_000
 # Share of voxels beside one of the same value, background aside: 0.85 to 1 in label maps, at most
 # 0.26 in the scans measured.
@@ -56,8 +58,9 @@ def appearance_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple
             "the network knows T1-weighted MRI only."
         )
         yield "ct_like", message
-    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    bright_ml = float(np.mean(sample > low + BRIGHT_SHARE * (high - low))) * array.size * voxel_ml
+    bright_ml = (
+        float(np.mean(sample > low + BRIGHT_SHARE * (high - low))) * array.size * voxel_ml(affine)
+    )
     if counts.max() > BACKGROUND_SHARE * len(sample) and bright_ml < LARGEST_BRAIN_ML:
         message = (
             f"Only {bright_ml:.0f} mL stand out from an even background, as if the skull had been "

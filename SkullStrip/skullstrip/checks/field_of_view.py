@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid.orientation import orientation_of
+from ..grid.volume import spacing_of
 from .appearance import sample_voxels
 
 # A brain of any age is longer than this from back to front.
@@ -41,7 +42,7 @@ def coverage_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[s
     message : str
         One sentence for the user.
     """
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing_mm = spacing_of(affine)
     extent_mm = spacing_mm * array.shape
     if extent_mm.min() < SHORTEST_MM:
         message = (
@@ -63,7 +64,7 @@ def tissue_at_sides(array: np.ndarray, affine: np.ndarray) -> dict[str, float]:
     """Area of tissue in the outermost slices of each side but the lower one, in cm²."""
     orientation = orientation_of(affine)
     ras = orientation.apply(array)
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)[list(orientation.axes)]
+    spacing_mm = spacing_of(affine)[list(orientation.axes)]
     level, lowest = tissue_level(array), float(sample_voxels(array).min())
     areas = {}
     for axis, (low, high) in enumerate(SIDES):

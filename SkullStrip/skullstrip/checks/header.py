@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..grid.volume import spacing_of
 from .input_checks import MAX_EXTENT_MM, MIN_EXTENT_MM, Check, by_axis
 
 # Headers hold float32, and some programs round to 0.001 mm; more than this is a contradiction.
@@ -24,7 +25,7 @@ def spacing_checks(header_mm: np.ndarray, affine: np.ndarray) -> Iterator[Check]
     affine : ndarray, shape (4, 4)
         Voxel index to RAS+ mm.
     """
-    affine_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    affine_mm = spacing_of(affine)
     stated = np.abs(header_mm[:3])
     if not (np.isfinite(stated).all() and np.isfinite(affine_mm).all()):
         return
@@ -79,7 +80,7 @@ def unit_findings(
     factor = MILLIMETRES.get(unit, 1.0)
     if factor == 1.0:
         return 1.0, ()
-    extent = np.linalg.norm(affine[:3, :3], axis=0) * shape[:3]
+    extent = spacing_of(affine) * shape[:3]
     if _is_head_sized(extent * factor):
         message = f"The header is in units of {unit}; the affine was converted to mm."
         return factor, (Check("units_converted", "note", message),)

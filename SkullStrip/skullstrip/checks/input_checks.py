@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import InputError
+from ..grid.volume import Volume, spacing_of
 from .appearance import appearance_findings
 from .field_of_view import coverage_findings
 from .fill import without_fill
@@ -22,7 +23,6 @@ MIN_SPACING_MM = 0.2
 MAX_SPACING_MM = 8.0
 MIN_EXTENT_MM = 20.0  # thinner slabs hold too little of a head to recognise it
 MAX_EXTENT_MM = 1000.0  # larger "heads" are a header with wrong units
-MIN_DETERMINANT = 1e-9
 # From a right angle. Scanners tilt CT, not MRI: 157 real scans had less than 0.001 degrees. What is
 # more comes from a registration that was written into the header.
 MAX_SHEAR_DEGREES = 2.0
@@ -75,8 +75,9 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     InputError
         A check refuses; the message is the check's.
     """
-    geometry = [*check_shape(array.shape), *check_dtype(array.dtype), *_check_affine(affine)]
-    refuse(geometry)  # the checks below need a volume in space
+    geometry = [*check_shape(array.shape), *check_dtype(array.dtype)]
+    refuse(geometry)
+    Volume(array, affine)  # refuses what has no place in space
     size = [*_check_size(array.shape, affine), *_check_shear(affine)]
     found = [*geometry, *size, *_check_intensities(array)]
     refuse(found)
@@ -116,19 +117,9 @@ def check_dtype(dtype: np.dtype) -> Iterator[Check]:
         yield Check("not_real", "refuse", message)
 
 
-def _check_affine(affine: np.ndarray) -> Iterator[Check]:
-    """A finite, invertible 4x4 matrix."""
-    if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        message = "The affine is not a finite 4x4 matrix; repair the image's header."
-        yield Check("affine_not_finite", "refuse", message)
-    elif abs(float(np.linalg.det(affine[:3, :3]))) <= MIN_DETERMINANT:
-        message = "The affine is singular, so voxels have no volume; repair the image's header."
-        yield Check("affine_singular", "refuse", message)
-
-
 def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
     """Voxels and field of view of a plausible size, in mm."""
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = spacing_of(affine)
     extent = spacing * shape
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
         message = (
@@ -146,7 +137,7 @@ def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
 
 def _check_shear(affine: np.ndarray) -> Iterator[Check]:
     """Axes at right angles to each other."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axes = affine[:3, :3] / spacing_of(affine)
     cosines = np.abs(axes.T @ axes - np.diag(np.sum(axes**2, axis=0)))
     shear = float(np.degrees(np.arcsin(min(1.0, float(cosines.max())))))
     if shear > MAX_SHEAR_DEGREES:

@@ -11,7 +11,7 @@ from itertools import permutations
 
 import numpy as np
 
-from .volume import Volume
+from .volume import Volume, spacing_of
 
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 
@@ -77,7 +77,7 @@ def orientation_of(affine: np.ndarray) -> Orientation:
     affine : ndarray, shape (4, 4)
         Voxel index to RAS+ mm.
     """
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    directions = affine[:3, :3] / spacing_of(affine)
     cosines = np.abs(directions)
     axes = max(permutations(range(3)), key=lambda axes: float(cosines[range(3), axes].sum()))
     flipped = tuple(bool(directions[row, axis] < 0) for row, axis in enumerate(axes))

@@ -8,6 +8,8 @@ import numpy as np
 
 from ..errors import InputError
 
+LEAST_ML = 1e-12  # of a voxel; less is a singular affine
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -38,19 +40,28 @@ class Volume:
         affine = np.asarray(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("The affine is not a finite 4x4 matrix; repair the image's header.")
-        determinant = float(np.linalg.det(affine[:3, :3]))
-        if not abs(determinant) > 1e-9:
+        if not voxel_ml(affine) > LEAST_ML:
             raise InputError(
-                f"The affine is singular (determinant {determinant:g}); repair the image's header."
+                "The affine is singular, so voxels have no volume; repair the image's header."
             )
         object.__setattr__(self, "affine", affine)
 
     @property
     def spacing_mm(self) -> np.ndarray:
         """Distance between neighbouring voxels along each array axis, shape (3,), in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        return spacing_of(self.affine)
 
     @property
     def voxel_volume_ml(self) -> float:
         """Volume of one voxel in mL, from the determinant (right for sheared grids too)."""
-        return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+        return voxel_ml(self.affine)
+
+
+def spacing_of(affine: np.ndarray) -> np.ndarray:
+    """Return the distance between neighbouring voxels along each array axis, shape (3,), in mm."""
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def voxel_ml(affine: np.ndarray) -> float:
+    """Return the volume of one voxel in mL, right for sheared grids too."""
+    return abs(float(np.linalg.det(affine[:3, :3]))) / 1000.0

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid.regions import bounding_box, largest_component
+from ..grid.volume import spacing_of
 
 SHELL_MM = 2.0  # under the mask's surface, where most of a head's voxels are fluid
 # Where outer fluid ends: on label maps of 20 heads, about three quarters of it lies above this
@@ -37,7 +38,7 @@ def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndar
     ndarray of bool, shape (I, J, K)
         Part of `brain_mask`, in one piece; all of it where its values do not differ.
     """
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing_mm = spacing_of(affine)
     box = bounding_box(brain_mask)
     inside = np.pad(brain_mask[box], 1)
     values = np.nan_to_num(array[box].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid.regions import bounding_box
+from ..grid.volume import spacing_of, voxel_ml
 
 # Gaussian of this width, in mm and in voxels of each axis: less leaves the stairs between voxels,
 # and between slices less than half their distance does.
@@ -63,7 +64,7 @@ def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
     affine : ndarray, shape (4, 4)
         Voxel index to RAS+ mm.
     """
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing_mm = spacing_of(affine)
     sigma_mm = max(SMOOTHING, SLICE_SMOOTHING * float(spacing_mm.max()))
     sigma = np.maximum(sigma_mm / spacing_mm, SMOOTHING)
     padding = tuple(int(np.ceil(PADDING * width)) + 1 for width in sigma)
@@ -80,7 +81,7 @@ def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
     if np.linalg.det(affine[:3, :3]) < 0:  # mirrored axes would turn the surface inside out
         triangles = triangles[:, ::-1]
     surface = Surface(placed.astype(np.float32), triangles.astype(np.int32, order="C"))
-    return with_volume(surface, count * abs(float(np.linalg.det(affine[:3, :3]))) / 1000)
+    return with_volume(surface, count * voxel_ml(affine))
 
 
 def with_volume(surface: Surface, volume_ml: float) -> Surface:
