@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from skullstrip.options import Options
 from SkullStripSlicer import outputs
 from Testing.slicer import application_stand_in as application
 from Testing.slicer.panel_fixtures import strip
@@ -52,6 +55,22 @@ def test_every_setting_is_bound_or_set_by_the_panel_itself(widget) -> None:
     bound = {w.property("SlicerParameterName") for w in vars(widget.ui).values()} - {None}
     assert bound == {*CHANGES, "inputVolume"}
     assert set(type(widget._parameterNode)._hints) - bound == {"followActive"}
+
+
+def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget) -> None:
+    from SkullStripSlicer import parameter_node
+
+    assert parameter_node.runOptions(widget._parameterNode) == Options()
+    choices = {
+        "engine": parameter_node.EngineChoice,
+        "device": parameter_node.DeviceChoice,
+        "views": parameter_node.ViewsChoice,
+    }
+    for option in dataclasses.fields(Options):
+        name = re.sub("_(.)", lambda match: match[1].upper(), option.name)
+        assert name in CHANGES or name == "threads"
+        for choice in choices.get(option.name, ()):
+            assert choice.value in option.metadata["choices"]
 
 
 def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) -> None:
