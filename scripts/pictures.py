@@ -21,7 +21,7 @@ from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import BrainRegion, find_brain_region
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
-from skullstrip.network.predict import STEP, predict_head
+from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.prepare.preprocess import normalise, prepare, restore
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run(path: Path) -> Steps:
     region = find_brain_region(prepared.head, settings.spacing_mm, engine.predict, offset)
     if region is None:
         raise SystemExit(f"The coarse pass found no brain in {path}; give Slicer's MRHead.")
-    found = predict_head(prepared.head, engine.predict, (0,), offset, None, region)
+    found = predict_head(prepared.head, engine.predict, VIEWS[1], offset, None, region).probability
     probability = restore(found, prepared)
     mask = brain_mask_from_probability(probability, volume.spacing_mm, 0.0, manifest.threshold)
     scan = normalise(volume, settings)[0]
@@ -163,7 +163,7 @@ def cascade(steps: Steps, x: int, window: tuple[slice, slice]) -> Image:
 
     panels = []
     for index in CASCADE:
-        at = x + index * STEP
+        at = x + index * VIEWS[1].step
         seen = shaded(grey_of(steps.head[at][window]), steps.found[at][window] * 0.6)
         seen[[0, -1]] = seen[:, [0, -1]] = 150.0
         panels.append(upright(seen, np.ones(2)))

@@ -49,14 +49,16 @@ class DeviceChoice(enum.Enum):
 class ViewsChoice(enum.Enum):
     """Along how many axes the slices run."""
 
+    AUTO = "auto"
     ONE = 1
     THREE = 3
 
     def label(self) -> str:
         """Shown in the panel."""
         return {
-            ViewsChoice.ONE: _("One direction (quicker)"),
-            ViewsChoice.THREE: _("Three directions, fused"),
+            ViewsChoice.AUTO: _("Automatic"),
+            ViewsChoice.ONE: _("One direction"),
+            ViewsChoice.THREE: _("Three directions, twice the slices"),
         }[self]
 
 
@@ -83,7 +85,7 @@ class SkullStripParameterNode:
     reorient: bool = False
     engine: EngineChoice = EngineChoice.AUTO
     device: DeviceChoice = DeviceChoice.AUTO
-    views: ViewsChoice = ViewsChoice.ONE
+    views: ViewsChoice = ViewsChoice.AUTO
     weights: str = ""
     wheels: str = ""
     batchInput: str = ""

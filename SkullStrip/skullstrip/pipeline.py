@@ -22,7 +22,7 @@ from .network.brain_region import BrainRegion, find_brain_region
 from .network.engine import Engine
 from .network.engines import create_engine
 from .network.manifest import Preprocessing, load_manifest
-from .network.predict import Progress, predict_head
+from .network.predict import VIEWS, Prediction, Progress, predict_head
 from .options import Options
 from .prepare.preprocess import Prepared, prepare, restore, source_index_matrix
 from .prepare.reorient import find_upright
@@ -30,8 +30,6 @@ from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
 from .quality.evidence import Evidence, box_ends, gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
-
-VIEW_AXES = {1: (0,), 3: (0, 1, 2)}  # one view: slices along X, sagittal
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ class BrainExtraction:
     timings : dict of str to float
         Seconds of each stage: check, prepare, load (what is left of it), predict, judge, restore,
         mask.
+    views_used : str
+        Which slices the network saw, in words; empty where it did not run.
     engine, device : str
         What ran the network, and where.
     weights_sha256, calibration_sha256 : str
@@ -87,6 +87,7 @@ class BrainExtraction:
     volume_error_ml: float = math.nan
     confidence_source: ConfidenceSource | None = None
     calibration_sha256: str = ""
+    views_used: str = ""
 
     @property
     def findings(self) -> tuple[Check, ...]:
@@ -150,7 +151,7 @@ def extract_brain(
     options = replace(options, **overrides)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(options.weights)
-    calibration = load_calibration(manifest, weights_path.parent)
+    calibrations = load_calibration(manifest, weights_path.parent)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         if isinstance(options.engine, str):
             args = (options.engine, manifest, weights_path, options.device, options.threads)
@@ -166,9 +167,9 @@ def extract_brain(
         found = _predict(prepared, engine, manifest.preprocessing, options, progress)
     with stopwatch.stage("judge"):
         evidence = _look_again(found, engine, manifest.preprocessing, volume.affine)
-        judgement = judge(evidence, calibration)
+        judgement = judge(evidence, calibrations.of(options.views))
     with stopwatch.stage("restore"):
-        probability = restore(found.probability, found.prepared)
+        probability = restore(found.brain.probability, found.prepared)
     with stopwatch.stage("mask"):
         mask = cut_brain(
             volume, probability, options.border_mm, options.keep_csf, manifest.threshold
@@ -183,7 +184,8 @@ def extract_brain(
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
-        calibration_sha256=calibration.sha256,
+        calibration_sha256=calibrations.sha256,
+        views_used=found.brain.views_used,
         checks=(),
         quality=judgement.reasons,
         verdict=judgement.verdict,
@@ -194,7 +196,7 @@ def extract_brain(
         confidence_source=ConfidenceSource(
             evidence,
             without_head(found.prepared),
-            calibration,
+            calibrations.of(options.views),
             volume.spacing_mm,
             manifest.threshold,
         ),
@@ -207,7 +209,7 @@ class _Prediction(NamedTuple):
 
     prepared: Prepared  # the right way round
     region: BrainRegion | None
-    probability: np.ndarray
+    brain: Prediction
     checks: tuple[Check, ...]
 
 
@@ -226,9 +228,9 @@ def _predict(
 
     prepared, region, orientation_checks = find_upright(prepared, look, options.reorient)
     checks = (*orientation_checks, *contrast_checks(prepared.head, region))
-    axes = VIEW_AXES[options.views]
-    probability = predict_head(prepared.head, engine.predict, axes, offset, progress, region)
-    return _Prediction(prepared, region, probability, checks)
+    slices = VIEWS[options.views]
+    brain = predict_head(prepared.head, engine.predict, slices, offset, progress, region)
+    return _Prediction(prepared, region, brain, checks)
 
 
 def _look_again(
@@ -238,7 +240,7 @@ def _look_again(
     prepared = found.prepared
     return gather_evidence(
         prepared.head,
-        found.probability,
+        found.brain,
         settings.spacing_mm,
         box_ends(prepared.box, prepared.resampled_shape),
         predict=engine.predict,

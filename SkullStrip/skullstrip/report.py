@@ -41,7 +41,8 @@ def report(
         judged. ``verdict``: "pass", "check", "fail" or "not judged". ``judged``: which mask the
         verdict is of, as `BrainExtraction.judged`. ``dice_estimate``, ``dice_error``: that mask's
         estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
-        ``reorient``, ``views``: as asked. ``engine``, ``device``: what ran the network.
+        ``reorient``, ``views``: as asked. ``views_used``: which slices were seen. ``engine``,
+        ``device``: what ran the network.
         ``weights_sha256``, ``calibration_sha256``: hashes of the weights file and of what the
         verdict is made by. ``timings``: seconds of each stage. ``checks``: list of {"code",
         "severity", "message"} about the input. ``quality``: the verdict's reasons in the same form,
@@ -62,6 +63,7 @@ def report(
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
         **options.settings(),
+        "views_used": result.views_used,
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,

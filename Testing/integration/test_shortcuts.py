@@ -73,7 +73,9 @@ def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Eng
         region = find_brain_region(prepared.head, 1.0, engine.predict, 1)
         long, short = (
             brain_mask_from_probability(
-                restore(predict_head(prepared.head, engine.predict, region=part), prepared),
+                restore(
+                    predict_head(prepared.head, engine.predict, region=part).probability, prepared
+                ),
                 spacing_mm,
             )
             for part in (None, region)

@@ -24,7 +24,7 @@ PHANTOM_DICE = 0.97
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
-    "dice_error", "keep_csf", "reorient", "judged", "calibration_sha256",
+    "dice_error", "keep_csf", "reorient", "judged", "calibration_sha256", "views_used",
 }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
     assert (report["judged"], report["volume_error_ml"]) == ("before border", None)
     assert report["dice_estimate"] == pytest.approx(result.dice_estimate, abs=1e-4)
     assert (report["border_mm"], report["views"]) == (1.0, 3)
+    assert report["views_used"] == result.views_used == "every slice along X, Y, Z"
     assert (report["engine"], report["device"]) == ("stand-in", "cpu")
     assert report["weights_sha256"] == result.weights_sha256
     assert report["calibration_sha256"] == load_calibration().sha256

@@ -51,7 +51,7 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
         ({"border_mm": 1e308}, r"border is 1e\+308; .* between -100 and 100\."),
         ({"keep_csf": "no"}, "'no' for keep_csf"),
         ({"reorient": "auto"}, "'auto' for reorient"),
-        ({"views": 2}, "number of views is 2; use 1 or 3"),
+        ({"views": 2}, "number of views is 2; use auto, 1 or 3"),
         ({"engine": "caffe"}, "engine 'caffe' is unknown; use one of auto, onnxruntime"),
         ({"device": "tpu"}, "device 'tpu' is unknown"),
         ({"threads": 0}, "number of threads is 0"),

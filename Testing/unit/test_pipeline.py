@@ -73,10 +73,13 @@ def test_the_border_changes_the_volume_in_its_direction(
     )
 
 
-def test_three_views_agree_with_one_on_a_phantom(stand_in_weights: Path) -> None:
+def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weights: Path) -> None:
     head = make_head()
-    one, three = (strip(head, stand_in_weights, views=views) for views in (1, 3))
+    one, three, auto = (strip(head, stand_in_weights, views=views) for views in (1, 3, "auto"))
     assert dice(one.brain_mask, three.brain_mask) > 0.99
+    assert dice(auto.brain_mask, three.brain_mask) > 0.99
+    assert one.views_used == "every slice along X"
+    assert auto.views_used == "1 slice in 2 along X, Y, Z"
 
 
 def test_the_input_is_left_as_it_was(stand_in_weights: Path) -> None:
@@ -177,7 +180,7 @@ def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
 ) -> None:
     head = bright_brain(orientation="PIR", spacing_mm=(1.5, 2.0, 2.5), oblique_degrees=15)
     sure = strip(head, stand_in_weights, engine=BrightEngine()).brain_confidence
-    unsure = strip(head, stand_in_weights, engine=ContraryEngine()).brain_confidence
+    unsure = strip(head, stand_in_weights, engine=ContraryEngine(), views=1).brain_confidence
     assert sure.shape == head.array.shape
     assert sure.dtype == np.float32
     assert 0 <= sure.min() <= sure.max() <= 1
@@ -186,7 +189,7 @@ def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
 
 
 def test_a_second_look_that_finds_nothing_fails_the_mask(stand_in_weights: Path) -> None:
-    found = strip(bright_brain(), stand_in_weights, engine=ContraryEngine())
+    found = strip(bright_brain(), stand_in_weights, engine=ContraryEngine(), views=1)
     assert found.verdict == "fail"
     assert "dice_low" in [check.code for check in found.quality]
     assert found.dice_estimate < 0.1

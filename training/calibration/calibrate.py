@@ -17,7 +17,8 @@ from pathlib import Path
 from skullstrip.network.engine import Engine
 from skullstrip.network.engines import available_threads, create_engine
 from skullstrip.network.manifest import Manifest, load_manifest
-from skullstrip.quality.calibration import CALIBRATION_NAME
+from skullstrip.network.predict import VIEWS, Views
+from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration, Calibrations
 
 from ..data.dataset import select_split
 from ..data.pair import Pair
@@ -26,7 +27,7 @@ from ..data.splits import load_pairs
 from ..evaluation.stress import UNTOUCHED
 from ..model.pipeline import end_with_parent
 from ..publishing.export import seal_calibration
-from .cases import case_path, make_case, read_case, write_case
+from .cases import case_path, make_cases, read_case, write_case
 from .fit import fit_calibration, fit_confidence
 from .report import Judged, judge_rows, write_quality_report
 from .rows import Row, rows_of
@@ -70,18 +71,23 @@ def stress_of(scan: str) -> list[tuple[str, float]]:
 
 
 def case_paths(
-    pairs: Sequence[Pair], folder: Path, engine: Engine, manifest: Manifest, views: int
-) -> list[Path]:
-    """Files of every case of these scans; those that are not kept yet are made."""
-    paths = []
+    pairs: Sequence[Pair], folder: Path, engine: Engine, manifest: Manifest
+) -> dict[Views, list[Path]]:
+    """Files of every case of these scans, by views; those that are not kept yet are made."""
+    paths: dict[Views, list[Path]] = {views: [] for views in VIEWS}
     for pair in pairs:
         for name, strength in stress_of(pair.name):
-            path = case_path(folder, pair.name, name, strength)
-            if not path.is_file():
-                case = make_case(pair, name, strength, engine, manifest, views)
-                write_case(folder, case)
-                print(f"{pair.name}  {name} {strength:g}: Dice {case.dice:.4f}", flush=True)
-            paths.append(path)
+            files = {
+                views: case_path(folder / str(views), pair.name, name, strength) for views in VIEWS
+            }
+            if not all(path.is_file() for path in files.values()):
+                cases = make_cases(pair, name, strength, engine, manifest)
+                for views, case in cases.items():
+                    write_case(files[views].parent, case)
+                dice = ", ".join(f"{views} {case.dice:.4f}" for views, case in cases.items())
+                print(f"{pair.name}  {name} {strength:g}: Dice by views {dice}", flush=True)
+            for views, path in files.items():
+                paths[views].append(path)
     return paths
 
 
@@ -119,35 +125,40 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"), help="report")
     parser.add_argument("--calibration", type=Path, help="default: beside the weights")
     parser.add_argument("--weights", type=Path, help="manifest or its folder; default: bundled")
-    parser.add_argument("--views", type=int, default=1, choices=(1, 3))
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args(argv)
     manifest, weights_path = load_manifest(arguments.weights)
     engine = create_engine("auto", manifest, weights_path, "auto", arguments.threads)
-    # Other weights or views make other masks.
-    folder = arguments.cases / f"{manifest.weights_sha256[:8]}-{arguments.views}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = arguments.cases / manifest.weights_sha256[:8]  # other weights make other masks
+    for views in VIEWS:
+        (folder / str(views)).mkdir(parents=True, exist_ok=True)
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
     val = select_split(pairs, "val")
-    made = (folder, engine, manifest, arguments.views)
-    seen, unseen = case_paths(train, *made), case_paths(val, *made)
-    rows = rows_of_files([*seen, *unseen], arguments.threads or available_threads())
-    confidence = fit_confidence(map(read_case, seen))
-    provenance = {
-        "weights_sha256": manifest.weights_sha256,
-        "commit": code_state()["commit"],
-        "scans": sorted({row.scan for row in rows}),
-        "masks": len(rows),
-    }
-    calibration = fit_calibration(rows, confidence, provenance)
-    target = arguments.calibration or weights_path.with_name(CALIBRATION_NAME)
-    target.write_text(calibration.to_json(), encoding="utf-8")
-    if target.resolve() == weights_path.with_name(CALIBRATION_NAME).resolve():
+    seen, unseen = (case_paths(scans, folder, engine, manifest) for scans in (train, val))
+    jobs = arguments.threads or available_threads()
+    calibrations: dict[str, Calibration] = {}
+    for views in VIEWS:
+        rows = rows_of_files([*seen[views], *unseen[views]], jobs)
+        confidence = fit_confidence(map(read_case, seen[views]))
+        provenance = {
+            "weights_sha256": manifest.weights_sha256,
+            "commit": code_state()["commit"],
+            "scans": sorted({row.scan for row in rows}),
+            "masks": len(rows),
+        }
+        calibration = fit_calibration(rows, confidence, provenance)
+        judged = judge_unseen(rows, confidence)
+        names = {pair.name for pair in val}
+        held_out = [entry for entry in judged if entry.row.scan in names]
+        report = arguments.out / f"views-{views}"
+        cases = map(read_case, unseen[views])
+        write_quality_report(report, judged, held_out, cases, calibration)
+        calibrations[str(views)] = calibration
+        print(f"views {views}: {len(judged)} masks judged; report in {report}")
+    beside = weights_path.with_name(CALIBRATION_NAME)
+    target = arguments.calibration or beside
+    target.write_text(Calibrations(calibrations).to_json(), encoding="utf-8")
+    if target.resolve() == beside.resolve():
         seal_calibration(target.parent)
-    judged = judge_unseen(rows, confidence)
-    names = {pair.name for pair in val}
-    held_out = [entry for entry in judged if entry.row.scan in names]
-    write_quality_report(arguments.out, judged, held_out, map(read_case, unseen), calibration)
-    print(f"{len(judged)} masks judged; calibration in {target}, report in {arguments.out}")
     return 0

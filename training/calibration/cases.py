@@ -20,7 +20,14 @@ from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
-from skullstrip.network.predict import predict_head
+from skullstrip.network.predict import (
+    VIEWS,
+    Prediction,
+    View,
+    Views,
+    fuse,
+    predict_head,
+)
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
 from skullstrip.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
 from training.evaluation.metrics import dice
@@ -29,7 +36,6 @@ from ..data.pair import Pair
 from ..data.volumes import read_pair
 from ..evaluation.stress import UNTOUCHED, spoil
 
-VIEWS = {1: (0,), 3: (0, 1, 2)}
 SAMPLES = 60_000  # voxels of each case for the confidence
 NEAR_VOXELS = 12  # around what either mask holds
 
@@ -71,53 +77,59 @@ def case_path(folder: Path, scan: str, perturbation: str, strength: float) -> Pa
     return folder / f"{scan}__{perturbation}_{strength:g}.npz"
 
 
-def make_case(
-    pair: Pair,
-    perturbation: str,
-    strength: float,
-    engine: Engine,
-    manifest: Manifest,
-    views: int = 1,
-) -> Case:
-    """Run the network on a scan, spoilt or not."""
+def make_cases(
+    pair: Pair, perturbation: str, strength: float, engine: Engine, manifest: Manifest
+) -> dict[Views, Case]:
+    """Run the network on a scan, spoilt or not; its slices for three views have those for fewer."""
     volume, mask = read_pair(pair)
     if perturbation != UNTOUCHED:
         volume, mask = spoil(volume, mask, perturbation, strength, pair.name)
     settings = manifest.preprocessing
+    offset = settings.neighbour_offset
     prepared = prepare(volume, settings)
-    args = (prepared.head, settings.spacing_mm, engine.predict, settings.neighbour_offset)
-    region = find_brain_region(*args)
-    probability = predict_head(
-        prepared.head, engine.predict, VIEWS[views], settings.neighbour_offset, None, region
-    )
-    ends = box_ends(prepared.box, prepared.resampled_shape)
-    evidence = gather_evidence(
-        prepared.head,
-        probability,
-        settings.spacing_mm,
-        ends,
-        predict=engine.predict,
-        offset=settings.neighbour_offset,
-        region=region,
-    )
+    head = prepared.head
+    region = find_brain_region(head, settings.spacing_mm, engine.predict, offset)
+    all_views = predict_head(head, engine.predict, VIEWS[3], offset, None, region).views
     truth = head_truth(mask, volume, prepared)
-    native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
-    voxels = sample_voxels(probability, truth, f"{pair.name}/{perturbation}/{strength:g}")
-    factor = round(evidence.block_mm / settings.spacing_mm)
-    at = tuple(voxels.T)
-    return Case(
-        scan=pair.name,
-        perturbation=perturbation,
-        strength=strength,
-        evidence=evidence,
-        truth=whole_blocks(block_means(truth, factor), truth.shape, factor),
-        dice=dice(native, mask),
-        volume_ml=float(native.sum()) * volume.voxel_volume_ml,
-        truth_ml=float(mask.sum()) * volume.voxel_volume_ml,
-        voxels=voxels,
-        voxel_probability=probability[at],
-        voxel_truth=truth[at] >= 0.5,
-    )
+    cases: dict[Views, Case] = {}
+    for choice, views in views_of(all_views).items():
+        probability = fuse(views, head.shape)
+        evidence = gather_evidence(
+            head,
+            Prediction(probability, views),
+            settings.spacing_mm,
+            box_ends(prepared.box, prepared.resampled_shape),
+            predict=engine.predict,
+            offset=offset,
+            region=region,
+        )
+        native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
+        voxels = sample_voxels(probability, truth, f"{pair.name}/{perturbation}/{strength:g}")
+        factor = round(evidence.block_mm / settings.spacing_mm)
+        at = tuple(voxels.T)
+        cases[choice] = Case(
+            scan=pair.name,
+            perturbation=perturbation,
+            strength=strength,
+            evidence=evidence,
+            truth=whole_blocks(block_means(truth, factor), truth.shape, factor),
+            dice=dice(native, mask),
+            volume_ml=float(native.sum()) * volume.voxel_volume_ml,
+            truth_ml=float(mask.sum()) * volume.voxel_volume_ml,
+            voxels=voxels,
+            voxel_probability=probability[at],
+            voxel_truth=truth[at] >= 0.5,
+        )
+    return cases
+
+
+def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:
+    """Return what each choice of views has of every third slice along all axes."""
+    every_sixth = []
+    for view in every_third:
+        kept = np.unique(np.append(np.arange(0, len(view.places), 2), len(view.places) - 1))
+        every_sixth.append(View(view.axis, view.places[kept], view.slices[kept]))
+    return {"auto": tuple(every_sixth), 1: every_third[:1], 3: every_third}
 
 
 def head_truth(mask: np.ndarray, volume: Volume, prepared: Prepared) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest
-from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration
+from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
 from ..data.pair import file_sha256
 from ..data.provenance import git
@@ -84,7 +84,7 @@ def seal_calibration(folder: Path) -> None:
     manifest = Manifest.from_json(path.read_text(encoding="utf-8"))
     sha256 = ""
     if calibration.is_file():
-        sha256 = Calibration.from_json(calibration.read_text(encoding="utf-8")).sha256
+        sha256 = Calibrations.from_json(calibration.read_text(encoding="utf-8")).sha256
     sealed = dataclasses.replace(manifest, calibration_sha256=sha256)
     path.write_text(sealed.to_json(), encoding="utf-8")
 

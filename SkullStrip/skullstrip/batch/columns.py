@@ -24,7 +24,8 @@ COLUMNS: dict[str, str] = {
     "csf": TEXT,  # kept or removed: the fluid around the brain
     "reorient": TEXT,  # yes or no
     "turned": TEXT,  # yes or no: a head that lies another way than its header says
-    "views": WHOLE,
+    "views": TEXT,  # as asked
+    "views_used": TEXT,  # which slices the network saw
     "version": TEXT,
     "weights_sha256": TEXT,
     "calibration_sha256": TEXT,

@@ -158,7 +158,7 @@ def described(scan: Scan, options: Options, source: FileState) -> Row:
         "border_mm": options.border_mm,
         "csf": "kept" if options.keep_csf else "removed",
         "reorient": "yes" if options.reorient else "no",
-        "views": options.views,
+        "views": str(options.views),
         "version": __version__,
         "input_sha256": source.sha256,
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -212,6 +212,7 @@ def _findings(result: BrainExtraction) -> Row:
         "message": "; ".join(
             check.message for check in result.checks if check not in result.quality
         ),
+        "views_used": result.views_used,
         "engine": result.engine,
         "device": result.device,
         "weights_sha256": result.weights_sha256,

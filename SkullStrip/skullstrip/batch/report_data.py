@@ -19,7 +19,7 @@ from .columns import CORRECTED, FAILED
 from .outliers import FEWEST, THRESHOLD, volume_limits
 
 TEXTS = (
-    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views",
+    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
     "version", "brain_mask", "brain", "qc", "finished", "judged",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")

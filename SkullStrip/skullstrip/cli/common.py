@@ -98,7 +98,12 @@ def count(text: str) -> int:
     return int(text)
 
 
-_TYPES = {"border_mm": float, "views": int, "threads": count}
+def view_choice(text: str) -> int | str:
+    """Read a number of views, or "auto"; argparse refuses what is neither."""
+    return int(text) if text.isdecimal() else text
+
+
+_TYPES = {"border_mm": float, "views": view_choice, "threads": count}
 
 
 def debugging() -> bool:

@@ -8,7 +8,7 @@ brain should reach the region's edge after all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,6 +70,17 @@ class BrainRegion:
             for found, other in zip(bounding_box(near, (0, 0)), others, strict=True)
         )
         return rows, columns
+
+    def grown(self, axis: int, at_stop: bool) -> BrainRegion:
+        """Return the region with twice its margin more on one side, as wide as it ends there."""
+        blocks = self.blocks.copy()
+        along = np.moveaxis(blocks, axis, 0)
+        if not at_stop:
+            along = along[::-1]
+        last = bounding_box(along)[0].stop
+        layers = -(-2 * self.margin // self.block[axis])
+        along[last : last + layers] = along[max(0, last - layers) : last].any(axis=0)
+        return replace(self, blocks=blocks)
 
     def _extent(self, found: slice, axis: int) -> slice:
         block = self.block[axis]

@@ -1,40 +1,94 @@
 """Slice-wise prediction of a head, along one axis or fused over three.
 
-Without a region every slice is predicted, whole. With one (see `brain_region`) every third slice
-is, in a window around the brain, and the slices between come from their neighbours.
+Without a region whole slices are predicted, close together. With one (see `brain_region`) every
+third or sixth slice is, in a window around the brain, and what lies between comes from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
-from ..grid.regions import largest_component
+from ..grid.regions import Box, bounding_box, largest_component
+from ..grid.resample import resample_axis
 from .brain_region import BATCH_PIXELS, STRIDE, BrainRegion
 from .slices import Window, pad_to_multiple, slice_batch
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[str, int, int], None]
+Views = int | str  # 1, 3 or "auto"
 
-STEP = 3  # slices from one that is predicted in a region to the next
+
+class Slices(NamedTuple):
+    """Which slices the network sees: the axes along which they are stacked, and every how many."""
+
+    axes: tuple[int, ...]
+    step: int
+
+
+VIEWS: Mapping[Views, Slices] = MappingProxyType(
+    {"auto": Slices((0, 1, 2), 6), 1: Slices((0,), 3), 3: Slices((0, 1, 2), 3)}
+)
+NEARER = 3  # times nearer are slices without a region
 END_SLICES = 4  # brain reaches an end when it is in all of them; what bulges is in one or two
+LEAST_APART = 0.005  # 1 - Dice: two views of a good scan agree no better
 LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network says of some slices along one axis.
+
+    Parameters
+    ----------
+    axis : int
+    places : ndarray of int, shape (n,)
+        Where the slices are, ascending.
+    slices : ndarray of float32, shape (n, rows, columns)
+        Brain probability; 0 outside the windows that were looked at.
+    """
+
+    axis: int
+    places: np.ndarray
+    slices: np.ndarray
+
+    def joined(self, other: View) -> View:
+        """Return a view with the slices of both."""
+        order = np.argsort(places := np.concatenate([self.places, other.places]))
+        return View(self.axis, places[order], np.concatenate([self.slices, other.slices])[order])
+
+
+class Prediction(NamedTuple):
+    """The probability of a head, shape (X, Y, Z), and the views that it was made of."""
+
+    probability: np.ndarray
+    views: tuple[View, ...]
+
+    @property
+    def views_used(self) -> str:
+        """What was seen, in words: ``every slice along X``, ``1 slice in 6 along X, Y, Z``."""
+        step = max(int(np.diff(view.places).max(initial=1)) for view in self.views)
+        axes = ", ".join("XYZ"[view.axis] for view in self.views)
+        return f"every slice along {axes}" if step == 1 else f"1 slice in {step} along {axes}"
 
 
 def predict_head(
     head: np.ndarray,
     predict: Predict,
-    axes: tuple[int, ...] = (0,),
+    wanted: Slices = VIEWS[1],
     offset: int = 1,
     progress: Progress | None = None,
     region: BrainRegion | None = None,
-) -> np.ndarray:
-    """Mean brain probability over the views along `axes`.
+) -> Prediction:
+    """Brain probability, from one view or several.
 
-    Where the brain goes on to an end of its region, which therefore was too small, all is predicted
-    again without a region.
+    Where the brain goes on to an end of its region, which therefore was too small, the region grows
+    on that side.
 
     Parameters
     ----------
@@ -42,83 +96,98 @@ def predict_head(
         Intensities in [0, 1].
     predict : callable
         (N, H, W, 3) float32 to (N, H, W, 1) float32; H and W are multiples of 32.
-    axes : tuple of int
-        Axes along which slices are stacked, one view each.
+    wanted : Slices
+        Axes along which slices are stacked, one view each, and slices from one that is predicted to
+        the next; without a region they are three times nearer.
     offset : int
         Distance of the neighbours that a slice is seen with, in slices.
     progress : callable, optional
         Told after each batch: "predict", slices done, slices in all.
     region : BrainRegion, optional
         Where the brain can be; elsewhere the probability is 0.
-
-    Returns
-    -------
-    ndarray of float32, shape (X, Y, Z)
     """
-    total = sum(len(slices_to_predict(head.shape[axis], axis, region)) for axis in axes)
-    done = 0
+    axes = wanted.axes
+    step = wanted.step if region else max(1, wanted.step // NEARER)
+    done = total = 0
 
     def report(slices: int) -> None:
         nonlocal done
-        done = min(done + slices, total)
+        done += slices
         if progress is not None:
             progress("predict", done, total)
 
-    probability = np.zeros(head.shape, dtype=np.float32)
-    for axis in axes:
-        probability += predict_axis(head, axis, predict, offset, report, region)
-    probability /= len(axes)
-    if region is not None and reaches_ends(probability, axes, region):
-        return predict_head(head, predict, axes, offset, progress)
-    return probability
+    views: tuple[View, ...] = ()
+    while True:
+        missing = [
+            missing_places(region.box()[axis] if region else slice(0, head.shape[axis]), step, view)
+            for axis, view in zip(axes, views or [None] * len(axes), strict=True)
+        ]
+        total += sum(map(len, missing))
+        found = (
+            predict_view(head, axis, places, predict, offset, report=report, region=region)
+            for axis, places in zip(axes, missing, strict=True)
+        )
+        views = tuple(map(View.joined, views, found)) if views else tuple(found)
+        probability = fuse(views, head.shape)
+        ends = reached_ends(probability, axes, region) if region else []
+        if not ends:
+            return Prediction(probability, views)
+        for axis, at_stop in ends:
+            region = region.grown(axis, at_stop)  # type: ignore[union-attr]  # ends are a region's
 
 
-def predict_axis(
-    head: np.ndarray,
-    axis: int,
-    predict: Predict,
-    offset: int,
-    report: Callable[[int], None],
-    region: BrainRegion | None = None,
-) -> np.ndarray:
-    """Brain probability from the slices along one axis.
-
-    Where brain reaches the edge of its window, which therefore was too small, the batch's slices
-    are predicted again, whole.
+def missing_places(part: slice, step: int, view: View | None) -> np.ndarray:
+    """Return the slices in a part of an axis that the network has yet to see.
 
     Parameters
     ----------
+    view : View, optional
+        What it has seen, of a smaller part.
+    """
+    if view is None:
+        return np.unique(np.append(np.arange(part.start, part.stop, step), part.stop - 1))
+    before = np.arange(view.places[0], part.start - 1, -step)
+    after = np.arange(view.places[-1], part.stop, step)
+    wanted = np.concatenate([before, after, [part.start, part.stop - 1]])
+    return np.setdiff1d(wanted, view.places)
+
+
+def predict_view(
+    head: np.ndarray,
+    axis: int,
+    places: np.ndarray,
+    predict: Predict,
+    offset: int,
+    *,
+    report: Callable[[int], None],
+    region: BrainRegion | None,
+) -> View:
+    """Predict single slices along one axis.
+
+    Where brain reaches an edge of its window, which therefore was too small, the batch's slices are
+    predicted again, whole on that side.
+
+    Parameters
+    ----------
+    places : ndarray of int, shape (n,)
+        Where the slices are, ascending.
     report : callable
         Told after each batch how many slices it had.
-
-    Returns
-    -------
-    ndarray of float32, shape (X, Y, Z)
     """
     slices = np.moveaxis(head, axis, 0)
     whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
-    chosen = slices_to_predict(len(slices), axis, region)
     batch_size = max(1, BATCH_PIXELS // pad_to_multiple(slices[:1], STRIDE).size)
-    probability = np.zeros(slices.shape, dtype=np.float32)
-    for start in range(0, len(chosen), batch_size):
-        indices = chosen[start : start + batch_size]
-        window = region.window(axis, indices[0], indices[-1] + 1) if region else whole
-        found = predict_window(slices, indices, window, predict, offset)
-        if reaches_edge(found, window, whole):
-            window = whole
-            found = predict_window(slices, indices, whole, predict, offset)
-        probability[(indices, *window)] = found
-        report(len(indices))
-    fill_between(probability, chosen)
-    return np.moveaxis(probability, 0, axis)
-
-
-def slices_to_predict(count: int, axis: int, region: BrainRegion | None) -> np.ndarray:
-    """Indices of the slices that the network sees: all, or every third one of the region."""
-    if region is None:
-        return np.arange(count)
-    part = region.box()[axis]
-    return np.unique(np.append(np.arange(part.start, part.stop, STEP), part.stop - 1))
+    probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
+    for start in range(0, len(places), batch_size):
+        batch = slice(start, start + batch_size)
+        window = region.window(axis, places[batch][0], places[batch][-1] + 1) if region else whole
+        found = predict_window(slices, places[batch], window, predict, offset)
+        while (grown := beyond_edges(found, window, whole)) != window:
+            window = grown
+            found = predict_window(slices, places[batch], window, predict, offset)
+        probability[(batch, *window)] = found
+        report(len(found))
+    return View(axis, places, probability)
 
 
 def predict_window(
@@ -132,32 +201,134 @@ def predict_window(
     return predict(np.pad(batch, padded))[:, :height, :width, 0]
 
 
-def reaches_edge(found: np.ndarray, window: Window, whole: Window) -> bool:
-    """Whether there is brain at an edge of the window behind which the slice goes on."""
-    for axis, (part, full) in enumerate(zip(window, whole, strict=True), start=1):
-        edges = np.moveaxis(found, axis, 0)
-        if part.start > full.start and (edges[0] >= 0.5).any():
-            return True
-        if part.stop < full.stop and (edges[-1] >= 0.5).any():
-            return True
-    return False
+def beyond_edges(found: np.ndarray, window: Window, whole: Window) -> Window:
+    """Return the window, lengthened to the slice's end on every side where brain is at its edge."""
+    rows, columns = (
+        slice(
+            full.start if (edges[0] >= 0.5).any() else part.start,
+            full.stop if (edges[-1] >= 0.5).any() else part.stop,
+        )
+        for edges, part, full in zip(
+            (np.moveaxis(found, 1, 0), np.moveaxis(found, 2, 0)), window, whole, strict=True
+        )
+    )
+    return rows, columns
 
 
-def reaches_ends(probability: np.ndarray, axes: tuple[int, ...], region: BrainRegion) -> bool:
-    """Whether the brain goes on to an end of the region, behind which the head goes on.
+def reached_ends(
+    probability: np.ndarray, axes: tuple[int, ...], region: BrainRegion
+) -> list[tuple[int, bool]]:
+    """Return the ends of the region that the brain goes on to, behind which the head goes on.
 
     One piece of brain, that is: a network sees some in front of the frontal pole now and then.
+
+    Returns
+    -------
+    list of (axis, whether it is the axis' far end)
     """
     box = region.box()
     brain = largest_component(probability[box] >= 0.5)
+    ends = []
     for axis in axes:
         slices = np.moveaxis(brain, axis, 0)
         has_brain = np.asarray(slices.any(axis=(1, 2)))
         if box[axis].start > 0 and has_brain[:END_SLICES].all():
-            return True
+            ends.append((axis, False))
         if box[axis].stop < probability.shape[axis] and has_brain[-END_SLICES:].all():
-            return True
-    return False
+            ends.append((axis, True))
+    return ends
+
+
+def fuse(views: Sequence[View], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the probability that one view or several give, shape (X, Y, Z).
+
+    Of one view, the log odds are interpolated between its slices. Of several, the mean of that is
+    taken, each weighing as much as it agrees with others, and what a view cannot know between its
+    slices is put back: as much as the mean itself loses when interpolated from the same slices.
+    """
+    probability = np.zeros(shape, dtype=np.float32)
+    if len(views) == 1:
+        (view,) = views
+        along = np.moveaxis(probability, view.axis, 0)
+        along[view.places] = view.slices
+        fill_between(along, view.places)
+        return probability
+    box = seen_box(views)
+    if box is None:
+        return probability
+    matrices = [between_matrix(view.places, box[view.axis]) for view in views]
+    odds = [
+        resample_axis(odds_in_slices(view, box), view.axis, matrix)
+        for view, matrix in zip(views, matrices, strict=True)
+    ]
+    weights = agreement_weights(odds)
+    mean = np.zeros_like(odds[0])
+    for weight, each in zip(weights, odds, strict=True):
+        mean += weight * each
+    more = len(views) / (len(views) - 1)  # a view is compared with the others, not with the mean
+    fused = (1 + more) * mean
+    for view, matrix, weight in zip(views, matrices, weights, strict=True):
+        inside = np.clip(view.places - box[view.axis].start, 0, mean.shape[view.axis] - 1)
+        known = np.take(mean, inside, view.axis)
+        fused -= resample_axis(known, view.axis, more * weight * matrix)
+    found = expit(fused)
+    probability[box] = np.where(found > 2 * LEAST_PROBABILITY, found, 0)
+    return probability
+
+
+def odds_in_slices(view: View, box: Box) -> np.ndarray:
+    """Return the log odds in a view's slices, as a stack along its axis, the rest cut to a box."""
+    others = [box[axis] for axis in range(3) if axis != view.axis]
+    return np.moveaxis(logit(view.slices[(slice(None), *others)]), 0, view.axis)
+
+
+def agreement_weights(odds: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how much each view weighs: little where it contradicts the others.
+
+    Views of an ordinary scan weigh nearly alike.
+
+    Returns
+    -------
+    ndarray of float32, shape (views,)
+        They sum to one.
+    """
+    brains = np.array([(each[::2, ::2, ::2] > 0).ravel() for each in odds], dtype=np.float32)
+    overlap = brains @ brains.T  # voxels
+    sizes = np.diag(overlap)
+    agreed = 2 * overlap / np.maximum(sizes + sizes[:, None], 1)  # Dice of each two
+    weights = (1 + LEAST_APART - agreed.mean(axis=1)) ** -3
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
+def seen_box(views: Sequence[View]) -> Box | None:
+    """Return the box of what any view takes for possibly brain, None where there is nothing."""
+    boxes = []
+    for view in views:
+        possible = view.slices > LEAST_PROBABILITY
+        if possible.any():
+            found, *others = bounding_box(possible, (1, 0, 0))
+            reach = slice(int(view.places[found.start]), int(view.places[found.stop - 1]) + 1)
+            boxes.append([*others[: view.axis], reach, *others[view.axis :]])
+    if not boxes:
+        return None
+    x, y, z = (
+        slice(min(part.start for part in parts), max(part.stop for part in parts))
+        for parts in zip(*boxes, strict=True)
+    )
+    return x, y, z
+
+
+def between_matrix(places: np.ndarray, part: slice) -> np.ndarray:
+    """Return the weights of the slices in every place of a part of their axis.
+
+    Returns
+    -------
+    ndarray of float32, shape (places in `part`, n)
+        Linear between two slices; beyond the last one, it alone.
+    """
+    at = np.arange(part.start, part.stop)
+    rows = [np.interp(at, places, unit) for unit in np.eye(len(places))]
+    return np.stack(rows, axis=1).astype(np.float32)
 
 
 def fill_between(probability: np.ndarray, predicted: np.ndarray) -> None:

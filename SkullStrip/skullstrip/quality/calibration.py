@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import WeightsError
 from ..network.manifest import MAX_MANIFEST_BYTES, Manifest, default_manifest_path, require_file
+from ..network.predict import VIEWS, Views
 
 CALIBRATION_NAME = "quality.json"
 # What an estimate rests on; each has intervals of its own width.
@@ -72,9 +74,26 @@ class Calibration:
     confidence: dict[str, float]
     provenance: dict[str, Any] = field(default_factory=dict)
 
+
+@dataclass(frozen=True)
+class Calibrations:
+    """A calibration for each choice of views: fused masks are better, and surer, than one view's.
+
+    Parameters
+    ----------
+    by_views : dict of str to Calibration
+        "auto", "1" and "3".
+    """
+
+    by_views: Mapping[str, Calibration]
+
+    def of(self, views: Views) -> Calibration:
+        """Return the calibration of masks made of these views."""
+        return self.by_views[str(views)]
+
     def to_json(self) -> str:
         """Serialise in the order of the fields, so that equal calibrations are equal files."""
-        content = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        content = {views: asdict(calibration) for views, calibration in self.by_views.items()}
         return json.dumps(content, indent=2) + "\n"
 
     @property
@@ -83,7 +102,7 @@ class Calibration:
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @classmethod
-    def from_json(cls, text: str) -> Calibration:
+    def from_json(cls, text: str) -> Calibrations:
         """Read what `to_json` wrote.
 
         Raises
@@ -92,14 +111,18 @@ class Calibration:
             Not JSON, a key is unknown or missing, or what should be a number is none.
         """
         try:
-            found = cls(**json.loads(text))
-            for name, keys in KEYS.items():
-                _require_numbers(name, getattr(found, name), keys)
-        except (ValueError, TypeError) as error:
+            content = json.loads(text)
+            found = {views: Calibration(**content.pop(views)) for views in map(str, VIEWS)}
+            if content:
+                raise ValueError(f"'{next(iter(content))}' is unknown")
+            for calibration in found.values():
+                for name, keys in KEYS.items():
+                    _require_numbers(name, getattr(calibration, name), keys)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsError(
                 f"The calibration of the verdict cannot be read ({error})."
             ) from error
-        return found
+        return cls(found)
 
 
 def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
@@ -112,8 +135,8 @@ def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
         raise ValueError(f"'{name}' must hold numbers")
 
 
-def load_calibration(manifest: Manifest | None = None, folder: Path | None = None) -> Calibration:
-    """Read the calibration that a manifest names, or the bundled one where it names none.
+def load_calibration(manifest: Manifest | None = None, folder: Path | None = None) -> Calibrations:
+    """Read the calibrations that a manifest names, or the bundled one where it names none.
 
     Parameters
     ----------
@@ -133,7 +156,7 @@ def load_calibration(manifest: Manifest | None = None, folder: Path | None = Non
             path = bundled.with_name(CALIBRATION_NAME)
             manifest = Manifest.from_json(bundled.read_text(encoding="utf-8"))
         require_file(path, MAX_MANIFEST_BYTES)
-        found = Calibration.from_json(path.read_text(encoding="utf-8"))
+        found = Calibrations.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(
             f"The calibration of the verdict '{path}' cannot be read; install SkullStrip again."

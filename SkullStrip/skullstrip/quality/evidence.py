@@ -7,15 +7,15 @@ is what the network found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..grid.regions import Box, block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
+from ..network.predict import Predict, Prediction
 from ..prepare.head_box import tissue
-from .cross_view import APART_MM, AXIS, cross_view_probability
+from .cross_view import cross_view
 
 SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
 
@@ -61,11 +61,11 @@ class Evidence:
 
 def gather_evidence(
     head: np.ndarray,
-    probability: np.ndarray,
+    found: Prediction,
     spacing_mm: float,
     image_ends: np.ndarray,
     *,
-    predict: Callable[[np.ndarray], np.ndarray],
+    predict: Predict,
     offset: int,
     region: BrainRegion | None,
     head_to_ras: np.ndarray | None = None,
@@ -74,29 +74,30 @@ def gather_evidence(
 
     Parameters
     ----------
-    head, probability : ndarray of float32, shape (X, Y, Z)
-        Intensities in [0, 1], and what the network made of them.
+    head : ndarray of float32, shape (X, Y, Z)
+        Intensities in [0, 1].
+    found : Prediction
+        What the network made of them.
     spacing_mm : float
         Isotropic.
     image_ends : ndarray of bool, shape (3, 2)
         Whether the image ends where the head's box does; see `box_ends`.
     predict, offset, region
-        As for `inference.predict_head`.
+        As for `predict.predict_head`.
     head_to_ras : ndarray, shape (4, 4), optional
         Voxel index of `head` to RAS mm.
     """
     factor = max(1, round(COARSE_MM / spacing_mm))
+    probability = found.probability
     coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
-    block_mm = factor * spacing_mm
-    extent = slice(0, head.shape[AXIS]) if region is None else region.box()[AXIS]
-    step = max(1, round(APART_MM / block_mm))
-    places = np.arange(extent.start // factor + step // 2, -(-extent.stop // factor), step)
-    found = cross_view_probability(head, predict, offset, region, places * factor)
+    second = cross_view(
+        head, found.views, spacing_mm, predict=predict, offset=offset, region=region
+    )
     return Evidence(
         probability=coarse,
-        second=plane_means(found, factor),
-        places=places,
-        block_mm=block_mm,
+        second=plane_means(second.slices, factor),
+        places=second.places // factor,
+        block_mm=factor * spacing_mm,
         image_ends=image_ends,
         to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
         tissue=tissue(whole_blocks(block_means(head, factor), head.shape, factor), SCALP),

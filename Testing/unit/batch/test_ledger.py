@@ -17,7 +17,7 @@ from skullstrip.errors import OutputError
 
 
 def entry(name="a/b", **columns):
-    row = {"name": name, "status": "done", "volume_ml": 1432.125, "views": 1, "input_sha256": "i"}
+    row = {"name": name, "status": "done", "volume_ml": 1432.125, "views": "1", "input_sha256": "i"}
     outputs = {f"{name}_brain_mask.nii.gz": FileState(3, 4, "o")}
     return Entry(row | columns, FileState(1, 2**60 + 1, "i"), "options", outputs)
 

@@ -12,7 +12,7 @@ from skullstrip.batch.columns import COLUMNS
 from Testing.image_files import names
 
 ROWS = [
-    {"name": "a", "status": "done", "volume_ml": 1432.125, "views": 3, "reasons": 'x; "y",z'},
+    {"name": "a", "status": "done", "volume_ml": 1432.125, "views": "3", "reasons": 'x; "y",z'},
     {"name": "ä/b", "status": "failed", "message": "It is broken."},
 ]
 

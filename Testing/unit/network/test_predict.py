@@ -7,8 +7,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skullstrip.errors import Cancelled
+from skullstrip.mask.metrics import dice
 from skullstrip.network.brain_region import BrainRegion
-from skullstrip.network.predict import fill_between, predict_head
+from skullstrip.network.predict import (
+    LEAST_PROBABILITY,
+    Slices,
+    fill_between,
+    predict_head,
+)
 
 SAGITTA_SHARE = 0.005  # of a ball's voxels
 
@@ -25,24 +31,42 @@ def head() -> np.ndarray:
     return np.random.default_rng(0).random((37, 70, 41), dtype=np.float32)
 
 
+def every(axes: tuple[int, ...]) -> Slices:
+    """All slices along these axes, where there is no region."""
+    return Slices(axes, 1)
+
+
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
 def test_slices_return_to_where_they_were_cut(head: np.ndarray, axes: tuple[int, ...]) -> None:
-    assert_allclose(predict_head(head, middle_channel, axes), head, atol=1e-6)
+    found = predict_head(head, middle_channel, every(axes)).probability
+    assert_allclose(found, head, atol=3 * LEAST_PROBABILITY)
 
 
-def test_three_views_are_averaged(head: np.ndarray) -> None:
+def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head: np.ndarray) -> None:
     def by_view(batch: np.ndarray) -> np.ndarray:
-        value = {(96, 64): 0.9, (64, 64): 0.6, (64, 96): 0.3}[batch.shape[1:3]]
+        value = {(96, 64): 0.9, (64, 64): 0.6, (64, 96): 0.7}[batch.shape[1:3]]
         return np.full((*batch.shape[:3], 1), value, np.float32)
 
     # Along X slices are 70 x 41 (96 x 64 padded), along Y 37 x 41, along Z 37 x 70.
-    found = predict_head(head, by_view, (0, 1, 2))
-    assert_allclose(found, (0.9 + 0.6 + 0.3) / 3, atol=1e-6)
+    found = predict_head(head, by_view, every((0, 1, 2))).probability
+    odds = (0.9 / 0.1 * 0.6 / 0.4 * 0.7 / 0.3) ** (1 / 3)
+    assert_allclose(found, odds / (1 + odds), atol=1e-5)
+
+
+def test_a_view_that_contradicts_what_two_agree_on_hardly_counts() -> None:
+    head = ball((96, 100, 64), 25)
+
+    def lost_along_z(batch: np.ndarray) -> np.ndarray:
+        sees_z = batch.shape[1:3] == (96, 128)
+        return 0 * batch[..., 1:2] if sees_z else batch[..., 1:2]
+
+    found = predict_head(head, lost_along_z, every((0, 1, 2))).probability
+    assert dice(found >= 0.5, head >= 0.5) > 0.97
 
 
 def test_progress_counts_every_slice_up_to_the_total(head: np.ndarray) -> None:
     heard: list[tuple[str, int, int]] = []
-    predict_head(head, middle_channel, (0, 2), progress=lambda *word: heard.append(word))
+    predict_head(head, middle_channel, every((0, 2)), progress=lambda *word: heard.append(word))
     assert heard[-1] == ("predict", 37 + 41, 37 + 41)
     assert_array_equal(np.diff([done for _, done, _ in heard]) > 0, True)
 
@@ -80,15 +104,29 @@ def region_of(shape: tuple[int, ...], start: int, stop: int, margin: int = 4) ->
     return BrainRegion(blocks, (2, 2, 2), margin, shape)
 
 
-@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
-def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axes: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axis: int) -> None:
     head = ball((180, 170, 164), 40)
     network = CountingNetwork()
-    found = predict_head(head, network, axes, region=region_of(head.shape, 40, 130))
+    region = region_of(head.shape, 40, 130)
+    found = predict_head(head, network, Slices((axis,), 3), region=region).probability
     # Between two slices of a ball the mean lies inside it by the sagitta, 0.03 to 2 voxels.
     different = (found >= 0.5) != (head >= 0.5)
     assert different.sum() < SAGITTA_SHARE * (head >= 0.5).sum()
-    assert network.pixels < 0.34 * head.size * len(axes)
+    assert network.pixels < 0.34 * head.size
+
+
+def test_three_views_know_from_each_other_what_lies_between_their_slices() -> None:
+    head = ball((180, 170, 164), 40)
+    region = region_of(head.shape, 40, 130)
+    wrong = {
+        axes: np.count_nonzero(
+            (predict_head(head, middle_channel, Slices(axes, step), region=region)[0] >= 0.5)
+            != (head >= 0.5)
+        )
+        for axes, step in (((0,), 6), ((0, 1, 2), 6))
+    }
+    assert wrong[0, 1, 2] < 0.2 * wrong[0,]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -98,19 +136,22 @@ def test_false_brain_apart_from_the_brain_costs_no_second_look(axis: int) -> Non
     false_brain[axis] = slice(36, 41)
     head[tuple(false_brain)] = 1
     network = CountingNetwork()
-    predict_head(head, network, (axis,), region=region_of(head.shape, 40, 130))
+    predict_head(head, network, Slices((axis,), 3), region=region_of(head.shape, 40, 130))
     assert network.pixels < 0.34 * head.size
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
 @pytest.mark.parametrize("region_stop", [90, 100, 110])
-def test_a_region_that_clips_the_brain_is_left(axis: int, region_stop: int) -> None:
+def test_a_region_that_clips_the_brain_grows_there_alone(
+    axes: tuple[int, ...], region_stop: int
+) -> None:
     head = ball((180, 172, 164), 40)
-    found = predict_head(
-        head, middle_channel, (axis,), region=region_of(head.shape, 60, region_stop)
-    )
+    network = CountingNetwork()
+    region = region_of(head.shape, 60, region_stop)
+    found = predict_head(head, network, Slices(axes, 3), region=region).probability
     assert ((found >= 0.5) == (head >= 0.5)).mean() > 0.999
     assert found.max() > 0.99
+    assert network.pixels < 0.6 * head.size * len(axes)  # all of it, whole, would be more than 1
 
 
 @pytest.mark.parametrize("step", [2, 3])

@@ -14,7 +14,8 @@ from scipy import ndimage
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import WeightsError
 from skullstrip.network.manifest import Manifest
-from skullstrip.quality.calibration import Calibration, load_calibration
+from skullstrip.network.predict import VIEWS
+from skullstrip.quality.calibration import Calibration, Calibrations, load_calibration
 from skullstrip.quality.confidence import disagreement_map, right_odds
 from skullstrip.quality.estimate import estimate
 from skullstrip.quality.evidence import Evidence
@@ -56,7 +57,7 @@ def brain() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
-    return load_calibration()
+    return load_calibration().of("auto")
 
 
 def leak(brain: np.ndarray) -> np.ndarray:
@@ -272,11 +273,22 @@ def test_the_disagreement_is_found_between_the_slices_of_the_second_look(
     assert found[:, :10].max() < 0.1 * found.max()
 
 
-def test_a_calibration_is_read_back_as_it_was_written(calibration: Calibration) -> None:
-    assert Calibration.from_json(calibration.to_json()) == calibration
+def by_views(calibration: Calibration) -> Calibrations:
+    return Calibrations({str(views): calibration for views in VIEWS})
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"allowance": 1}', '{"unknown": 1}'])
+def test_every_choice_of_views_has_a_calibration_of_its_own(calibration: Calibration) -> None:
+    written = Calibrations(
+        {str(views): replace(calibration, check_below=i / 3) for i, views in enumerate(VIEWS)}
+    )
+    read = Calibrations.from_json(written.to_json())
+    assert read == written
+    assert [read.of(views).check_below for views in VIEWS] == [0, 1 / 3, 2 / 3]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", '{"allowance": 1}', '{"auto": {"unknown": 1}}', '{"auto": 1}']
+)
 def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "quality.json").write_text(text)
     with pytest.raises(WeightsError, match="calibration of the verdict cannot be read"):
@@ -292,7 +304,7 @@ def test_a_calibration_that_lacks_numbers_is_refused_by_their_name(
 ) -> None:
     broken = replace(calibration, **{name: value})  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match=f"'{name}' must have"):
-        Calibration.from_json(broken.to_json())
+        Calibrations.from_json(by_views(broken).to_json())
 
 
 @pytest.mark.parametrize("value", ["much", None, float("nan")])
@@ -301,20 +313,20 @@ def test_a_calibration_with_something_else_than_a_number_is_refused(
 ) -> None:
     broken = replace(calibration, doubt={**calibration.doubt, "own": value})  # type: ignore[dict-item]
     with pytest.raises(WeightsError, match="'doubt' must hold numbers"):
-        Calibration.from_json(broken.to_json())
+        Calibrations.from_json(by_views(broken).to_json())
 
 
 def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
     tmp_path, calibration: Calibration
 ) -> None:
-    assert load_calibration(MANIFEST, tmp_path) == calibration
+    assert load_calibration(MANIFEST, tmp_path).of("auto") == calibration
 
 
 @pytest.mark.parametrize("named", ["", "0" * 64])
 def test_a_more_lenient_calibration_than_the_manifest_names_is_refused(
     tmp_path, calibration: Calibration, named: str
 ) -> None:
-    lenient = replace(calibration, check_below=0.1)
+    lenient = by_views(replace(calibration, check_below=0.1))
     (tmp_path / "quality.json").write_text(lenient.to_json())
     with pytest.raises(WeightsError, match="manifest beside it names"):
         load_calibration(replace(MANIFEST, calibration_sha256=named), tmp_path)
@@ -323,6 +335,7 @@ def test_a_more_lenient_calibration_than_the_manifest_names_is_refused(
 
 
 def test_a_calibration_is_the_same_with_other_line_ends(tmp_path, calibration: Calibration) -> None:
-    (tmp_path / "quality.json").write_bytes(calibration.to_json().replace("\n", "\r\n").encode())
-    sealed = replace(MANIFEST, calibration_sha256=calibration.sha256)
-    assert load_calibration(sealed, tmp_path) == calibration
+    written = by_views(calibration)
+    (tmp_path / "quality.json").write_bytes(written.to_json().replace("\n", "\r\n").encode())
+    sealed = replace(MANIFEST, calibration_sha256=written.sha256)
+    assert load_calibration(sealed, tmp_path) == written
