@@ -1,8 +1,7 @@
 """Where the brain can be, so that the fine pass predicts nothing else.
 
 The network itself finds out: a quick look at every third slice of the head at 2 mm. What it takes
-for brain is widened by a margin, and `inference.predict_head` looks again without a region where
-brain should reach the region's edge after all.
+for brain is widened by a margin; where brain reaches an end of that after all, it grows.
 """
 
 from __future__ import annotations
