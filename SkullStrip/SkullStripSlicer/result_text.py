@@ -83,8 +83,10 @@ def _details(volumeMl: float, checks, report, state) -> list[str]:
         lines.append(_("Border moved by {border} mm").format(border=f"{state['borderMm']:+.1f}"))
     lines += [check.message for check in checks] or [_("Nothing unusual was noticed.")]
     if report.get("engine"):
-        text = _("Network run by {engine} on {device}, weights {weights}")
+        text = _("Network run by {engine} on {device}, weights {weights}; it saw {slices}")
         weights = (report.get("weights_sha256") or "?")[:8]
         device = report.get("device", "?")
-        lines.append(text.format(engine=report["engine"], device=device, weights=weights))
+        slices = report.get("views_used") or "?"
+        names = {"engine": report["engine"], "device": device, "weights": weights}
+        lines.append(text.format(**names, slices=slices))
     return lines

@@ -34,7 +34,7 @@ class Slices(NamedTuple):
 VIEWS: Mapping[Views, Slices] = MappingProxyType(
     {"auto": Slices((0, 1, 2), 6), 1: Slices((0,), 3), 3: Slices((0, 1, 2), 3)}
 )
-NEARER = 3  # times nearer are slices without a region
+STEP = 3  # slices to the next one of a close view; without a region views are closer by as much
 END_SLICES = 4  # brain reaches an end when it is in all of them; what bulges is in one or two
 LEAST_APART = 0.005  # 1 - Dice: two views of a good scan agree no better
 LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
@@ -107,7 +107,7 @@ def predict_head(
         Where the brain can be; elsewhere the probability is 0.
     """
     axes = wanted.axes
-    step = wanted.step if region else max(1, wanted.step // NEARER)
+    step = wanted.step if region else max(1, wanted.step // STEP)
     done = total = 0
 
     def report(slices: int) -> None:
@@ -176,7 +176,9 @@ def predict_view(
     """
     slices = np.moveaxis(head, axis, 0)
     whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
-    batch_size = max(1, BATCH_PIXELS // pad_to_multiple(slices[:1], STRIDE).size)
+    # Slices far apart share a window that is too wide for most of them.
+    pixels = BATCH_PIXELS // (2 if np.diff(places).max(initial=1) > STEP else 1)
+    batch_size = max(1, pixels // pad_to_multiple(slices[:1], STRIDE).size)
     probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
     for start in range(0, len(places), batch_size):
         batch = slice(start, start + batch_size)
