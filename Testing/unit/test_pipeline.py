@@ -179,7 +179,7 @@ def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
     stand_in_weights: Path,
 ) -> None:
     head = bright_brain(orientation="PIR", spacing_mm=(1.5, 2.0, 2.5), oblique_degrees=15)
-    sure = strip(head, stand_in_weights, engine=BrightEngine()).brain_confidence
+    sure = strip(head, stand_in_weights, engine=BrightEngine(), views=1).brain_confidence
     unsure = strip(head, stand_in_weights, engine=ContraryEngine(), views=1).brain_confidence
     assert sure.shape == head.array.shape
     assert sure.dtype == np.float32

@@ -7,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skullstrip.errors import Cancelled
-from skullstrip.mask.metrics import dice
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.predict import (
     LEAST_PROBABILITY,
@@ -15,6 +14,7 @@ from skullstrip.network.predict import (
     fill_between,
     predict_head,
 )
+from training.evaluation.metrics import dice
 
 SAGITTA_SHARE = 0.005  # of a ball's voxels
 
