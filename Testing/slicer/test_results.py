@@ -182,8 +182,11 @@ def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head) -
     assert mask_of(segmentation).shape == volume.GetImageData().GetDimensions()
 
 
-@pytest.mark.parametrize("earlier", [None, "known", "loaded"])
-@pytest.mark.parametrize("broken", ["fillVolume", "placeBeside", "writeState"])
+@pytest.mark.parametrize(
+    ("earlier", "broken"),
+    [(None, "placeBeside"), (None, "fillVolume"), ("known", "fillVolume"), ("known", "writeState"),
+     ("loaded", "writeState")],
+)  # fmt: skip
 def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     volume, scene, tmp_path, monkeypatch, earlier, broken
 ) -> None:

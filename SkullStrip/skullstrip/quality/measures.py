@@ -138,14 +138,23 @@ def bare_cm2(evidence: Evidence, mask: np.ndarray) -> float:
 
     A brain is bare where a stripped scan ends, or one part of which was blanked.
     """
+    return float(np.count_nonzero(largest_bare(evidence, mask))) * evidence.block_mm**2 / 100
+
+
+def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """Return the mask's surface blocks there, bool, shape of the mask; of the barest side."""
     around = evidence.tissue & ~mask
-    areas = []
+    sides = []
     for axis in range(3):
-        for brain, head in ((mask, around), (np.flip(mask, axis), np.flip(around, axis))):
-            last = _last(brain, axis)
-            bare = (last >= 0) & (_last(head, axis) <= last + 1)
-            areas.append(np.count_nonzero(ndimage.binary_opening(bare, iterations=2)))
-    return float(max(areas)) * evidence.block_mm**2 / 100
+        for turn in (np.asarray, lambda array, axis=axis: np.flip(array, axis)):
+            last = _last(turn(mask), axis)
+            bare = (last >= 0) & (_last(turn(around), axis) <= last + 1)
+            bare = ndimage.binary_opening(bare, iterations=2)
+            side = np.zeros(mask.shape, dtype=bool)
+            surface = np.expand_dims(np.maximum(last, 0), axis)
+            np.put_along_axis(side, surface, np.expand_dims(bare, axis), axis)
+            sides.append(turn(side))
+    return max(sides, key=np.count_nonzero)
 
 
 def _last(array: np.ndarray, axis: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks.input_checks import Check
 from .evidence import Evidence
-from .measures import largest_disagreement, largest_piece, solid_mask
+from .measures import largest_bare, largest_disagreement, largest_piece, solid_mask
 
 Place = Callable[[Evidence, np.ndarray], np.ndarray]
 
@@ -30,7 +30,6 @@ def located(
     if to_ras is None or not any(check.code in _PLACES for check in reasons):
         return reasons
     judged = solid_mask(evidence.probability) if mask is None else mask
-
     positions = {
         check.code: _position(_PLACES[check.code](evidence, judged), to_ras)
         for check in reasons
@@ -67,6 +66,7 @@ def removed_piece(evidence: Evidence, _mask: np.ndarray) -> np.ndarray:
 _PLACES: dict[str, Place] = {
     "second_look": disagreement,
     "dice_low": disagreement,  # a wrong mask is usually contradicted there
+    "brain_bare": largest_bare,
     "brain_cut": cut_edge,
     "pieces_removed": removed_piece,
 }
