@@ -170,9 +170,10 @@ def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
     looks like tissue, as the salt and pepper of MP2RAGE, nothing can be told, and 1 is returned.
     """
     middle = round(float(np.average(np.arange(mask.shape[2]), weights=mask.sum(axis=(0, 1)))))
-    solid, brain = (tissue | mask)[:, :, middle:], mask[:, :, middle:]
+    solid, brain = tissue[:, :, middle:], mask[:, :, middle:]
     if solid.mean() > AIRLESS_SHARE:
         return 1.0
+    solid = largest_component(ndimage.binary_opening(solid)) | brain  # no specks of noise
     head = _between(solid, 0) & _between(solid, 1)
     return int(np.count_nonzero(brain)) / max(1, int(np.count_nonzero(head)))
 
