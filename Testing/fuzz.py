@@ -27,6 +27,7 @@ import numpy as np
 from skullstrip.errors import SkullStripError
 from skullstrip.files import strip_file
 from skullstrip.io import images
+from Testing import hostile_files
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine, write_stand_in_weights
 
@@ -34,6 +35,14 @@ SUFFIXES = (
     *(".nii", ".nii.gz", "_2.nii.gz", "_big.nii", "_float.nii.gz", ".img", ".mgh", ".mgz"),
     *(".nrrd", "_raw.nrrd", "_text.nrrd", ".nhdr"),
 )
+MADE = {
+    "AFNI": hostile_files.afni(),
+    "AFNI, gzip": hostile_files.afni("T1+orig.BRIK.gz"),
+    "MINC 1": hostile_files.minc1,
+    "MINC 2": hostile_files.minc2(),
+    "PAR and REC": hostile_files.philips,
+    "SPM": hostile_files.spm,
+}
 KINDS = ("bit", "byte", "field", "text", "cut", "repeat", "inflated bit", "inflated field")
 NUMBERS = (0, 1, -1, 2, 7, 127, 255, 256, 32767, -32768, 65535, 2**31 - 1, -(2**31), 1e-30, 1e-3,
            0.5, 1e9, 1e38, -1e38, float("nan"), float("inf"), float("-inf"))  # fmt: skip
@@ -53,7 +62,7 @@ class Edit(NamedTuple):
     choice: int
 
 
-def write_seeds(folder: Path) -> list[Path]:
+def write_seeds(folder: Path) -> dict[str, Path]:
     """Sound files of a small phantom, one of each format."""
     head = make_head("PIR", (8.0, 8.0, 8.0))
     stored = head.array.astype(np.int16)
@@ -78,7 +87,11 @@ def write_seeds(folder: Path) -> list[Path]:
         for kind in (b"float", b"int64"):
             changed = changed.replace(b"type: " + kind, b"type: int32")
         (folder / f"seed_{name}.nrrd").write_bytes(changed + b"\n\n" + voxels)
-    return [folder / f"seed{suffix}" for suffix in SUFFIXES]
+    seeds = {suffix: folder / f"seed{suffix}" for suffix in SUFFIXES}
+    for name, make in MADE.items():
+        (folder / name).mkdir()
+        seeds[name] = make(folder / name)
+    return seeds
 
 
 def damage(content: bytes, edits: Sequence[Edit]) -> bytes:
@@ -177,14 +190,15 @@ def strip_damaged(seed: Path, edits: Sequence[Edit], weights: Path, folder: Path
     Exception
         Whatever else than a refusal comes out of the library: a crash.
     """
-    for file in images.files_of(seed):
+    for file in images.files_read(seed):
         (folder / file.name).write_bytes(file.read_bytes())
-    files = images.files_of(folder / seed.name)
+    files = images.files_read(folder / seed.name)
     choice = edits[0].choice if edits else 0
     target = files[choice % len(files)]
     target.write_bytes(damage(target.read_bytes(), edits))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    outputs = {"mask": folder / "m.nii.gz", "brain": folder / f"b{images.suffix_of(seed)}"}
+    suffix = images.suffix_of(seed) or images.FALLBACK_SUFFIX
+    outputs = {"mask": folder / "m.nii.gz", "brain": folder / f"b{suffix}"}
     outputs["json"] = folder / "r.json"
     if choice % 8 == 0:  # most of the time would go into pictures
         outputs["qc"] = folder / "qc.png"
@@ -228,7 +242,7 @@ def main() -> int:
                 Edit(chance.choice(KINDS), chance.random(), chance.randrange(2**16))
                 for _ in range(chance.choice((1, 1, 1, 2, 3)))
             ]
-            counts += _try(chance.choice(seeds), edits, weights, arguments.keep)
+            counts += _try(chance.choice(list(seeds.values())), edits, weights, arguments.keep)
     for what, count in sorted(counts.items()):
         print(f"{count:8,} {what}")
     return int(counts["crashed"] > 0)
@@ -247,7 +261,7 @@ def _try(seed: Path, edits: list[Edit], weights: Path, keep: Path) -> Counter[st
                 log.write(text)
             print(text, file=sys.stderr, flush=True)
     slow = ["slow"] if time.monotonic() - start > SLOW_SECONDS else []
-    return Counter(["files", outcome, f"{outcome} {images.suffix_of(seed)}", *slow])
+    return Counter(["files", outcome, f"{outcome} {seed.suffix}", *slow])
 
 
 if __name__ == "__main__":

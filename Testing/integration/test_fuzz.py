@@ -13,6 +13,7 @@ from Testing import fuzz
 from Testing.stand_ins import write_stand_in_weights
 
 EXAMPLES = 120
+KINDS = (*fuzz.SUFFIXES, *fuzz.MADE)
 EDITS = st.lists(
     st.builds(fuzz.Edit, st.sampled_from(fuzz.KINDS), st.floats(0, 1), st.integers(0, 2**16 - 1)),
     min_size=1,
@@ -26,13 +27,13 @@ def seeds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds")
     (folder / "weights").mkdir()
     weights = write_stand_in_weights(folder / "weights")
-    return dict(zip(fuzz.SUFFIXES, fuzz.write_seeds(folder), strict=True)), weights
+    return fuzz.write_seeds(folder), weights
 
 
-@pytest.mark.parametrize("suffix", fuzz.SUFFIXES)
-def test_a_sound_file_of_every_format_is_stripped(tmp_path, seeds, suffix):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_file_of_every_format_is_stripped(tmp_path, seeds, kind):
     files, weights = seeds
-    assert fuzz.strip_damaged(files[suffix], [], weights, tmp_path) == "stripped"
+    assert fuzz.strip_damaged(files[kind], [], weights, tmp_path) == "stripped"
 
 
 @settings(
@@ -41,11 +42,11 @@ def test_a_sound_file_of_every_format_is_stripped(tmp_path, seeds, suffix):
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(suffix=st.sampled_from(fuzz.SUFFIXES), edits=EDITS)
-def test_a_damaged_file_is_stripped_or_refused_and_nothing_else(seeds, suffix, edits):
+@given(kind=st.sampled_from(KINDS), edits=EDITS)
+def test_a_damaged_file_is_stripped_or_refused_and_nothing_else(seeds, kind, edits):
     files, weights = seeds
     with tempfile.TemporaryDirectory() as folder:
-        assert fuzz.strip_damaged(files[suffix], edits, weights, Path(folder)) in (
+        assert fuzz.strip_damaged(files[kind], edits, weights, Path(folder)) in (
             "stripped",
             "refused",
         )

@@ -23,6 +23,7 @@ WRITABLE_SUFFIXES = (
     *(".nii.gz", ".nii", ".mgz", ".mgh", ".img.gz", ".hdr.gz", ".img", ".hdr"),
     *NRRD_SUFFIXES,
 )
+MAX_AXES = 16  # NRRD's own limit; other formats have fewer
 SINGLE_FILES = (".nii.gz", ".nii", ".mgz", ".mgh")
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
 NO_ORIENTATION = Check(
@@ -198,6 +199,8 @@ def files_read(path: Path) -> tuple[Path, ...]:
 
 def _read(path: Path, max_voxels: int) -> Image:
     reader = _format_of(path).Reader(path)
+    if len(reader.shape) > MAX_AXES:
+        raise ValueError(f"it has {len(reader.shape):,} axes")
     refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])
     if np.prod(reader.shape, dtype=float) > max_voxels:
         raise InputError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import tempfile
+from pathlib import Path
 
 import nibabel
 import nrrd
@@ -21,6 +24,8 @@ from Testing.image_files import (
     stored_in,
     voxels,
 )
+
+NOBODY = 65534
 
 # ---- NIfTI: everything kept ----------------------------------------------------------------------
 
@@ -262,6 +267,24 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path, name):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=r"does not exist|not a file|too long"):
         images.read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("folder_mode", [0o755, 0o700])
+def test_a_file_that_may_not_be_read_is_said_to_be_so(folder_mode):
+    with tempfile.TemporaryDirectory() as name:
+        path = nifti(Path(name) / "in.nii", voxels())
+        images.read_image(path)  # what has to be imported is
+        path.chmod(0)
+        Path(name).chmod(folder_mode)
+        is_root = os.geteuid() == 0
+        try:
+            if is_root:
+                os.seteuid(NOBODY)
+            with pytest.raises(InputError, match="Permission denied"):
+                images.read_image(path)
+        finally:
+            if is_root:
+                os.seteuid(0)
 
 
 def test_a_surface_is_no_image(tmp_path):
