@@ -13,10 +13,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from skullstrip.options import Options
 from Testing.image_files import save
 from Testing.markdown import fenced_blocks
 from Testing.phantoms import make_head
@@ -142,8 +144,10 @@ def test_a_python_example_of_the_readme_runs(root: Path, desk: Path, number: int
 
 def test_calls_in_slicers_console_are_those_of_the_logic(root: Path) -> None:
     """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
+    overrides = {option.name for option in fields(Options)}
     methods = {
         node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+        | (overrides if node.args.kwarg else set())
         for source in (root / "SkullStrip" / "SkullStripSlicer").glob("*logic.py")
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)

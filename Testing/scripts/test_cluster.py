@@ -57,7 +57,7 @@ def test_slurm_starts_a_batch_on_its_scheduler_with_the_options_behind_the_dashe
     assert started[0] == "batch"
     arguments = _parser().parse_args(started[1:])
     assert (arguments.scheduler, arguments.threads) == ("tcp://node:8786", 4)
-    assert (arguments.source, arguments.out, arguments.border, arguments.bids) == (
+    assert (arguments.source, arguments.out, arguments.border_mm, arguments.bids) == (
         "/in",
         "/out",
         1.0,

@@ -186,13 +186,13 @@ def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(
     open_report, tmp_path
 ) -> None:
     name = "=cmd\x1b[2J\rx"
-    page = open_report([row(1, name=name, path="/data/x")])
+    page = open_report([row(1, name=name, path="/scans/x")])
     page.keyboard.press("r")
     path = exported(page, tmp_path)
     assert read(path)[0]["name"] == cell(name) == r"'=cmd\x1b[2J\rx"
     assert rejected_names(path) == {shown(name)}
     page.keyboard.press("u")
-    path.write_text(path.read_text().replace("/data/x", "/moved/x"))
+    path.write_text(path.read_text().replace("/scans/x", "/moved/x"))
     page.set_input_files("#file", path)
     wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
     assert [*decisions(page).values()] == ["Rejected"]
