@@ -172,6 +172,7 @@ ROWS = (
     Row("NRRD that skips 10^12 lines", nrrd(b"\n\n", b"\nline skip: 1000000000000\n\n"), READ),
     Row("NRRD that skips 10^17 bytes", nrrd(b"\n\n", b"\nbyte skip: 100000000000000000\n\n"), READ),
     Row("NRRD in an unknown encoding", nrrd(b"gzip", b"hex"), READ),
+    Row("NRRD of a million axes", nrrd(b"sizes: ", b"sizes: " + b"1 " * 999_999), "axes"),
     Row("NRRD with a header of 5 MB", nrrd(b"\n\n", b"\n#" + bytes(5 * 2**20) + b"\n\n"), READ),
     Row("symbolic link", linked("real.nii.gz"), STRIPPED),
     Row("symbolic link to nothing", linked("gone.nii.gz"), "a file that is not there"),
