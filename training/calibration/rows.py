@@ -16,7 +16,7 @@ from .cases import Case
 from .wrong_masks import DAMAGES, damaged_probability
 
 OWN, MASK, BOTH = "own", "mask", "both"
-DRAWS = 2  # of each damage on each scan
+DRAWS = 1  # of each damage on each scan
 
 
 @dataclass(frozen=True)

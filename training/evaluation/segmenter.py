@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from skullstrip.cli.common import view_choice
 from skullstrip.grid.volume import Volume
 from skullstrip.network.engine import Engine
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
+from skullstrip.network.predict import VIEWS, Views
 from skullstrip.pipeline import BrainExtraction, extract_brain
 
 Segmenter = Callable[[Volume], BrainExtraction]
@@ -21,7 +23,7 @@ def make_segmenter(
     engine: str | Engine = "auto",
     device: str = "auto",
     threads: int | None = None,
-    views: int = 1,
+    views: Views = "auto",
     border_mm: float = 0.0,
 ) -> Segmenter:
     """Load weights once and return a function from a scan to its brain mask on the scan's grid.
@@ -60,7 +62,7 @@ def add_segmenter_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--engine", default="auto", help="runtime; default: the fastest one here")
     group.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
     group.add_argument("--threads", type=int, help="processor threads; default: all")
-    group.add_argument("--views", type=int, default=1, choices=(1, 3))
+    group.add_argument("--views", type=view_choice, default="auto", choices=tuple(VIEWS))
 
 
 def segmenter_from(arguments: argparse.Namespace) -> Segmenter:

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from skullstrip.cli.common import view_choice
 from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.network.predict import VIEWS
 from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from ..data.dataset import select_split
@@ -164,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--notes", type=Path, help="Markdown of further known failures")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
-    parser.add_argument("--views", type=int, default=1, choices=(1, 3))
+    parser.add_argument("--views", type=view_choice, default="auto", choices=tuple(VIEWS))
     parser.add_argument("-o", "--out", type=Path, default=bundled)
     arguments = parser.parse_args(argv)
     scores = release(
