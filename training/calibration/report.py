@@ -21,7 +21,7 @@ from .fit import BAD_DICE, voxel_sample
 from .rows import BOTH, MASK, OWN, Row
 
 # Flagged because of what they are, however well the brain in them is found.
-INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink")
+INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink", "wrong_header")
 BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0001)
 NEAR_PROBABILITY = 0.02  # voxels between this and its complement are near the surface
 
@@ -56,7 +56,7 @@ def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
     return {
         "own masks, scans as they came": [e for e in own if e.row.what == UNTOUCHED],
         "own masks, spoilt scans": [e for e in spoilt if e.row.what not in INCOMPLETE],
-        "own masks, heads cut or of wrong size": [e for e in spoilt if e.row.what in INCOMPLETE],
+        "own masks, heads cut, of wrong size or lying otherwise": [e for e in spoilt if e.row.what in INCOMPLETE],
         "mask damaged": [e for e in judged if e.row.kind == MASK],
         "mask and probability damaged": [e for e in judged if e.row.kind == BOTH],
     }
