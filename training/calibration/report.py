@@ -56,7 +56,7 @@ def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
     return {
         "own masks, scans as they came": [e for e in own if e.row.what == UNTOUCHED],
         "own masks, spoilt scans": [e for e in spoilt if e.row.what not in INCOMPLETE],
-        "own masks, heads cut, of wrong size or lying otherwise": [e for e in spoilt if e.row.what in INCOMPLETE],
+        "own masks, heads cut, resized, turned": [e for e in spoilt if e.row.what in INCOMPLETE],
         "mask damaged": [e for e in judged if e.row.kind == MASK],
         "mask and probability damaged": [e for e in judged if e.row.kind == BOTH],
     }
