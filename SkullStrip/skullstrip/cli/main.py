@@ -50,7 +50,7 @@ EPILOG = """\
 With -o, -m or --head, only the images that are named are written; the others add to either. A file
 that you name is replaced if it is there; T1_brain and T1_brain_mask are not, without --overwrite.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
-whatever else nibabel reads. The ending of an output names its format.
+AFNI, MINC (MINC 2 with h5py) and PAR/REC, too. The ending of an output names its format.
 SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
 Exit status: 0 done, 2 the input or an argument is at fault and nothing was written, 130
 interrupted, 1 anything else.
