@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+NO_MEMORY = "There is not enough memory for this scan."
+# What libraries say, in errors of their own, when memory is short.
+_OUT_OF_MEMORY = (
+    "bad_alloc", "failed to map segment", "cannot allocate memory", "unable to allocate",
+    "failed to allocate memory", "can't start new thread", "resource exhausted",
+)  # fmt: skip
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error, of whatever kind, says that memory is short."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
+
 
 class SkullStripError(Exception):
     """Anything SkullStrip itself reports; the message is one sentence for the user."""

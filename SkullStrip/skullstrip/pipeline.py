@@ -114,8 +114,8 @@ class BrainExtraction:
 
 
 def extract_brain(
-    array: np.ndarray,
-    affine: np.ndarray,
+    array: np.ndarray | Any,
+    affine: np.ndarray | None = None,
     options: Options = Options(),
     *,
     progress: Progress | None = None,
@@ -125,10 +125,10 @@ def extract_brain(
 
     Parameters
     ----------
-    array : ndarray, shape (I, J, K)
+    array : ndarray, shape (I, J, K), or nibabel image
         Voxel values of any real dtype, in any orientation.
     affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
+        Voxel index to RAS+ mm; of a nibabel image by default its own.
     options : Options
     progress : callable, optional
         Called with (stage, done, total); what it raises, `Cancelled` for example, ends the run.
@@ -148,6 +148,7 @@ def extract_brain(
     EngineError
         No engine can run here.
     """
+    array, affine = _voxels_in_space(array, affine)
     options = replace(options, **overrides)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(options.weights)
@@ -202,6 +203,17 @@ def extract_brain(
         ),
     )
     return result.noticing((*checks, *found.checks, *engine_checks(engine)))
+
+
+def _voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels and affine, of an image of nibabel too."""
+    if hasattr(array, "dataobj"):
+        array, affine = array.dataobj, array.affine if affine is None else affine
+    if affine is None:
+        raise InputError(
+            "No affine is given; give the voxels and their affine, or a nibabel image."
+        )
+    return np.asarray(array), np.asarray(affine, dtype=np.float64)
 
 
 class _Prediction(NamedTuple):

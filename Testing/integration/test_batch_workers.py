@@ -142,9 +142,10 @@ def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, mon
 
     def blocks_after(items):
         assert sum(len(batch) for batch in cluster.as_done(client, nothing, range(items))) == items
+        gc.collect()
         while tasks:  # until the scheduler has heard that nobody wants them any more
             time.sleep(0.01)
-        gc.collect()
+            gc.collect()
         return sys.getallocatedblocks()
 
     before = blocks_after(1000)  # fills the logs, whose length is limited

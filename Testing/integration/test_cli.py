@@ -285,6 +285,7 @@ def test_tampered_weights_are_refused(tmp_path, scan, stand_in_weights, capsys):
     [
         (KeyboardInterrupt(), 130, "Interrupted"),
         (MemoryError(), 1, "not enough memory"),
+        (RuntimeError("std::bad_alloc"), 1, "not enough memory"),
         (RuntimeError("odd\nthing"), 1, "RuntimeError: odd thing"),
     ],
 )

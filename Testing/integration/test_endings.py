@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.io.temporary import TEMPORARY_PREFIX
-from Testing.image_files import names, save
+from Testing.image_files import assert_one_sentence, names, save
 from Testing.processes import INSIDE, STAGES, fork, run, strip, strip_until, wait
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
@@ -118,6 +119,21 @@ def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command, phantom
     brain, mask = nibabel.load(tmp_path / "b.img"), nibabel.load(tmp_path / "m.nii.gz")
     assert brain.shape == mask.shape == head.array.shape, "the run that moved last"
     np.testing.assert_array_equal(np.asarray(brain.dataobj) > 0, np.asarray(mask.dataobj) > 0)
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("megabytes", [200, 400, 600])
+def test_a_limit_of_memory_that_libraries_hang_or_crash_by_is_one_sentence(scan, megabytes):
+    command = [sys.executable, "-m", "skullstrip.cli.main", str(scan)]
+    limited = ["sh", "-c", f'ulimit -v {megabytes * 1000}; exec "$@"', "sh", *command]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(limited, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr)
+    assert "ulimit -v" in done.stderr
+    assert names(scan.parent) == ["T1.nii.gz"]
 
 
 # ---- disks ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -54,6 +55,17 @@ def test_the_mask_comes_back_on_the_input_grid(name: str, stand_in_weights: Path
     assert found.brain_probability.dtype == np.float32
     assert_array_equal(found.affine, head.affine)
     assert dice(found.brain_mask, head.brain_mask) > PHANTOM_DICE
+
+
+def test_a_nibabel_image_brings_its_affine(stand_in_weights: Path) -> None:
+    head = make_head()
+    image = nibabel.Nifti1Image(head.array, head.affine)
+    options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
+    found = extract_brain(image, **options)  # type: ignore[arg-type]
+    assert_array_equal(found.affine, image.affine)
+    assert_array_equal(found.brain_mask, strip(head, stand_in_weights).brain_mask)
+    with pytest.raises(InputError, match="No affine is given"):
+        extract_brain(head.array, **options)  # type: ignore[arg-type]
 
 
 def test_the_volume_is_voxel_count_times_voxel_volume(stand_in_weights: Path) -> None:

@@ -18,6 +18,7 @@ from ..io.atomic import atomic_outputs
 from ..io.limits import require_regular
 from ..report import to_json
 
+TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # bytes of others stay as they are
 BIDS_VERSION = "1.8.0"
 RAW = "raw"  # what DatasetLinks calls the data set that was stripped
 TOOL = "SkullStrip"
@@ -69,7 +70,7 @@ def write_dataset_files(data_set: Path, out: Path) -> None:
         texts["README"] = README
     with atomic_outputs() as staged:
         for name, text in texts.items():
-            staged(out / name).write_text(text, encoding="utf-8")
+            staged(out / name).write_text(text, **TEXT)
 
 
 def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
@@ -123,5 +124,5 @@ def _link(data_set: Path, out: Path) -> str:
 
 def _ignored(path: Path) -> str:
     """What the validator leaves out: our files, after the patterns that are there."""
-    there = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    there = path.read_text(**TEXT).splitlines() if path.is_file() else []
     return "\n".join([*there, *(name for name in IGNORED if name not in there)]) + "\n"

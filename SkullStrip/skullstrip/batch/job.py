@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .._version import __version__
-from ..errors import SkullStripError
+from ..errors import SkullStripError, is_out_of_memory
 from ..figures.thumbnails import thumbnail
 from ..files import strip_file, write_by_mask
 from ..io.atomic import atomic_outputs
@@ -167,7 +167,7 @@ def described(scan: Scan, options: Options, source: FileState) -> Row:
 
 def sentence(error: BaseException) -> str:
     """One sentence for the table."""
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "There is not enough memory for this scan; use fewer --jobs."
     text = " ".join(str(error).split())
     return text if isinstance(error, SkullStripError) else f"{type(error).__name__}: {text}"

@@ -12,8 +12,8 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from ..errors import InputError, SkullStripError
-from ..io.process import abandon_stdout, repair_streams
+from ..errors import NO_MEMORY, InputError, SkullStripError, is_out_of_memory
+from ..io.process import abandon_stdout, repair_streams, require_memory
 from ..options import Options
 from ..shown import say
 
@@ -28,17 +28,18 @@ def guarded(command: Callable[[], int]) -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     try:
+        require_memory()
         return command()
     except KeyboardInterrupt:
         return _fail(INTERRUPTED, EXIT_INTERRUPTED)
     except SkullStripError as error:
         return _fail(str(error), error.exit_code)
-    except MemoryError:
-        return _fail("There is not enough memory for this scan.", EXIT_FAILURE)
     except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
         abandon_stdout()
         return _fail("Whoever read the output stopped before its end.", EXIT_FAILURE)
     except Exception as error:  # the last resort: a sentence, not a traceback
+        if is_out_of_memory(error):
+            return _fail(NO_MEMORY, EXIT_FAILURE)
         if debugging():
             raise
         message = f"{type(error).__name__}: {error}"

@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+from ..errors import SkullStripError
 from .temporary import end_unwritten, moves
 
+LEAST_MEMORY = 800e6  # bytes of addresses, for the libraries and a small head
 # What a terminal, a user or a batch system ends a process with, after a warning in some cases.
 _NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "BREAK")
 SIGNALS = tuple(getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}"))
@@ -82,6 +84,24 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
+
+
+def require_memory() -> None:
+    """Refuse to start where the limit of memory is so low that libraries hang or crash by it.
+
+    Raises
+    ------
+    SkullStripError
+    """
+    with suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit not in (resource.RLIM_INFINITY, -1) and limit < LEAST_MEMORY:
+            raise SkullStripError(
+                f"This process may take {limit / 1e6:.0f} MB of memory (ulimit -v), and needs at "
+                f"least {LEAST_MEMORY / 1e6:.0f}; raise the limit."
+            )
 
 
 def repair_streams() -> None:

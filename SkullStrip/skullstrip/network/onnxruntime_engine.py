@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EngineError, WeightsError
+from ..errors import EngineError, WeightsError, is_out_of_memory
 from .manifest import Manifest
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -61,6 +61,8 @@ class OnnxRuntimeEngine:
             model = weights_path.read_bytes()  # from memory, so that it can name no other file
             self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         except Exception as error:  # its own classes derive from this alone
+            if is_out_of_memory(error):
+                raise MemoryError(str(error)) from error
             reason = " ".join(str(error).split())
             if providers == [CPU_PROVIDER]:
                 message = f"The weights '{weights_path}' are not a network that runs ({reason})."

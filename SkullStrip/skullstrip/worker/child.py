@@ -25,7 +25,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, InputError, SkullStripError
+from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
+from ..io.process import require_memory
 from ..io.temporary import end_unwritten
 from ..options import Options
 
@@ -56,14 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     with event_stream() as emit:
         emit({"event": "started", "pid": os.getpid()})
         try:
+            require_memory()
             request = read_request(request_path)
             watch(request_path, request.get("parent_pid"))
             return _serve(request, emit)
         except SkullStripError as error:
             return _fail(emit, str(error), error.exit_code)
-        except MemoryError:
-            return _fail(emit, "There is not enough memory for this scan.", 1)
         except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
+            if is_out_of_memory(error):
+                return _fail(emit, NO_MEMORY, 1)
             message = " ".join(f"{type(error).__name__}: {error}".split())
             return _fail(emit, message, 1)
 

@@ -33,6 +33,12 @@ def describe(out, **fields):
     (out / "dataset_description.json").write_text(json.dumps(fields))
 
 
+def test_patterns_in_any_encoding_are_kept(tmp_path):
+    (tmp_path / ".bidsignore").write_bytes(b"caf\xe9\n")
+    bids_dataset.write_dataset_files(tmp_path / "raw", tmp_path)
+    assert (tmp_path / ".bidsignore").read_bytes().startswith(b"caf\xe9\nqc\n")
+
+
 def test_the_folder_of_derivatives_describes_itself(data_set, out):
     content = described(data_set, out)
     assert content["DatasetType"] == "derivative"

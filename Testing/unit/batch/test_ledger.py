@@ -111,6 +111,28 @@ def test_a_file_that_is_no_ledger_is_refused_in_one_sentence(tmp_path):
         Ledger(tmp_path)
 
 
+@pytest.mark.parametrize("outputs", ["no json", "[1]", '{"a": 1}', None])
+def test_a_damaged_entry_is_one_sentence(tmp_path, outputs):
+    with Ledger(tmp_path) as ledger:
+        ledger.record([entry("a")])
+    with sqlite3.connect(tmp_path / LEDGER) as connection:
+        connection.execute("UPDATE scans SET outputs = ?", (outputs,))
+    with Ledger(tmp_path) as ledger, pytest.raises(OutputError, match=r"is damaged \(.*; move it"):
+        ledger.get("a")
+
+
+def test_a_ledger_that_is_cut_short_is_one_sentence(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.record(entry(f"scan {number}") for number in range(500))
+    whole = (tmp_path / LEDGER).read_bytes()
+    (tmp_path / LEDGER).write_bytes(whole[: len(whole) // 2])
+    with (
+        pytest.raises(OutputError, match=r"is damaged|cannot be opened"),
+        Ledger(tmp_path) as ledger,
+    ):
+        list(ledger.rows())
+
+
 def test_a_process_killed_in_a_transaction_loses_that_one_alone(tmp_path, library_path):
     script = """
 import os, signal, sys

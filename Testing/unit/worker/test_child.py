@@ -123,6 +123,17 @@ def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_star
     assert group == started.pid
 
 
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="Windows has no sessions")
+def test_a_leader_of_a_session_has_a_group_already(tmp_path):
+    (tmp_path / "request.json").write_text('{"task": "dance"}')
+    command = [sys.executable, "-m", "skullstrip.worker.child", tmp_path / "request.json"]
+    done = subprocess.run(
+        command, cwd=SOURCE, capture_output=True, text=True, check=False, start_new_session=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert "task 'dance' is unknown" in done.stdout
+
+
 def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text("{}")
