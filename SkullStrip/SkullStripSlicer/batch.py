@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skullstrip.errors import InputError, SkullStripError
+from skullstrip.io.temporary import remove_abandoned_below
 from skullstrip.options import Options
 
 from .child_process import ChildProcess
@@ -161,6 +162,7 @@ class FolderBatch(Batch):
     def cancel(self) -> None:
         """End the child and its workers; scans that are done stay, and are not done again."""
         self._child.cancel(CANCELLED_TEXT)
+        remove_abandoned_below(Path(self._request["out"]))
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         self.total = event.get("total") or self.total

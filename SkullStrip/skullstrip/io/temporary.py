@@ -130,6 +130,13 @@ def remove_abandoned(parent: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+def remove_abandoned_below(folder: Path) -> None:
+    """Remove the temporaries in a folder, and in the folders in it, whose runs are gone."""
+    with suppress(OSError):
+        for parent in {path.parent for path in folder.rglob(f"{TEMPORARY_PREFIX}*")}:
+            remove_abandoned(parent)
+
+
 def _is_abandoned(path: Path) -> bool:
     """Locks are trusted for this host's folders; others' must be old."""
     if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):

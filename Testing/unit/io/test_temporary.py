@@ -17,6 +17,7 @@ from skullstrip.io.temporary import (
     MARKER,
     TEMPORARY_PREFIX,
     locked,
+    remove_abandoned_below,
     temporary_folder,
 )
 from Testing.image_files import names
@@ -55,6 +56,14 @@ def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder):
     assert len(names(tmp_path)) == 1
     with temporary_folder(tmp_path) as mine:
         assert names(tmp_path) == [mine.parent.name]
+    assert names(tmp_path) == []
+
+
+def test_temporaries_of_killed_runs_are_removed_from_a_whole_folder(tmp_path, holder):
+    process, _ = holder
+    process.kill()
+    process.wait()
+    remove_abandoned_below(tmp_path.parent)
     assert names(tmp_path) == []
 
 
