@@ -13,8 +13,8 @@ from typing import Any
 
 from .errors import InputError
 from .network.engine import ENGINE_NAMES, Engine
-from .network.predict import VIEWS
 
+VIEWS = ("auto", 1, 3)  # those of `network.predict`, whose import would take longer than --help
 DEVICES = ("auto", "cpu", "gpu")
 MAX_BORDER_MM = 100  # inwards and outwards: more than a head
 # Options that say how the network is run; the weights are told by their hash. The rest change what
@@ -64,7 +64,7 @@ class Options:
     )
     views: int | str = _option(
         "auto", "--views", "slices along X, Y and Z, fused: every 6th (auto, the default) or every "
-        "3rd (3); 1: every 3rd along X", choices=tuple(VIEWS),
+        "3rd (3); 1: every 3rd along X", choices=VIEWS,
     )  # fmt: skip
     engine: str | Engine = _option(
         "auto", "--engine", "what runs the network; default auto", choices=("auto", *ENGINE_NAMES)
