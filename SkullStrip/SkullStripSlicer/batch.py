@@ -136,6 +136,7 @@ class FolderBatch(Batch):
             raise InputError(f"'{source}' is not a folder; choose the folder with the scans.")
         if out.resolve() == source.resolve():
             raise InputError("Choose another folder for the results than the one with the scans.")
+        self._outputFolder = outputFolder
         self._request = {
             "task": "batch",
             "source": str(source),
@@ -162,7 +163,7 @@ class FolderBatch(Batch):
     def cancel(self) -> None:
         """End the child and its workers; scans that are done stay, and are not done again."""
         self._child.cancel(CANCELLED_TEXT)
-        remove_abandoned_below(Path(self._request["out"]))
+        remove_abandoned_below(Path(self._outputFolder))
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         self.total = event.get("total") or self.total
