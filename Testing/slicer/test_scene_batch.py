@@ -331,7 +331,7 @@ if not seen.exists():
     batch = StripLogic(script_process(script)).stripScene(
         weights=str(tmp_path / "seen"), finished=lambda _: None
     )
-    assert wait_until((tmp_path / "seen").exists, 30)
+    assert wait_until((tmp_path / "seen").exists, 120)
     for volume in volumes[:2]:  # the one that is stripped, and one that waits
         scene.RemoveNode(volume)
     assert not batch.isFinished
