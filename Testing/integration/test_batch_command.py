@@ -67,7 +67,6 @@ def test_help_answers_at_once(start, module):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "required"),
         (["in"], "required"),
         (["in", "out", "--jobs", "0"], "positive whole number"),
         (["in", "out", "--jobs", "2", "--scheduler", "tcp://x:1"], "--scheduler"),
@@ -176,6 +175,15 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
     }  # fmt: skip
     assert list(out.rglob(".skullstrip-*")) == []
     assert len(list(out.glob("*_brain_mask.nii.gz"))) == 6
+
+
+@pytest.mark.slow
+def test_no_more_workers_start_than_there_are_scans(tmp_path, phantom, start):
+    source = heads(tmp_path / "in", 1, phantom)
+    process = start("batch", source, tmp_path / "out", "--jobs", "5000", "--progress", "json")
+    output, error = process.communicate()
+    assert process.returncode == 0, error
+    assert json.loads(output.splitlines()[0])["jobs"] == 1
 
 
 @pytest.mark.slow
