@@ -171,7 +171,7 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
     assert skipped & again == set()
     assert events[-1] == {
         "event": "end", "done": 6, "failed": 0, "skipped": len(skipped),
-        "report": events[-1]["report"],
+        "report": events[-1]["report"], "verdicts": events[-1]["verdicts"],
     }  # fmt: skip
     assert list(out.rglob(".skullstrip-*")) == []
     assert len(list(out.glob("*_brain_mask.nii.gz"))) == 6
