@@ -1,6 +1,6 @@
 """Measure how far a reader has to go: files that one run enters, switches between them, options.
 
-    python -m scripts.measure_code T1.nii.gz        # of the command, with these arguments
+    python -m scripts.measure_code T1.nii.gz --views 1        # and other options of the command
 
 `--package` and `--command` measure another checkout: run this file there by its path.
 """
@@ -84,11 +84,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("scan", type=Path, help="is stripped; results go to a temporary folder")
     parser.add_argument("--package", type=Path, default=Path("SkullStrip/skullstrip"))
     parser.add_argument("--command", default="skullstrip.cli.main")
-    arguments = parser.parse_args(argv)
+    arguments, more = parser.parse_known_args(argv)
     package = arguments.package.resolve()
     sys.path.insert(0, str(package.parent))
     with tempfile.TemporaryDirectory() as folder:
         words = [str(arguments.scan), "-m", f"{folder}/mask.nii.gz", "-o", f"{folder}/brain.nii.gz"]
+        words += more
         way = way_of_command(package, arguments.command, words)
     print(f"Files entered by one run      {len(way.entered)}")
     print(f"Switches from file to file    {way.switches}")
