@@ -29,6 +29,7 @@ from .wrong_masks import DAMAGES, damaged_probability
 
 BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
+LOST_DICE = 0.80  # how sure the network is of a brain that it lost says nothing of good masks
 # Shares of the network's own good masks that may be flagged, 5 % in all with those over a limit:
 FALSE_ALARMS = 0.015  # for their estimated Dice
 CONTRADICTIONS = 0.02  # for a second look that contradicts a sure network
@@ -58,7 +59,7 @@ def fit_calibration(
     clean = [row for row in good if row.what == UNTOUCHED]
     sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
     sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
-    doubt = fit_doubt(own)
+    doubt = fit_doubt([row for row in own if row.dice >= LOST_DICE])
     usual_doubt = round(1 - float(table(clean, ["second_own_dice"]).min()), 4)
     second = fit_second_look(rows, doubt, usual_doubt)
     found = [Found(row, *likely_error(row.measured, doubt, second, sure_entropy)) for row in rows]
