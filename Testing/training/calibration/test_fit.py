@@ -96,7 +96,7 @@ def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads() ->
     assert fit_second_look(rows, doubt, 0.014)["distrust"] >= 1.0
 
 
-def test_intervals_hold_for_nine_of_ten_masks_whatever_the_estimate_rests_on() -> None:
+def test_intervals_hold_for_nineteen_of_twenty_masks_whatever_the_estimate_rests_on() -> None:
     rng = np.random.default_rng(0)
     spread = {"sure": 0.1, "unsure": 0.3, "contradicted": 0.5}
     found = []
@@ -106,7 +106,7 @@ def test_intervals_hold_for_nine_of_ten_masks_whatever_the_estimate_rests_on() -
         found.append(Found(row, error, ground))
     widths, _ = fit_intervals(found)
     assert widths == {
-        ground: pytest.approx(0.9 * width, abs=0.02) for ground, width in spread.items()
+        ground: pytest.approx(0.95 * width, abs=0.02) for ground, width in spread.items()
     }
 
 
