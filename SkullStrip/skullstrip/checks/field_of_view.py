@@ -112,8 +112,9 @@ def is_salt_and_pepper(array: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
         Of the same shape.
     """
     size = np.maximum(3, np.round(ROUGH_MM / spacing_mm)).astype(int)
-    variance = np.zeros_like(array)
-    for axis in range(array.ndim):
-        steps = np.diff(array, axis=axis, prepend=np.take(array, [1], axis=axis))
-        variance += ndimage.uniform_filter(steps**2, size) / (2 * array.ndim)
-    return variance > (ROUGH * ndimage.uniform_filter(array, size)) ** 2
+    with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest float
+        variance = np.zeros_like(array)
+        for axis in range(array.ndim):
+            steps = np.diff(array, axis=axis, prepend=np.take(array, [1], axis=axis))
+            variance += ndimage.uniform_filter(steps**2, size) / (2 * array.ndim)
+        return variance > (ROUGH * ndimage.uniform_filter(array, size)) ** 2

@@ -83,6 +83,12 @@ def test_the_salt_and_pepper_air_of_mp2rage_is_no_tissue(
     assert max(tissue_at_sides(uniform, head.affine).values()) < min(MOST_CM2.values())
 
 
+def test_values_near_the_largest_float_raise_no_warning() -> None:
+    head = make_head()
+    with np.errstate(over="raise", invalid="raise"):
+        tissue_at_sides(head.array * np.float32(1e36), head.affine)
+
+
 @pytest.mark.slow
 def test_real_heads_are_whole_until_their_top_is_cut(shared_data: Path) -> None:
     scans = sorted((shared_data / "t1").glob("*_T1w.nii.gz"))[::EVERY]
