@@ -84,8 +84,8 @@ def heads(folder, number, phantom):
     return folder
 
 
-def options(address, weights, **others):
-    return BatchOptions(Options(weights=weights), scheduler=address, **others)
+def options(address, weights, border_mm=0.0, **others):
+    return BatchOptions(Options(weights=weights, border_mm=border_mm), scheduler=address, **others)
 
 
 def table(out):
