@@ -16,9 +16,9 @@ from .shown import shown
 JUDGED = {
     "before border": "judged before the border moved",
     "before CSF": "judged before fluid was taken off",
-    "before CSF and border": "judged before fluid was taken off and the border moved",
+    "before CSF and border": "judged before border and CSF changed",
 }
-LONGEST_NAME = 56  # characters that leave room in the QC picture's title
+LONGEST_NAME = 40  # characters that leave room in the QC picture's title
 
 
 def report(
