@@ -39,6 +39,11 @@ def test_a_mask_corrected_by_hand_survives_the_batch_until_overwrite(tmp_path, s
     array[: array.shape[0] // 2] = 0
     nibabel.save(nibabel.Nifti1Image(array, made.affine), mask)
     by_hand = mask.read_bytes()
+    capsys.readouterr()
+    assert batch(scans, out, "--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("(mask corrected by hand, kept)")
+    assert lines[1] == "0 of 1 scans would be stripped."
     for words in ([], ["--border", "2"], ["--redo", "check"]):
         capsys.readouterr()
         assert batch(scans, out, *words) == 0

@@ -14,7 +14,7 @@ from .options import REDO, BatchOptions
 from .ownership import Ownership, there
 from .scans import Scan
 
-MASK_CORRECTED = "mask corrected"  # which is kept, and measured
+MASK_CORRECTED = "mask corrected by hand, kept"
 DECISIONS = "decisions.csv"  # below the output folder
 REJECT = "reject"
 ADVICE = "export the decisions on the report page, and name the file with --decisions"

@@ -93,13 +93,14 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
 
 def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
     """Print each scan that would be stripped, and why; write nothing."""
+    from ..batch.plan import MASK_CORRECTED
     from ..batch.run import planned
 
     total = todo = 0
     for scan, reason in planned(source, out, options):
         total += 1
         if reason:
-            todo += 1
+            todo += reason != MASK_CORRECTED
             say(f"{scan.path} -> {out / scan.mask} ({reason})")
     print(f"{todo} of {total} scans would be stripped.")
     return 0

@@ -9,7 +9,7 @@ import pytest
 from skullstrip.batch.file_state import FileState
 from skullstrip.batch.ledger import Entry, Ledger
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.plan import reasons_to_do
+from skullstrip.batch.plan import MASK_CORRECTED, reasons_to_do
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
 from skullstrip.options import Options
@@ -129,7 +129,7 @@ def test_a_mask_that_was_corrected_by_hand_is_never_made_again_unasked(done, dig
     (out / scans[0].mask).write_bytes(b"by hand")
     for redo in (None, "rejected", "failed", "check"):
         (out / "decisions.csv").write_text("name,decision\na,reject\n")
-        assert reasons(done, digest=digest, redo=redo)[0] == "mask corrected"
+        assert reasons(done, digest=digest, redo=redo)[0] == MASK_CORRECTED
     assert reasons(done, digest=digest, overwrite=True)[0] == "to be overwritten"
 
 
@@ -154,7 +154,7 @@ def test_a_correction_is_looked_at_again_when_mask_or_scan_change_or_the_brain_i
     (out / scans[0].mask).write_bytes(b"and again")
     scans[1].path.write_bytes(b"B")
     (out / scans[2].brain).unlink()
-    assert reasons(done) == ["mask corrected"] * 3
+    assert reasons(done) == [MASK_CORRECTED] * 3
 
 
 def test_a_correction_that_was_removed_is_made_again(done):
