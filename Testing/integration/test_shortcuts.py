@@ -16,7 +16,7 @@ from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
 from skullstrip.network.engines import create_engine, is_installed
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
-from skullstrip.network.predict import predict_head
+from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
 from training.evaluation.metrics import dice
 
@@ -82,4 +82,29 @@ def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Eng
         )
         assert dice(long, short) > SAME_MASK
         lost.append(dice(long, reference) - dice(short, reference))
+    assert np.mean(lost) < QUALITY_LOST
+
+
+def test_every_sixth_slice_in_three_directions_is_as_good_as_every_third(
+    shared_data: Path, engine: Engine
+) -> None:
+    lost = []
+    for subject in ("MRHead", "ds011_sub-08", "colin27"):
+        prepared, reference, spacing_mm = load(shared_data, subject)
+        head = prepared.head
+        region = find_brain_region(head, 1.0, engine.predict, 1)
+        many, few = (
+            dice(
+                brain_mask_from_probability(
+                    restore(
+                        predict_head(head, engine.predict, slices, region=region).probability,
+                        prepared,
+                    ),
+                    spacing_mm,
+                ),
+                reference,
+            )
+            for slices in (VIEWS[3], VIEWS["auto"])
+        )
+        lost.append(many - few)
     assert np.mean(lost) < QUALITY_LOST
