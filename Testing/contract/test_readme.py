@@ -17,7 +17,9 @@ from Testing.markdown import fenced_blocks
 
 @pytest.fixture(scope="module")
 def readme(root: Path) -> str:
-    return (root / "README.md").read_text(encoding="utf-8")
+    """The README, and the pages where its commands go on."""
+    pages = (root / "README.md", root / "docs" / "command.md")
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
 def shell_commands(markdown: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Every command of the README is run, in order, by the network that ships, on made heads.
+"""Every command of README and docs/command.md is run, in order, by the real network, on made heads.
 
 Those that cannot run here are skipped with the reason, so that a test run's summary lists them.
 """
@@ -23,7 +23,8 @@ from Testing.image_files import save
 from Testing.markdown import fenced_blocks
 from Testing.phantoms import make_head
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / name for name in ("README.md", "docs/command.md", "docs/slicer.md")]
 NOT_RUN = {
     "make": "its targets install, test or clean; test_readme.py compares their names",
     "pip": "test_packaging.py and test_slicer_environments.py install the package and its extras",
@@ -35,13 +36,14 @@ COMMAND_SECONDS = 300
 
 
 def blocks(language: str) -> list[str]:
-    return fenced_blocks(README.read_text(encoding="utf-8"), language)
+    texts = (page.read_text(encoding="utf-8") for page in PAGES)
+    return [block for text in texts for block in fenced_blocks(text, language)]
 
 
 def command_lines() -> list[str]:
     """Commands in order, a line that ends in a backslash joined with the next."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
-    return [line for line in lines if shlex.split(line, comments=True)]
+    return [line for line in dict.fromkeys(lines) if shlex.split(line, comments=True)]
 
 
 @pytest.fixture(scope="module")
