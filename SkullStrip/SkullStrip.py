@@ -69,7 +69,7 @@ class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
         StripLogic.__init__(self)
 
     def getParameterNode(self) -> SkullStripParameterNode:
-        """The settings of the current scene."""
+        """Return the settings of the current scene."""
         return SkullStripParameterNode(super().getParameterNode())
 
 

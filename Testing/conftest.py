@@ -15,7 +15,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of development scans; tests that want it are skipped where it is absent."""
+    """Return the folder of development scans; tests that want it are skipped where it is absent."""
     if not (SHARED_DATA / "MANIFEST.csv").is_file():
         pytest.skip(f"the development data are not at {SHARED_DATA}")
     return SHARED_DATA

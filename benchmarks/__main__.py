@@ -82,13 +82,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def our_command(scan: Path, mask: Path) -> list[str]:
-    """The command as users have it: brain and mask are written."""
+    """Run the command as users have it: brain and mask are written."""
     command = str(Path(sys.executable).with_name(OURS))
     return [command, str(scan), "-o", f"{mask}.brain.nii.gz", "-m", str(mask), "--quiet"]
 
 
 def our_three_views(scan: Path, mask: Path) -> list[str]:
-    """The same with the slow option."""
+    """Return the same with the slow option."""
     return [*our_command(scan, mask), "--views", "3"]
 
 
@@ -113,7 +113,7 @@ def measure(name: str, arguments_for: Command, data: Path, scan: str, threads: i
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The caller's, with the number of threads in every variable that a runtime reads."""
+    """Return the caller's, with the number of threads in every variable that a runtime reads."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     return {**os.environ, **dict.fromkeys(names, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
 

@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def measure(scans: list[Path], engine_name: str, device: str) -> dict[str, float]:
-    """Seconds of the first head, engine's start included, and medians of the later ones."""
+    """Return seconds of the first head, engine's start included, and medians of the later ones."""
     images = [read_image(scan) for scan in scans]
     start = time.perf_counter()
     engine = create_engine(engine_name, *load_manifest(), device)

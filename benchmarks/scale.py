@@ -83,7 +83,7 @@ def simulate(scans: int, workers: int, speedup: float, folder: Path) -> Costs:
 
 
 def write_table(path: Path, scans: int) -> None:
-    """Paths that lead nowhere, in folders of a hundred."""
+    """Return paths that lead nowhere, in folders of a hundred."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["path", "subject"])
@@ -93,7 +93,7 @@ def write_table(path: Path, scans: int) -> None:
 
 
 def watch(batch: subprocess.Popen[str], dask: object) -> tuple[float, float, float, float]:
-    """Seconds from the first to the last scan, CPU seconds, and the most MB of both processes."""
+    """Return seconds from the first to the last scan, CPU seconds, and the most MB of both."""
     import psutil
 
     own = psutil.Process(batch.pid)
@@ -118,7 +118,7 @@ def watch(batch: subprocess.Popen[str], dask: object) -> tuple[float, float, flo
 
 
 def dry_run(words: list[str]) -> float:
-    """Seconds to read the ledger through; there are no files, so each scan is looked for once."""
+    """Time reading the ledger through; there are no files, so each scan is looked for once."""
     start_time = time.monotonic()
     subprocess.run(
         [sys.executable, *words, "--dry-run"],
@@ -146,7 +146,7 @@ def scheduler(folder: Path) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def crowd(address: str, workers: int, speedup: float) -> Iterator[None]:
-    """The sleeping workers."""
+    """Start the sleeping workers."""
     words = ["-m", "benchmarks.sleeping_workers", address, str(workers), str(speedup)]
     process = start(words)
     try:
@@ -159,7 +159,7 @@ def crowd(address: str, workers: int, speedup: float) -> Iterator[None]:
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:
-    """A Python process whose stdout is read here and whose stderr is dropped."""
+    """Return a Python process whose stdout is read here and whose stderr is dropped."""
     command = [sys.executable, *words]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(
@@ -168,7 +168,7 @@ def start(words: list[str]) -> subprocess.Popen[str]:
 
 
 def environment() -> dict[str, str]:
-    """The caller's, with Dask's scheduler set as the scripts for clusters set it."""
+    """Return the caller's, with Dask's scheduler set as the scripts for clusters set it."""
     settings = {
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
         "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "10",

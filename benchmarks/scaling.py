@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def write_head(scan: Path, spacing_mm: float, folder: Path) -> Path:
-    """The scan at another isotropic spacing, int16, gzipped."""
+    """Write the scan at another isotropic spacing, int16, gzipped."""
     import nibabel
 
     image = read_image(scan)
@@ -76,7 +76,7 @@ def write_head(scan: Path, spacing_mm: float, folder: Path) -> Path:
 
 
 def measure(scan: Path, threads: int, folder: Path) -> dict[str, float]:
-    """Seconds of each stage, wall and CPU seconds and peak MiB of one cold process."""
+    """Return seconds of each stage, wall and CPU seconds and peak MiB of one cold process."""
     command = [
         str(Path(sys.executable).with_name("skullstrip")), str(scan), "--quiet",
         "-o", str(folder / "brain.nii.gz"), "-m", str(folder / "mask.nii.gz"),

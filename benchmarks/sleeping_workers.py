@@ -53,7 +53,7 @@ async def serve(address: str, workers: int) -> None:
 
 
 def entry(scan: Scan, job: work.Job, seconds: float) -> Entry:
-    """What a real worker would send back, of the same size."""
+    """Return what a real worker would send back, of the same size."""
     source = FileState(12_345_678, time.time_ns(), _SHA256)
     row = work.described(scan, job.options, source) | {
         "status": "done", "verdict": "pass", "reasons": "", "message": "", "seconds": seconds,

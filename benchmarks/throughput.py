@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def copy_scans(data: Path, folder: Path) -> list[Path]:
-    """The scans in a folder of their own, named as the peers want them."""
+    """Put the scans in a folder of their own, named as the peers want them."""
     folder.mkdir()
     found = []
     for name in SCANS:

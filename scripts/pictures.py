@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def run(path: Path) -> Steps:
-    """The steps of `extract_brain`, keeping what each of them made."""
+    """Take the steps of `extract_brain`, keeping what each of them made."""
     image = read_image(path)
     volume = Volume(image.array, image.affine)
     manifest, weights = load_manifest()
@@ -111,7 +111,7 @@ def run(path: Path) -> Steps:
 
 
 def before_and_after(steps: Steps) -> dict[str, Image]:
-    """The scan, its mask and the brain, one sagittal slice."""
+    """Return the scan, its mask and the brain, one sagittal slice."""
     x = int(np.flatnonzero(steps.mask.any(axis=(1, 2))).mean()) + 8
     grey, inside, spacing_mm = grey_of(steps.scan[x]), steps.mask[x], steps.spacing_mm[1:]
     panels = {
@@ -140,13 +140,13 @@ def pipeline(steps: Steps) -> dict[str, Image]:
 
 
 def as_stored(raw: np.ndarray) -> np.ndarray:
-    """The middle slice of the axis with the fewest voxels, rows and columns as in the file."""
+    """Return the middle slice of the axis with the fewest voxels, as in the file."""
     middle = np.moveaxis(raw, int(np.argmin(raw.shape)), 0)[min(raw.shape) // 2].astype(float)
     return grey_of(np.clip(middle / np.percentile(middle, 99.5), 0, 1))
 
 
 def coarse_look(steps: Steps, x: int, window: tuple[slice, slice]) -> np.ndarray:
-    """The head with the blocks that the coarse pass took for brain, and the window around them."""
+    """Draw the head with the blocks that the coarse pass took for brain, and their window."""
     region = steps.region
     blocks = region.blocks[x // region.block[0]].astype(float)
     large = np.kron(blocks, np.ones(region.block[1:]))[: region.shape[1], : region.shape[2]]
@@ -180,19 +180,19 @@ def grey_of(values: np.ndarray) -> np.ndarray:
 
 
 def shaded(picture: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """A picture with orange over it, as strong as given, 0 to 1."""
+    """Return a picture with orange over it, as strong as given, 0 to 1."""
     return picture * (1 - strength[..., None]) + ORANGE * strength[..., None]
 
 
 def outlined(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A picture with the border of a mask in orange."""
+    """Return a picture with the border of a mask in orange."""
     drawn = picture.copy()
     drawn[ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside)] = ORANGE
     return drawn
 
 
 def upright(picture: np.ndarray, spacing_mm: np.ndarray, turn: bool = True) -> Image:
-    """An image with square pixels; one of (Y, Z) is turned upright, nose to the left."""
+    """Return an image with square pixels; one of (Y, Z) is turned upright, nose to the left."""
     from PIL import Image
 
     pixels = picture.transpose(1, 0, 2).astype(np.uint8)

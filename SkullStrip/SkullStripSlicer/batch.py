@@ -84,7 +84,7 @@ class Batch:
         self.error: SkullStripError | None = None
 
     def count(self, *states: str) -> int:
-        """How many scans are in these states."""
+        """Return how many scans are in these states."""
         return sum(scan.state in states for scan in self.scans)
 
     def change(self, scan: BatchScan, state: str, **changes: Any) -> None:

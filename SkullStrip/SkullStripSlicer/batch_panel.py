@@ -67,7 +67,7 @@ class BatchPanel:
 
     @told
     def onClicked(self, start) -> None:
-        """A button was clicked: cancel, or start."""
+        """Cancel the batch that is on, or start one."""
         if self._run is not None:
             self.cancel()
         elif not self._isStarting and self._parameterNode is not None:
@@ -233,7 +233,7 @@ class BatchPanel:
 
 
 def headWords(head) -> tuple[str, ...]:
-    """What the table says of a head before it runs."""
+    """Return what the table says of a head before it runs."""
     frames = _("{name} ({count} frames)").format(name=head.name, count=len(head.scans))
     contrast = {"t1_like": _("T1-like."), "inverted": _("Bright fluid, unlike T1.")}
     notes = [contrast.get(head.contrast, ""), *(check.message for check in head.checks)]
@@ -242,7 +242,7 @@ def headWords(head) -> tuple[str, ...]:
 
 
 def stateWords() -> dict[str, str]:
-    """What the table calls each state."""
+    """Return what the table calls each state."""
     return {
         WAITING: _("waiting"),
         RUNNING: _("running"),
@@ -255,5 +255,5 @@ def stateWords() -> dict[str, str]:
 
 
 def verdictWords() -> dict[str, str]:
-    """What the table calls each verdict."""
+    """Return what the table calls each verdict."""
     return {"pass": _("pass"), "check": _("check"), "fail": _("fail")}

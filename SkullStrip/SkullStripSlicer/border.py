@@ -48,7 +48,7 @@ class BorderField:
             self._distance = signed_distance_mm(self._base, self._spacingMm)
 
     def mask(self, borderMm: float) -> np.ndarray:
-        """The mask inside `box`, bool, its surface moved outwards by `borderMm`."""
+        """Return the mask inside `box`, bool, its surface moved outwards by `borderMm`."""
         if self._isEmpty or borderMm == 0.0:
             return self._base
         self._thread.join()
@@ -57,21 +57,21 @@ class BorderField:
         return fill_holes(largest_component(self._distance <= borderMm))
 
     def whole(self, borderMm: float) -> np.ndarray:
-        """The same mask on the image's whole grid, shape (I, J, K)."""
+        """Return the same mask on the image's whole grid, shape (I, J, K)."""
         return self.placed(self.mask(borderMm))
 
     def placed(self, mask: np.ndarray) -> np.ndarray:
-        """A mask inside `box` on the whole grid, in Slicer's order of voxels in memory."""
+        """Return a mask inside `box` on the whole grid, in Slicer's order of voxels in memory."""
         whole = np.zeros(self.shape[::-1], dtype=bool).transpose(2, 1, 0)
         whole[self.box] = mask
         return whole
 
 
 def packed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """A mask in an eighth of its memory, for the history."""
+    """Return a mask in an eighth of its memory, for the history."""
     return np.packbits(mask.ravel()), mask.shape
 
 
 def unpacked(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """What `packed` was given."""
+    """Return what `packed` was given."""
     return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)

@@ -162,7 +162,7 @@ class PipeProcess:
 
 
 def childCommand(requestPath: Path) -> list[str]:
-    """The command that serves a request with `skullstrip.worker.child`.
+    """Return the command that serves a request with `skullstrip.worker.child`.
 
     Raises
     ------

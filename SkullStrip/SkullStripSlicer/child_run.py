@@ -134,7 +134,7 @@ class ChildRun:
             self._finish(self._failure or self._unexpected(status))
 
     def _unexpected(self, status: int) -> SkullStripError | None:
-        """What to say of a child that ended without a word; None if it has done its work."""
+        """Return what to say of a child that ended without a word; None if it has done its work."""
         if status == 0 and self.report is not None:
             return None
         words = " ".join(" ".join(self._tail).split()) or "it said nothing"

@@ -36,7 +36,7 @@ def requirements(engine: str = "auto") -> list[str]:
 
 
 def missing(engine: str = "auto") -> list[str]:
-    """Requirements that this Python does not meet, found without importing anything."""
+    """Return requirements that this Python does not meet, found without importing anything."""
     importlib.invalidate_caches()
     return [requirement for requirement in requirements(engine) if not _isMet(requirement)]
 
@@ -83,7 +83,7 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
 
 
 def question(needed: list[str], engine: str, wheels: str) -> str:
-    """What the user is asked before anything is installed."""
+    """Return what the user is asked before anything is installed."""
     source = (
         _("from the folder {folder}").format(folder=wheels)
         if wheels
@@ -96,7 +96,7 @@ def question(needed: list[str], engine: str, wheels: str) -> str:
 
 
 def installedByUs() -> list[str]:
-    """Names of the packages that `ensure` brought and that are still there."""
+    """Return names of the packages that `ensure` brought and that are still there."""
     stored = slicer.app.userSettings().value(SETTINGS_KEY) or ""
     present = _installed()
     return [name for name in str(stored).split() if name in present]

@@ -263,11 +263,11 @@ class StripLogic:
         return self.results.undo(segmentationNode)
 
     def volumeMl(self, segmentationNode) -> float:
-        """Volume of the segment "Brain" as it is now, edits included, in mL."""
+        """Return the volume of the segment "Brain" as it is now, edits included, in mL."""
         return self.describe(segmentationNode)[0]
 
     def describe(self, segmentationNode) -> tuple[float, tuple[Check, ...]]:
-        """Volume of the segment "Brain" in mL, and what makes it doubtful.
+        """Return the volume of the segment "Brain" in mL, and what makes it doubtful.
 
         Returns
         -------
@@ -285,7 +285,7 @@ class StripLogic:
         return float(np.count_nonzero(mask)) * voxelMl(volumeNode), checks
 
     def report(self, segmentationNode) -> dict:
-        """What the run said of its result: verdict, estimated Dice, reasons and more.
+        """Return what the run said of its result: verdict, estimated Dice, reasons and more.
 
         Returns
         -------

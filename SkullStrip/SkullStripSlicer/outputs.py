@@ -68,7 +68,7 @@ def requireOutputs(volumeNode, segmentationNode, given: dict[str, Any]) -> None:
 
 
 def findSegmentation(volumeNode):
-    """The newest segmentation that we made from this volume and nobody edited, or None."""
+    """Return the newest segmentation that we made from this volume and nobody edited, or None."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
     for node in reversed(nodes):
         if node.GetNodeReference(SOURCE_ROLE) is volumeNode and not isEdited(node):
@@ -77,14 +77,14 @@ def findSegmentation(volumeNode):
 
 
 def newestSegmentation(volumeNode):
-    """The newest segmentation that we made from this volume, edited or not; or None."""
+    """Return the newest segmentation that we made from this volume, edited or not; or None."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
     ours = [node for node in nodes if sourceOf(node) is volumeNode and segmentOf(node)]
     return ours[-1] if ours else None
 
 
 def createSegmentation(volumeNode):
-    """A segmentation "<volume> brain" in the volume's place of the subject hierarchy."""
+    """Return a segmentation "<volume> brain" in the volume's place of the subject hierarchy."""
     scene = volumeNode.GetScene()
     name = scene.GenerateUniqueName(f"{volumeNode.GetName()} brain")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
@@ -109,7 +109,7 @@ def placeOn(segmentationNode, volumeNode) -> None:
 
 
 def hasMoved(segmentationNode) -> bool:
-    """Whether the volume was moved, or its grid changed, since the segment was written."""
+    """Return whether the volume was moved, or its grid changed, since the segment was written."""
     volumeNode, grid = sourceOf(segmentationNode), ownGrid(segmentationNode)
     if volumeNode.GetImageData() is None:
         return True
@@ -164,7 +164,7 @@ def segmentOf(segmentationNode) -> str | None:
 
 
 def isEdited(segmentationNode) -> bool:
-    """Whether our segment is no longer what we put in (or gone)."""
+    """Return whether our segment is no longer what we put in (or gone)."""
     segmentId = segmentOf(segmentationNode)
     if segmentId is None or sourceOf(segmentationNode) is None:
         return True
@@ -173,7 +173,7 @@ def isEdited(segmentationNode) -> bool:
 
 
 def sourceOf(segmentationNode):
-    """The volume that a segmentation was made from, or None."""
+    """Return the volume that a segmentation was made from, or None."""
     return segmentationNode.GetNodeReference(SOURCE_ROLE)
 
 
@@ -184,7 +184,7 @@ def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> Non
 
 
 def readState(segmentationNode) -> dict[str, Any]:
-    """What `writeState` kept; empty for a node that is not ours."""
+    """Return what `writeState` kept; empty for a node that is not ours."""
     try:
         return dict(json.loads(segmentationNode.GetAttribute(STATE_ATTRIBUTE) or "{}"))
     except ValueError:
@@ -192,7 +192,7 @@ def readState(segmentationNode) -> dict[str, Any]:
 
 
 def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
-    """What a run's report says of scan and mask, each once; empty for an ordinary one."""
+    """Return what a run's report says of scan and mask, each once; empty for an ordinary one."""
     said = [check for key in ("checks", "quality") for check in report.get(key, [])]
     return tuple(Check(**check) for number, check in enumerate(said) if check not in said[:number])
 
@@ -227,23 +227,23 @@ def fillVolume(node, volumeNode, array: np.ndarray) -> None:
 
 
 def isOurs(volumeNode) -> bool:
-    """Whether a volume was filled by us, edited since or not."""
+    """Return whether a volume was filled by us, edited since or not."""
     return volumeNode.GetAttribute(DIGEST_ATTRIBUTE) is not None
 
 
 def isVolumeEdited(node) -> bool:
-    """Whether an output volume is no longer what we put in."""
+    """Return whether an output volume is no longer what we put in."""
     return digest(slicer.util.arrayFromVolume(node).T) != node.GetAttribute(DIGEST_ATTRIBUTE)
 
 
 def isFilled(segmentationNode, role: str) -> bool:
-    """Whether there is a volume in a role that still holds what we put in."""
+    """Return whether there is a volume in a role that still holds what we put in."""
     node = segmentationNode.GetNodeReference(role)
     return node is not None and not isVolumeEdited(node)
 
 
 def showFromZeroToOne(node) -> None:
-    """How a map of probabilities is shown."""
+    """Return how a map of probabilities is shown."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(False)
@@ -267,7 +267,7 @@ def placeBeside(volumeNode, node) -> None:
 
 
 def hasSurface(segmentationNode) -> bool:
-    """Whether the closed surface is there; moving the border removes it."""
+    """Return whether the closed surface is there; moving the border removes it."""
     return bool(segmentationNode.GetSegmentation().ContainsRepresentation(_surfaceName()))
 
 

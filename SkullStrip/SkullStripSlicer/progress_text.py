@@ -45,14 +45,14 @@ class ProgressText:
 
 
 def timeLeft(seconds: float) -> str:
-    """Rounded as people say it."""
+    """Round as people say it."""
     if seconds < MINUTE:
         return _("about {seconds} s left").format(seconds=max(1, round(seconds)))
     return _("about {minutes} min left").format(minutes=round(seconds / MINUTE))
 
 
 def stageWords() -> dict[str, str]:
-    """What each stage is called in the panel."""
+    """Return what each stage is called in the panel."""
     return {
         "check": _("Checking the scan"),
         "load": _("Loading the network"),

@@ -168,7 +168,7 @@ class ResultPanel:
         say(self._ui.alsoNotice, text if waiting else "")
 
     def _applyMask(self, segmentation) -> bool:
-        """Whether anything had to change."""
+        """Return whether anything had to change."""
         node, state = self._parameterNode, outputs.readState(segmentation)
         changed = False
         if _shownBorder(state) != node.borderMm:
@@ -210,7 +210,7 @@ class ResultPanel:
 
     @contextmanager
     def _busy(self) -> Iterator[None]:
-        """What changes meanwhile is our own doing."""
+        """Take what changes meanwhile for our own doing."""
         was, self._isBusy = self._isBusy, True
         try:
             yield
@@ -283,7 +283,7 @@ def _timer(milliseconds: int, slot: Callable[[], None]):
 
 
 def _shownBorder(state) -> float:
-    """The border within what the slider can show."""
+    """Return the border within what the slider can show."""
     return min(max(float(state.get("borderMm", 0.0)), MIN_BORDER_MM), MAX_BORDER_MM)
 
 

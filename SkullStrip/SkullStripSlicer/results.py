@@ -127,7 +127,7 @@ class Results:
         self._written[segmentationNode.GetID()] = past.written
 
     def find(self, segmentationNode) -> Result | None:
-        """The result shown in a segmentation, also after its scene was loaded from a file.
+        """Return the result shown in a segmentation, also after its scene was loaded from a file.
 
         Then the saved mask gives the surface back, provided that it was saved at border 0.
         """
@@ -168,11 +168,11 @@ class Results:
             past.added += added
 
     def canUndo(self, segmentationNode) -> bool:
-        """Whether a run is remembered, and `undo` would not take the user's edits along."""
+        """Return whether a run is remembered, and `undo` would not take the user's edits along."""
         return self.remembers(segmentationNode) and not outputs.isEdited(segmentationNode)
 
     def remembers(self, segmentationNode) -> bool:
-        """Whether a run of this session is remembered."""
+        """Return whether a run of this session is remembered."""
         return bool(self._past.get(self._keyOf(segmentationNode)))
 
     def undo(self, segmentationNode) -> bool:
@@ -201,7 +201,7 @@ class Results:
         return scene.GetNodeByID(key) is not None
 
     def _keyOf(self, segmentationNode) -> str:
-        """A node's id; what is known of another node that had it is forgotten."""
+        """Return a node's id; forget what is known of another node that had it."""
         key = segmentationNode.GetID()
         if self._written.get(key) != outputs.written(segmentationNode):
             for known in (self._current, self._past, self._written):

@@ -133,7 +133,7 @@ class FrameOutput:
         return node
 
     def _segmentation(self, volumeNode, mask: np.ndarray, box):
-        """A segmentation node outside any scene, with a segment "Brain" on the frame's grid."""
+        """Make a segmentation outside any scene, with a segment "Brain" on the frame's grid."""
         node = slicer.vtkMRMLSegmentationNode()
         addBrainSegment(node, self._color, FRAME_SEGMENT)
         writeMask(node, FRAME_SEGMENT, volumeNode, mask, box)
@@ -186,7 +186,7 @@ def _volumes(scene) -> list:
 
 
 def _head(scans: list[SceneScan]) -> SceneHead | None:
-    """What the input checks say of the first scan; None where it is refused or a label map."""
+    """Return what the checks say of the first scan; None where it is refused or a label map."""
     first = scans[0]
     checks = inspectVolume(first.volumeNode)
     if any(check.severity == "refuse" or check.code == LABEL_MAP for check in checks):

@@ -119,7 +119,7 @@ def ownGrid(segmentationNode):
 
 
 def digest(array: np.ndarray) -> str:
-    """A fingerprint by which a later edit of an array (I, J, K) is noticed; no security measure.
+    """Return a fingerprint that tells a later edit of an array (I, J, K); no security measure.
 
     Slicer keeps voxels in the order KJI, so that the transposed array needs no copy.
     """

@@ -12,7 +12,7 @@ from skullstrip.grid.volume import Volume, voxel_ml
 
 
 def volumeFromNode(volumeNode) -> Volume:
-    """Voxels and affine of a scalar volume node.
+    """Return voxels and affine of a scalar volume node.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def requireScalarVolume(volumeNode) -> None:
 
 
 def ijkToRas(volumeNode) -> np.ndarray:
-    """The node's own voxel index to RAS matrix, float64 (4, 4), parent transforms left out."""
+    """Return the node's own voxel index to RAS matrix, float64 (4, 4), without its parents'."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
@@ -65,7 +65,7 @@ def spacingMm(volumeNode) -> np.ndarray:
 
 
 def voxelMl(volumeNode) -> float:
-    """Volume of a voxel in mL, parent transforms left out."""
+    """Return the volume of a voxel in mL, parent transforms left out."""
     return voxel_ml(ijkToRas(volumeNode))
 
 

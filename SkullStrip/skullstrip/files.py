@@ -125,7 +125,7 @@ def strip_file(
 
 
 def default_outputs(input_path: str | Path) -> dict[str, Path]:
-    """What the command writes when no image is named: brain and mask beside the input."""
+    """Return what the command writes when no image is named: brain and mask beside the input."""
     path = Path(input_path)
     suffix = images.suffix_of(path)
     stem = path.name[: -len(suffix)] if suffix else path.stem

@@ -23,7 +23,7 @@ RUNTIME = ("engine", "device", "threads", "weights")
 
 
 def _option(default: Any, flags: str, description: str, **argument: Any) -> Any:
-    """A field, with what the command needs to make an argument of it."""
+    """Return a field, with what the command needs to make an argument of it."""
     return field(default=default, metadata={"flags": flags, "help": description, **argument})
 
 

@@ -95,7 +95,7 @@ class BrainExtraction:
         return tuple(dict.fromkeys((*self.checks, *self.quality)))
 
     def noticing(self, checks: tuple[Check, ...]) -> BrainExtraction:
-        """The same with more that was noticed about the scan; warnings cap the verdict."""
+        """Return the same with more that was noticed about the scan; warnings cap the verdict."""
         verdict, quality = capped(self.verdict, self.quality, checks)
         return replace(self, checks=(*checks, *self.checks), verdict=verdict, quality=quality)
 
@@ -206,7 +206,7 @@ def extract_brain(
 
 
 def _voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels and affine, of an image of nibabel too."""
+    """Return voxels and affine, of an image of nibabel too."""
     if hasattr(array, "dataobj"):
         array, affine = array.dataobj, array.affine if affine is None else affine
     if affine is None:
@@ -263,7 +263,7 @@ def _look_again(
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:
-    """What happened to an engine on the way: a GPU that gave up."""
+    """Return what happened to an engine on the way: a GPU that gave up."""
     note = getattr(engine, "note", "")
     return (Check("gpu_gave_up", "note", note),) if note else ()
 

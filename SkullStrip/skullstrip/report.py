@@ -90,13 +90,13 @@ def quality_line(result: BrainExtraction) -> str:
 
 
 def volume_line(result: BrainExtraction) -> str:
-    """Volume with its error: ``1442.4 mL ± 21 mL``."""
+    """Return the volume with its error: ``1442.4 mL ± 21 mL``."""
     error = result.volume_error_ml
     return f"{result.volume_ml:.1f} mL" + (f" ± {error:.0f} mL" if math.isfinite(error) else "")
 
 
 def short_name(path: Path) -> str:
-    """A file's name for a title; of a long one the beginning and the end."""
+    """Return a file's name for a title; of a long one the beginning and the end."""
     name, half = shown(path.name), LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 

@@ -112,7 +112,7 @@ def test_a_reader_that_is_gone_is_one_sentence(tmp_path, start):
     error = process.stderr.read()
     assert process.wait() == 1
     assert_one_sentence(error)
-    assert "stopped before its end" in error
+    assert "Output pipe closed." in error
 
 
 def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):

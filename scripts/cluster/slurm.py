@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def slurm_cluster(arguments: argparse.Namespace) -> Any:
-    """A cluster without workers as yet: each is one job with one process for one scan at a time."""
+    """Make a cluster without workers: each will be one job with one process, a scan at a time."""
     import dask
     from dask_jobqueue import SLURMCluster
 

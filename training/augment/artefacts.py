@@ -25,7 +25,7 @@ def tone_curve(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def remapped_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A smooth curve that need not rise: other sequences, unmyelinated brains, inversions."""
+    """Map intensities by a curve that need not rise: other sequences, unmyelinated brains."""
     knots = np.linspace(0, 1, 6)
     values = rng.uniform(0, 1, 6)
     values[0] *= 0.15  # air mostly stays dark
@@ -116,7 +116,7 @@ def enhanced_lines(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def lesion(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A blob in the brain of another intensity: stroke, tumour, cavity, plaque, blood."""
+    """Paint a blob of another intensity in the brain: stroke, tumour, cavity, plaque, blood."""
     inside = np.argwhere(mask)
     if len(inside) < 50:
         return image
@@ -138,7 +138,7 @@ def lesion(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.
 def cropped(
     image: np.ndarray, mask: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A field of view that ends inside the head, on one or two sides; some writers fill it."""
+    """End the field of view inside the head, on one or two sides; some writers fill it."""
     image, mask = image.copy(), mask.copy()
     fill = 0.0 if rng.random() < 0.8 else rng.uniform(0, 1)
     for _ in range(rng.integers(1, 3)):

@@ -77,7 +77,7 @@ def random_means(names: tuple[str, ...], look: str, rng: np.random.Generator) ->
 
 
 def _label_mean(tissue: str, means: dict[str, float], look: str, rng: np.random.Generator) -> float:
-    """A label varies about its tissue; extracerebral ones vary freely."""
+    """Vary a label about its tissue; extracerebral ones vary freely."""
     if tissue == "bone" and look != "ct" and rng.random() < MARROW_SHARE:
         return float(rng.normal(means["marrow"], 0.1))
     if tissue in FREE:
@@ -89,7 +89,7 @@ def _label_mean(tissue: str, means: dict[str, float], look: str, rng: np.random.
 
 
 def is_mixed(name: str, rng: np.random.Generator) -> bool:
-    """Whether a code is broken into patches of two intensities."""
+    """Return whether a code is broken into patches of two intensities."""
     tissue, _, part = name.split(":")
     if tissue == "air":
         return False
@@ -97,7 +97,7 @@ def is_mixed(name: str, rng: np.random.Generator) -> bool:
 
 
 def label_window(means: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """What `intensity_window` would find in the whole painted volume."""
+    """Return what `intensity_window` would find in the whole painted volume."""
     order = np.argsort(means)
     ordered, weights = means[order], counts[order].astype(float)
     low = float(ordered[np.searchsorted(np.cumsum(weights), 0.005 * weights.sum())])

@@ -52,7 +52,7 @@ HARD = (
 
 
 def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
-    """Every scan of the small data sets, then a random sample of the largest one."""
+    """Return every scan of the small data sets, then a random sample of the largest one."""
     sizes: dict[str, int] = {}
     for pair in pairs:
         sizes[pair.dataset] = sizes.get(pair.dataset, 0) + 1
@@ -64,7 +64,7 @@ def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
 
 
 def stress_of(scan: str) -> list[tuple[str, float]]:
-    """The perturbations of a scan: as it came, two usual and two hard ones, always the same."""
+    """Return a scan's perturbations: as it came, two usual and two hard ones, always the same."""
     hard = random.Random(f"h{scan}").sample(HARD, PER_SCAN)
     usual = random.Random(f"e{scan}").sample(USUAL, PER_SCAN)
     return [(UNTOUCHED, 0.0), *hard, *usual]
@@ -92,7 +92,7 @@ def case_paths(
 
 
 def rows_of_files(paths: Sequence[Path], jobs: int) -> list[Row]:
-    """Every mask of these cases, measured by several processes; the order is the paths'."""
+    """Return every mask of these cases, measured by several processes; the order is the paths'."""
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
         return [row for rows in pool.map(_rows_of_file, paths) for row in rows]
 

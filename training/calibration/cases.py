@@ -73,7 +73,7 @@ class Case:
 
 
 def case_path(folder: Path, scan: str, perturbation: str, strength: float) -> Path:
-    """Where a case is kept."""
+    """Return where a case is kept."""
     return folder / f"{scan}__{perturbation}_{strength:g}.npz"
 
 
@@ -133,7 +133,7 @@ def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:
 
 
 def head_truth(mask: np.ndarray, volume: Volume, prepared: Prepared) -> np.ndarray:
-    """The reference mask on the network's grid, shape of `prepared.head`, in [0, 1]."""
+    """Return the reference mask on the network's grid, shape of `prepared.head`, in [0, 1]."""
     ras = reorient_to_ras(Volume(mask.astype(np.float32), volume.affine))[0]
     return resample(ras.array, prepared.source_spacing_mm, prepared.spacing_mm)[prepared.box]
 

@@ -90,7 +90,7 @@ class Found(NamedTuple):
 
 
 def is_good(row: Row) -> bool:
-    """Whether a mask is not to be flagged."""
+    """Return whether a mask is not to be flagged."""
     return row.dice >= BAD_DICE
 
 
@@ -109,7 +109,7 @@ def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
 def fit_second_look(
     rows: Sequence[Row], doubt: Mapping[str, float], usual_doubt: float
 ) -> dict[str, float]:
-    """The allowance and the distrust that make the smallest mean error of log(1 - Dice).
+    """Return the allowance and the distrust that make the smallest mean error of log(1 - Dice).
 
     The network's own masks count as much as all damaged ones together.
     """
@@ -156,7 +156,7 @@ def fit_limits(good: Sequence[Row]) -> dict[str, float]:
 
 
 def fit_check(estimated: np.ndarray) -> float:
-    """The estimated Dice below which masks are flagged.
+    """Return the estimated Dice below which masks are flagged.
 
     As high as `FALSE_ALARMS` allows, because a bad mask that passes does more harm; never below the
     Dice that is called bad.

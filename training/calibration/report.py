@@ -50,7 +50,7 @@ def judge_rows(rows: Iterable[Row], calibration: Calibration) -> list[Judged]:
 
 
 def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """The groups that figures are given for."""
+    """Return the groups that figures are given for."""
     own = [entry for entry in judged if entry.row.kind == OWN]
     spoilt = [entry for entry in own if entry.row.what != UNTOUCHED]
     return {
@@ -63,7 +63,7 @@ def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
 
 
 def flag_table(judged: Sequence[Judged]) -> str:
-    """How many bad and how many good masks were flagged, by group."""
+    """Return how many bad and how many good masks were flagged, by group."""
     rows = [
         [name, *_shares(entries, lambda e: e.is_bad), *_shares(entries, lambda e: not e.is_bad)]
         for name, entries in groups(judged).items()
@@ -119,7 +119,7 @@ def _estimate_figures(entries: Sequence[Judged]) -> list[str]:
 
 
 def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
-    """False alarms, detections and the area under the curve, of the estimated Dice alone."""
+    """Return false alarms, detections and the area under the curve, of the estimated Dice alone."""
     bad = np.array([entry.is_bad for entry in judged])
     scores = np.array([entry.judgement.estimate.dice for entry in judged])
     thresholds = np.concatenate([[-1.0], np.unique(scores), [2.0]])

@@ -49,7 +49,7 @@ class Row:
 
 
 def rows_of(case: Case) -> list[Row]:
-    """The network's own mask of a case and, of a scan as it came, every damage of it."""
+    """Return the network's own mask of a case and, of a scan as it came, every damage of it."""
     probability = case.evidence.probability
     if not (probability >= 0.5).any():
         return []  # refused before any verdict
@@ -64,7 +64,7 @@ def rows_of(case: Case) -> list[Row]:
 
 
 def damaged_rows(case: Case, mask: np.ndarray) -> list[Row]:
-    """Every damage of a mask, each drawn twice, with and without its probability."""
+    """Return every damage of a mask, each drawn twice, with and without its probability."""
     rows = []
     block_mm, block_ml = case.evidence.block_mm, case.evidence.block_ml
     truth = case.truth >= 0.5

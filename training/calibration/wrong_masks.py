@@ -34,7 +34,7 @@ def erode(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.nda
 
 
 def eye(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """A leak into one orbit: a ball below and in front of the frontal lobe, with its way there."""
+    """Add a leak into one orbit: a ball below and before the frontal lobe, with its way there."""
     box = bounding_box(mask)
     side = rng.choice([-1, 1])
     size = [(part.stop - part.start) for part in box]
@@ -49,14 +49,14 @@ def eye(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarr
 
 
 def dura(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """A leak through dura and skull over part of the convexity, 4 to 10 mm thick."""
+    """Add a leak through dura and skull over part of the convexity, 4 to 10 mm thick."""
     thick = _moved(mask, block_mm, rng.uniform(4, 10))
     upper = _above(mask, 0.55)
     return mask | (thick & upper & _cone(mask, rng, rng.uniform(0.5, 0.9)))
 
 
 def neck(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """A leak down from the brain stem, 30 to 60 mm long and 15 to 25 mm in radius."""
+    """Add a leak down from the brain stem, 30 to 60 mm long and 15 to 25 mm in radius."""
     low = bounding_box(mask)[2].start
     lowest = mask[:, :, low : low + 3].any(axis=2)
     x, y = (float(np.mean(index)) for index in np.nonzero(lowest))
@@ -67,7 +67,7 @@ def neck(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndar
 
 
 def cerebellum(mask: np.ndarray, _block_mm: float, _rng: np.random.Generator) -> np.ndarray:
-    """The cerebellum and brain stem are missing."""
+    """Take away cerebellum and brain stem."""
     _, y, z = bounding_box(mask)
     j, k = np.arange(mask.shape[1])[:, None], np.arange(mask.shape[2])
     behind = (y.start + 0.55 * (y.stop - y.start)) - j
@@ -88,20 +88,20 @@ def half(mask: np.ndarray, _block_mm: float, rng: np.random.Generator) -> np.nda
 
 
 def lobe(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """A ball of 25 to 45 mm radius at the surface is missing: a lobe, or part of one."""
+    """Take away a ball of 25 to 45 mm radius at the surface: a lobe, or part of one."""
     centre = _surface_point(mask, rng)
     return mask & ~_ball(mask.shape, centre, rng.uniform(25, 45) / block_mm)
 
 
 def shift(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """The mask lies 4 to 12 mm beside the brain."""
+    """Move the mask 4 to 12 mm beside the brain."""
     direction = rng.normal(size=3)
     blocks = direction / np.linalg.norm(direction) * rng.uniform(4, 12) / block_mm
     return np.asarray(ndimage.shift(mask.astype(np.float32), blocks, order=1) >= 0.5)
 
 
 def slab(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """A slab of 8 to 24 mm is missing from the middle half, along a random axis."""
+    """Take a slab of 8 to 24 mm from the middle half, along a random axis."""
     axis = int(rng.integers(3))
     part = bounding_box(mask)[axis]
     start = round(part.start + rng.uniform(0.25, 0.75) * (part.stop - part.start))
@@ -133,7 +133,7 @@ DAMAGES: Mapping[str, Damage] = MappingProxyType(
 def damaged_probability(
     probability: np.ndarray, mask: np.ndarray, damaged: np.ndarray
 ) -> np.ndarray:
-    """The probability of a network that is as sure of the damaged mask as it was of the right one.
+    """Return the probability of a network as sure of the damaged mask as of the right one.
 
     Where the mask was changed, and two blocks around, it follows the damaged surface; elsewhere it
     stays.
@@ -162,7 +162,7 @@ def _ball(shape: tuple[int, ...], centre: np.ndarray, radius: float) -> np.ndarr
 
 
 def _way(mask: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-    """A tube from a place outside a mask to the nearest place in it."""
+    """Draw a tube from a place outside a mask to the nearest place in it."""
     inside = np.argwhere(mask)
     nearest = inside[((inside - centre) ** 2).sum(axis=1).argmin()]
     tube = np.zeros_like(mask)

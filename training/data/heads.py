@@ -75,7 +75,7 @@ def read_map(path: Path, family: str) -> HeadMap:
 
 
 def brain_mask(labels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Brain mask of a map: tissue closed by 10 mm and widened by 1 mm inside the map's own CSF."""
+    """Make a map's mask: tissue closed by 10 mm and widened by 1 mm inside the map's own CSF."""
     fluid = np.isin(labels, (CSF, OUTER_VESSEL))
     tissue = ~is_outside(labels) & ~fluid
     hull = within(closed(tissue, CLOSED_MM, spacing_mm), WIDENED_MM, spacing_mm)
@@ -88,7 +88,7 @@ def within(mask: np.ndarray, mm: float, spacing_mm: np.ndarray) -> np.ndarray:
 
 
 def closed(mask: np.ndarray, mm: float, spacing_mm: np.ndarray) -> np.ndarray:
-    """Closing by a ball."""
+    """Close by a ball."""
     edge = int(np.ceil(mm / spacing_mm.min())) + 1
     wide = within(np.pad(mask, edge), mm, spacing_mm)
     back = ndimage.distance_transform_edt(wide, sampling=spacing_mm) > mm
@@ -96,7 +96,7 @@ def closed(mask: np.ndarray, mm: float, spacing_mm: np.ndarray) -> np.ndarray:
 
 
 def largest(mask: np.ndarray) -> np.ndarray:
-    """The largest connected piece."""
+    """Return the largest connected piece."""
     pieces, count = ndimage.label(mask)
     return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count > 1 else mask
 
@@ -144,7 +144,7 @@ def put_into_head(brain: HeadMap, donor: HeadMap, rng: np.random.Generator) -> H
 
 
 def inside_of_skull(head: HeadMap) -> np.ndarray:
-    """Brain and fluid of a whole head, without gaps."""
+    """Return brain and fluid of a whole head, without gaps."""
     return closed(largest(~is_outside(head.labels)), 3.0, head.spacing_mm)
 
 
@@ -185,13 +185,13 @@ def cropped(head: HeadMap) -> HeadMap:
 
 
 def held_back() -> tuple[str, ...]:
-    """Names of the maps that nothing trains on."""
+    """Return names of the maps that nothing trains on."""
     lines = HELD_BACK.read_text(encoding="utf-8").splitlines()
     return tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
 
 
 def is_newborn(name: str) -> bool:
-    """Whether a brain without a head is of the first three months, by its file's name."""
+    """Return whether a brain without a head is of the first three months, by its file's name."""
     return name.startswith("JLF") or name.split("_")[1] in ("0mo", "1mo", "2mo", "3mo")
 
 

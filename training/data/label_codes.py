@@ -33,7 +33,7 @@ SMALLEST_SPLIT = 200_000  # voxels above which a label is split by depth
 
 
 def tissue_of(label: int) -> str:
-    """The class whose look a label has by default."""
+    """Return the class whose look a label has by default."""
     table = {
         "white": WHITE,
         "csf": CEREBROSPINAL,
@@ -56,12 +56,12 @@ def tissue_of(label: int) -> str:
 
 
 def is_outside(labels: np.ndarray) -> np.ndarray:
-    """Whether labels are extracerebral tissue or air; cerebrospinal fluid is neither."""
+    """Return whether labels are extracerebral tissue or air; cerebrospinal fluid is neither."""
     return (labels == 0) | (labels >= 500) & (labels != OUTER_VESSEL) | np.isin(labels, HEAD)
 
 
 def head_box(labels: np.ndarray, margin: int = 3) -> tuple[slice, ...]:
-    """The part of a map that holds the head, with some voxels of air."""
+    """Return the part of a map that holds the head, with some voxels of air."""
     box = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
     return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
 

@@ -107,6 +107,6 @@ def load_source(path: Path) -> Source:
 
 
 def load_sources(folder: Path, splits: tuple[str, ...]) -> list[Source]:
-    """All sources of the given splits, ordered by subject."""
+    """Return all sources of the given splits, ordered by subject."""
     loaded = (load_source(path) for path in sorted(folder.glob("*.npz")))
     return [source for source in loaded if source.split in splits]

@@ -216,7 +216,7 @@ def _as_float(volume: Volume) -> np.ndarray:
 
 
 def _air(volume: Volume) -> float:
-    """The intensity that stands for no signal: the smallest, mostly zero."""
+    """Return the intensity that stands for no signal: the smallest, mostly zero."""
     return float(_as_float(volume).min())
 
 

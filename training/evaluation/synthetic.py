@@ -49,7 +49,7 @@ SCALE = 1000  # of the values written into a scan
 
 
 def scans_of(pairs: Sequence[Pair]) -> list[Pair]:
-    """Every map once for each look and slice thickness of its age group."""
+    """Return every map once for each look and slice thickness of its age group."""
     return [
         dataclasses.replace(
             pair,
@@ -83,7 +83,7 @@ def read_synthetic(pair: Pair) -> tuple[Volume, np.ndarray]:
 def synthetic_scan(
     source: Source, look: str, rng: np.random.Generator
 ) -> tuple[Volume, np.ndarray]:
-    """A whole scan of a map, with partial volume, shading and noise, and its mask."""
+    """Return a whole scan of a map, with partial volume, shading and noise, and its mask."""
     image = paint(source.voxels, source, look, rng)
     image = ndimage.gaussian_filter(image, PARTIAL_VOLUME_VOXELS).clip(0) * SCALE
     volume, mask = Volume(image, np.diag([*source.spacing_mm.astype(float), 1.0])), source.mask > 0

@@ -41,7 +41,7 @@ def make_callbacks(
 
 
 def patient_callbacks(optimisation: Optimisation) -> list[keras.Callback]:
-    """The original's two: the rate falls, then training stops."""
+    """Return the original's two: the rate falls, then training stops."""
     import keras
 
     if optimisation.schedule != "plateau":
@@ -55,7 +55,7 @@ def patient_callbacks(optimisation: Optimisation) -> list[keras.Callback]:
 def around_epochs(
     config: Config, network: keras.Model, run: Path, patient: list[Any], progress: Progress
 ) -> keras.Callback:
-    """A callback that saves what a resume needs and what a release needs."""
+    """Return a callback that saves what a resume needs and what a release needs."""
     import keras
 
     class AroundEpochs(keras.callbacks.Callback):
@@ -97,7 +97,7 @@ def refuse_divergence(epoch: int, logs: dict[str, float]) -> None:
 
 
 def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarray]:
-    """Every variable of the network by path, trainable ones as their moving average if kept."""
+    """Return every variable by path, trainable ones as their moving average if kept."""
     arrays = {v.path: np.asarray(v.value, dtype=np.float32) for v in network.weights}
     if optimiser.use_ema:
         averages = optimiser._model_variables_moving_average  # Keras has no public accessor

@@ -222,7 +222,7 @@ def _section(kind: type[Section], table: Any, where: str) -> Section:
 
 
 def _fits(value: Any, declared: str) -> bool:
-    """Whether a value has the declared plain type; true and false are no numbers here."""
+    """Return whether a value has the declared plain type; true and false are no numbers here."""
     wanted = PLAIN_TYPES.get(declared.partition("[")[0])
     if wanted is None:  # a section, checked when it was built
         return True

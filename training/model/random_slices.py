@@ -58,7 +58,7 @@ def random_slab(
 
 
 def centred_slab(source: Source, plane: int, position_mm: float, patch: int, mm: float) -> Slab:
-    """An undeformed slab through the brain's centre at a given level, as inference cuts it."""
+    """Cut an undeformed slab through the brain's centre at a given level, as inference does."""
     centre_mm = source.brain_box_mm.mean(axis=0)
     centre_mm[plane] = position_mm
     points = plane_points(centre_mm, identity_directions(plane) * mm, patch)
@@ -79,7 +79,7 @@ def plane_points(centre_mm: np.ndarray, steps: np.ndarray, patch: int) -> np.nda
 
 
 def identity_directions(plane: int) -> np.ndarray:
-    """Unit vectors to the next plane, row and column as columns, shape (3, 3)."""
+    """Return unit vectors to the next plane, row and column as columns, shape (3, 3)."""
     return np.eye(3)[:, [plane, *IN_PLANE[plane]]]
 
 

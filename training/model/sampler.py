@@ -120,7 +120,7 @@ def random_example(
 
 
 def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator) -> Slab:
-    """An undeformed slice anywhere in the field of view."""
+    """Return an undeformed slice anywhere in the field of view."""
     plane = int(rng.choice(3, p=sampling.planes))
     position_mm = float(rng.uniform(0, source.extent_mm[plane]))
     return centred_slab(source, plane, position_mm, stage.patch, stage.spacing_mm)
@@ -166,7 +166,7 @@ def read_image(source: Source, slab: Slab) -> np.ndarray:
 
 
 def read_mask(source: Source, slab: Slab) -> np.ndarray:
-    """Brain mask of the middle plane, shape (H, W)."""
+    """Return the brain mask of the middle plane, shape (H, W)."""
     values = read_along(source.mask, slab.voxel[1:2], order=1, kind=np.float32)
     return values[0] > 127
 

@@ -148,7 +148,7 @@ def stage_epochs(config: Config) -> list[tuple[Any, int, int]]:
 
 
 def make_trainer(network: keras.Model, config: Config) -> keras.Model:
-    """The network behind a layer that turns bytes into [0, 1], compiled."""
+    """Return the network behind a layer that turns bytes into [0, 1], compiled."""
     import keras
 
     channels = config.architecture.channels

@@ -74,7 +74,7 @@ def write_dataset_files(data_set: Path, out: Path) -> None:
 
 
 def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
-    """What BIDS wants to know about the folder of derivatives, and what it says already.
+    """Return what BIDS wants to know about the folder of derivatives, and what it says already.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _is_ours(tool: object) -> bool:
 
 
 def _read(out: Path) -> dict[str, Any]:
-    """The description that is there already; empty where there is none."""
+    """Return the description that is there already; empty where there is none."""
     path = out / DESCRIPTION
     try:
         require_regular(path)
@@ -108,9 +108,9 @@ def _read(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise OutputError(f"'{path}' cannot be read ({error}); mend or remove it.") from error
+        raise OutputError(f"'{path}' cannot be read ({error}); fix or remove it.") from error
     if not isinstance(found, dict):
-        raise OutputError(f"'{path}' holds no JSON object; mend or remove it.")
+        raise OutputError(f"'{path}' holds no JSON object; fix or remove it.")
     return found
 
 
@@ -123,6 +123,6 @@ def _link(data_set: Path, out: Path) -> str:
 
 
 def _ignored(path: Path) -> str:
-    """What the validator leaves out: our files, after the patterns that are there."""
+    """Return what the validator leaves out: our files, after the patterns that are there."""
     there = path.read_text(**TEXT).splitlines() if path.is_file() else []
     return "\n".join([*there, *(name for name in IGNORED if name not in there)]) + "\n"

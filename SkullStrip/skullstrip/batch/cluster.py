@@ -129,7 +129,7 @@ class _Window:
         self._threads, self._looked = 0, -math.inf
 
     def room(self, known: int) -> int:
-        """How many to hand over when so many are known; the number of workers may change."""
+        """Return how many to hand over when so many are known; the number of workers may change."""
         now = time.monotonic()
         if now - self._looked > WORKERS_SECONDS:
             self._threads, self._looked = sum(self._client.nthreads().values()), now

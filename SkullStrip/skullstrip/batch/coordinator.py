@@ -27,7 +27,7 @@ from .table import write_csv
 TABLE_SECONDS = 15.0  # at least, between two tables written on the way
 TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
 KILLED = (
-    "Every worker process that tried this scan was killed, most likely for want of memory; use "
+    "Every worker process that tried this scan was killed, probably out of memory; use "
     "fewer --jobs."
 )
 Answers = Generator[list[tuple[Task, Any]], None, None]
@@ -153,7 +153,7 @@ class Coordinator:
         self.on_event({"event": "scan", "name": name, "status": "running"})
 
     def _topic(self, client: Any) -> str:
-        """Where workers say which scan they begin."""
+        """Return where workers say which scan they begin."""
         topic = f"skullstrip-{uuid.uuid4().hex[:8]}"
         client.subscribe_topic(topic, lambda event: self._begins(event[1]))
         return topic

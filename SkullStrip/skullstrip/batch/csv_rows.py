@@ -13,7 +13,7 @@ SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 
 
 def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:
-    """Rows of a table by its head; what a row lacks is empty.
+    """Return rows of a table by its head; what a row lacks is empty.
 
     Parameters
     ----------

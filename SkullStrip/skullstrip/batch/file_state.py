@@ -35,7 +35,7 @@ class FileState:
         return cls(*stat_of(path), sha256_of(path))
 
     def still_holds(self, path: Path) -> bool:
-        """Whether the content is the same; it is read only where size and time leave doubt."""
+        """Return whether the content is the same, read only where size and time leave doubt."""
         try:
             size, mtime_ns = stat_of(path)
             if size != self.size:

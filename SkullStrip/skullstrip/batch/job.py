@@ -143,13 +143,13 @@ def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job)
 
 
 def lost(scan: Scan, job: Job, message: str) -> Entry:
-    """The entry of a scan that never came back from its workers."""
+    """Return the entry of a scan that never came back from its workers."""
     findings: Row = {"status": FAILED, "message": message}
     return Entry(described(scan, job.options.method, NO_FILE) | findings, NO_FILE, job.digest)
 
 
 def described(scan: Scan, options: Options, source: FileState) -> Row:
-    """The columns that are known whatever becomes of the scan."""
+    """Return the columns that are known whatever becomes of the scan."""
     return {
         "name": scan.name,
         "path": scan.file,

@@ -163,7 +163,7 @@ class Ledger:
             ) from error
 
     def get(self, name: str) -> Entry | None:
-        """What is known of a scan."""
+        """Return what is known of a scan."""
         for found in self._select(", ".join([*COLUMNS, *_OWN]), "scans WHERE name = ?", (name,)):
             row = dict(zip(COLUMNS, found, strict=False))
             size, mtime_ns, options, outputs = found[len(COLUMNS) :]
@@ -176,7 +176,7 @@ class Ledger:
         return None
 
     def rows(self) -> Iterator[Row]:
-        """The table, ordered by name; one row at a time is in memory."""
+        """Yield the table, ordered by name; one row at a time is in memory."""
         for found in self._select(", ".join(COLUMNS), "scans ORDER BY name"):
             yield dict(zip(COLUMNS, found, strict=True))
 

@@ -251,7 +251,7 @@ class _Workers:
     def _require_workers(self, reason: str) -> None:
         if not self._workers:
             raise EngineError(
-                f"Worker processes end before they begin ({reason}), perhaps for want of memory; "
+                f"Worker processes end before they begin ({reason}), probably out of memory; "
                 "SKULLSTRIP_DEBUG=1 shows what they say."
             )
 

@@ -115,7 +115,7 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
 
 
 def rejected_names(path: Path) -> set[str]:
-    """Names of the scans that were rejected, as `shown` shows them.
+    """Return names of the scans that were rejected, as `shown` shows them.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class Count:
             self.verdicts[str(found)] += 1
 
     def seconds_left(self, seconds: float) -> float | None:
-        """How long the rest takes at the speed so far; None while nobody knows."""
+        """Return how long the rest takes at the speed so far; None while nobody knows."""
         stripped = self.done + self.failed
         return round(seconds / stripped * (self.total - self.settled), 1) if stripped else None
 

@@ -64,11 +64,11 @@ class ReportData:
         return " · ".join([f"{total:,} {noun}", *kinds, made, f"SkullStrip {__version__}"])
 
     def pictures(self) -> Iterator[str]:
-        """Paths of the QC pictures in the order of the scans; empty where there is none."""
+        """Return paths of the QC pictures in the order of the scans; empty where there is none."""
         return chain.from_iterable(self._pictures.values())
 
     def json(self) -> Iterator[str]:
-        """The text, in pieces: columns, limits of the volumes, and one list a scan."""
+        """Yield the text, in pieces: columns, limits of the volumes, and one list a scan."""
         limits = volume_limits(self._volumes_ml)
         head = {
             "columns": ["id", "state", "reasons", *TEXTS, *NUMBERS],

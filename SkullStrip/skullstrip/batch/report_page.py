@@ -52,7 +52,7 @@ def write_report(rows: Iterable[Row], path: Path, title: str = TITLE) -> None:
 
 
 def page(rows: Iterable[Row], folder: Path, title: str = TITLE) -> Iterator[str]:
-    """The page's HTML, in pieces."""
+    """Yield the page's HTML, in pieces."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup

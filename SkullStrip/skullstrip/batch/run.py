@@ -228,7 +228,7 @@ def _left_to_do(
     on_event: OnEvent,
     stop: Callable[[], bool],
 ) -> list[tuple[Scan, str]]:
-    """Scans that are to be done, and why; the others are counted and told of."""
+    """Choose the scans that are to be done, and say why; count and tell of the others."""
     todo = []
     for scan, reason in reasons:
         if stop():

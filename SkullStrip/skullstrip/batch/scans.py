@@ -72,7 +72,7 @@ def sidecar_of(image: str) -> str:
 
 
 def find_scans(source: str, out: Path) -> list[Scan]:
-    """Scans of a folder and the folders in it, of a CSV, of a glob, or one file.
+    """Return scans of a folder and the folders in it, of a CSV, of a glob, or one file.
 
     Outputs of ours, hidden files and the output folder are left out.
 
@@ -148,7 +148,7 @@ def _placed(path: Path, name: str, suffix: str) -> Scan:
 
 
 def _fixed_part(pattern: str) -> Path:
-    """The folder above the first wildcard, so that further scans change no name."""
+    """Return the folder above the first wildcard, so that further scans change no name."""
     parts = []
     for part in Path(pattern).parent.parts:
         if glob.has_magic(part):
@@ -158,7 +158,7 @@ def _fixed_part(pattern: str) -> Path:
 
 
 def _scans_of_table(table: Path) -> list[Scan]:
-    """Rows with `path`, and perhaps `name`, `subject` and `session`."""
+    """Return rows with `path`, and perhaps `name`, `subject` and `session`."""
     advice = "give a CSV in UTF-8 with a column 'path' and a row for each scan"
     rows = [row for row in read_rows(table, ("path",), advice) if row["path"].strip()]
     if not rows:
@@ -181,7 +181,7 @@ def _scan_of_row(row: dict[str, str], path: Path, base: Path) -> Scan:
 
 
 def _unique(scans: Iterable[Scan]) -> list[Scan]:
-    """Scans that differ by their ending alone get it into their name; other doubles are refused."""
+    """Give scans that differ by their ending alone names with it; refuse other doubles."""
     scans = list(scans)
     counts = Counter(scan.name for scan in scans)
     renamed = [

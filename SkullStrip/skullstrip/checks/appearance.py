@@ -25,7 +25,7 @@ BRIGHT_SHARE = 0.1  # of the range between the 0.5th and 99.5th percentile
 
 
 def appearance_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
-    """What makes an image unlike a T1-weighted head.
+    """Yield what makes an image unlike a T1-weighted head.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def tissue_at_sides(array: np.ndarray, affine: np.ndarray) -> dict[str, float]:
 
 
 def tissue_level(array: np.ndarray) -> float:
-    """An intensity between air, noise included, and tissue."""
+    """Return an intensity between air, noise included, and tissue."""
     sample = sample_voxels(array)
     mean = sample.mean()
     dark, bright = sample[sample <= mean], sample[sample > mean]

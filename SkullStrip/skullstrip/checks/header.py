@@ -91,7 +91,7 @@ def unit_findings(
 
 
 def scaled(affine: np.ndarray, factor: float) -> np.ndarray:
-    """The affine with all its lengths multiplied."""
+    """Return the affine with all its lengths multiplied."""
     return np.diag([factor, factor, factor, 1.0]) @ affine
 
 

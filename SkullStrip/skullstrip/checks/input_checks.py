@@ -118,7 +118,7 @@ def check_dtype(dtype: np.dtype) -> Iterator[Check]:
 
 
 def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
-    """Voxels and field of view of a plausible size, in mm."""
+    """Yield voxels and field of view of a plausible size, in mm."""
     spacing = spacing_of(affine)
     extent = spacing * shape
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:

@@ -139,7 +139,7 @@ def batch_options(arguments: argparse.Namespace) -> BatchOptions:
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
-    """What `skullstrip batch` and `skullstrip-bids` have in common."""
+    """Add what `skullstrip batch` and `skullstrip-bids` have in common."""
     bids = parser.add_argument_group("BIDS")
     for label in ("participant", "session"):
         bids.add_argument(

@@ -36,7 +36,7 @@ def guarded(command: Callable[[], int]) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
         abandon_stdout()
-        return _fail("Whoever read the output stopped before its end.", EXIT_FAILURE)
+        return _fail("Output pipe closed.", EXIT_FAILURE)
     except Exception as error:  # the last resort: a sentence, not a traceback
         if is_out_of_memory(error):
             return _fail(NO_MEMORY, EXIT_FAILURE)
@@ -108,7 +108,7 @@ _TYPES = {"border_mm": float, "views": view_choice, "threads": count}
 
 
 def debugging() -> bool:
-    """Whether tracebacks and native messages are wanted."""
+    """Return whether tracebacks and native messages are wanted."""
     return bool(os.environ.get("SKULLSTRIP_DEBUG"))
 
 

@@ -27,7 +27,7 @@ FAINT = 0.15  # of a shrunken pixel: less outline than this in it is not drawn
 
 
 def thumbnail(folder: Path, qc: str) -> bytes | None:
-    """The thumbnail of a QC picture, made once.
+    """Return the thumbnail of a QC picture, made once.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def thumbnail(folder: Path, qc: str) -> bytes | None:
 
 
 def make_thumbnail(picture: Path) -> bytes:
-    """The middle cut of each plane, side by side, WebP; the whole picture if it is not ours.
+    """Return the middle cut of each plane, side by side, WebP; the whole picture if it is not ours.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _middle_cuts(page: np.ndarray) -> list[tuple[int, int, int, int]]:
 
 
 def _shrunk(cut: Image) -> Image:
-    """A cut at the thumbnail's height, with its outline drawn anew, which averaging would fade.
+    """Shrink a cut to the thumbnail's height, and draw its outline anew, which would fade.
 
     It is of one colour here, whatever the picture's colours say: at this size what counts is where
     it runs.

@@ -58,7 +58,7 @@ class Orientation:
 
 
 def then(first: Orientation, second: Orientation) -> Orientation:
-    """The orientation that turns an array as one and then another does."""
+    """Return the orientation that turns an array as one and then another does."""
     axes = tuple(first.axes[axis] for axis in second.axes)
     flipped = tuple(
         first.flipped[axis] != flip for axis, flip in zip(second.axes, second.flipped, strict=True)

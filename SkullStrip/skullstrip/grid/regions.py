@@ -20,7 +20,7 @@ def bounding_box(mask: np.ndarray, margin: tuple[int, ...] = (0, 0, 0)) -> Box:
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
-    """The largest face-connected piece of a mask; an empty mask stays empty."""
+    """Return the largest face-connected piece of a mask; an empty mask stays empty."""
     if not mask.any():
         return mask
     box = bounding_box(mask)
@@ -50,7 +50,7 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
 
 
 def block_means(array: np.ndarray, block: int) -> np.ndarray:
-    """Mean of each block x block x block cube; the last, partial ones are padded with zeros.
+    """Average each cube of `block` voxels; the last, partial ones are padded with zeros.
 
     Strided sums, one axis after the other: five times as quick as a mean over a 6-D view.
     """

@@ -15,14 +15,14 @@ SAME_SPACING = 1e-3  # relative difference under which an axis is left as it is
 
 
 def resampled_length(length: int, spacing_mm: float, target_mm: float) -> int:
-    """Voxels at `target_mm` that cover `length` voxels at `spacing_mm`."""
+    """Return voxels at `target_mm` that cover `length` voxels at `spacing_mm`."""
     if abs(spacing_mm / target_mm - 1.0) < SAME_SPACING:
         return length
     return max(1, int(np.ceil(length * spacing_mm / target_mm - 1e-6)))
 
 
 def interpolation_matrix(length: int, target_length: int, step: float) -> np.ndarray:
-    """Rows that interpolate `target_length` samples, `step` voxels apart, from `length` voxels.
+    """Return rows that interpolate `target_length` samples, `step` voxels apart.
 
     Both grids have the same centre. Samples beyond the ends repeat the end voxel.
 

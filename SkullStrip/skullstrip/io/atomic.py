@@ -128,7 +128,7 @@ def _move_into_place(temporaries: dict[Path, Path]) -> None:
 
 
 def _keep_previous(target: Path, temporary: Path) -> Path | None:
-    """A second name for the file that a move is about to replace; None when there is none."""
+    """Return a second name for the file that a move is about to replace, or None."""
     if not os.path.lexists(target):
         return None
     folder = temporary / "previous"

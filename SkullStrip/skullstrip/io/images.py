@@ -148,7 +148,7 @@ def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | Non
 
 
 def spatial_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape without the axes of length one that make a 3-D volume 4-D or more.
+    """Return the shape without the axes of length one that make a 3-D volume 4-D or more.
 
     Trailing axes go first (one frame), then leading ones (one colour, as NRRD may have).
     """
@@ -160,7 +160,7 @@ def spatial_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def suffix_of(path: Path) -> str:
-    """The ending that names the format, for example ".nii.gz"; "" when it is not a known one."""
+    """Return the ending that names the format, for example ".nii.gz"; "" when none is known."""
     name = path.name.lower()
     return next((suffix for suffix in WRITABLE_SUFFIXES if name.endswith(suffix)), "")
 
@@ -179,7 +179,7 @@ def require_image_suffix(path: Path) -> None:
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """All files that are written under an image's name: a header brings its data file."""
+    """Return all files that are written under an image's name: a header brings its data file."""
     suffix = suffix_of(path)
     stem = path.name[: len(path.name) - len(suffix)]
     for pair in ((".hdr", ".img"), (".hdr.gz", ".img.gz"), (".nhdr", ".raw.gz")):
@@ -223,6 +223,6 @@ def _write(
 
 
 def _format_of(path: Path) -> Any:
-    """The module that reads and writes this ending; nibabel tells its own formats apart."""
+    """Return the module that reads and writes this ending; nibabel tells its own formats apart."""
     name = "nrrd_images" if path.name.lower().endswith(NRRD_SUFFIXES) else "nibabel_images"
     return import_module(f".{name}", __package__)

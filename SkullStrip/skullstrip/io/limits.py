@@ -215,11 +215,11 @@ class BoundedStream(io.RawIOBase):
         self._reads_left = MAX_HEADER_READS
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def read(self, size: int = -1) -> bytes:

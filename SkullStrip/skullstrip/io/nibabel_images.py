@@ -260,7 +260,7 @@ def can_store(path: Path, dtype: np.dtype, scaling: tuple[float, float], header:
 
 
 def _image_class(path: Path, source_header: object) -> Any:
-    """The nibabel class for this ending, of the source's own kind where there is a choice."""
+    """Return the nibabel class for this ending, of the source's kind where there is a choice."""
     import nibabel
 
     name = path.name.lower()
@@ -276,7 +276,7 @@ def _image_class(path: Path, source_header: object) -> Any:
 
 
 def _header_for(header_class: Any, source: Any) -> Any:
-    """A copy of the source's header for another file of its family, else None."""
+    """Return a copy of the source's header for another file of its family, else None."""
     from nibabel.nifti1 import Nifti1Header
 
     if type(source) is header_class:
@@ -287,7 +287,7 @@ def _header_for(header_class: Any, source: Any) -> Any:
 
 
 def _holds_scaling(header: Any) -> tuple[bool, bool]:
-    """Whether a header has a slope, and an intercept."""
+    """Return whether a header has a slope, and an intercept."""
     return (
         getattr(header, "has_data_slope", False),
         getattr(header, "has_data_intercept", False),
@@ -297,7 +297,7 @@ def _holds_scaling(header: Any) -> tuple[bool, bool]:
 def _space_checks(
     header: Any, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[float, tuple[Check, ...]]:
-    """What makes the affine millimetres, and where NIfTI's header is at odds with itself."""
+    """Return what makes the affine millimetres, and where NIfTI's header is at odds with itself."""
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import HeaderDataError
 
@@ -316,7 +316,7 @@ def _space_checks(
 
 
 def _has_orientation(image: Any) -> bool:
-    """Whether the header says how the axes lie."""
+    """Return whether the header says how the axes lie."""
     import nibabel
 
     header = image.header

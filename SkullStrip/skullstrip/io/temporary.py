@@ -40,7 +40,7 @@ def moving() -> Iterator[None]:
 
 
 def moves() -> int:
-    """How often this process has moved files into place."""
+    """Return how often this process has moved files into place."""
     return _moves
 
 
@@ -156,7 +156,7 @@ def _host() -> str:
 
 
 def _open_folder(path: Path) -> int | None:
-    """A descriptor to lock; None on Windows and where the folder may not be listed."""
+    """Return a descriptor to lock; None on Windows and where the folder may not be listed."""
     try:
         return os.open(path, os.O_RDONLY)
     except OSError:
@@ -164,7 +164,7 @@ def _open_folder(path: Path) -> int | None:
 
 
 def _try_lock(descriptor: int) -> bool | None:
-    """True when locked, False when somebody else holds the lock, None where there are no locks."""
+    """Return True when locked, False when somebody else holds the lock, None without locks."""
     try:
         import fcntl
     except ImportError:

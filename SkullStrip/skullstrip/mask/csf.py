@@ -22,7 +22,7 @@ BINS = 256
 
 
 def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """A mask without the cerebrospinal fluid between its surface and the brain's.
+    """Return a mask without the cerebrospinal fluid between its surface and the brain's.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndar
 
 
 def darkest_class(values: np.ndarray) -> float:
-    """The intensity under which the darkest of three classes lies, by Otsu's criterion.
+    """Return the intensity under which the darkest of three classes lies, by Otsu's criterion.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def brain_mask_from_probability(
 
 
 def with_border(mask: Mask, spacing_mm: np.ndarray, border_mm: float) -> Mask:
-    """A mask's one solid piece with its surface moved outwards by `border_mm`."""
+    """Return a mask's one solid piece with its surface moved outwards by `border_mm`."""
     if border_mm != 0.0 and mask.any():
         mask = largest_component(move_surface(fill_holes(mask), spacing_mm, border_mm))
     return fill_holes(mask)
@@ -54,7 +54,7 @@ def signed_distance_mm(mask: Mask, spacing_mm: np.ndarray) -> np.ndarray:
 
 
 def move_surface(mask: Mask, spacing_mm: np.ndarray, border_mm: float) -> Mask:
-    """Every voxel centre within `border_mm` of the mask's surface, measured outwards."""
+    """Return every voxel centre within `border_mm` of the mask's surface, measured outwards."""
     margin = tuple(int(np.ceil(max(border_mm, 0.0) / step)) + 1 for step in spacing_mm)
     box = bounding_box(mask, margin)
     moved = np.zeros_like(mask)

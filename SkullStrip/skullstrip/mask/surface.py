@@ -47,7 +47,7 @@ class Surface:
         return float(products.sum()) / 6000
 
     def normals(self) -> np.ndarray:
-        """Unit normal of each triangle, pointing outwards, shape (T, 3), float32."""
+        """Return the unit normal of each triangle, pointing outwards, shape (T, 3), float32."""
         corners = self.points_mm[self.triangles]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -55,7 +55,7 @@ class Surface:
 
 
 def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
-    """The surface of a mask, smoothed over a voxel or so, with the mask's volume.
+    """Return a mask's surface, smoothed over a voxel or so, with the mask's volume.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _shifted(field: np.ndarray, steps: dict[int, int]) -> np.ndarray:
 
 
 def _cells_around(edges: np.ndarray, axis: int) -> list[np.ndarray]:
-    """The four cells that share each edge (n, 3) along an axis, counterclockwise along it."""
+    """Return the four cells that share each edge (n, 3) along an axis, counterclockwise."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     around = []
     for down_first, down_second in ((1, 1), (0, 1), (0, 0), (1, 0)):
@@ -178,7 +178,7 @@ def make_manifold(field: np.ndarray) -> np.ndarray:
 
 
 def _critical(inside: np.ndarray) -> np.ndarray:
-    """Voxels of squares and cubes whose inside, or outside, is one diagonal."""
+    """Return voxels of squares and cubes whose inside, or outside, is one diagonal."""
     found = np.zeros_like(inside)
     for axis in range(3):
         first, second = (axis + 1) % 3, (axis + 2) % 3

@@ -47,13 +47,13 @@ class BrainRegion:
     other_ml: float = 0.0
 
     def box(self) -> Box:
-        """Voxels that hold the whole region."""
+        """Return voxels that hold the whole region."""
         return tuple(  # type: ignore[return-value]
             self._extent(found, axis) for axis, found in enumerate(bounding_box(self.blocks))
         )
 
     def window(self, axis: int, start: int, stop: int) -> Window:
-        """The region's part in the slices from `start` to `stop` along an axis.
+        """Return the region's part in the slices from `start` to `stop` along an axis.
 
         Returns
         -------

@@ -57,18 +57,18 @@ def create_engine(
 
 
 def is_installed(name: str) -> bool:
-    """Whether a runtime and what it needs can be imported, without importing them."""
+    """Return whether a runtime and what it needs can be imported, without importing them."""
     return not missing_packages(name)
 
 
 def missing_packages(name: str) -> list[str]:
-    """What a runtime needs and is not installed."""
+    """Return what a runtime needs and is not installed."""
     needed = (name,) if name == "onnxruntime" else ("keras", "onnx", name)
     return [package for package in needed if importlib.util.find_spec(package) is None]
 
 
 def available_threads() -> int:
-    """Processors that this process may run on."""
+    """Return processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -69,7 +69,7 @@ class FallbackEngine:
 
 
 def without_gpu(error: Exception, make_cpu_engine: Callable[[], Engine]) -> FallbackEngine:
-    """The engine of a GPU that gave up before it held the network: other programs fill it."""
+    """Return the CPU's engine where the GPU gave up before it held the network."""
     engine = FallbackEngine(make_cpu_engine(), make_cpu_engine)
     engine.note = note_of(error)
     return engine

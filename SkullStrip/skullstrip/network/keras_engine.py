@@ -110,7 +110,7 @@ def device_name(backend: str, device: str) -> str:
 
 
 def has_gpu(backend: str) -> bool:
-    """Whether a backend can reach a GPU."""
+    """Return whether a backend can reach a GPU."""
     runtime = import_module(backend)
     if backend == "tensorflow":
         return bool(runtime.config.list_physical_devices("GPU"))

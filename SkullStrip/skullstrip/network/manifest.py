@@ -111,7 +111,7 @@ class Manifest:
 
 
 def default_manifest_path() -> Path:
-    """Where the bundled weights are: beside the library in Slicer, inside it in the wheel."""
+    """Find the bundled weights: beside the library in Slicer, inside it in the wheel."""
     library = Path(__file__).resolve().parents[1]
     beside = library.parent / "Resources" / "Models" / MANIFEST_NAME
     return beside if beside.is_file() else library / "Models" / MANIFEST_NAME

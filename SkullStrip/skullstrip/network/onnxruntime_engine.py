@@ -94,7 +94,7 @@ class OnnxRuntimeEngine:
 
 
 def choose_providers(device: str, available: Iterable[str]) -> list[str]:
-    """Execution providers to ask for, best first, of those that this ONNX Runtime was built with.
+    """Choose the execution providers to ask for, best first, of those that there are.
 
     Raises
     ------

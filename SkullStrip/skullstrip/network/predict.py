@@ -85,7 +85,7 @@ def predict_head(
     progress: Progress | None = None,
     region: BrainRegion | None = None,
 ) -> Prediction:
-    """Brain probability, from one view or several.
+    """Return the brain probability, from one view or several.
 
     Where the brain goes on to an end of its region, which therefore was too small, the region grows
     on that side.
@@ -195,7 +195,7 @@ def predict_view(
 def predict_window(
     slices: np.ndarray, indices: np.ndarray, window: Window, predict: Predict, offset: int
 ) -> np.ndarray:
-    """Probability in the same window of several slices, shape (n, rows, columns)."""
+    """Return the probability in the same window of several slices, shape (n, rows, columns)."""
     view = slices[(slice(None), *window)]
     height, width = view.shape[1:]
     batch = slice_batch(view, indices, offset)

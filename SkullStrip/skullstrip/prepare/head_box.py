@@ -44,7 +44,7 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
 
 
 def tissue(blocks: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
-    """Where blocks of a head are no air, bool, shape of `blocks`.
+    """Return where blocks of a head are no air, bool, shape of `blocks`.
 
     What a cross of three blocks, or `structure`, does not fit into is noise and left out.
     """

@@ -26,7 +26,7 @@ UPRIGHT = Orientation((0, 1, 2), (False, False, False))
 
 
 def turns() -> list[Orientation]:
-    """The 24 ways to turn an array without mirroring it; the first leaves it."""
+    """Return the 24 ways to turn an array without mirroring it; the first leaves it."""
     every = (
         Orientation(axes, flipped)  # type: ignore[arg-type]
         for axes in permutations(range(3))
@@ -36,7 +36,7 @@ def turns() -> list[Orientation]:
 
 
 def turn_to_upright(brain: np.ndarray, spacing_mm: np.ndarray) -> Orientation:
-    """How a brain must be turned to lie as brains do.
+    """Return how a brain must be turned to lie as brains do.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def source_index_matrix(prepared: Prepared) -> np.ndarray:
 
 
 def turned(prepared: Prepared, turn: Orientation) -> Prepared:
-    """The same scan on axes turned once more; `restore` still leads to the input's own grid."""
+    """Turn the axes once more; `restore` still leads to the input's own grid."""
     axes = list(turn.axes)
     shape = tuple(prepared.resampled_shape[axis] for axis in axes)
     box = tuple(
@@ -162,7 +162,7 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
 
 
 def shifted(inner: Box, outer: Box) -> Box:
-    """A box within another one, in the coordinates of the whole."""
+    """Return a box within another one, in the coordinates of the whole."""
     x, y, z = (
         slice(outside.start + inside.start, outside.start + inside.stop)
         for inside, outside in zip(inner, outer, strict=True)

@@ -20,7 +20,7 @@ SLAB = 16  # slices whose confidence is worked out at a time
 
 
 def disagreement_map(evidence: Evidence) -> np.ndarray:
-    """Where the second look contradicts the probability, in [0, 1], shape of the probability.
+    """Return where the second look contradicts the probability, in [0, 1], of its shape.
 
     The difference of the two is blurred within the slices of the second look and interpolated
     linearly between them.
@@ -57,7 +57,7 @@ def right_odds(
 def confidence_terms(
     probability: np.ndarray, disagreement: np.ndarray
 ) -> dict[str, np.ndarray | float]:
-    """What the log odds are a weighted sum of.
+    """Return what the log odds are a weighted sum of.
 
     Certainty and disagreement as logarithms, their product, and what of the disagreement is strong.
     """
@@ -120,7 +120,7 @@ class ConfidenceSource:
         return confidence
 
     def _fine_disagreement(self) -> np.ndarray:
-        """The disagreement on the head's own grid."""
+        """Return the disagreement on the head's own grid."""
         found = disagreement_map(self.evidence)
         factor = round(self.evidence.block_mm / float(self.placement.spacing_mm[0]))
         for axis in range(3):
@@ -129,5 +129,5 @@ class ConfidenceSource:
 
 
 def without_head(prepared: Prepared) -> Prepared:
-    """Where the head lies, without its voxels, which nobody needs to keep."""
+    """Return where the head lies, without its voxels, which nobody needs to keep."""
     return replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32))

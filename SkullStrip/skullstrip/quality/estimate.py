@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
 
 
 def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:
-    """What the doubts are a weighted sum of; each grows as a mask gets worse."""
+    """Return what the doubts are a weighted sum of; each grows as a mask gets worse."""
     return {
         "constant": 1.0,
         "own": _log_error(measured["own_dice"]),

@@ -121,7 +121,7 @@ def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.n
 
 
 def plane_means(slices: np.ndarray, factor: int) -> np.ndarray:
-    """Mean of each factor x factor square of every slice; the last ones are padded with zeros."""
+    """Average each factor x factor square of every slice; the last ones are padded with zeros."""
     padding = [(0, 0), *((0, -size % factor) for size in slices.shape[1:])]
     padded = np.pad(slices, padding)
     rows, columns = (size // factor for size in padded.shape[1:])
@@ -129,7 +129,7 @@ def plane_means(slices: np.ndarray, factor: int) -> np.ndarray:
 
 
 def box_ends(box: Box, shape: tuple[int, ...]) -> np.ndarray:
-    """Whether each side of a box is a side of the array that it was cut from, shape (3, 2)."""
+    """Return whether each side of a box is a side of the array around it, shape (3, 2)."""
     return np.array(
         [(part.start == 0, part.stop == size) for part, size in zip(box, shape, strict=True)]
     )

@@ -21,12 +21,12 @@ AIRLESS_SHARE = 0.75
 
 
 def solid_mask(probability: np.ndarray) -> np.ndarray:
-    """The mask that the probability gives: largest piece, holes filled."""
+    """Return the mask that the probability gives: largest piece, holes filled."""
     return fill_holes(largest_component(probability >= 0.5))
 
 
 def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, float]:
-    """Every measure by its name.
+    """Return every measure by its name.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
 
 
 def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
-    """Mask in the image's outermost slices, as a share of the largest slice along that axis."""
+    """Return the mask in the outermost slices, as a share of the largest along that axis."""
     shares = [0.0]
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
@@ -73,7 +73,7 @@ def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
 
 
 def removed_ml(probability: np.ndarray, solid: np.ndarray, block_ml: float) -> float:
-    """Volume of the pieces that were removed and of the holes that were filled."""
+    """Return the volume of the pieces that were removed and of the holes that were filled."""
     return float(np.count_nonzero((probability >= 0.5) != solid)) * block_ml
 
 
@@ -89,14 +89,14 @@ def roughness(mask: np.ndarray) -> float:
 
 
 def expected_dice(probability: np.ndarray, mask: np.ndarray) -> float:
-    """The mask's Dice if the probability is taken at its word; 1 if neither finds anything."""
+    """Return the mask's Dice if the probability is taken at its word; 1 if both are empty."""
     inside = float(probability[mask].sum())
     total = float(probability.sum()) + float(np.count_nonzero(mask))
     return 2.0 * inside / total if total else 1.0
 
 
 def surface_entropy(probability: np.ndarray, mask: np.ndarray) -> float:
-    """Mean entropy in bits of the probability next to the mask's surface."""
+    """Return the mean entropy in bits of the probability next to the mask's surface."""
     grown = ndimage.binary_dilation(mask, iterations=SURFACE_BLOCKS)
     shell = grown & ~ndimage.binary_erosion(mask, iterations=SURFACE_BLOCKS, border_value=1)
     p = np.clip(probability[shell].astype(np.float64), 1e-6, 1 - 1e-6)
@@ -164,7 +164,7 @@ def _last(array: np.ndarray, axis: int) -> np.ndarray:
 
 
 def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
-    """The mask's share of the head above the mask's middle, where no face or neck is.
+    """Return the mask's share of the head above the mask's middle, where no face or neck is.
 
     A place is in the head where tissue lies on both sides of it, along X and along Y. Where air
     looks like tissue, as the salt and pepper of MP2RAGE, nothing can be told, and 1 is returned.
@@ -179,11 +179,11 @@ def head_share(tissue: np.ndarray, mask: np.ndarray) -> float:
 
 
 def _between(array: np.ndarray, axis: int) -> np.ndarray:
-    """Where true elements are on both sides along an axis, or here."""
+    """Return where true elements are on both sides along an axis, or here."""
     before = np.logical_or.accumulate(array, axis)
     return before & np.flip(np.logical_or.accumulate(np.flip(array, axis), axis), axis)
 
 
 def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """The mask in the slices of the second look, shape of `evidence.second`."""
+    """Return the mask in the slices of the second look, shape of `evidence.second`."""
     return np.moveaxis(mask[:, evidence.places], 1, 0)

@@ -74,7 +74,7 @@ class Judgement:
 
 
 def judged_mask(border_mm: float, keep_csf: bool) -> Judged:
-    """Which mask the network's verdict is of, after these options."""
+    """Return which mask the network's verdict is of, after these options."""
     if keep_csf:
         return "before border" if border_mm else "as written"
     return "before CSF and border" if border_mm else "before CSF"
@@ -115,7 +115,7 @@ def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> J
 
 
 def dice_reason(found: Estimate, calibration: Calibration) -> Iterator[Check]:
-    """The estimate is low."""
+    """Return a reason where the estimate is low."""
     if found.dice < calibration.check_below:
         message = (
             f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
@@ -143,7 +143,7 @@ def edge_reason(edge_share: float) -> Iterator[Check]:
 
 
 def head_reasons(measured: Mapping[str, float]) -> Iterator[Check]:
-    """The brain does not fit the head around it."""
+    """Return a reason where the brain does not fit the head around it."""
     other_ml, bare_cm2 = measured["other_ml"], measured["bare_cm2"]
     if other_ml > SECOND_BRAIN_ML:
         message = (
@@ -183,7 +183,7 @@ def contradiction_reason(
 
 
 def unusual_reasons(measured: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[Check]:
-    """A measure exceeds what right masks have."""
+    """Return a reason where a measure exceeds what right masks have."""
     for name, limit in limits.items():
         if measured[name] > limit:
             code, words = _UNUSUAL[name]

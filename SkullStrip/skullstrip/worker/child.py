@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse_event(line: str) -> dict[str, Any] | None:
-    """The event in a line of the child's output, or None for anything else."""
+    """Return the event in a line of the child's output, or None for anything else."""
     _, mark, text = line.partition(MARK)
     if not mark:
         return None
@@ -160,7 +160,7 @@ def watch(request_path: Path, parent_pid: int | None) -> None:
 
 
 def _is_alive(pid: int | None) -> bool:
-    """Whether a process exists; on Windows only the request file tells (signal 0 would kill)."""
+    """Return whether a process exists; on Windows the request file tells (signal 0 would kill)."""
     if pid is None or os.name == "nt":
         return True
     try:

@@ -62,7 +62,7 @@ def test_answers_are_recorded_and_told(keep_books):
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [(KilledWorker("scan"), "for want of memory"), (RuntimeError("odd\nthing"), "odd thing")],
+    [(KilledWorker("scan"), "out of memory"), (RuntimeError("odd\nthing"), "odd thing")],
 )
 def test_a_scan_that_no_worker_answered_for_is_a_row(keep_books, tmp_path, answer, message):
     events, rows = keep_books([("a", answer)])
