@@ -46,7 +46,7 @@ def stripped(scene, oblique_file, weights):
     volume = loadVolume(oblique_file[0])
     stages: list[str] = []
     segmentation = StripLogic().strip(
-        volume, engine=ENGINE, weights=weights, keep_csf=False, reorient=True, brain=True,
+        volume, engine=ENGINE, weights=weights, views=1, keep_csf=False, reorient=True, brain=True,
         probability=True, confidence=True, surface=True,
         progress=lambda stage, done, total: stages.append(stage),
     )  # fmt: skip
@@ -58,7 +58,13 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
 ) -> None:
     volume, segmentation, stages = stripped
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
-    options = {"keep_csf": False, "reorient": True, "engine": ENGINE, "weights": weights}
+    options = {
+        "views": 1,
+        "keep_csf": False,
+        "reorient": True,
+        "engine": ENGINE,
+        "weights": weights,
+    }
     direct = extract_brain(array, ijkToRas(volume), **options)
     mask = readMask(segmentation, outputs.segmentOf(segmentation), volume)
 
