@@ -1,3 +1,3 @@
 """The version, in its only place: packaging, the command and the manifests read it from here."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
