@@ -15,7 +15,7 @@ import skullstrip
 
 HEAVY = {
     "PIL", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib", "nibabel", "nrrd",
-    "onnx", "onnxruntime", "psutil", "pyarrow", "slicer", "tensorflow", "torch", "tqdm", "vtk",
+    "onnx", "onnxruntime", "psutil", "slicer", "tensorflow", "torch", "tqdm", "vtk",
 }  # fmt: skip
 ALLOWED_AT_FILE_SCOPE = (
     set(sys.stdlib_module_names)

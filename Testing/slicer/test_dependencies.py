@@ -152,9 +152,8 @@ def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root: 
 
 
 def test_a_folder_needs_no_package_more(root: Path) -> None:
-    """PyArrow is left out: only a second table needs it."""
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     extra = re.search(r"^batch = \[([^]]*)\]", text, re.MULTILINE)[1]
-    wanted = {name for name in re.findall(r'"([^"]+)"', extra) if not name.startswith("pyarrow")}
+    wanted = set(re.findall(r'"([^"]+)"', extra))
     lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
     assert wanted <= set(lines)

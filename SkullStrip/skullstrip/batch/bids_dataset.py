@@ -24,7 +24,7 @@ RAW = "raw"  # what DatasetLinks calls the data set that was stripped
 TOOL = "SkullStrip"
 DESCRIPTION = "dataset_description.json"
 # What lies beside the derivatives and is no BIDS. "qc/" is a pattern that the validator overlooks.
-IGNORED = ("qc", "results.csv", "results.parquet", "report.html", "decisions.csv")
+IGNORED = ("qc", "results.csv", "report.html", "decisions.csv")
 READMES = ("README", "README.md", "README.rst", "README.txt")
 README = f"""\
 Brain masks by {TOOL}, made from the T1-weighted scans of the data set that DatasetLinks in
@@ -32,7 +32,7 @@ Brain masks by {TOOL}, made from the T1-weighted scans of the data set that Data
 
 *_desc-brain_mask.nii.gz      1 in the brain and 0 elsewhere, on the grid of the scan
 *_desc-brain_T1w.nii.gz       the scan with everything but the brain set to zero
-results.csv, results.parquet  one row a scan: verdict, volume, times, versions, hashes
+results.csv                   one row a scan: verdict, volume, times, versions, hashes
 report.html, qc               a page to look through all masks, and its pictures
 """
 

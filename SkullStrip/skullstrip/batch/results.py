@@ -1,4 +1,4 @@
-"""What is written about all scans of an output folder: tables and page."""
+"""What is written about all scans of an output folder: table and page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..errors import OutputError
 from .columns import Row
-from .table import CSV_TABLE, PARQUET_TABLE, write_csv, write_parquet
+from .table import CSV_TABLE, write_csv
 
 PAGE = "report.html"
-RESULTS = (CSV_TABLE, PARQUET_TABLE, PAGE)
+RESULTS = (CSV_TABLE, PAGE)
 
 
 def refuse_strangers(out: Path) -> None:
@@ -29,7 +29,7 @@ def refuse_strangers(out: Path) -> None:
 
 
 def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
-    """Write `results.csv`, and `results.parquet` and `report.html` where their libraries are.
+    """Write `results.csv`, and `report.html` where Jinja2 is installed.
 
     Parameters
     ----------
@@ -48,7 +48,6 @@ def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
         Something cannot be written.
     """
     write_csv(rows(), out)
-    write_parquet(rows(), out)
     if importlib.util.find_spec("jinja2") is None:
         return None
     from .report_page import write_report

@@ -37,9 +37,9 @@ Strip many scans; the same command again goes on where it was left.
   skullstrip batch --bids IN OUT             a BIDS data set; OUT gets BIDS derivatives
 """
 EPILOG = """\
-OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv,
-results.parquet and report.html for all. A scan is done when its outputs are there and neither it
-nor the options have changed; scans that failed are tried again. Masks corrected by hand are kept.
+OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv
+and report.html for all. A scan is done when its outputs are there and neither it nor the options
+have changed; scans that failed are tried again. Masks corrected by hand are kept.
 Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
 a verdict is fail, 130 interrupted.
 """

@@ -1,9 +1,8 @@
-"""The results table in both of its formats."""
+"""The results table."""
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 
 import pytest
 
@@ -39,22 +38,6 @@ def test_the_csv_has_a_line_a_scan_and_no_formula_whatever_scans_are_called(tmp_
     assert text.splitlines()[1].startswith(r"'=1+1\rb\nc\x1b[2J,")
     assert ",-1.0," in text
     assert "'@x" in text
-
-
-def test_parquet_keeps_types_and_many_rows(tmp_path, monkeypatch):
-    pyarrow = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(table, "ROWS_AT_ONCE", 2)
-    rows = [complete({**ROWS[0], "name": str(number)}) for number in range(5)]
-    path = table.write_parquet(iter(rows), tmp_path)
-    found = pyarrow.read_table(path).to_pylist()
-    assert found == rows
-    assert names(tmp_path) == ["results.parquet"]
-
-
-def test_without_pyarrow_there_is_no_parquet(tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert table.write_parquet(map(complete, ROWS), tmp_path) is None
-    assert names(tmp_path) == []
 
 
 def test_a_table_that_breaks_off_leaves_the_old_one_whole(tmp_path):
