@@ -55,7 +55,7 @@ test: lint test-slicer $(TORCH_STAMP) ## ruff, mypy and every test, the slow one
 		|| { command -v chromium && command -v strace; } >/dev/null \
 		|| { apt-get update -qq && apt-get install -qq -y chromium strace >/dev/null; } \
 		|| echo "Could not install chromium and strace; tests that need them will be skipped."
-	$(PYTHON) -m pytest --durations=15
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=15
 
 test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)
 	$(SLICER_PYTHON) -m pytest Testing/slicer --durations=5
