@@ -32,7 +32,7 @@ SMOKE = ROOT / "training" / "configs" / "smoke.toml"
 STAND_IN_NETWORK = """
 import os, sys
 from pathlib import Path
-from training import callbacks, train
+from training.model import callbacks, train
 from training.model.config import load_config
 
 def build_model(architecture):
@@ -72,7 +72,7 @@ if __name__ == "__main__":
 # Trains the real network; after the first epoch its folder is copied.
 REAL_NETWORK = """
 import shutil, sys
-from training import callbacks
+from training.model import callbacks
 from training.model.train import main
 save = callbacks.save_checkpoint
 def save_and_copy(trainer, run, progress):
@@ -113,7 +113,7 @@ early_stopping_epochs = 4
 """,
     "stopped early": """
 [optimisation]
-learning_rate = 10.0
+learning_rate = 100.0
 schedule = "plateau"
 plateau_epochs = 1
 early_stopping_epochs = 2
