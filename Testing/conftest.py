@@ -11,11 +11,12 @@ import pytest
 from Testing.phantoms import Phantom, make_head
 from Testing.stand_ins import write_stand_in_weights
 
-# Where pytest itself runs in the background of a script these are ignored, and so they would be in
-# the processes that tests start and end by them.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGQUIT"):
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+# Where pytest itself runs in the background of a script, or under nohup, these are ignored, and so
+# they would be in the processes that tests start and end by them. A handler is not inherited.
+for name in ("SIGINT", "SIGQUIT", "SIGHUP"):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if name == "SIGINT" else lambda *_: None)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -56,7 +56,7 @@ def issues(validator, folder):
 
 def test_the_derivatives_are_valid_without_a_warning(validator, data_set):
     out = data_set / "derivatives" / "skullstrip"
-    assert len(list(out.rglob("*_desc-brain_mask.nii.gz"))) == len(VALID)
+    assert len(list(out.rglob("*_desc-brain*_mask.nii.gz"))) == len(VALID)
     assert issues(validator, out) == []
 
 
