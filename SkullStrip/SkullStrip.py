@@ -46,7 +46,7 @@ class SkullStrip(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The SkullStrip developers"]
         self.parent.helpText = _(
-            "Finds the brain in a T1-weighted MRI of the head, on any computer, in a process of "
+            "Finds the brain in an MRI of the head, best on T1, on any computer, in a process of "
             "its own. Choose the scan and click <b>Strip skull</b>. The first click offers to "
             "install ONNX Runtime (about 45 MB); Advanced removes it again. "
             "For research; not a medical device."

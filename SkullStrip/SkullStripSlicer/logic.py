@@ -66,8 +66,8 @@ class StripLogic:
         outputSegmentation : vtkMRMLSegmentationNode, optional
             Gets a segment "Brain"; by default ours of an earlier run, or a new node.
         outputVolume, outputProbability, outputConfidence : vtkMRMLScalarVolumeNode, optional
-            Filled with the stripped scan, the brain probability and the confidence map; what they
-            held before is lost.
+            Filled with the stripped scan, the brain probability and the confidence map; `undo`
+            brings back what they held.
         options : Options
             As for `skullstrip.extract_brain`.
         invert : bool
@@ -97,7 +97,7 @@ class StripLogic:
         requireScalarVolume(volumeNode)
         options = replace(options, **overrides)
         given = {
-            outputs.STRIPPED_ROLE: outputVolume,
+            outputs.BRAIN_ROLE: outputVolume,
             outputs.PROBABILITY_ROLE: outputProbability,
             outputs.CONFIDENCE_ROLE: outputConfidence,
         }
@@ -109,20 +109,27 @@ class StripLogic:
                 return True
             return earlier is not None and outputs.isFilled(earlier, role)
 
-        wantsStripped = isWanted(brain or invert, outputs.STRIPPED_ROLE)
-        wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
         wantsConfidence = isWanted(confidence, outputs.CONFIDENCE_ROLE)
+
+        shown = outputs.readState(earlier) if earlier is not None else {}
+
+        def current(setting: str, asked):
+            """Return what was set on the earlier result since, else what was asked for."""
+            now = outputs.readState(earlier) if earlier is not None else {}
+            return asked if now.get(setting) == shown.get(setting) else now.get(setting, asked)
 
         def deliver(extracted, report):
             outputs.requireOutputs(volumeNode, outputSegmentation, given)  # they may have gone
+            inverted = current("invert", invert)
+            wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
             result = Result(
                 BorderField(extracted.brain_mask, spacingMm(volumeNode)),
                 report,
-                options.border_mm,
-                invert,
+                current("borderMm", options.border_mm),
+                inverted,
                 extracted.brain_probability if wantsProbability else None,
                 extracted.brain_confidence,
-                wantsStripped,
+                isWanted(brain or inverted, outputs.BRAIN_ROLE),
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
@@ -252,11 +259,11 @@ class StripLogic:
 
     def setInvert(self, segmentationNode, invert: bool) -> None:
         """Keep everything but the brain in the stripped volume, which is made if need be."""
-        self.results.change(segmentationNode, invert=invert, wantsStripped=True)
+        self.results.change(segmentationNode, invert=invert, wantsBrain=True)
 
-    def makeStripped(self, segmentationNode) -> None:
+    def makeBrain(self, segmentationNode) -> None:
         """Make the stripped volume of a result that has none."""
-        self.results.change(segmentationNode, wantsStripped=True)
+        self.results.change(segmentationNode, wantsBrain=True)
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; returns whether the segmentation is still there."""

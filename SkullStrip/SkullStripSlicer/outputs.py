@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import slicer
@@ -22,10 +22,10 @@ from .segment import addBrainSegment, digest, freeColor, ownGrid, readMask, show
 from .volume_node import toWorld, worldAffine
 
 SOURCE_ROLE = "SkullStrip.Source"
-STRIPPED_ROLE = "SkullStrip.Stripped"
+BRAIN_ROLE = "SkullStrip.Brain"
 PROBABILITY_ROLE = "SkullStrip.Probability"
 CONFIDENCE_ROLE = "SkullStrip.Confidence"
-ROLES = (SOURCE_ROLE, STRIPPED_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
+ROLES = (SOURCE_ROLE, BRAIN_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
@@ -226,6 +226,32 @@ def fillVolume(node, volumeNode, array: np.ndarray) -> None:
     node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
 
 
+class Kept(NamedTuple):
+    """What a volume was before a run filled it; `bringBack` makes it so again."""
+
+    node: Any
+    copies: list[tuple[Any, Any]]  # of the volume and its display, outside any scene
+    transformId: str | None
+
+
+def keep(volumeNode) -> Kept:
+    """Copy voxels, place and display of a volume."""
+    nodes = filter(None, (volumeNode, volumeNode.GetDisplayNode()))
+    copies = [(node, node.NewInstance()) for node in nodes]
+    for node, copy in copies:
+        copy.CopyContent(node)
+    return Kept(volumeNode, copies, volumeNode.GetTransformNodeID())
+
+
+def bringBack(kept: Kept) -> None:
+    """Give a volume back what it was."""
+    if kept.copies[0][1].GetImageData() is None:
+        kept.node.SetAndObserveImageData(None)
+    for node, copy in kept.copies:
+        node.CopyContent(copy)
+    kept.node.SetAndObserveTransformNodeID(kept.transformId)
+
+
 def isOurs(volumeNode) -> bool:
     """Return whether a volume was filled by us, edited since or not."""
     return volumeNode.GetAttribute(DIGEST_ATTRIBUTE) is not None
@@ -233,6 +259,8 @@ def isOurs(volumeNode) -> bool:
 
 def isVolumeEdited(node) -> bool:
     """Return whether an output volume is no longer what we put in."""
+    if node.GetImageData() is None:
+        return True
     return digest(slicer.util.arrayFromVolume(node).T) != node.GetAttribute(DIGEST_ATTRIBUTE)
 
 

@@ -67,7 +67,7 @@ class SkullStripParameterNode:
     """Settings of the panel.
 
     inputVolume: the scan. followActive: it is the one shown, until the user picks another.
-    borderMm, invert, showSurface: how the result is shown. makeStripped, makeProbability,
+    borderMm, invert, showSurface: how the result is shown. makeBrain, makeProbability,
     makeConfidence: volumes made beside it. keepCsf, reorient, views: how a scan is stripped.
     engine, device, weights, wheels: how the network is run and its packages are found; empty text
     for the default. batchInput, batchOutput: folders.
@@ -78,7 +78,7 @@ class SkullStripParameterNode:
     borderMm: Annotated[float, WithinRange(MIN_BORDER_MM, MAX_BORDER_MM)] = 0.0
     invert: bool = False
     showSurface: bool = False
-    makeStripped: bool = False
+    makeBrain: bool = False
     makeProbability: bool = False
     makeConfidence: bool = False
     keepCsf: bool = True

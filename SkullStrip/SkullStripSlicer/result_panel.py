@@ -84,11 +84,11 @@ class ResultPanel:
 
     def drawAfterRun(self) -> None:
         """Draw what a run has brought; a wish that was ticked meanwhile comes true, too."""
-        wished = self._parameterNode is not None and self._parameterNode.makeStripped
+        wished = self._parameterNode is not None and self._parameterNode.makeBrain
         self.awaitSurface()
         self.draw()
         if wished:
-            self._parameterNode.makeStripped = True
+            self._parameterNode.makeBrain = True
 
     @told
     def draw(self) -> None:
@@ -120,7 +120,7 @@ class ResultPanel:
             node.borderMm = _shownBorder(state)
             node.invert = bool(state.get("invert"))
             if isOther:
-                node.makeStripped = _hasStripped(segmentation)
+                node.makeBrain = _hasBrain(segmentation)
                 node.showSurface = node.showSurface or _showsSurface(segmentation)
             elif not self._surfaceTimer.isActive():
                 node.showSurface = _showsSurface(segmentation)
@@ -177,8 +177,8 @@ class ResultPanel:
         if bool(state.get("invert")) != node.invert:
             self._logic.setInvert(segmentation, node.invert)
             changed = True
-        if node.makeStripped and not _hasStripped(segmentation):
-            self._logic.makeStripped(segmentation)
+        if node.makeBrain and not _hasBrain(segmentation):
+            self._logic.makeBrain(segmentation)
             changed = True
         if changed:
             self.awaitSurface()
@@ -293,5 +293,5 @@ def _showsSurface(segmentation) -> bool:
     return isVisible and outputs.hasSurface(segmentation)
 
 
-def _hasStripped(segmentation) -> bool:
-    return segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not None
+def _hasBrain(segmentation) -> bool:
+    return segmentation.GetNodeReference(outputs.BRAIN_ROLE) is not None

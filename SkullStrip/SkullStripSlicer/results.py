@@ -32,7 +32,7 @@ class Result:
         Whether the stripped volume keeps what is not brain.
     probability, confidence : ndarray of float32, shape (I, J, K), optional
         Kept only where they are shown.
-    wantsStripped : bool
+    wantsBrain : bool
     """
 
     field: BorderField
@@ -41,7 +41,7 @@ class Result:
     invert: bool = False
     probability: np.ndarray | None = None
     confidence: np.ndarray | None = None
-    wantsStripped: bool = False
+    wantsBrain: bool = False
 
 
 @dataclass
@@ -51,8 +51,9 @@ class _Past:
     result: Any  # a Result without its field, or None
     mask: Any  # packed, at border 0, or as it is where no more is known; or None
     segmentId: str | None
-    sourceId: str | None
+    references: dict[str, str | None]  # node ids by role
     written: tuple[str | None, ...]
+    kept: list[Any]  # what the volumes held that the caller chose for the run
     added: list[str] = field(default_factory=list)
 
 
@@ -79,19 +80,21 @@ class Results:
             Ids of nodes that were made for this run; output volumes made here join them.
         """
         key = self._keyOf(segmentationNode)
-        past = self._remember(segmentationNode, isNew=bool(created))
+        past = self._remember(segmentationNode, given, isNew=bool(created))
         try:
             with outputs.newNodes(volumeNode.GetScene()) as made:
                 outputs.prepareSegmentation(segmentationNode, volumeNode)
                 self._show(segmentationNode, result, given)
         except BaseException:
+            for kept in past.kept:
+                outputs.bringBack(kept)
             self._return(segmentationNode, past)
             raise
         past.added += [*created, *made]
         self._past.setdefault(key, []).append(past)
         del self._past[key][:-HISTORY_LENGTH]
 
-    def _remember(self, segmentationNode, *, isNew: bool) -> _Past:
+    def _remember(self, segmentationNode, given, *, isNew: bool) -> _Past:
         isOurs = not isNew and not outputs.isEdited(segmentationNode)
         result = self.find(segmentationNode) if isOurs else None
         segmentId = outputs.segmentOf(segmentationNode)
@@ -104,13 +107,16 @@ class Results:
             result and replace(result, field=cast(Any, None)),
             mask,
             segmentId,
-            segmentationNode.GetNodeReferenceID(outputs.SOURCE_ROLE),
+            {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
             outputs.written(segmentationNode),
+            [outputs.keep(node) for node in given.values() if node is not None],
         )
 
     def _return(self, segmentationNode, past: _Past) -> None:
         """Bring a segmentation back to what it was."""
         outputs.returnToSegment(segmentationNode, past.segmentId)
+        for role, nodeId in past.references.items():
+            segmentationNode.SetNodeReferenceID(role, nodeId)
         volumeNode = outputs.sourceOf(segmentationNode)
         self._current.pop(segmentationNode.GetID(), None)
         if past.result is not None:
@@ -123,7 +129,6 @@ class Results:
             writeMask(segmentationNode, past.segmentId, volumeNode, mask, box)
         for name, value in zip(outputs.WRITTEN_ATTRIBUTES, past.written, strict=True):
             segmentationNode.SetAttribute(name, value)
-        segmentationNode.SetNodeReferenceID(outputs.SOURCE_ROLE, past.sourceId)
         self._written[segmentationNode.GetID()] = past.written
 
     def find(self, segmentationNode) -> Result | None:
@@ -142,7 +147,7 @@ class Results:
                 BorderField(mask, spacingMm(volumeNode)),
                 state.get("report", {}),
                 invert=bool(state.get("invert")),
-                wantsStripped=segmentationNode.GetNodeReference(outputs.STRIPPED_ROLE) is not None,
+                wantsBrain=segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None,
             )
             self._written[key] = outputs.written(segmentationNode)
         return self._current[key]
@@ -176,7 +181,7 @@ class Results:
         return bool(self._past.get(self._keyOf(segmentationNode)))
 
     def undo(self, segmentationNode) -> bool:
-        """Take the last run back; the first run's nodes are removed.
+        """Take the last run back: its nodes are removed, volumes that it was given get back theirs.
 
         Returns
         -------
@@ -197,6 +202,9 @@ class Results:
         past = self._past[key].pop()
         if key not in past.added:
             self._return(segmentationNode, past)
+        for kept in past.kept:
+            if not outputs.isVolumeEdited(kept.node):
+                outputs.bringBack(kept)
         outputs.removeNodes(scene, past.added)
         return scene.GetNodeByID(key) is not None
 
@@ -220,10 +228,10 @@ class Results:
         mask, box = result.field.mask(result.borderMm), result.field.box
         whole = result.field.placed(mask)
         stripped = None
-        if result.wantsStripped:
+        if result.wantsBrain:
             stripped = np.where(whole ^ result.invert, array, array.dtype.type(0))
         volumes = (
-            (outputs.STRIPPED_ROLE, "stripped", stripped),
+            (outputs.BRAIN_ROLE, "stripped", stripped),
             (outputs.PROBABILITY_ROLE, "brain probability", result.probability),
             (outputs.CONFIDENCE_ROLE, "confidence", result.confidence),
         )
@@ -235,7 +243,7 @@ class Results:
                 if voxels is not None:
                     node = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
                     outputs.fillVolume(node, volumeNode, voxels)
-                    if role != outputs.STRIPPED_ROLE:
+                    if role != outputs.BRAIN_ROLE:
                         outputs.showFromZeroToOne(node)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         outputs.writeState(segmentationNode, state, whole)

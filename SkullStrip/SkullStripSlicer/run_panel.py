@@ -76,7 +76,7 @@ class RunPanel:
             node.inputVolume,
             options=runOptions(node),
             invert=node.invert,
-            brain=node.makeStripped,
+            brain=node.makeBrain,
             probability=node.makeProbability,
             confidence=node.makeConfidence,
             progress=self._onProgress,

@@ -38,11 +38,11 @@ def requireScalarVolume(volumeNode) -> None:
     InputError
     """
     if volumeNode is None:
-        raise InputError("No volume is chosen; load a T1-weighted scan of the head.")
+        raise InputError("No volume is chosen; load an MRI of the head.")
     name = volumeNode.GetName()
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         kind = volumeNode.GetNodeTagName()
-        raise InputError(f"'{name}' is a {kind}, not a scalar volume; choose a T1-weighted scan.")
+        raise InputError(f"'{name}' is a {kind}, not a scalar volume; choose an MRI of the head.")
     if volumeNode.GetImageData() is None:
         raise InputError(f"'{name}' holds no voxels; load it again.")
     components = volumeNode.GetImageData().GetNumberOfScalarComponents()

@@ -190,14 +190,14 @@ def test_a_run_goes_on_when_the_module_is_left_and_the_status_bar_says_its_end(
     assert widget.ui.progressBar.visible
     assert widget.ui.stripButton.text == "Cancel"
     leave(widget)
-    widget.ui.strippedCheckBox.checked = True
+    widget.ui.brainCheckBox.checked = True
     go.touch()
     assert wait_for(lambda: not widget.runPanel.isRunning)
     bar = slicer.util.mainWindow().statusBar()
     assert "The brain in 'T1' is found." in bar.currentMessage()
     enter(widget)
     assert widget.ui.resultBox.visible
-    stripped = widget.resultPanel.segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    stripped = widget.resultPanel.segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     assert stripped is not None  # ticked meanwhile
 
 
@@ -218,7 +218,7 @@ def test_the_border_slider_moves_the_mask_at_once(widget, volume) -> None:
 def test_invert_makes_the_stripped_scan_without_the_brain(widget, volume) -> None:
     segmentation = strip(widget)
     click(widget.ui.invertButton)
-    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     brain = readMask(segmentation, outputs.segmentOf(segmentation), volume).transpose(2, 1, 0)
     assert not slicer.util.arrayFromVolume(stripped)[brain].any()
     assert slicer.util.arrayFromVolume(stripped)[~brain].any()

@@ -40,11 +40,11 @@ def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(
 def test_what_we_made_is_never_offered_nor_chosen(widget, scene, volume, head) -> None:
     """By the panel or the console, shown in a view or left when its scan is removed."""
     selector = unwrap(widget.ui.inputSelector)
-    for name in ("strippedCheckBox", "probabilityCheckBox"):
+    for name in ("brainCheckBox", "probabilityCheckBox"):
         getattr(widget.ui, name).checked = True
     segmentation = strip(widget)
     widget.logic.strip(volume, confidence=True)
-    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
+    roles = (outputs.BRAIN_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
     made = [segmentation.GetNodeReference(role) for role in roles]
     assert None not in made
     assert selector.nodes() == [volume]
@@ -165,7 +165,7 @@ def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget) -> None:
     assert "was edited since" in widget.ui.resultNotice.text
     click(widget.ui.invertButton)
     assert not widget.ui.invertButton.checked
-    widget.ui.strippedCheckBox.checked = True
+    widget.ui.brainCheckBox.checked = True
     assert "was edited since" in widget.ui.resultNotice.text
     assert not widget.ui.undoButton.enabled
     assert outputs.readState(segmentation)["borderMm"] == 2.0

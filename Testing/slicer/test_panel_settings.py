@@ -19,7 +19,7 @@ from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume
 
 CHANGES = {
-    "makeStripped": ("strippedCheckBox", "checked", True),
+    "makeBrain": ("brainCheckBox", "checked", True),
     "makeProbability": ("probabilityCheckBox", "checked", True),
     "makeConfidence": ("confidenceCheckBox", "checked", True),
     "keepCsf": ("csfCheckBox", "checked", False),
@@ -74,7 +74,7 @@ def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget) -> No
 
 
 def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) -> None:
-    widget._parameterNode.makeStripped = True
+    widget._parameterNode.makeBrain = True
     widget.ui.engineSelector.currentIndex = 2
     strip(widget)
     shown = widget.ui.resultLabel.text
@@ -84,7 +84,7 @@ def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) 
     assert not widget.ui.resultBox.visible
     assert scene.ReadFromMRB(path, True)
     node = widget._parameterNode
-    assert node.makeStripped
+    assert node.makeBrain
     assert node.engine.value == "tensorflow"
     assert widget.ui.resultLabel.text == shown
     widget.ui.borderSlider.value = 2.0

@@ -20,7 +20,7 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import worldAffine
 from Testing.phantoms import make_head
-from Testing.slicer.child_stand_ins import THRESHOLD, script_process
+from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, script_process
 from Testing.slicer.scene import addVolume, centreMm, harden, paint
 
 BORDERS_MM = (-5.0, -1.5, 0.0, 2.0, 10.0)
@@ -90,7 +90,7 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> 
     assert logic.undo(segmentation)
 
     assert np.array_equal(mask_of(segmentation), first)
-    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is None
+    assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is None
     assert outputs.readState(segmentation)["borderMm"] == 2.0
 
 
@@ -117,7 +117,7 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
 
 def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
-    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
+    roles = (outputs.BRAIN_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
     segmentation = logic.strip(volume, brain=True, probability=True, confidence=True)
     nodes = [segmentation.GetNodeReference(role) for role in roles]
     logic.processFactory = script_process(THRESHOLD.replace("> 28", "> 40").replace("0.75", "0.9"))
@@ -168,7 +168,7 @@ def test_a_border_moved_after_the_scan_takes_the_mask_along(volume) -> None:
     logic.setBorder(segmentation, 0.0)
     assert np.array_equal(mask_of(segmentation), mask)
     assert centreMm(segmentation) - before == pytest.approx([0.0, 30.0, 0.0], abs=1e-3)
-    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     assert np.allclose(worldAffine(stripped), worldAffine(volume), atol=1e-4)
 
 
@@ -191,6 +191,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     volume, scene, tmp_path, monkeypatch, earlier, broken
 ) -> None:
     logic = StripLogic(script_process(THRESHOLD))
+    named = addVolume(scene, np.ones((2, 2, 2)), np.eye(4), "named")
     if earlier:
         segmentation = logic.strip(volume, border_mm=2.0)
         mask, state = mask_of(segmentation), outputs.written(segmentation)
@@ -204,13 +205,14 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(outputs, broken, fail)
         with pytest.raises(EngineError, match="no room"):
-            logic.strip(volume, border_mm=-1.0, brain=True)
+            logic.strip(volume, border_mm=-1.0, outputProbability=named, brain=True)
 
     assert node_ids(scene) == before
+    assert np.array_equal(slicer.util.arrayFromVolume(named), np.ones((2, 2, 2)))
     if earlier:
         assert np.array_equal(mask_of(segmentation), mask)
         assert outputs.written(segmentation) == state
-        assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is None
+        assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is None
     logic.strip(volume, brain=True)
 
 
@@ -257,28 +259,58 @@ def test_undo_leaves_no_node_behind(volume, scene) -> None:
 def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, brain=True)
-    mine = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    mine = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     slicer.util.arrayFromVolume(mine)[:] = 7
     logic.strip(volume, brain=True)
     assert np.all(slicer.util.arrayFromVolume(mine) == 7)
-    assert segmentation.GetNodeReference(outputs.STRIPPED_ROLE) is not mine
+    assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is not mine
 
 
-def test_nodes_that_the_caller_names_are_used_and_their_segments_kept(volume, scene) -> None:
+def test_nodes_that_the_caller_names_are_used_and_get_back_what_they_held(volume, scene) -> None:
     named = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
     named.CreateDefaultDisplayNodes()
     tumour = named.GetSegmentation().AddEmptySegment("", "Tumour")
-    target = addVolume(scene, np.zeros((2, 2, 2), np.float32), np.eye(4), "target")
+    roles = {"outputVolume": outputs.BRAIN_ROLE, "outputConfidence": outputs.CONFIDENCE_ROLE}
+    held = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    targets = {name: addVolume(scene, held, np.diag([1, 2, 3, 1]), name) for name in roles}
+    empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     logic = StripLogic(script_process(THRESHOLD))
 
-    assert logic.strip(volume, outputSegmentation=named, outputVolume=target) is named
+    targets["outputProbability"] = empty
+    assert logic.strip(volume, outputSegmentation=named, **targets) is named
 
     assert named.GetSegmentation().GetNumberOfSegments() == 2
-    assert named.GetNodeReference(outputs.STRIPPED_ROLE) is target
-    assert target.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
+    for name, role in roles.items():
+        assert named.GetNodeReference(role) is targets[name]
+        dimensions = targets[name].GetImageData().GetDimensions()
+        assert dimensions == volume.GetImageData().GetDimensions()
     logic.undo(named)
     assert named.GetSegmentation().GetNumberOfSegments() == 1
     assert named.GetSegmentation().GetSegment(tumour) is not None
+    assert empty.GetImageData() is None
+    for name, role in roles.items():
+        assert named.GetNodeReference(role) is None
+        assert np.array_equal(slicer.util.arrayFromVolume(targets[name]).T, held)
+        assert targets[name].GetSpacing() == (1.0, 2.0, 3.0)
+        assert not outputs.isOurs(targets[name])
+        assert targets[name].GetDisplayNode().GetAutoWindowLevel()  # as before
+
+
+def test_what_is_set_while_a_second_run_is_on_counts_for_its_result(volume, tmp_path) -> None:
+    logic = StripLogic(script_process(PAUSING))
+    go = tmp_path / "go"
+    go.touch()
+    segmentation = logic.strip(volume, weights=str(go))
+    go.unlink()
+    run = logic.strip(volume, weights=str(go), border_mm=1.0, finished=lambda _: None)
+    logic.setBorder(segmentation, 3.0)
+    logic.setInvert(segmentation, True)
+    wanted, go = mask_of(segmentation), go.touch()
+    run.wait()
+    assert outputs.readState(segmentation)["borderMm"] == 3.0
+    assert np.array_equal(mask_of(segmentation), wanted)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
+    assert not slicer.util.arrayFromVolume(stripped).T[wanted].any()
 
 
 @pytest.mark.parametrize(
@@ -321,7 +353,7 @@ def test_an_earlier_results_volumes_are_never_the_scan_or_shared(volume, scene, 
     assert np.array_equal(slicer.util.arrayFromVolume(second), voxels)
     shared = segmentation.GetNodeReference(outputs.PROBABILITY_ROLE)
     logic.strip(second, outputSegmentation=segmentation, outputVolume=shared)
-    roles = (outputs.STRIPPED_ROLE, outputs.PROBABILITY_ROLE)
+    roles = (outputs.BRAIN_ROLE, outputs.PROBABILITY_ROLE)
     stripped, probability = (segmentation.GetNodeReference(role) for role in roles)
     assert stripped is shared
     assert probability is not shared
@@ -332,7 +364,7 @@ def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> 
     segmentation = logic.strip(volume, invert=True)
     logic.setInvert(segmentation, False)
     logic.setInvert(segmentation, True)
-    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     array = slicer.util.arrayFromVolume(volume)
     brain = mask_of(segmentation).transpose(2, 1, 0)
     assert np.array_equal(slicer.util.arrayFromVolume(stripped), np.where(brain, 0, array))
@@ -351,13 +383,6 @@ def test_the_confidence_map_is_a_volume_shown_from_0_to_1_and_undone(volume, sce
     assert node.GetDisplayNode().GetWindowLevelMax() == 1.0
     logic.undo(segmentation)
     assert not scene.IsNodePresent(node)
-
-
-def test_a_volume_that_is_named_gets_the_confidence(volume, scene) -> None:
-    target = addVolume(scene, np.zeros((2, 2, 2), np.float32), np.eye(4), "target")
-    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, outputConfidence=target)
-    assert segmentation.GetNodeReference(outputs.CONFIDENCE_ROLE) is target
-    assert target.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
 
 
 def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:

@@ -129,7 +129,7 @@ def check_nodes(volume, segmentation, mask) -> None:
     segmentation.GetClosedSurfaceRepresentation(segment_id, surface)
     assert surface.GetNumberOfPoints() > 1000
 
-    stripped = segmentation.GetNodeReference(outputs.STRIPPED_ROLE)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
     found = slicer.util.arrayFromVolume(stripped).transpose(2, 1, 0)
     assert stripped.GetName() == "T1 stripped"
