@@ -9,6 +9,9 @@ TORCH_STAMP := $(VENV)/.torch-tried
 SLICER_VENV      := .venv-slicer
 SLICER_PYTHON    := $(SLICER_VENV)/bin/python
 SLICER_STAMP     := $(SLICER_VENV)/.setup-done
+PIPELINES_VENV   := .venv-pipelines
+PIPELINES_PYTHON := $(PIPELINES_VENV)/bin/python
+PIPELINES_STAMP  := $(PIPELINES_VENV)/.setup-done
 # Slicer 5.12 has Python 3.12; before it, True and False can be miscounted by extension modules, and
 # 3.11 then aborts at exit.
 SLICER_PYTHON3 ?= $(shell for python in python3.12 python3.13 $(PYTHON3); do \
@@ -20,7 +23,7 @@ PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test test-slicer lint docs release clean lock train-smoke
+.PHONY: help setup demo test test-slicer test-pipelines lint docs release clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -50,7 +53,7 @@ lint: setup ## ruff, mypy, imports, spelling, and the workflows against their sc
 
 # The report page is tested in Chromium, and what leaves the machine by strace; got and told about like
 # the libraries for rendering below.
-test: lint test-slicer $(TORCH_STAMP) ## ruff, mypy and every test, the slow ones too
+test: lint test-slicer test-pipelines $(TORCH_STAMP) ## ruff, mypy and every test, the slow ones too
 	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
 		|| { command -v chromium && command -v strace; } >/dev/null \
 		|| { apt-get update -qq && apt-get install -qq -y chromium strace >/dev/null; } \
@@ -59,6 +62,15 @@ test: lint test-slicer $(TORCH_STAMP) ## ruff, mypy and every test, the slow one
 
 test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)
 	$(SLICER_PYTHON) -m pytest Testing/slicer --durations=5
+
+test-pipelines: $(PIPELINES_STAMP) ## only the tests with fMRIPrep's and Nipype's code, in .venv-pipelines (0.7 GB)
+	@test ! -e $(PIPELINES_STAMP) || $(PIPELINES_PYTHON) -m pytest Testing/pipelines --durations=5
+
+$(PIPELINES_STAMP): requirements/pipelines.lock | setup
+	@$(PIPELINES_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear $(PIPELINES_VENV)
+	@echo "Installing what requirements/pipelines.lock pins into $(PIPELINES_VENV) ..."
+	@$(PIPELINES_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/pipelines.lock \
+		&& touch $@ || echo "Could not install it; the tests with other pipelines' code are skipped."
 
 # Rendering and Qt want a few system libraries; root on Debian or Ubuntu gets them here, others are
 # told by the tests, which skip what cannot run.
@@ -93,8 +105,11 @@ lock: setup ## pin the development requirements again
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
 		--custom-compile-command 'make lock' --constraint requirements/dev.lock \
 		--output-file requirements/slicer.lock pyproject.toml requirements/slicer.in
+	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
+		--custom-compile-command 'make lock' --extra batch \
+		--output-file requirements/pipelines.lock pyproject.toml requirements/pipelines.in
 
 clean: ## remove the environment and everything generated
-	rm -rf $(VENV) $(SLICER_VENV) build dist demo *.egg-info SkullStrip/*.egg-info \
+	rm -rf $(VENV) $(SLICER_VENV) $(PIPELINES_VENV) build dist demo *.egg-info SkullStrip/*.egg-info \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find SkullStrip training scripts Testing -name __pycache__ -type d -prune -exec rm -rf {} +

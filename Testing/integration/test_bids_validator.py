@@ -28,7 +28,7 @@ def data_set(tmp_path_factory):
     """A raw data set with its derivatives inside, whose authors somebody filled in."""
     folder = make_valid_bids(tmp_path_factory.mktemp("bids") / "data")
     out = folder / "derivatives" / "skullstrip"
-    words = [str(folder), str(out), "participant", "--jobs", "1"]
+    words = [str(folder), str(out), "participant", "--jobs", "1", "--fmriprep", "sessionwise"]
     assert bids.main(words) == 0
     path = out / "dataset_description.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"Authors": ["Ann", "Bob"]}))
@@ -56,7 +56,7 @@ def issues(validator, folder):
 
 def test_the_derivatives_are_valid_without_a_warning(validator, data_set):
     out = data_set / "derivatives" / "skullstrip"
-    assert len(list(out.rglob("*_desc-brain*_mask.nii.gz"))) == len(VALID)
+    assert len(list(out.glob("sub-*/**/*_desc-brain*_mask.nii.gz"))) == len(VALID)
     assert issues(validator, out) == []
 
 

@@ -90,4 +90,9 @@ def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
     common = {"Sources": [source], "SpatialReference": source}
     mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
     brain = {"Description": "Image inside the brain mask", "SkullStripped": True, **common}
-    return {sidecar_of(scan.mask): mask, sidecar_of(scan.brain): brain}
+    turned = mask | {"Description": "Brain mask by SkullStrip, its axes turned to RAS"}
+    return {
+        sidecar_of(scan.mask): mask,
+        sidecar_of(scan.brain): brain,
+        **{sidecar_of(path): turned for path in scan.for_fmriprep},
+    }

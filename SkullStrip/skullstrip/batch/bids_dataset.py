@@ -24,7 +24,10 @@ RAW = "raw"  # what DatasetLinks calls the data set that was stripped
 TOOL = "SkullStrip"
 DESCRIPTION = "dataset_description.json"
 # What lies beside the derivatives and is no BIDS. "qc/" is a pattern that the validator overlooks.
-IGNORED = ("qc", "results.csv", "report.html", "decisions.csv")
+IGNORED = (
+    "qc", "results.csv", "report.html", "decisions.csv", "fmriprep_first-lex",
+    "fmriprep_sessionwise",
+)  # fmt: skip
 READMES = ("README", "README.md", "README.rst", "README.txt")
 README = f"""\
 Brain masks by {TOOL}, made from the T1-weighted scans of the data set that DatasetLinks in
@@ -55,7 +58,7 @@ def require_place(data_set: Path, out: Path) -> None:
         )
 
 
-def write_dataset_files(data_set: Path, out: Path) -> None:
+def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None:
     """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`.
 
     Raises
@@ -67,7 +70,7 @@ def write_dataset_files(data_set: Path, out: Path) -> None:
         ".bidsignore": _ignored(out / ".bidsignore"),
     }
     if not any((out / name).exists() for name in READMES):
-        texts["README"] = README
+        texts["README"] = readme
     with atomic_outputs() as staged:
         for name, text in texts.items():
             staged(out / name).write_text(text, **TEXT)

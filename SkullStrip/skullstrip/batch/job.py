@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from ..errors import SkullStripError, is_out_of_memory
 from ..figures.thumbnails import thumbnail
 from ..files import strip_file, write_by_mask
 from ..io.atomic import atomic_outputs
+from ..io.nibabel_images import write_turned_to_ras
 from ..network.engine import Engine
 from ..network.engines import create_engine
 from ..network.manifest import load_manifest
@@ -26,7 +28,7 @@ from .columns import CORRECTED, DONE, FAILED, Row
 from .file_state import FileState
 from .ledger import Entry
 from .options import BatchOptions
-from .scans import Scan
+from .scans import Scan, sidecar_of
 
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
 JUDGEMENT = (  # which a mask that was corrected by hand no longer has
@@ -84,6 +86,7 @@ def strip_one(scan: Scan, job: Job) -> Entry:
         findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
         findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
         findings["turned"] = _turned(result, job.options.method)
+        findings["message"] = "; ".join(filter(None, (str(findings["message"]), scan.note)))
     except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
         outputs, findings = {}, {"status": FAILED, "message": sentence(error)}
     findings["seconds"] = round(time.perf_counter() - start, 3)
@@ -121,7 +124,10 @@ def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job)
             qc=job.out / scan.qc if scan.qc in writes else None,
         )
         thumbnail(job.out, scan.qc)
-        renewed = [scan.mask, *(path for path in (scan.brain, scan.qc) if path in writes)]
+        turned = [file for path in scan.for_fmriprep for file in (path, sidecar_of(path))]
+        turned = [path for path in turned if path in writes]
+        _write_beside(scan, job.out, turned)
+        renewed = [scan.mask, *(path for path in (scan.brain, scan.qc) if path in writes), *turned]
         outputs = known.outputs | {path: FileState.of(job.out / path) for path in renewed}
         row = dict.fromkeys(JUDGEMENT) | {
             "status": CORRECTED,
@@ -185,11 +191,17 @@ def _strip(scan: Scan, job: Job) -> BrainExtraction:
         qc=out / scan.qc,
     )
     thumbnail(out, scan.qc)  # made here by many, the report page only reads it
-    if scan.bids_source:
-        with atomic_outputs() as staged:
-            for path, content in sidecars(scan).items():
-                staged(out / path).write_text(to_json(content), encoding="utf-8")
+    _write_beside(scan, out, scan.outputs)
     return result
+
+
+def _write_beside(scan: Scan, out: Path, writes: Sequence[str]) -> None:
+    """Write those of the sidecars, and of the masks turned for fMRIPrep, that may be written."""
+    with atomic_outputs() as staged:
+        for path in set(scan.for_fmriprep).intersection(writes):
+            write_turned_to_ras(out / scan.mask, staged(out / path))
+        for path in set(beside := sidecars(scan)).intersection(writes):
+            staged(out / path).write_text(to_json(beside[path]), encoding="utf-8")
 
 
 @lru_cache(maxsize=1)

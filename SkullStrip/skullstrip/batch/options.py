@@ -8,6 +8,7 @@ from pathlib import Path
 from ..options import Options
 
 REDO = ("rejected", "failed", "check")
+REFERENCES = ("first-lex", "sessionwise")  # of fMRIPrep's --subject-anatomical-reference
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def _reason_if_corrected(entry: Entry, scan: Scan, own: Ownership) -> str | None
         return MASK_CORRECTED
     if entry.row["status"] != CORRECTED or not there(own.out / scan.mask):
         return None
-    is_complete = all(there(own.out / path) for path in (scan.brain, scan.qc))
+    others = (scan.brain, scan.qc, *scan.for_fmriprep)
+    is_complete = all(there(own.out / path) for path in others)
     return "" if is_complete and entry.source.still_holds(scan.path) else MASK_CORRECTED
 
 
@@ -111,7 +112,7 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
         return "input changed"
     if not all(state.still_holds(out / path) for path, state in entry.outputs.items()):
         return "output changed"
-    return ""
+    return "" if set(scan.for_fmriprep) <= set(entry.outputs) else "no mask for fMRIPrep yet"
 
 
 def rejected_names(path: Path) -> set[str]:

@@ -12,7 +12,7 @@ from ..errors import Cancelled
 from ..network.manifest import load_manifest
 from ..options import Options
 from ..quality.calibration import load_calibration
-from . import bids, bids_dataset, table
+from . import bids, bids_dataset, fmriprep, table
 from .cluster import require_dask
 from .columns import Row
 from .coordinator import Coordinator
@@ -38,12 +38,15 @@ class Source:
     bids : bool
     participants, sessions : tuple of str
         BIDS labels to keep; all by default.
+    fmriprep : {"first-lex", "sessionwise"}, optional
+        Write masks for fMRIPrep, too; see `fmriprep`.
     """
 
     path: str
     bids: bool = False
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    fmriprep: str | None = None
 
     def scans(self, out: Path) -> list[Scan]:
         """Find them.
@@ -56,7 +59,19 @@ class Source:
         if not self.bids:
             return find_scans(self.path, out)
         bids_dataset.require_place(Path(self.path), out)
-        return bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
+        scans = bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
+        if self.fmriprep is None:
+            return scans
+        everyone = bids.find_bids_scans(Path(self.path), self.participants)
+        return fmriprep.with_masks(scans, everyone, self.fmriprep)
+
+    def describe(self, out: Path) -> None:
+        """Write what BIDS wants to know of the output folder."""
+        data_set = Path(self.path)
+        bids_dataset.write_dataset_files(data_set, out)
+        if self.fmriprep is not None:
+            folder = out / fmriprep.folder_of(self.fmriprep)
+            bids_dataset.write_dataset_files(data_set, folder, fmriprep.readme_of(self.fmriprep))
 
     def inputs(self, scans: list[Scan], decisions: str | Path | None) -> list[str]:
         """Return all files that the batch reads: scans, their table, decisions."""
@@ -96,6 +111,7 @@ def strip_batch(
     bids: bool = False,
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
+    fmriprep: str | None = None,
     jobs: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -117,6 +133,9 @@ def strip_batch(
         The source is a BIDS data set; outputs are BIDS derivatives.
     participants, sessions : sequence of str
         BIDS labels to keep.
+    fmriprep : {"first-lex", "sessionwise"}, optional
+        Write into `fmriprep_<reference>` the masks that `fmriprep --derivatives` takes when it runs
+        with that `--subject-anatomical-reference`.
     jobs, scheduler, overwrite, redo, decisions
         As for `BatchOptions`.
     **overrides
@@ -134,7 +153,7 @@ def strip_batch(
     EngineError
         psutil, or with `scheduler` Dask, is not installed; or no worker process starts.
     """
-    found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions))
+    found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions), fmriprep)
     method = replace(options, **overrides)
     work = BatchOptions(method, jobs, scheduler, overwrite, redo, decisions)
     return run_batch(found, Path(out), work)
@@ -196,7 +215,7 @@ def run_batch(
         own = Ownership(out, ledger, source.inputs(scans, options.decisions))
         own.refuse_inputs(RESULTS)
         if source.bids:
-            bids_dataset.write_dataset_files(Path(source.path), out)
+            source.describe(out)
         count = Count(len(scans))
         reasons = reasons_to_do(scans, ledger, out, options, digest)
         todo = _left_to_do(reasons, ledger, count, on_event, stop)

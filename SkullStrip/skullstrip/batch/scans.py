@@ -38,6 +38,10 @@ class Scan:
         Empty where nobody said.
     bids_source : str
         Path below a BIDS data set; empty for other scans, which get no sidecars.
+    for_fmriprep : tuple of str
+        Masks with the axes of RAS, relative to the output folder; see `fmriprep`.
+    note : str
+        What its row says besides.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Scan:
     subject: str = ""
     session: str = ""
     bids_source: str = ""
+    for_fmriprep: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def path(self) -> Path:
@@ -56,7 +62,7 @@ class Scan:
     @property
     def outputs(self) -> list[str]:
         """Everything that is written for it, relative to the output folder."""
-        images = [self.brain, self.mask]
+        images = [self.brain, self.mask, *self.for_fmriprep]
         beside = [sidecar_of(image) for image in images] if self.bids_source else []
         return [*images, self.qc, *beside]
 

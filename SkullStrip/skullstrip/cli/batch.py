@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.options import REDO, BatchOptions
+from ..batch.options import REDO, REFERENCES, BatchOptions
 from ..errors import Cancelled, InputError
 from ..io.process import stopping
 from ..shown import say
@@ -54,9 +54,9 @@ def batch_command(words: list[str]) -> int:
     from ..batch.run import Source
 
     labels = tuple(arguments.participant_label), tuple(arguments.session_label)
-    if any(labels) and not arguments.bids:
-        raise InputError("Participant and session labels are for BIDS data sets; add --bids.")
-    source = Source(arguments.source, arguments.bids, *labels)
+    if (any(labels) or arguments.fmriprep) and not arguments.bids:
+        raise InputError("Labels and --fmriprep are for BIDS data sets; add --bids.")
+    source = Source(arguments.source, arguments.bids, *labels, arguments.fmriprep)
     return run_command(source, arguments)
 
 
@@ -146,6 +146,11 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
             f"--{label}-label", f"--{label}_label", metavar="LABEL", nargs="+", default=[],
             help=f"only these {label}s, with or without prefix",
         )  # fmt: skip
+    fmriprep_help = (
+        "write masks for 'fmriprep --derivatives OUT/fmriprep_REFERENCE', too, where it runs with "
+        "this --subject-anatomical-reference"
+    )
+    bids.add_argument("--fmriprep", choices=REFERENCES, help=fmriprep_help)
     add = parser.add_argument_group("work").add_argument
     add("-j", "--jobs", metavar="N", type=count, help="worker processes; default: as fit here")
     add("--scheduler", metavar="ADDRESS", help="use the workers of this running Dask scheduler")

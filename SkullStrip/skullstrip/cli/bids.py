@@ -55,7 +55,8 @@ def _command(words: list[str]) -> int:
     from ..batch.run import Source
 
     participants = tuple(arguments.participant_label)
-    source = Source(arguments.source, True, participants, tuple(arguments.session_label))
+    sessions = tuple(arguments.session_label)
+    source = Source(arguments.source, True, participants, sessions, arguments.fmriprep)
     return run_command(source, arguments, shared=bool(participants))
 
 

@@ -220,6 +220,13 @@ def write(
         nibabel.save(image, path)
 
 
+def write_turned_to_ras(path: Path, target: Path) -> None:
+    """Write a NIfTI image again, its axes permuted and mirrored as nibabel makes them RAS."""
+    import nibabel
+
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(path)), target)
+
+
 def geometry_of(header: Any) -> Any:
     """Return a header of the same kind that says where the voxels lie, and nothing else."""
     from nibabel.analyze import AnalyzeHeader

@@ -14,7 +14,8 @@ from skullstrip.batch import bids
 from skullstrip.batch import job as work
 from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.scans import find_scans
+from skullstrip.batch.run import Source
+from skullstrip.batch.scans import find_scans, sidecar_of
 from skullstrip.checks.input_checks import Check
 from skullstrip.options import Options
 from Testing.bids_data import SCANS, make_bids
@@ -157,6 +158,22 @@ def test_a_corrected_mask_is_kept_and_brain_and_volume_follow_it(job, head):
     assert np.count_nonzero(nibabel.load(job.out / scan.brain).dataobj) <= voxels
     assert (job.out / scan.qc).read_bytes() != picture
     assert all(state.still_holds(job.out / path) for path, state in entry.outputs.items())
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_of_others_is_touched(
+    job, tmp_path
+):
+    data = make_bids(tmp_path / "data", spacing_mm=3.0)
+    scan = Source(str(data), bids=True, fmriprep="first-lex").scans(job.out)[0]
+    first = work.strip_one(scan, job)
+    voxels = correct(job.out / scan.mask)
+    sidecar, turned = job.out / sidecar_of(scan.mask), scan.for_fmriprep[0]
+    sidecar.write_text("{}")
+    entry = work.do(work.Task(scan, first, (turned, sidecar_of(turned))), job)
+    assert np.count_nonzero(nibabel.load(job.out / turned).dataobj) == voxels
+    assert entry.outputs[turned].still_holds(job.out / turned)
+    assert sidecar.read_text() == "{}"
 
 
 @pytest.mark.usefixtures("engine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,12 @@ def test_what_was_never_done_is_new(done):
     scans, _, out = done
     found = reasons_to_do(scans, None, out, BatchOptions(), DIGEST)
     assert [reason for _, reason in found] == ["new"] * 3
+
+
+def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
+    scans, ledger, out = done
+    scans[1] = replace(scans[1], for_fmriprep=("fmriprep/b.nii.gz",))
+    assert reasons((scans, ledger, out)) == ["", "no mask for fMRIPrep yet", ""]
 
 
 def test_other_options_or_weights_do_everything_again(done):
