@@ -43,15 +43,18 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
     return _bounds(np.isin(labels, kept), block, margin, scaled.shape)
 
 
-def tissue(blocks: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
-    """Return where blocks of a head are no air, bool, shape of `blocks`.
+def tissue(
+    blocks: np.ndarray, structure: np.ndarray | None = None, fraction: float = HEAD_FRACTION
+) -> np.ndarray:
+    """Return where blocks of a head are brighter than a fraction of its bright ones.
 
-    What a cross of three blocks, or `structure`, does not fit into is noise and left out.
+    What a cross of three blocks, or `structure`, does not fit into is noise and left out. Bool,
+    shape of `blocks`.
     """
     bright = blocks[blocks > blocks.mean()]
     if bright.size == 0:
         return np.zeros(blocks.shape, dtype=bool)
-    return ndimage.binary_opening(blocks > HEAD_FRACTION * np.median(bright), structure)
+    return ndimage.binary_opening(blocks > fraction * np.median(bright), structure)
 
 
 def _bounds(head: np.ndarray, block: int, margin: int, shape: tuple[int, ...]) -> Box:

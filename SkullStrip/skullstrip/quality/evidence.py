@@ -18,6 +18,7 @@ from ..prepare.head_box import tissue
 from .cross_view import cross_view
 
 SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
+SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked voxels have not
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Evidence:
         Side of a block.
     image_ends : ndarray of bool, shape (3, 2)
         Whether the image ends where these arrays do, at the start and the end of each axis.
-    tissue : ndarray of bool, shape (a, b, c)
-        What of the scan is no air.
+    tissue, signal : ndarray of bool, shape (a, b, c)
+        What of the scan is no air, and what has any signal, however far from the coil.
     to_ras : ndarray of float64, shape (4, 4), optional
         Block index to RAS mm; without it the verdict names no places.
     other_ml : float
@@ -50,6 +51,7 @@ class Evidence:
     block_mm: float
     image_ends: np.ndarray
     tissue: np.ndarray
+    signal: np.ndarray
     to_ras: np.ndarray | None = None
     other_ml: float = 0.0
 
@@ -93,6 +95,7 @@ def gather_evidence(
     second = cross_view(
         head, found.views, spacing_mm, predict=predict, offset=offset, region=region
     )
+    blocks = whole_blocks(block_means(head, factor), head.shape, factor)
     return Evidence(
         probability=coarse,
         second=plane_means(second.slices, factor),
@@ -100,7 +103,8 @@ def gather_evidence(
         block_mm=factor * spacing_mm,
         image_ends=image_ends,
         to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
-        tissue=tissue(whole_blocks(block_means(head, factor), head.shape, factor), SCALP),
+        tissue=tissue(blocks, SCALP),
+        signal=tissue(blocks, SCALP, SIGNAL),
         other_ml=0.0 if region is None else region.other_ml,
     )
 

@@ -143,7 +143,7 @@ def bare_cm2(evidence: Evidence, mask: np.ndarray) -> float:
 
 def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     """Return the mask's surface blocks there, bool, shape of the mask; of the barest side."""
-    around = evidence.tissue & ~mask
+    around = evidence.signal & ~mask
     sides = []
     for axis in range(3):
         for turn in (np.asarray, lambda array, axis=axis: np.flip(array, axis)):

@@ -35,7 +35,7 @@ def evidence_of(mask: np.ndarray, second: np.ndarray | None = None) -> Evidence:
     ends = np.ones((3, 2), dtype=bool)
     tissue = ndimage.binary_fill_holes(make_head("RAS", (2.0, 2.0, 2.0)).array > 20)
     looks = (np.moveaxis(looked, 1, 0).copy(), places)
-    return Evidence(soft(mask), *looks, BLOCK_MM, ends, tissue, TO_RAS)
+    return Evidence(soft(mask), *looks, BLOCK_MM, ends, tissue, tissue, TO_RAS)
 
 
 def index_of(reason: Check) -> tuple[int, ...]:
@@ -155,13 +155,17 @@ def test_a_brain_of_an_odd_size_is_named(
 
 
 def without_scalp(evidence: Evidence) -> Evidence:
-    return replace(evidence, tissue=evidence.probability >= 0.5)
+    stripped = evidence.probability >= 0.5
+    return replace(evidence, tissue=stripped, signal=stripped)
 
 
 def blanked(evidence: Evidence) -> Evidence:
     left = np.arange(len(evidence.tissue))[:, None, None] < 0.4 * len(evidence.tissue)
     return replace(
-        evidence, tissue=evidence.tissue & ~left, probability=evidence.probability * ~left
+        evidence,
+        tissue=evidence.tissue & ~left,
+        signal=evidence.signal & ~left,
+        probability=evidence.probability * ~left,
     )
 
 
@@ -189,6 +193,14 @@ def test_a_brain_that_does_not_fit_its_head_is_named(
         mask = solid_mask(evidence.probability)
         surface = mask & ~ndimage.binary_erosion(mask)
         assert surface[index_of(reason)]
+
+
+def test_a_side_far_from_the_coil_is_dark_but_not_bare(
+    brain: np.ndarray, calibration: Calibration
+) -> None:
+    evidence = without_scalp(evidence_of(brain))
+    dark = replace(evidence, signal=evidence_of(brain).signal)
+    assert "brain_bare" not in [check.code for check in judge(dark, calibration).reasons]
 
 
 def test_a_small_brain_that_fills_its_head_as_a_childs_does_passes(
@@ -222,7 +234,9 @@ def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_bo
     brain: np.ndarray, calibration: Calibration, axis: int, is_end: bool
 ) -> None:
     cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
-    evidence = replace(evidence_of(cut), image_ends=np.full((3, 2), is_end), tissue=~cut)
+    evidence = replace(
+        evidence_of(cut), image_ends=np.full((3, 2), is_end), tissue=~cut, signal=~cut
+    )
     found = [c for c in judge(evidence, calibration).reasons if c.code == "brain_cut"]
     assert bool(found) == is_end
     if found:
