@@ -21,10 +21,12 @@ from skullstrip.network.predict import VIEWS, Views
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration, Calibrations
 
 from ..data.dataset import select_split
-from ..data.pair import Pair
+from ..data.heads import HELD_BACK_SPLIT
+from ..data.pair import LABEL_MAP_SPLIT, Pair
 from ..data.provenance import code_state
 from ..data.splits import load_pairs
 from ..evaluation.stress import UNTOUCHED
+from ..evaluation.synthetic import SCANS
 from ..model.pipeline import end_with_parent
 from ..publishing.export import seal_calibration
 from .cases import case_path, make_cases, read_case, write_case
@@ -32,9 +34,9 @@ from .fit import fit_calibration, fit_confidence
 from .report import Judged, judge_rows, write_quality_report
 from .rows import Row, rows_of
 
-CALIBRATION_SCANS = 50
+CALIBRATION_SCANS, CALIBRATION_MAPS = 50, 20
 FOLDS = 10
-PER_SCAN = 2  # usual and hard perturbations of each
+PER_SCAN = 2  # usual and hard perturbations of each; looks of a label map
 USUAL = tuple(
     (name, strength)
     for name in (
@@ -63,8 +65,23 @@ def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
     return [*others, *rest][:limit]
 
 
-def stress_of(scan: str) -> list[tuple[str, float]]:
-    """Return a scan's perturbations: as it came, two usual and two hard ones, always the same."""
+def choose_maps(pairs: Sequence[Pair], limit: int) -> list[Pair]:
+    """Return a random sample of label maps, half of them infants' where there are enough."""
+    shuffled = random.Random(1).sample(pairs, len(pairs))
+    infants = [pair for pair in shuffled if ("age_group", "infant") in pair.groups]
+    adults = [pair for pair in shuffled if pair not in infants]
+    return [*infants[: limit // 2], *adults[: limit - limit // 2]]
+
+
+def stress_of(pair: Pair) -> list[tuple[str, float]]:
+    """Return what is made of a scan, always the same.
+
+    As it came, two usual and two hard perturbations; of a label map two looks.
+    """
+    scan = pair.name
+    if pair.split in (LABEL_MAP_SPLIT, HELD_BACK_SPLIT):
+        looks = SCANS[dict(pair.groups).get("age_group", "adult")]
+        return random.Random(f"l{scan}").sample(looks, PER_SCAN)
     hard = random.Random(f"h{scan}").sample(HARD, PER_SCAN)
     usual = random.Random(f"e{scan}").sample(USUAL, PER_SCAN)
     return [(UNTOUCHED, 0.0), *hard, *usual]
@@ -76,7 +93,7 @@ def case_paths(
     """Files of every case of these scans, by views; those that are not kept yet are made."""
     paths: dict[Views, list[Path]] = {views: [] for views in VIEWS}
     for pair in pairs:
-        for name, strength in stress_of(pair.name):
+        for name, strength in stress_of(pair):
             files = {
                 views: case_path(folder / str(views), pair.name, name, strength) for views in VIEWS
             }
@@ -121,6 +138,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--scans", type=int, default=CALIBRATION_SCANS, help="training scans to use"
     )
+    parser.add_argument(
+        "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
+    )
     parser.add_argument("--cases", type=Path, default=Path("quality/cases"), help="kept here")
     parser.add_argument("-o", "--out", type=Path, default=Path("quality"), help="report")
     parser.add_argument("--calibration", type=Path, help="default: beside the weights")
@@ -135,6 +155,10 @@ def main(argv: list[str] | None = None) -> int:
     pairs = load_pairs(arguments.data, arguments.splits)
     train = choose_scans(select_split(pairs, "train"), arguments.scans)
     val = select_split(pairs, "val")
+    if arguments.heads:
+        maps = load_pairs(arguments.heads, None)
+        train += choose_maps(select_split(maps, LABEL_MAP_SPLIT), CALIBRATION_MAPS)
+        val += select_split(maps, HELD_BACK_SPLIT)
     seen, unseen = (case_paths(scans, folder, engine, manifest) for scans in (train, val))
     jobs = arguments.threads or available_threads()
     calibrations: dict[str, Calibration] = {}

@@ -32,9 +32,11 @@ from skullstrip.prepare.preprocess import Prepared, prepare, restore
 from skullstrip.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
 from training.evaluation.metrics import dice
 
+from ..augment.tissue_contrast import LOOKS
 from ..data.pair import Pair
 from ..data.volumes import read_pair
 from ..evaluation.stress import UNTOUCHED, spoil
+from ..evaluation.synthetic import painted, read_synthetic
 
 SAMPLES = 60_000  # voxels of each case for the confidence
 NEAR_VOXELS = 12  # around what either mask holds
@@ -81,9 +83,7 @@ def make_cases(
     pair: Pair, perturbation: str, strength: float, engine: Engine, manifest: Manifest
 ) -> dict[Views, Case]:
     """Run the network on a scan, spoilt or not; its slices for three views have those for fewer."""
-    volume, mask = read_pair(pair)
-    if perturbation != UNTOUCHED:
-        volume, mask = spoil(volume, mask, perturbation, strength, pair.name)
+    volume, mask = read_spoilt(pair, perturbation, strength)
     settings = manifest.preprocessing
     offset = settings.neighbour_offset
     prepared = prepare(volume, settings)
@@ -123,6 +123,22 @@ def make_cases(
     return cases
 
 
+def read_spoilt(pair: Pair, what: str, strength: float) -> tuple[Volume, np.ndarray]:
+    """Return a scan as it came or spoilt, or one painted from a label map, and its mask.
+
+    Parameters
+    ----------
+    what : str
+        A perturbation, or of a label map the look.
+    strength : float
+        Of the perturbation; of a painted scan the slice thickness in mm.
+    """
+    if what in LOOKS:
+        return read_synthetic(painted(pair, what, strength))
+    volume, mask = read_pair(pair)
+    return spoil(volume, mask, what, strength, pair.name) if what != UNTOUCHED else (volume, mask)
+
+
 def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:
     """Return what each choice of views has of every third slice along all axes."""
     every_sixth = []
@@ -159,6 +175,7 @@ def write_case(folder: Path, case: Case) -> None:
         block_mm=case.evidence.block_mm,
         image_ends=case.evidence.image_ends,
         tissue=case.evidence.tissue,
+        signal=case.evidence.signal,
         other_ml=case.evidence.other_ml,
         truth=case.truth.astype(np.float16),
         figures=np.array([case.dice, case.volume_ml, case.truth_ml]),
@@ -185,6 +202,7 @@ def read_case(path: Path) -> Case:
                 block_mm=float(kept["block_mm"]),
                 image_ends=kept["image_ends"],
                 tissue=kept["tissue"],
+                signal=kept["signal"],
                 other_ml=float(kept["other_ml"]),
             ),
             truth=kept["truth"].astype(np.float32),

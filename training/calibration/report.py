@@ -14,6 +14,7 @@ from skullstrip.quality.calibration import Calibration
 from skullstrip.quality.confidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
+from ..augment.tissue_contrast import LOOKS
 from ..evaluation.report import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
 from .cases import Case
@@ -53,8 +54,11 @@ def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
     """Return the groups that figures are given for."""
     own = [entry for entry in judged if entry.row.kind == OWN]
     spoilt = [entry for entry in own if entry.row.what != UNTOUCHED]
+    painted = [entry for entry in own if entry.row.what in LOOKS]
+    spoilt = [entry for entry in spoilt if entry.row.what not in LOOKS]
     return {
         "own masks, scans as they came": [e for e in own if e.row.what == UNTOUCHED],
+        "own masks, painted contrasts": painted,
         "own masks, spoilt scans": [e for e in spoilt if e.row.what not in INCOMPLETE],
         "own masks, heads cut, resized, turned": [e for e in spoilt if e.row.what in INCOMPLETE],
         "mask damaged": [e for e in judged if e.row.kind == MASK],

@@ -51,14 +51,17 @@ SCALE = 1000  # of the values written into a scan
 def scans_of(pairs: Sequence[Pair]) -> list[Pair]:
     """Return every map once for each look and slice thickness of its age group."""
     return [
-        dataclasses.replace(
-            pair,
-            scan=f"{pair.subject}_{look}_{thickness:g}mm",
-            groups=(*pair.groups, ("contrast", look), ("thickness_mm", f"{thickness:g}")),
-        )
-        for pair in pairs
-        for look, thickness in SCANS[dict(pair.groups)["age_group"]]
+        painted(pair, *scan) for pair in pairs for scan in SCANS[dict(pair.groups)["age_group"]]
     ]
+
+
+def painted(pair: Pair, look: str, thickness_mm: float) -> Pair:
+    """Return a map as the scan that `read_synthetic` paints from it."""
+    return dataclasses.replace(
+        pair,
+        scan=f"{pair.subject}_{look}_{thickness_mm:g}mm",
+        groups=(*pair.groups, ("contrast", look), ("thickness_mm", f"{thickness_mm:g}")),
+    )
 
 
 def read_synthetic(pair: Pair) -> tuple[Volume, np.ndarray]:

@@ -6,11 +6,13 @@ The rows are made: their measures follow from their Dice by known rules.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skullstrip.quality.verdict import judge_measures
+from training.augment.tissue_contrast import LOOKS
 from training.calibration.calibrate import choose_scans, judge_unseen, stress_of
 from training.calibration.fit import (
     Found,
@@ -24,6 +26,7 @@ from training.calibration.fit import (
 )
 from training.calibration.report import BAD_DICE, judge_rows, roc, write_quality_report
 from training.calibration.rows import BOTH, OWN, Row
+from training.data.pair import Pair
 
 
 def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
@@ -167,10 +170,14 @@ def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeyp
 
 
 def test_every_scan_gets_its_own_stress_and_always_the_same() -> None:
-    assert stress_of("A") == stress_of("A")
-    assert len(stress_of("A")) == 5
-    assert len({tuple(stress_of(name)) for name in "ABCDEFGH"}) > 4
-    assert stress_of("A")[0] == ("none", 0.0)
+    def scan(name: str, split: str = "train") -> Pair:
+        return Pair(name, Path(), Path(), split=split)
+
+    assert stress_of(scan("A")) == stress_of(scan("A"))
+    assert len(stress_of(scan("A"))) == 5
+    assert len({tuple(stress_of(scan(name))) for name in "ABCDEFGH"}) > 4
+    assert stress_of(scan("A"))[0] == ("none", 0.0)
+    assert {look for look, _ in stress_of(scan("A", "labelmap"))} <= set(LOOKS)
 
 
 def test_small_data_sets_are_taken_whole() -> None:
