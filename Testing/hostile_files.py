@@ -377,6 +377,45 @@ def packed(pack: Callable[[bytes], bytes], name: str) -> Callable[[Path], Path]:
     return make
 
 
+def _dicom(fields: bytes) -> bytes:
+    """A file of explicit little-endian fields."""
+    syntax = b"1.2.840.10008.1.2.1\0"
+    meta = b"\2\0\x10\0UI" + struct.pack("<H", len(syntax)) + syntax
+    length = b"\2\0\0\0UL\4\0" + struct.pack("<I", len(meta))
+    return bytes(128) + b"DICM" + length + meta + fields
+
+
+def dicom_claims(folder: Path) -> Path:
+    """An enhanced header that has a million slices, of which the first ten say where they lie."""
+    from Testing.dicom_files import axial, enhanced, save, voxels
+
+    whole = enhanced(voxels((9, 9, 10)), axial())
+    whole.Rows = whole.Columns = 65535
+    whole.NumberOfFrames = 10**6
+    return save(folder / "series", [whole])
+
+
+def dicom_field(folder: Path) -> Path:
+    """A private field longer than anything, in a file of some bytes."""
+    (folder / "IM1").write_bytes(_dicom(b"\x09\0\x10\x10UN\0\0" + struct.pack("<I", 2**32 - 2)))
+    return folder / "IM1"
+
+
+def dicom_nested(folder: Path) -> Path:
+    """Sequences within sequences, as deep as the file goes."""
+    item = struct.pack("<HH2sHI", 0x5200, 0x9229, b"SQ", 0, 2**32 - 1) + struct.pack(
+        "<HHI", 0xFFFE, 0xE000, 2**32 - 1
+    )
+    (folder / "IM1").write_bytes(_dicom(100_000 * item))
+    return folder / "IM1"
+
+
+def packed_dicom(folder: Path) -> Path:
+    """A file that somebody packed."""
+    (folder / "IM1.dcm.gz").write_bytes(gzip.compress(_dicom(bytes(999))))
+    return folder / "IM1.dcm.gz"
+
+
 def dicom_folder(folder: Path) -> Path:
     """What a scanner sends."""
     (folder / "series").mkdir()

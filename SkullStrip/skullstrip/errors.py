@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 NO_MEMORY = "There is not enough memory for this scan."
 # What libraries say, in errors of their own, when memory is short.
 _OUT_OF_MEMORY = (
@@ -26,6 +28,21 @@ class InputError(SkullStripError):
     """The input image or an argument is at fault; nothing has been written."""
 
     exit_code = 2
+
+
+class ChoiceError(InputError):
+    """Several things were found where one is wanted.
+
+    Parameters
+    ----------
+    message : str
+    choices : sequence of str
+        What was found, a line each, to be shown below the message.
+    """
+
+    def __init__(self, message: str, choices: Sequence[str]) -> None:
+        super().__init__(message)
+        self.choices = tuple(choices)
 
 
 class OutputError(InputError):

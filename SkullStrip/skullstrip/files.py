@@ -41,6 +41,7 @@ def strip_file(
     qc: str | Path | None = None,
     json: str | Path | None = None,
     from_probability: str | Path | None = None,
+    series: int | None = None,
     absolute_paths: bool = False,
     progress: Progress | None = None,
     **overrides: Any,
@@ -52,7 +53,7 @@ def strip_file(
     Parameters
     ----------
     input_path : path
-        Any format that nibabel reads, or NRRD.
+        Any format that nibabel reads, NRRD, or DICOM: a folder, or a file of a series.
     options : Options
     brain : path, optional
         The image with everything but the brain set to zero, in the input's dtype and scaling.
@@ -73,6 +74,8 @@ def strip_file(
     from_probability : path, optional
         What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
         `weights`, and no network runs; so views, reorient and confidence are refused.
+    series : int, optional
+        Which one of a DICOM folder that holds several.
     absolute_paths : bool
         In the report; files are called by their names alone otherwise.
     progress, **overrides
@@ -106,7 +109,7 @@ def strip_file(
     inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
     require_outputs(inputs, outputs)
     start = time.perf_counter()
-    image = images.read_image(input_path)
+    image = images.read_image(input_path, series=series)
     read_seconds = time.perf_counter() - start
     if from_probability is not None:
         kept = read_on_grid(Path(from_probability), image, "probability")
@@ -124,9 +127,17 @@ def strip_file(
     return _write_outputs(image, result, outputs, options, progress, absolute_paths)
 
 
-def default_outputs(input_path: str | Path) -> dict[str, Path]:
-    """Return what the command writes when no image is named: brain and mask beside the input."""
-    path = Path(input_path)
+def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
+    """Return what the command writes when no image is named: brain and mask beside the input.
+
+    Of DICOM they are called by the series, and lie in the folder that is given.
+
+    Raises
+    ------
+    InputError
+        The input is DICOM, and no series can be told.
+    """
+    path = images.named_by_series(Path(input_path), series)
     suffix = images.suffix_of(path)
     stem = path.name[: -len(suffix)] if suffix else path.stem
     suffix = suffix or images.FALLBACK_SUFFIX
@@ -225,7 +236,7 @@ def _write_qc(
 ) -> None:
     from .figures.qc import qc_picture
 
-    title = f"{short_name(image.path)}: {title}"
+    title = f"{short_name(image.name)}: {title}"
     voxels = without_fill(image.array)
     picture = qc_picture(voxels, image.affine, brain_mask, title, confidence)
     picture.save(path, compress_level=3)  # a third of the time of 6, and no larger
@@ -255,6 +266,7 @@ def _write_outputs(
             timed(),
             options,
             input_path=image.path,
+            input_name=image.name,
             outputs=outputs,
             absolute_paths=absolute_paths,
         )

@@ -26,6 +26,7 @@ def report(
     options: Options,
     *,
     input_path: Path,
+    input_name: str = "",
     outputs: Mapping[str, Path],
     absolute_paths: bool = False,
 ) -> dict[str, Any]:
@@ -34,19 +35,19 @@ def report(
     Returns
     -------
     dict
-        ``version``: of SkullStrip. ``input``: file name, or the path if asked for, since folders
-        often name people. ``outputs``: the same under "brain", "mask", "probability", "confidence",
-        "head", "surface", "qc" and "json", those that were written. ``volume_ml``: the mask's
-        volume. ``volume_error_ml``: half width of its 90 % interval, null for another mask than was
-        judged. ``verdict``: "pass", "check", "fail" or "not judged". ``judged``: which mask the
-        verdict is of, as `BrainExtraction.judged`. ``dice_estimate``, ``dice_error``: that mask's
-        estimated Dice, and half width of its 90 % interval. ``border_mm``, ``keep_csf``,
-        ``reorient``, ``views``: as asked. ``views_used``: which slices were seen. ``engine``,
-        ``device``: what ran the network.
-        ``weights_sha256``, ``calibration_sha256``: hashes of the weights file and of what the
-        verdict is made by. ``timings``: seconds of each stage. ``checks``: list of {"code",
-        "severity", "message"} about the input. ``quality``: the verdict's reasons in the same form,
-        with "position_ras" (mm) where one is about a place; empty for "pass".
+        ``version``: of SkullStrip. ``input``: file name, or `input_name` (of a DICOM series), or
+        the path if asked for, since folders often name people. ``outputs``: the same under "brain",
+        "mask", "probability", "confidence", "head", "surface", "qc" and "json", those that were
+        written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
+        interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail" or
+        "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
+        ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
+        interval. ``border_mm``, ``keep_csf``, ``reorient``, ``views``: as asked. ``views_used``:
+        which slices were seen. ``engine``, ``device``: what ran the network. ``weights_sha256``,
+        ``calibration_sha256``: hashes of the weights file and of what the verdict is made by.
+        ``timings``: seconds of each stage. ``checks``: list of {"code", "severity", "message"}
+        about the input. ``quality``: the verdict's reasons in the same form, with "position_ras"
+        (mm) where one is about a place; empty for "pass".
     """
 
     def called(path: Path) -> str:
@@ -54,7 +55,7 @@ def report(
 
     return {
         "version": __version__,
-        "input": called(input_path),
+        "input": called(input_path) if absolute_paths or not input_name else input_name,
         "outputs": {name: called(path) for name, path in outputs.items()},
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 3),
@@ -95,9 +96,9 @@ def volume_line(result: BrainExtraction) -> str:
     return f"{result.volume_ml:.1f} mL" + (f" ± {error:.0f} mL" if math.isfinite(error) else "")
 
 
-def short_name(path: Path) -> str:
+def short_name(name: str) -> str:
     """Return a file's name for a title; of a long one the beginning and the end."""
-    name, half = shown(path.name), LONGEST_NAME // 2
+    name, half = shown(name), LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 

@@ -1,4 +1,4 @@
-"""Every command of README and docs/command.md is run, in order, by the real network, on made heads.
+"""Every command of README and the pages below is run, in order, by the real network, on made heads.
 
 Those that cannot run here are skipped with the reason, so that a test run's summary lists them.
 """
@@ -24,7 +24,9 @@ from Testing.markdown import fenced_blocks
 from Testing.phantoms import make_head
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / name for name in ("README.md", "docs/command.md", "docs/slicer.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "docs/command.md", "docs/dicom.md", "docs/slicer.md")
+]
 NOT_RUN = {
     "make": "its targets install, test or clean; test_readme.py compares their names",
     "pip": "test_packaging.py and test_slicer_environments.py install the package and its extras",
@@ -59,6 +61,9 @@ def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(scan, bids / "sub-01_T1w.nii.gz")
     description = '{"Name": "made", "BIDSVersion": "1.8.0"}'
     (folder / "bids" / "dataset_description.json").write_text(description, encoding="utf-8")
+    dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
+    slices = dicom.datasets(head.array.astype("int16"), head.affine)
+    dicom.save(folder / "DICOM_FOLDER", slices)
     write_commands(root, folder / "bin")
     return folder
 
@@ -95,7 +100,8 @@ def test_a_command_of_the_readme_runs(root: Path, desk: Path, line: str) -> None
         if words.startswith(f"{beginning} "):
             look_up_options(root, shlex.split(words))
             pytest.skip(f"not run: {words} ({reason})")
-    for output in desk.glob("T1_brain*"):  # of the line before, which would not be replaced
+    # Of the line before; they would not be replaced.
+    for output in (*desk.glob("T1_brain*"), *desk.glob("DICOM_FOLDER/series_*")):
         output.unlink()
     done = subprocess.run(
         ["bash", "-euc", line],

@@ -317,3 +317,55 @@ def test_what_native_libraries_print_stays_off_stderr(scan, stand_in, monkeypatc
     monkeypatch.setattr(ThresholdEngine, "predict", chatter)
     assert main([str(scan), *stand_in]) == 0
     assert "oneDNN" not in capfd.readouterr().err
+
+
+# ---- DICOM ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def series(tmp_path, phantom):
+    """A folder, called like its patient, with a scan's slices and a short series."""
+    dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
+    head = phantom("LPS", (3.0, 3.0, 3.0))
+    folder = tmp_path / "Roe_Jane"
+    dicom.save(folder, dicom.datasets(head.array.astype(np.int16), head.affine))
+    few = dicom.datasets(head.array[..., :2].astype(np.int16), head.affine, SeriesNumber=4)
+    dicom.save(folder / "few", few)
+    return folder
+
+
+def test_a_series_is_stripped_into_its_folder_and_the_patient_is_never_named(
+    series, tmp_path, stand_in, capsys
+):
+    before = set(series.rglob("*"))
+    assert main([str(series), *stand_in]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[0].endswith("holds 2 series; choose one with '--series N'.")
+    assert [line.split()[0] for line in error[1:]] == ["3", "4"]
+    report = tmp_path / "report.json"
+    words = ["--series", "3", "--json", str(report), "--qc", str(tmp_path / "qc.png")]
+    assert main([str(series), *words, *stand_in]) == 0
+    written = {path.name for path in series.rglob("*") if path not in before}
+    stem = "series_3_t1_mprage_sag_brain"
+    assert written == {f"{stem}.nii.gz", f"{stem}_mask.nii.gz"}
+    assert json.loads(report.read_text())["input"] == "series_3_t1_mprage_sag"
+    assert not [word for word in ("Roe", "Jane", "4711") if word in report.read_text()]
+
+
+def test_files_of_a_series_that_a_shell_names_one_by_one_are_one_scan(series, stand_in, capsys):
+    files = sorted(str(path) for path in series.glob("IM*"))
+    assert main([*files, *stand_in]) == 0
+    assert len(list(series.glob("*.nii.gz"))) == 2
+
+
+def test_a_dicom_file_is_never_replaced(series, stand_in, capsys):
+    dicom_file = next(series.glob("IM*")).rename(series / "slice.nii")
+    before = dicom_file.read_bytes()
+    assert main([str(series), "--series", "3", "-m", str(dicom_file), *stand_in]) == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert dicom_file.read_bytes() == before
+
+
+def test_a_series_is_chosen_of_dicom_alone(scan, stand_in, capsys):
+    assert main([str(scan), "--series", "3", *stand_in]) == 2
+    assert_one_sentence(capsys.readouterr().err)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +54,7 @@ def test_a_mask_that_changed_after_the_verdict_says_which_one_was_judged(judged,
 @pytest.mark.parametrize("length", [1, LONGEST_NAME, LONGEST_NAME + 1, 255])
 def test_a_long_name_leaves_room_for_the_verdict(length: int) -> None:
     name = ("sub-01_" + "x" * 255)[: max(1, length - len(".nii.gz"))] + ".nii.gz"
-    short = short_name(Path("folder", name))
+    short = short_name(name)
     assert len(short) <= LONGEST_NAME
     assert (short == name) is (len(name) <= LONGEST_NAME)
     assert short.endswith(".nii.gz")

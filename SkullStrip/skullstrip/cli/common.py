@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
@@ -33,7 +33,7 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _fail(INTERRUPTED, EXIT_INTERRUPTED)
     except SkullStripError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, getattr(error, "choices", ()))
     except BrokenPipeError:  # `| head`, or a program that read the progress and is gone
         abandon_stdout()
         return _fail("Output pipe closed.", EXIT_FAILURE)
@@ -112,7 +112,8 @@ def debugging() -> bool:
     return bool(os.environ.get("SKULLSTRIP_DEBUG"))
 
 
-def _fail(message: str, status: int) -> int:
+def _fail(message: str, status: int, choices: Sequence[str] = ()) -> int:
     with suppress(OSError):  # a full disk: the status still tells
-        say(f"skullstrip: {' '.join(message.split())}", sys.stderr)
+        for line in (f"skullstrip: {' '.join(message.split())}", *choices):
+            say(line, sys.stderr)
     return status

@@ -44,13 +44,15 @@ Find the brain in a T1-weighted MRI of the head.
 
   skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
   skullstrip *_T1w.nii.gz    the same for each
+  skullstrip DICOM_FOLDER    the same for a series of DICOM files, in that folder
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
 With -o, -m or --head, only the images that are named are written; the others add to either. A file
 that you name is replaced if it is there; T1_brain and T1_brain_mask are not, without --overwrite.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
-AFNI, MINC (MINC 2 with h5py) and PAR/REC, too. The ending of an output names its format.
+AFNI, MINC (MINC 2 with h5py), PAR/REC and DICOM (with pydicom), too. The ending of an output names
+its format.
 SKULLSTRIP_MAX_VOXELS in the environment raises the limit of 2^28 voxels (645 x 645 x 645).
 Exit status: 0 done, 2 the input or an argument is at fault and nothing was written, 130
 interrupted, 1 anything else.
@@ -104,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("inputs", nargs="*", metavar="T1", help="the scan: a whole head, T1-weighted; or several")
+    series_help = "which series of a DICOM folder that holds several"
+    add("--series", metavar="N", type=int, help=series_help)
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
     files = parser.add_argument_group("outputs")
     add = files.add_argument
@@ -142,6 +146,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
             method_options(arguments),
             **outputs,
             from_probability=arguments.from_probability,
+            series=arguments.series,
             absolute_paths=arguments.absolute_paths,
             progress=progress,
         )
@@ -176,17 +181,26 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
     if len(named) == 1:
         return [Path(named[0])]
-    from ..files import default_outputs
-
-    if missing := [name for name in named if not Path(name).is_file()]:
-        raise InputError(f"{missing[0]} is not a file; nothing was stripped.")
+    if missing := [name for name in named if not Path(name).exists()]:
+        raise InputError(f"{missing[0]} does not exist; nothing was stripped.")
     if any(getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")):
         raise InputError(
             f"{len(named)} scans are named, and a file that is for one; leave that out, or strip "
             "them one by one."
         )
-    ours = {path for name in named for path in default_outputs(name).values()}
-    return [path for path in dict.fromkeys(map(Path, named)) if path not in ours]
+    return _distinct([Path(name) for name in named], arguments.series)
+
+
+def _distinct(named: list[Path], series: int | None) -> list[Path]:
+    """Return each scan once, and none of our outputs; files of one DICOM series are one scan."""
+    from ..files import default_outputs
+    from ..io.images import files_read
+
+    scans: dict[frozenset[Path], Path] = {}
+    for path in named:
+        scans.setdefault(frozenset(files_read(path)), path)
+    ours = {out for path in scans.values() for out in default_outputs(path, series).values()}
+    return [path for path in scans.values() if path not in ours]
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
@@ -194,7 +208,7 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
 
     images = {name: getattr(arguments, name) for name in ("brain", "mask", "head")}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
-        images = default_outputs(input_path)
+        images = default_outputs(input_path, arguments.series)
         if not arguments.overwrite:
             require_free(images)
     named = {name: getattr(arguments, name) for name in OUTPUTS} | images

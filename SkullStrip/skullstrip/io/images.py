@@ -1,6 +1,7 @@
 """Images in files: read with everything needed to write results that match them.
 
-Formats are told by the file's ending. nibabel and pynrrd are imported when a file is opened.
+Formats are told by the file's ending, DICOM by its first bytes. nibabel, pynrrd and pydicom are
+imported when a file is opened.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import numpy as np
 
 from ..checks.input_checks import Check, check_dtype, check_shape, refuse
 from ..errors import InputError, OutputError, SkullStripError
+from .dicom_images import DicomHeader
+from .dicom_images import Reader as DicomReader
+from .dicom_series import files_of_series, find_series, is_dicom
 from .limits import MAX_VOXELS_VARIABLE, require_file
 from .limits import max_voxels as _max_voxels
 
@@ -63,6 +67,11 @@ class Image:
     checks: tuple[Check, ...]
 
     @property
+    def name(self) -> str:
+        """What it is called in reports and pictures; a DICOM folder's name may be the patient's."""
+        return self.header.name if isinstance(self.header, DicomHeader) else self.path.name
+
+    @property
     def array(self) -> np.ndarray:
         """Values, shape (I, J, K), native byte order; float32 where the file scales them."""
         volume = self.stored.reshape(spatial_shape(self.stored.shape))
@@ -74,26 +83,37 @@ class Image:
             return np.asarray(scaled + np.float32(self.intercept), dtype=np.float32)
 
 
-def read_image(path: str | Path, *, max_voxels: int | None = None) -> Image:
-    """Read a scan in any format that nibabel knows, or NRRD.
+def read_image(
+    path: str | Path, *, max_voxels: int | None = None, series: int | None = None
+) -> Image:
+    """Read a scan in any format that nibabel knows, NRRD, or DICOM.
 
     Parameters
     ----------
     path : path
+        Of DICOM a folder, or one file of a series.
     max_voxels : int, optional
         Larger headers are refused before memory is asked for; by default what
         `io_limits.max_voxels` says.
+    series : int, optional
+        Which one of a DICOM folder that holds several.
 
     Raises
     ------
+    ChoiceError
+        A DICOM folder holds several series; the error lists them.
     InputError
         The file is missing, broken, no image, or not one 3-D volume of real numbers.
     """
     path = Path(path)
     limit = _max_voxels() if max_voxels is None else max_voxels
     try:
+        if is_dicom(path):
+            return _read(path, DicomReader(find_series(path, series)), limit)
+        if series is not None:
+            raise InputError(f"{path} is not DICOM, so it has no series {series}; leave that out.")
         require_file(path)
-        return _read(path, limit)
+        return _read(path, _format_of(path).Reader(path), limit)
     except (SkullStripError, MemoryError):
         raise
     except Exception as error:  # parsers raise anything at all on what they cannot make sense of
@@ -165,6 +185,20 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in WRITABLE_SUFFIXES if name.endswith(suffix)), "")
 
 
+def named_by_series(path: Path, series: int | None = None) -> Path:
+    """Return the path; of DICOM one in the same folder that is called by the series.
+
+    Raises
+    ------
+    InputError
+        It is DICOM, and no series can be told.
+    """
+    if not is_dicom(path):
+        return path
+    folder = path if path.is_dir() else path.parent
+    return folder / f"{find_series(path, series).name}.dcm"
+
+
 def require_image_suffix(path: Path) -> None:
     """Refuse an output whose ending names no format that can be written.
 
@@ -189,7 +223,12 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def files_read(path: Path) -> tuple[Path, ...]:
-    """Return all files that an image that is there consists of, its own first."""
+    """Return all files that an image that is there consists of, its own first.
+
+    Of a DICOM folder with several series, those of all.
+    """
+    if is_dicom(path):
+        return files_of_series(path)
     found: tuple[Path, ...] = (path,)
     if suffix_of(path) not in SINGLE_FILES and path.is_file():
         with suppress(Exception):  # whoever reads the image says what is wrong with it
@@ -197,8 +236,7 @@ def files_read(path: Path) -> tuple[Path, ...]:
     return found
 
 
-def _read(path: Path, max_voxels: int) -> Image:
-    reader = _format_of(path).Reader(path)
+def _read(path: Path, reader: Any, max_voxels: int) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
     refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])

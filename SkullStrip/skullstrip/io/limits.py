@@ -12,7 +12,6 @@ import gzip
 import io
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,13 +34,13 @@ _COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
     (rb"\x1f\x8b\x08", gzip.open),
     (rb"BZh[1-9]1AY&SY", bz2.open),
 )
-_DICOM = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."
+DICOM_START = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."
 # What is no image: its first bytes, what it is, and what to do.
 _FOREIGN = (
     (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
     (rb".{0,99}/annex/objects/", "a git-annex pointer, not the file itself",
      "run 'git annex get' or 'datalad get'"),
-    (_DICOM, "a DICOM file", "convert its series to NIfTI, with dcm2niix for example"),
+    (DICOM_START, "a packed DICOM file, or one beside another image", "unpack it"),
     (rb"\s*(<!doctype html|<html)", "a web page, perhaps of a download that failed",
      "download the scan again"),
     (rb"PK\x03\x04|7z\xbc\xaf|Rar!|\xfd7zXZ\0|\x1f\x9d[\x80-\x90]|\x28\xb5\x2f\xfd|.{257}ustar",
@@ -83,7 +82,9 @@ def require_file(path: Path) -> bytes:
         advice = "run 'git annex get' or 'datalad get'" if annexed else "fetch that file"
         raise InputError(f"{path} is a link to a file that is not there; {advice} first.")
     if path.is_dir():
-        raise InputError(f"{path} is {_folder(path)}.")
+        raise InputError(
+            f"{path} is a folder, not a file; give an image file, or use 'skullstrip batch'."
+        )
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"{path} {what}; give an image file.")
@@ -98,18 +99,6 @@ def require_file(path: Path) -> bytes:
         if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
             raise InputError(f"{path} is {what}; {advice}.")
     return head
-
-
-def _folder(path: Path) -> str:
-    """Say what a folder is that was given for an image."""
-    heads = []
-    for file in sorted(path.iterdir())[:9]:
-        if file.is_file():
-            with suppress(OSError, EOFError), open_content(file) as stream:
-                heads.append(stream.read(HEAD_BYTES))
-    if any(re.match(_DICOM, head, re.DOTALL) for head in heads):
-        return "a folder of DICOM files; convert it to NIfTI, with dcm2niix for example"
-    return "a folder, not a file; give an image file, or use 'skullstrip batch'"
 
 
 def require_regular(path: Path) -> None:
@@ -203,16 +192,21 @@ class BoundedStream(io.RawIOBase):
         In all.
     max_position : int
         Nothing further on is sought; packed files have to be read up to there.
+    max_reads : int
     """
 
     def __init__(
-        self, path: Path, max_bytes: int = MAX_HEADER_BYTES, max_position: int | None = None
+        self,
+        path: Path,
+        max_bytes: int = MAX_HEADER_BYTES,
+        max_position: int | None = None,
+        max_reads: int = MAX_HEADER_READS,
     ) -> None:
         super().__init__()
         self._file = open_content(path)
         self._max_bytes = self._left = max_bytes
         self._max_position = max_bytes if max_position is None else max_position
-        self._reads_left = MAX_HEADER_READS
+        self._max_reads = self._reads_left = max_reads
 
     def readable(self) -> bool:
         """Return True."""
@@ -232,7 +226,7 @@ class BoundedStream(io.RawIOBase):
         """
         self._reads_left -= 1
         if self._reads_left < 0:
-            raise ValueError(f"the header has more than {MAX_HEADER_READS:,} parts")
+            raise ValueError(f"the header has more than {self._max_reads:,} parts")
         wanted = self._left + 1 if size < 0 else min(size, self._left + 1)
         parts = []
         while wanted and (part := self._file.read(min(wanted, CHUNK_BYTES))):

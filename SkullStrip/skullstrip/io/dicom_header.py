@@ -1,0 +1,266 @@
+"""What a DICOM file says of its image, without voxels and without the patient."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from .limits import DICOM_START, HEAD_BYTES, MAX_HEADER_BYTES, BoundedStream
+
+MAX_READS = 2**23  # pydicom takes three for each of a header's fields, which a frame has dozens of
+LONGEST_DESCRIPTION = 40
+NO_PICTURES = ("SEG", "RTDOSE", "PR", "SR", "KO")  # modalities whose files may have rows and places
+INSTALL = "install it by \"pip install 'skullstrip[dicom]'\""
+TAGS = [
+    *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality"),
+    *("PatientName", "PatientID", "ImageType", "Rows", "Columns", "NumberOfFrames"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "PixelRepresentation"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"),
+    *("RescaleIntercept", "EchoTime", "RepetitionTime", "InversionTime", "ContrastBolusAgent"),
+    *("AcquisitionContrast", "ConcatenationUID", "SharedFunctionalGroupsSequence"),
+    "PerFrameFunctionalGroupsSequence",
+]
+
+
+class Frame(NamedTuple):
+    """One slice.
+
+    Parameters
+    ----------
+    position : tuple of float
+        Centre of the first pixel, LPS mm; NaN where the file does not say, here and below.
+    orientation : tuple of float
+        Directions of a row and of a column, LPS, six numbers.
+    spacing : tuple of float
+        Distance of rows, and of columns, in mm.
+    scaling : tuple of float
+        Slope and intercept.
+    echo_ms : float
+    """
+
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing: tuple[float, ...]
+    scaling: tuple[float, float]
+    echo_ms: float
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One file of a series.
+
+    Parameters
+    ----------
+    path : Path
+    uid, series_uid : str
+    number : int, optional
+        Of the series.
+    description : str
+        Of the series, or empty if it names the patient.
+    contrast : str
+        What weights the image, in words.
+    shape : tuple of int
+        Rows and columns.
+    dtype : numpy.dtype
+    frames : tuple of Frame
+        One in a classic file.
+    is_part : bool
+        Whether the volume goes on in other files although this one has several frames.
+    fault : str
+        Why it cannot be read, and what to do, as the rest of a sentence; empty if it can.
+    """
+
+    path: Path
+    uid: str
+    series_uid: str
+    number: int | None
+    description: str
+    contrast: str
+    shape: tuple[int, int]
+    dtype: np.dtype
+    frames: tuple[Frame, ...]
+    is_part: bool
+    fault: str
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the file says where its slices lie."""
+        return not np.isnan([frame.position for frame in self.frames]).any()
+
+
+class DicomStream(BoundedStream):
+    """A DICOM file of which no more is read than fits."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_HEADER_BYTES) -> None:
+        super().__init__(path, max_bytes, max_reads=MAX_READS)
+        self._path = path
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes; all the rest is asked for only to unpack it, unbounded."""
+        if size < 0:
+            raise InputError(
+                f"{self._path} is deflated DICOM, which is not read; convert it with dcmconv."
+            )
+        return super().read(size)
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Return whether a regular file begins as DICOM files do."""
+    try:
+        return path.is_file() and _begins_as_dicom(path)
+    except OSError:  # whoever reads it says why it cannot be opened
+        return False
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return re.match(DICOM_START, file.read(HEAD_BYTES), re.DOTALL) is not None
+
+
+def read_instance(path: Path) -> Instance | None:
+    """Read a file's header; None if it is no DICOM, or holds no pictures.
+
+    Raises
+    ------
+    InputError
+        It cannot be made sense of, or pydicom is not installed.
+    """
+    status = path.stat()
+    return _read_instance(path, status.st_mtime_ns, status.st_size)
+
+
+def read_dataset(stream: DicomStream, **settings: Any) -> Any:
+    """Read what pydicom makes of a file, without its remarks, which may quote the patient."""
+    from pydicom import config, dcmread
+
+    with config.disable_value_validation():
+        return dcmread(stream, force=True, **settings)
+
+
+@lru_cache(maxsize=2**14)  # a folder is gone through to name outputs, to guard inputs and to read
+def _read_instance(path: Path, mtime_ns: int, size: int) -> Instance | None:  # noqa: ARG001
+    try:
+        if not _begins_as_dicom(path):
+            return None
+    except OSError as error:  # it may hold a slice that would be missed
+        raise InputError(f"{path} cannot be opened: {error.strerror}.") from error
+    try:
+        import pydicom  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"{path} is DICOM, which needs the package pydicom; {INSTALL}.") from error
+    try:
+        with DicomStream(path) as stream:
+            header = read_dataset(stream, stop_before_pixels=True, specific_tags=TAGS)
+        if "Rows" not in header or header.get("Modality") in NO_PICTURES:
+            return None
+        return _instance(path, header)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # pydicom raises anything at all
+        # Its words would quote the header.
+        raise InputError(
+            f"{path} cannot be read as DICOM ({type(error).__name__}); send or copy it again."
+        ) from error
+
+
+def _instance(path: Path, header: Any) -> Instance:
+    bits = int(header.get("BitsAllocated", 16))
+    kind = "i" if header.get("PixelRepresentation", 0) else "u"
+    number = header.get("SeriesNumber")
+    frames = tuple(_frames(header))
+    return Instance(
+        path=path,
+        uid=str(header.get("SOPInstanceUID", path)),
+        series_uid=str(header.get("SeriesInstanceUID", "")),
+        number=None if number is None else int(number),
+        description=_description(header),
+        contrast=_contrast(header),
+        shape=(int(header.Rows), int(header.Columns)),
+        dtype=np.dtype(f"{kind}{max(bits, 8) // 8}"),
+        frames=frames,
+        is_part=len(frames) == 1 or "ConcatenationUID" in header,
+        fault=_fault(header),
+    )
+
+
+def _fault(header: Any) -> str:
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        return (
+            "is a Siemens mosaic, all slices in one picture; export it without mosaic, or convert "
+            "it with dcm2niix"
+        )
+    if header.get("SamplesPerPixel", 1) != 1:
+        return "holds colour pictures; choose the scan itself"
+    if header.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2":
+        return f"is stored as {header.PhotometricInterpretation}; export it as MONOCHROME2"
+    return ""
+
+
+def _frames(header: Any) -> Iterator[Frame]:
+    """Yield the slices: of an enhanced file each its own, of a classic one the file's only one."""
+    own = header.get("PerFrameFunctionalGroupsSequence")
+    if own is None:
+        count = int(header.get("NumberOfFrames") or 1)
+        if count > 1:  # of which nothing says where they lie
+            header.ImagePositionPatient = None
+        yield from [_frame(lambda _, keyword: header.get(keyword), "EchoTime")] * count
+        return
+    shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
+
+    for groups in own:
+
+        def value(group: str, keyword: str, groups: Any = groups) -> Any:
+            found = groups.get(group) or shared.get(group)
+            return found[0].get(keyword) if found else None
+
+        yield _frame(value, "EffectiveEchoTime")
+
+
+def _frame(value: Any, echo: str) -> Frame:
+    """Make a frame of a function that takes a functional group and a keyword."""
+
+    def numbers(group: str, keyword: str, count: int) -> tuple[float, ...]:
+        found = value(group, keyword)
+        return (np.nan,) * count if not found else tuple(float(each) for each in found[:count])
+
+    def number(group: str, keyword: str, default: float) -> float:
+        found = value(group, keyword)
+        return default if found is None or found == "" else float(found)
+
+    transformation = "PixelValueTransformationSequence"
+    return Frame(
+        numbers("PlanePositionSequence", "ImagePositionPatient", 3),
+        numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+        numbers("PixelMeasuresSequence", "PixelSpacing", 2),
+        (
+            number(transformation, "RescaleSlope", 1.0),
+            number(transformation, "RescaleIntercept", 0.0),
+        ),
+        number("MREchoSequence", echo, np.nan),
+    )
+
+
+def _description(header: Any) -> str:
+    """Return the series' description, unless a word of the patient's name or number is in it."""
+    text = " ".join(str(header.get("SeriesDescription") or "").split())[:LONGEST_DESCRIPTION]
+    patient = f"{header.get('PatientName', '')} {header.get('PatientID', '')}".casefold()
+    words = [word for word in re.split(r"[\W_]+", patient) if len(word) > 2]
+    return "" if any(word in text.casefold() for word in words) else text
+
+
+def _contrast(header: Any) -> str:
+    timing = TIMES_OF.items()
+    times = [f"{name} {float(header[tag].value):g}" for tag, name in timing if header.get(tag)]
+    said = [str(header.get("AcquisitionContrast") or ""), ", ".join(times) + " ms" * bool(times)]
+    said.append("contrast agent" if header.get("ContrastBolusAgent") else "")
+    return ", ".join(filter(None, said))
+
+
+TIMES_OF = {"RepetitionTime": "TR", "EchoTime": "TE", "InversionTime": "TI"}

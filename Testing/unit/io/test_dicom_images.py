@@ -1,0 +1,316 @@
+"""Series of DICOM files become volumes where they lie, or are refused in one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import zlib
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+pydicom = pytest.importorskip("pydicom")
+from pydicom.data import get_testdata_file  # noqa: E402
+from pydicom.uid import JPEG2000Lossless, generate_uid  # noqa: E402
+
+from skullstrip.checks.input_checks import check_input  # noqa: E402
+from skullstrip.errors import ChoiceError, InputError  # noqa: E402
+from skullstrip.io.dicom_header import read_instance  # noqa: E402
+from skullstrip.io.dicom_pixels import encoded_shape, read_voxels  # noqa: E402
+from skullstrip.io.images import files_read, read_image, write_brain  # noqa: E402
+from Testing import dicom_files as dicom  # noqa: E402
+
+PLACE_MM = 1e-3
+SCALING = (2.5, -7.0)
+REAL = Path(nibabel.__file__).parent / "nicom" / "tests" / "data"
+
+
+def unpacked(folder, name):
+    """One of nibabel's real files in a folder of its own."""
+    if not (REAL / name).is_file():
+        pytest.skip(f"this nibabel carries no {name}")
+    folder.mkdir()
+    (folder / "image").write_bytes(gzip.decompress((REAL / name).read_bytes()))
+    return folder
+
+
+def canonical(array, affine):
+    """Voxels and affine with the axes turned to right, anterior, superior."""
+    image = nibabel.as_closest_canonical(nibabel.Nifti1Image(array.astype(np.float32), affine))
+    return image.get_fdata(), image.affine
+
+
+def by_dcm2niix(folder, out):
+    """What dcm2niix makes of a folder."""
+    program = pytest.importorskip("dcm2niix").bin
+    out.mkdir()
+    done = [program, "-b", "n", "-f", "scan", "-o", str(out), str(folder)]
+    subprocess.run(done, check=True, capture_output=True)
+    (path,) = out.glob("*.nii")
+    image = nibabel.load(path)
+    return image.get_fdata(), image.affine
+
+
+@pytest.mark.parametrize("made", [dicom.axial, dicom.sagittal, dicom.oblique])
+@pytest.mark.parametrize("kind", ["classic", "enhanced"])
+def test_voxels_lie_where_they_were_written_and_where_dcm2niix_puts_them(tmp_path, made, kind):
+    array, affine = dicom.voxels(), made()
+    if kind == "classic":
+        slope, intercept = SCALING
+        series = dicom.datasets(array, affine, RescaleSlope=slope, RescaleIntercept=intercept)
+    else:
+        series = [dicom.enhanced(array, affine, SCALING)]
+    folder = dicom.save(tmp_path / "series", series)
+    image = read_image(folder)
+    found, place = canonical(image.array, image.affine)
+    expected, truth = canonical(array * SCALING[0] + SCALING[1], affine)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(place, truth, atol=PLACE_MM)
+    theirs, their_place = canonical(*by_dcm2niix(folder, tmp_path / "nifti"))
+    np.testing.assert_array_equal(found, theirs)
+    np.testing.assert_allclose(place, their_place, atol=PLACE_MM)
+
+
+def test_a_scanners_enhanced_file_lies_where_dcm2niix_puts_it(tmp_path):
+    folder = unpacked(tmp_path / "philips", "philips_mprage.dcm.gz")
+    image = read_image(folder)
+    assert image.stored.shape == (256, 256, 176)
+    found, place = canonical(image.array, image.affine)
+    theirs, their_place = canonical(*by_dcm2niix(folder, tmp_path / "nifti"))
+    np.testing.assert_allclose(found, theirs, rtol=1e-6)
+    np.testing.assert_allclose(place, their_place, atol=PLACE_MM)
+
+
+def test_a_scanners_mosaic_is_refused_by_name(tmp_path):
+    folder = unpacked(tmp_path / "siemens", "siemens_dwi_0.dcm.gz")
+    with pytest.raises(InputError, match=r"Series 12 is a Siemens mosaic.*dcm2niix"):
+        read_image(folder)
+
+
+def test_a_scanners_localizer_is_refused_by_its_orientations():
+    folder = Path(get_testdata_file("DICOMDIR")).parent / "98892003" / "MR700"
+    with pytest.raises(InputError, match="Series 700 holds slices of 7 orientations"):
+        read_image(folder)
+
+
+def test_slices_of_a_tilted_gantry_keep_their_places_in_a_sheared_affine(tmp_path):
+    array = dicom.voxels()
+    image = read_image(dicom.save(tmp_path / "s", dicom.datasets(array, dicom.sheared())))
+    np.testing.assert_allclose(image.affine, dicom.sheared(), atol=PLACE_MM)
+    np.testing.assert_array_equal(image.array, array)
+    assert "affine_sheared" in [check.code for check in check_input(image.array, image.affine)]
+
+
+def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
+    array = dicom.voxels()
+    series = dicom.datasets(array, dicom.axial())
+    for number, dataset in enumerate(series):
+        dataset.RescaleSlope, dataset.RescaleIntercept = number + 1, -number
+    image = read_image(dicom.save(tmp_path / "s", series))
+    number = np.arange(array.shape[2])
+    np.testing.assert_array_equal(image.array, array * (number + 1.0) - number)
+
+
+def test_one_file_brings_its_series_and_nothing_else(tmp_path):
+    array = dicom.voxels()
+    folder = dicom.save(tmp_path / "s", dicom.datasets(array, dicom.axial()))
+    other = dicom.datasets(array[:, :, :3], dicom.axial(), SeriesNumber=4)
+    dicom.save(folder, other, "OTHER{}.dcm")
+    file = folder / "IM0014"
+    assert read_image(file).stored.shape == array.shape
+    assert len(files_read(file)) == array.shape[2]
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def without_slices(series):
+    return [*series[:4], *series[6:]]
+
+
+def moved(series):
+    series[5].ImagePositionPatient[2] += 0.7
+    return series
+
+
+def aside(series):
+    series[5].ImagePositionPatient[0] += 3
+    return series
+
+
+def doubled(series):
+    again = dicom.datasets(dicom.voxels(), dicom.axial(), EchoTime=90)
+    for one, other in zip(series, again, strict=True):
+        other.SeriesInstanceUID = one.SeriesInstanceUID
+    return [*series, *again]
+
+
+def turned(series):
+    series[5].ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    return series
+
+
+def of_another_size(series):
+    series[5].Rows, series[5].Columns = series[5].Columns, series[5].Rows
+    return series
+
+
+def nowhere(series):
+    for dataset in series:
+        del dataset.ImagePositionPatient
+    return series
+
+
+def inverted(series):
+    series[0].PhotometricInterpretation = "MONOCHROME1"
+    return series
+
+
+def cut_short(series):
+    series[0].PixelData = series[0].PixelData[:-100]
+    return series
+
+
+def huge(series):
+    for dataset in series:
+        dataset.Rows = dataset.Columns = 65535
+    return series
+
+
+REFUSALS = {
+    without_slices: "Of Series 3 2 slices are missing, after number 4 of 10",
+    moved: "Series 3 has slices between 1.8 and 3.2 mm apart",
+    aside: "slices up to 3 mm off the line",
+    doubled: "24 slices at 12 places, of echo times 2.98 and 90 ms",
+    turned: "slices of 2 orientations, as a localizer does",
+    of_another_size: "slices of several sizes",
+    nowhere: "does not say of every slice where it lies",
+    inverted: "is stored as MONOCHROME1",
+    cut_short: "cannot be read as an image",
+    huge: "claims 65535 x 65535 x 12 voxels, more than the limit",
+}
+
+
+@pytest.mark.parametrize("spoil", REFUSALS, ids=lambda spoil: spoil.__name__)
+def test_what_is_no_volume_is_refused_in_a_sentence(tmp_path, spoil):
+    series = spoil(dicom.datasets(dicom.voxels(), dicom.axial()))
+    with pytest.raises(InputError, match=REFUSALS[spoil]) as refusal:
+        read_image(dicom.save(tmp_path / "s", series))
+    assert str(refusal.value).endswith(".")
+    assert str(refusal.value).count(". ") == 0
+
+
+def test_copies_of_files_are_left_out_and_noted(tmp_path):
+    series = dicom.datasets(dicom.voxels(), dicom.axial())
+    folder = dicom.save(tmp_path / "s", series)
+    dicom.save(folder / "again", series[:3])
+    image = read_image(folder)
+    assert image.stored.shape == dicom.voxels().shape
+    assert [check.message for check in image.checks] == [
+        "Copies of slices that are there already were left out (3 of the files)."
+    ]
+
+
+# ---- packed --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", ["RLE", "jp2klossless", "jpeg_ls_lossless", "bigendian"])
+def test_packed_voxels_are_those_of_the_plain_file(packed):
+    plain = read_voxels(read_instance(Path(get_testdata_file("MR_small.dcm"))))
+    found = read_voxels(read_instance(Path(get_testdata_file(f"MR_small_{packed}.dcm"))))
+    np.testing.assert_array_equal(found, plain)
+    assert found.max() > 0
+
+
+def test_jpeg_is_unpacked_by_pylibjpeg():
+    instance = read_instance(Path(get_testdata_file("JPGExtended.dcm")))
+    assert read_voxels(instance).shape == (1, 1024, 256)
+
+
+def test_a_packed_picture_of_another_size_than_its_header_names_is_never_unpacked(tmp_path):
+    dataset = pydicom.dcmread(get_testdata_file("MR_small_jp2klossless.dcm"))
+    content = bytearray(dataset.PixelData)
+    start = content.index(b"\xff\x4f\xff\x51") + 8
+    content[start : start + 8] = (60000).to_bytes(4, "big") * 2
+    dataset.PixelData = bytes(content)
+    dataset.save_as(tmp_path / "bomb.dcm")
+    assert dataset.file_meta.TransferSyntaxUID == JPEG2000Lossless
+    with pytest.raises(ValueError, match="60000 x 60000"):
+        read_voxels(read_instance(tmp_path / "bomb.dcm"))
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+def test_the_size_of_a_jpeg_is_read_from_its_own_header(name):
+    dataset = pydicom.dcmread(get_testdata_file(name))
+    (content,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
+    assert encoded_shape(content) == (dataset.Rows, dataset.Columns)
+
+
+def test_a_deflated_file_is_refused_without_being_unpacked(tmp_path, monkeypatch):
+    series = dicom.datasets(dicom.voxels(), dicom.axial())[:1]
+    series[0].file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    folder = dicom.save(tmp_path / "s", series)
+    monkeypatch.delattr(zlib, "decompress")
+    with pytest.raises(InputError, match="deflated DICOM, which is not read"):
+        read_image(folder)
+
+
+# ---- several series, and what of them is said ----------------------------------------------------
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A folder of two series, a screenshot and a report, as a CD has them."""
+    array = dicom.voxels()
+    folder = tmp_path / "Roe_Jane"
+    dicom.save(folder / "A", dicom.datasets(array, dicom.axial()))
+    second = dicom.datasets(
+        array[:, :, :6], dicom.sagittal(), SeriesNumber=12, SeriesDescription="FLAIR Roe",
+        RepetitionTime=9000, ContrastBolusAgent="Gd",
+    )  # fmt: skip
+    dicom.save(folder / "B", second)
+    screenshot = nowhere(dicom.datasets(array[:, :, :1], dicom.axial(), SeriesNumber=99))
+    dicom.save(folder / "C", screenshot)
+    report = dicom.datasets(array[:, :, :1], dicom.axial(), Modality="SR", SeriesNumber=98)[0]
+    del report.Rows
+    dicom.save(folder / "D", [report])
+    return folder
+
+
+def test_of_several_series_there_is_a_list_to_choose_from(study):
+    with pytest.raises(ChoiceError, match=r"holds 2 series; choose one with '--series N'") as error:
+        read_image(study)
+    first, second = error.value.choices
+    said = " ".join(first.split())
+    assert said == "3 t1 mprage/sag 24 x 20 x 12 TR 2300, TE 2.98, TI 900 ms"
+    # The description has the patient's name.
+    assert " ".join(second.split()).startswith("12 24 x 20 x 6 TR 9000")
+    assert second.endswith("TR 9000, TE 2.98, TI 900 ms, contrast agent")
+    assert read_image(study, series=12).stored.shape == (24, 20, 6)
+    with pytest.raises(ChoiceError, match="no series 5"):
+        read_image(study, series=5)
+
+
+def test_series_of_the_same_number_are_numbered_anew(study):
+    dicom.save(study / "E", dicom.datasets(dicom.voxels((9, 8, 7)), dicom.axial()))
+    shapes = [read_image(study, series=number).stored.shape for number in (1, 2, 3)]
+    assert sorted(shapes) == [(9, 8, 7), (24, 20, 6), (24, 20, 12)]
+
+
+def test_nothing_of_the_patient_gets_out_of_the_files(study, tmp_path):
+    image = read_image(study, series=12)
+    write_brain(tmp_path / "out.nii", image, np.ones(image.array.shape, bool))
+    write_brain(tmp_path / "out.nrrd", image, np.ones(image.array.shape, bool))
+    assert image.name == "series_12"
+    assert read_image(study, series=3).name == "series_3_t1_mprage_sag"
+    for name in ("out.nii", "out.nrrd"):
+        content = (tmp_path / name).read_bytes().lower()
+        assert not [word for word in (b"roe", b"jane", b"4711", b"1970") if word in content]
+
+
+def test_files_that_share_a_uid_by_mistake_are_no_copies(tmp_path):
+    uid = generate_uid()
+    series = dicom.datasets(dicom.voxels(), dicom.axial(), SOPInstanceUID=uid)
+    assert read_image(dicom.save(tmp_path / "s", series)).stored.shape == dicom.voxels().shape
