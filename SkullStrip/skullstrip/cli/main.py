@@ -177,7 +177,7 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
     for name in named:
         if not Path(name).name:  # "", "." and "/"
             raise InputError(f"'{name}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
-        if not Path(name).exists() and (meant := closest(name, tuple(COMMANDS))):
+        if (meant := closest(name, tuple(COMMANDS))) and not Path(name).exists():
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
     if len(named) == 1:
         return [Path(named[0])]
