@@ -52,6 +52,15 @@ def save(path, array, affine=None):
     return path
 
 
+def save_heads(folder, number, phantom):
+    """As many scans, head00.nii.gz and so on, in a new folder; returns it."""
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    folder.mkdir(parents=True)
+    for index in range(number):
+        save(folder / f"head{index:02}.nii.gz", head.array.astype(np.int16), head.affine)
+    return folder
+
+
 def names(folder):
     """What lies in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())

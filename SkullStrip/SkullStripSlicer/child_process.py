@@ -1,18 +1,16 @@
-"""A process that prints lines, by QProcess in the application and by a pipe without one."""
+"""A process that prints lines."""
 
 from __future__ import annotations
 
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import slicer
 
@@ -29,40 +27,13 @@ NORMAL_EXIT = 0  # QProcess::ExitStatus
 NO_STATUS = -1
 
 
-class ChildProcess(Protocol):
-    """A running program whose lines are delivered in the thread that made it."""
-
-    def start(
-        self,
-        command: list[str],
-        folder: str,
-        onLine: Callable[[str], None],
-        onFinished: Callable[[int], None],
-    ) -> None:
-        """Start `command` in `folder`; `onFinished` gets the exit status, after the last line."""
-        ...
-
-    def pump(self) -> None:
-        """Deliver what has come in, for callers that block."""
-        ...
-
-    def end(self, pid: int | None) -> None:
-        """End the program, the process `pid` that it named and everything they started, now."""
-        ...
-
-
-def createProcess() -> ChildProcess:
-    """Return a process for this Slicer, which may be one without an application."""
-    return PipeProcess() if getattr(slicer, "app", None) is None else QtProcess()
-
-
-class QtProcess:
-    """A QProcess, read by the event loop."""
+class ChildProcess:
+    """A running program, read by the event loop in the thread that made it."""
 
     def __init__(self) -> None:
         import qt
 
-        self._process = qt.QProcess()
+        self._process: Any = qt.QProcess()
         self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
         self._rest = b""
 
@@ -73,7 +44,7 @@ class QtProcess:
         onLine: Callable[[str], None],
         onFinished: Callable[[int], None],
     ) -> None:
-        """As `ChildProcess.start`."""
+        """Start `command` in `folder`; `onFinished` gets the exit status, after the last line."""
         self._onLine, self._onFinished = onLine, onFinished
         process = self._process
         process.setWorkingDirectory(folder)
@@ -99,66 +70,15 @@ class QtProcess:
             self._onFinished(NO_STATUS)
 
     def pump(self) -> None:
-        """As `ChildProcess.pump`."""
+        """Deliver what has come in, for callers that block."""
         slicer.app.processEvents()
 
     def end(self, pid: int | None) -> None:
-        """As `ChildProcess.end`."""
+        """End the program, the process `pid` that it named and everything they started, now."""
         if pid is not None:
             endProcessTree(pid)
         self._process.kill()
         self._process.waitForFinished(int(1000 * END_SECONDS))
-
-
-class PipeProcess:
-    """A process read by a thread, where no Qt event loop runs; `pump` delivers its lines."""
-
-    def __init__(self) -> None:
-        self._queue: queue.Queue = queue.Queue()
-        self._process: Any = None
-
-    def start(
-        self,
-        command: list[str],
-        folder: str,
-        onLine: Callable[[str], None],
-        onFinished: Callable[[int], None],
-    ) -> None:
-        """As `ChildProcess.start`."""
-        self._onLine, self._onFinished = onLine, onFinished
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        with self._process.stdout as stream:
-            for line in stream:
-                self._queue.put(("line", line.rstrip("\n")))
-        self._queue.put(("finished", self._process.wait()))
-
-    def pump(self) -> None:
-        """As `ChildProcess.pump`."""
-        while not self._queue.empty():
-            kind, content = self._queue.get_nowait()
-            if kind == "line":
-                self._onLine(content)
-            else:
-                self._onFinished(content)
-
-    def end(self, pid: int | None) -> None:
-        """As `ChildProcess.end`."""
-        if pid is not None:
-            endProcessTree(pid)
-        self._process.kill()
-        self._process.wait(END_SECONDS)
 
 
 def childCommand(requestPath: Path) -> list[str]:

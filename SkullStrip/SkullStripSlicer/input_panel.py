@@ -12,7 +12,7 @@ from skullstrip.checks.input_checks import Check
 
 from . import outputs
 from .scene_scans import SCALAR
-from .scene_watch import VIEW_CLASS, NodesObserver, activeBackground
+from .scene_watch import VIEW_CLASS, NodesObserver, Observations, activeBackground
 from .telling import say, told
 from .volume_node import inspectVolume, worldAffine
 
@@ -30,7 +30,7 @@ class InputPanel:
 
     def __init__(self, ui, changed: Callable[[], None]) -> None:
         self._ui, self._changed = ui, changed
-        self._observed: list[tuple[Any, int]] = []
+        self._observations = Observations()
         self._parameterNode: Any = None
         self._observers: list[NodesObserver] = []
         self._inspected: Any = None
@@ -102,14 +102,11 @@ class InputPanel:
 
     def _observeVolume(self, volume) -> None:
         """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed = []
+        self._observations.stop()
         if volume is not None:
             for event in (
                 volume.ImageDataModifiedEvent,
                 volume.TransformModifiedEvent,
                 vtk.vtkCommand.ModifiedEvent,
             ):
-                tag = volume.AddObserver(event, lambda *_: self._changed())
-                self._observed.append((volume, tag))
+                self._observations.add(volume, event, lambda *_: self._changed())

@@ -17,7 +17,7 @@ from skullstrip.options import Options
 from . import outputs
 from .batch import Batch, FolderBatch, ScanChanged
 from .border import BorderField
-from .child_process import ChildProcess, createProcess
+from .child_process import ChildProcess
 from .mask_files import saveMask
 from .results import Result, Results
 from .scene_batch import SceneBatch
@@ -36,7 +36,7 @@ class StripLogic:
         Makes the child process of each run; tests pass their own.
     """
 
-    def __init__(self, processFactory: Callable[[], ChildProcess] = createProcess) -> None:
+    def __init__(self, processFactory: Callable[[], ChildProcess] = ChildProcess) -> None:
         self.processFactory = processFactory
         self.results = Results()
 

@@ -14,52 +14,44 @@ from skullstrip.options import Options
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
 
 
-class EngineChoice(enum.Enum):
+class Choice(enum.Enum):
+    """One of a few values, with the words for it."""
+
+    def label(self) -> str:
+        """Shown in the panel."""
+        return {
+            "AUTO": _("Automatic"),
+            "ONNXRUNTIME": "ONNX Runtime",
+            "TENSORFLOW": "TensorFlow",
+            "CPU": _("Processor (CPU)"),
+            "GPU": _("Graphics card (GPU)"),
+            "ONE": _("One direction"),
+            "THREE": _("Three directions, twice the slices"),
+        }[self.name]
+
+
+class EngineChoice(Choice):
     """What runs the network."""
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
     TENSORFLOW = "tensorflow"
 
-    def label(self) -> str:
-        """Shown in the panel."""
-        return {
-            EngineChoice.AUTO: _("Automatic"),
-            EngineChoice.ONNXRUNTIME: "ONNX Runtime",
-            EngineChoice.TENSORFLOW: "TensorFlow",
-        }[self]
 
-
-class DeviceChoice(enum.Enum):
+class DeviceChoice(Choice):
     """Where the network runs."""
 
     AUTO = "auto"
     CPU = "cpu"
     GPU = "gpu"
 
-    def label(self) -> str:
-        """Shown in the panel."""
-        return {
-            DeviceChoice.AUTO: _("Automatic"),
-            DeviceChoice.CPU: _("Processor (CPU)"),
-            DeviceChoice.GPU: _("Graphics card (GPU)"),
-        }[self]
 
-
-class ViewsChoice(enum.Enum):
+class ViewsChoice(Choice):
     """Along how many axes the slices run."""
 
     AUTO = "auto"
     ONE = 1
     THREE = 3
-
-    def label(self) -> str:
-        """Shown in the panel."""
-        return {
-            ViewsChoice.AUTO: _("Automatic"),
-            ViewsChoice.ONE: _("One direction"),
-            ViewsChoice.THREE: _("Three directions, twice the slices"),
-        }[self]
 
 
 @parameterNodeWrapper

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import slicer
 import vtk
@@ -22,7 +23,27 @@ def activeBackground(scene):
     return None
 
 
-class NodesObserver:
+class Observations:
+    """Observers of nodes that are taken off together."""
+
+    def __init__(self) -> None:
+        self._tags: list[tuple[Any, int]] = []
+
+    def add(self, node, event: int, slot: Callable[..., None]) -> None:
+        """Call `slot` whenever the node tells of the event."""
+        self._tags.append((node, node.AddObserver(event, slot)))
+
+    def stop(self, node=None) -> None:
+        """Observe nothing any more; forget one node, which is gone, where it is given."""
+        if node is not None:
+            self._tags = [pair for pair in self._tags if pair[0] is not node]
+            return
+        for observed, tag in self._tags:
+            observed.RemoveObserver(tag)
+        self._tags = []
+
+
+class NodesObserver(Observations):
     """Calls back when a node of a class changes, comes or goes, until `stop`.
 
     Parameters
@@ -43,25 +64,16 @@ class NodesObserver:
         changed: Callable[[], None],
         events: Sequence[int] = (vtk.vtkCommand.ModifiedEvent,),
     ) -> None:
+        super().__init__()
         self._kind, self._changed, self._events = kind, changed, events
-        self._observed = []
         for node in slicer.util.getNodesByClass(kind, scene):
             self._observe(node)
-        for event, slot in (
-            (scene.NodeAddedEvent, self._onNodeAdded),
-            (scene.NodeRemovedEvent, self._onNodeRemoved),
-        ):
-            self._observed.append((scene, scene.AddObserver(event, slot)))
-
-    def stop(self) -> None:
-        """Observe nothing any more."""
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed = []
+        self.add(scene, scene.NodeAddedEvent, self._onNodeAdded)
+        self.add(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
 
     def _observe(self, node) -> None:
         for event in self._events:
-            self._observed.append((node, node.AddObserver(event, lambda *_: self._changed())))
+            self.add(node, event, lambda *_: self._changed())
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeAdded(self, _caller, _event, node) -> None:
@@ -72,5 +84,5 @@ class NodesObserver:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, _caller, _event, node) -> None:
         if node.IsA(self._kind):
-            self._observed = [pair for pair in self._observed if pair[0] is not node]
+            self.stop(node)
             self._changed()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import slicer
 import vtk
 
 from skullstrip.errors import EngineError, InputError, SkullStripError
@@ -15,6 +14,7 @@ from skullstrip.options import Options
 
 from .child_process import ChildProcess
 from .child_run import ChildRun
+from .scene_watch import Observations
 from .volume_node import volumeFromNode
 
 Progress = Callable[[str, int, int], None]
@@ -63,7 +63,7 @@ class StripRun:
         self.segmentationNode = None
         self.report: dict[str, Any] = {}
         self.error: SkullStripError | None = None
-        self._observed: list[tuple[Any, int]] = []
+        self._observations = Observations()
         self._child = ChildRun(process, self._onEvent, self._onFinished)
 
     @property
@@ -88,7 +88,7 @@ class StripRun:
             self._observe()
             self._child.start(request)
         except BaseException as error:
-            self._unobserve()
+            self._observations.stop()
             self._child.discard()
             if isinstance(error, OSError):
                 raise EngineError(f"The scan cannot be handed over ({error}).") from error
@@ -106,12 +106,7 @@ class StripRun:
         SkullStripError
             What ended the run.
         """
-        try:
-            self._child.wait()
-        finally:
-            self._unobserve()
-        if self.error is not None:
-            raise self.error
+        self._child.wait()
         return self.segmentationNode
 
     def cancel(self) -> None:
@@ -120,17 +115,8 @@ class StripRun:
 
     def _observe(self) -> None:
         scene = self.volumeNode.GetScene()
-        events = {
-            slicer.vtkMRMLScene.StartCloseEvent: self._onSceneClose,
-            slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent: self._onNodeRemoved,
-        }
-        for event, slot in events.items():
-            self._observed.append((scene, scene.AddObserver(event, slot)))
-
-    def _unobserve(self) -> None:
-        for scene, tag in self._observed:
-            scene.RemoveObserver(tag)
-        self._observed = []
+        self._observations.add(scene, scene.StartCloseEvent, self._onSceneClose)
+        self._observations.add(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeRemoved)
 
     def _onSceneClose(self, _caller, _event) -> None:
         self._child.cancel("The scene was closed, which ended the run.")
@@ -145,7 +131,7 @@ class StripRun:
             self._progress(event["stage"], event["done"], event["total"])
 
     def _onFinished(self, child: ChildRun) -> None:
-        self._unobserve()
+        self._observations.stop()
         self.error = child.error
         if self.error is None:
             try:

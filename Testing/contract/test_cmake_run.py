@@ -44,7 +44,6 @@ endmacro()
     "endforeach()\n",
     "packed.cmake": 'message(STATUS "packed ${PROJECT_NAME}")\n',
 }
-NOT_INSTALLED = {"CMakeLists.txt", "Testing", "__pycache__"}
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +84,6 @@ def test_cmake_hands_slicer_one_module_its_tests_and_the_description(
         "packed SkullStrip",
     ):
         assert f"-- {line}\n" in said
-
-
-def stays_behind(name: str) -> bool:
-    """Whether a file or folder of this name is not installed."""
-    return name in NOT_INSTALLED or name.startswith(".") or name.endswith(".egg-info")
-
-
-def test_what_is_installed_is_the_folder_without_tests(root: Path, installed: Path) -> None:
-    source = root / "SkullStrip"
-    expected = {
-        path.relative_to(source)
-        for path in source.rglob("*")
-        if path.is_file() and not any(map(stays_behind, path.relative_to(source).parts))
-    }
-    found = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
-    assert found == expected
 
 
 def test_the_installed_library_finds_its_weights_and_knows_its_version(

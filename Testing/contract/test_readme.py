@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import skullstrip
 from Testing.markdown import fenced_blocks
 
 
@@ -77,18 +75,6 @@ def test_the_extras_in_the_readme_are_declared(root: Path, readme: str) -> None:
     extras = re.findall(r"pip install '\.\[([a-z]+)\]'", readme)
     assert extras
     assert [extra for extra in extras if f"\n{extra} = [" not in pyproject] == []
-
-
-def test_the_names_that_the_readme_imports_exist(readme: str) -> None:
-    names = [
-        alias.name
-        for block in fenced_blocks(readme, "python")
-        for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.ImportFrom) and node.module == "skullstrip"
-        for alias in node.names
-    ]
-    assert names
-    assert [name for name in names if not hasattr(skullstrip, name)] == []
 
 
 def pages(root: Path) -> list[Path]:

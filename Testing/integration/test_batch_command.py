@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import psutil
 import pytest
 
@@ -18,9 +16,8 @@ from skullstrip.batch import run
 from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
-from Testing.image_files import assert_one_sentence, names, save
+from Testing.image_files import assert_one_sentence, names, save_heads
 
-HELP_SECONDS = 0.3
 ORPHAN_SECONDS = 10
 
 
@@ -38,30 +35,6 @@ def start(library_path):
         )
 
     return start
-
-
-def heads(folder, number, phantom):
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    folder.mkdir(parents=True)
-    for index in range(number):
-        save(folder / f"head{index}.nii.gz", head.array.astype(np.int16), head.affine)
-    return folder
-
-
-@pytest.mark.parametrize("module", ["skullstrip.cli.main", "skullstrip.cli.bids"])
-def test_help_answers_at_once(start, module):
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        words = ["batch", "--help"] if module.endswith(".main") else ["--help"]
-        process = start(*words, module=module)
-        output, _ = process.communicate()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
-    assert process.returncode == 0
-    for option in ("--participant-label", "--jobs", "--scheduler", "--redo", "--border"):
-        assert option in output
-    assert min(seconds) < HELP_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -142,7 +115,7 @@ def test_a_group_of_nothing_is_refused(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start):
-    source, out = heads(tmp_path / "in", 6, phantom), tmp_path / "out"
+    source, out = save_heads(tmp_path / "in", 6, phantom), tmp_path / "out"
     words = ["batch", source, out, "--jobs", "2", "--progress", "json"]
     process = start(*words)
     done = []
@@ -167,7 +140,7 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
     skipped = {event["name"] for event in events if event.get("status") == "skipped"}
     again = {event["name"] for event in events if event.get("status") == "done"}
     assert skipped >= set(done)
-    assert skipped | again == {f"head{number}" for number in range(6)}
+    assert skipped | again == {f"head{number:02}" for number in range(6)}
     assert skipped & again == set()
     assert events[-1] == {
         "event": "end", "done": 6, "failed": 0, "skipped": len(skipped),
@@ -179,7 +152,7 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
 
 @pytest.mark.slow
 def test_no_more_workers_start_than_there_are_scans(tmp_path, phantom, start):
-    source = heads(tmp_path / "in", 1, phantom)
+    source = save_heads(tmp_path / "in", 1, phantom)
     process = start("batch", source, tmp_path / "out", "--jobs", "5000", "--progress", "json")
     output, error = process.communicate()
     assert process.returncode == 0, error
@@ -189,7 +162,7 @@ def test_no_more_workers_start_than_there_are_scans(tmp_path, phantom, start):
 @pytest.mark.slow
 @pytest.mark.parametrize("to_group", [False, True])
 def test_an_interrupted_batch_finishes_what_it_began(tmp_path, phantom, start, to_group):
-    source, out = heads(tmp_path / "in", 6, phantom), tmp_path / "out"
+    source, out = save_heads(tmp_path / "in", 6, phantom), tmp_path / "out"
     process = start("batch", source, out, "--jobs", "1", "--progress", "json")
     for line in process.stdout:
         if json.loads(line).get("status") == "done":
@@ -231,7 +204,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
 
 @pytest.mark.slow
 def test_a_batch_that_is_told_to_end_twice_ends_at_once(tmp_path, phantom, start):
-    source = heads(tmp_path / "in", 3, phantom)
+    source = save_heads(tmp_path / "in", 3, phantom)
     process = start("batch", source, tmp_path / "out", "--jobs", "1", "--progress", "json")
     for line in process.stdout:
         if json.loads(line).get("status") == "running":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gc
 import hashlib
-import json
 import logging
 import os
 import signal
@@ -18,16 +17,14 @@ import sys
 import time
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from skullstrip.batch import cluster
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import Source, run_batch
-from skullstrip.errors import Cancelled, InputError
+from skullstrip.errors import InputError
 from skullstrip.options import Options
-from Testing.bids_data import make_bids
-from Testing.image_files import save
+from Testing.image_files import save_heads
 
 pytest.importorskip("distributed")
 WORKERS = 3
@@ -74,14 +71,6 @@ def client():
 @pytest.fixture
 def address(client):
     return client.scheduler.address
-
-
-def heads(folder, number, phantom):
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    folder.mkdir(parents=True)
-    for index in range(number):
-        save(folder / f"head{index:02}.nii.gz", head.array.astype(np.int16), head.affine)
-    return folder
 
 
 def options(address, weights, border_mm=0.0, **others):
@@ -169,7 +158,7 @@ def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
 def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
     tmp_path, phantom, stand_in_weights, client, address
 ):
-    source = heads(tmp_path / "in", 16, phantom)
+    source = save_heads(tmp_path / "in", 16, phantom)
     out = tmp_path / "out"
     finished, begun, victims = Counter(), [], []
 
@@ -193,49 +182,10 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
 
 
 @pytest.mark.slow
-def test_a_batch_that_was_stopped_goes_on_where_it_was(
-    tmp_path, phantom, stand_in_weights, address
-):
-    source = heads(tmp_path / "in", 8, phantom)
-    out = tmp_path / "out"
-    events = []
-
-    def stop():
-        return any(event.get("status") == "done" for event in events)
-
-    told = options(address, stand_in_weights)
-    with pytest.raises(Cancelled, match=r"of 8 scans done; start the same command again"):
-        run_batch(Source(str(source)), out, told, on_event=events.append, stop=stop)
-    first = len(table(out))
-    assert 0 < first < 8
-    result = run_batch(Source(str(source)), out, told)
-    assert (result.done, result.skipped) == (8 - first, first)
-    assert_complete(out, 8)
-    again = run_batch(Source(str(source)), out, told)
-    assert (again.done, again.skipped) == (0, 8)
-
-
-@pytest.mark.slow
-def test_a_bad_scan_is_a_row_and_stops_none_of_the_rest(
-    tmp_path, phantom, stand_in_weights, address
-):
-    source = heads(tmp_path / "in", 3, phantom)
-    (source / "bad.nii.gz").write_bytes(b"no image")
-    events = []
-    told = options(address, stand_in_weights)
-    result = run_batch(Source(str(source)), tmp_path / "out", told, on_event=events.append)
-    assert (result.done, result.failed) == (3, 1)
-    assert [row["status"] for row in table(tmp_path / "out")] == ["failed", *["done"] * 3]
-    assert events[0] == {"event": "start", "total": 4, "todo": 4, "jobs": events[0]["jobs"]}
-    assert (events[-1]["event"], events[-1]["done"], events[-1]["failed"]) == ("end", 3, 1)
-    json.dumps(events)
-
-
-@pytest.mark.slow
 def test_a_rejected_scan_is_redone_with_other_options_and_no_other(
     tmp_path, phantom, stand_in_weights, address
 ):
-    source = heads(tmp_path / "in", 3, phantom)
+    source = save_heads(tmp_path / "in", 3, phantom)
     out = tmp_path / "out"
     run_batch(Source(str(source)), out, options(address, stand_in_weights))
     before = table(out)
@@ -249,26 +199,9 @@ def test_a_rejected_scan_is_redone_with_other_options_and_no_other(
     assert after[0] == before[0]
 
 
-@pytest.mark.slow
-def test_a_bids_data_set_gets_derivatives(tmp_path, stand_in_weights, address):
-    data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
-    out = data_set / "derivatives" / "skullstrip"
-    told = options(address, stand_in_weights)
-    result = run_batch(Source(str(data_set), bids=True), out, told)
-    assert (result.done, result.failed) == (3, 0)
-    assert [(row["subject"], row["session"]) for row in table(out)] == [
-        ("01", ""),
-        ("02", "a"),
-        ("02", "b"),
-    ]
-    anat = out / "sub-02" / "ses-b" / "anat"
-    assert (anat / "sub-02_ses-b_run-1_desc-brain_mask.nii.gz").is_file()
-    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
-
-
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, phantom, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    source = heads(tmp_path / "in", 1, phantom)
+    source = save_heads(tmp_path / "in", 1, phantom)
     with pytest.raises(InputError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:1'"):
         run_batch(
             Source(str(source)), tmp_path / "out", BatchOptions(scheduler="tcp://127.0.0.1:1")

@@ -6,6 +6,7 @@ run must succeed.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -100,8 +101,11 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
     monkeypatch.setattr(pipeline, "create_engine", None)  # would fail
     mask = tmp_path / "m.nii.gz"
     options = ["--from-probability", str(kept), "-b", "2", "-m", str(mask)]
-    assert main([str(scan), *options]) == 0
+    report, picture = tmp_path / "r.json", tmp_path / "q.png"
+    assert main([str(scan), *options, "--json", str(report), "--qc", str(picture)]) == 0
     assert mask.is_file()
+    assert picture.is_file()
+    assert json.loads(report.read_text())["engine"] == "none"
     assert "not judged" in capsys.readouterr().err
     other = save(tmp_path / "other.nii", noise((30, 30, 30)))
     assert main([str(scan), "--from-probability", str(other), "-m", str(mask)]) == 2

@@ -89,6 +89,44 @@ def test_after_a_kill_outputs_are_whole_and_the_next_run_cleans_up(scan, run_com
     assert names(scan.parent) == ["T1.nii.gz", *OUTPUTS]
 
 
+# Runs the command, says "!" when it reaches what is named, and stays there in one long call of C.
+STOP_AT = """
+import os, sys, time
+event, what = sys.argv[1:3]
+def watch(name, arguments):
+    if name == event and str(arguments[0]).find(what) >= 0:
+        os.write(1, b"!")
+        time.sleep(600)
+sys.addaudithook(watch)
+from skullstrip.cli.main import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "what", "engine"),
+    [
+        ("import", "onnxruntime.capi", "onnxruntime"),
+        ("import", "tensorflow.python", "tensorflow"),
+        ("open", "T1_brain.nii.gz", "onnxruntime"),
+    ],
+)
+def test_a_real_process_is_terminated_wherever_it_is(scan, event, what, engine):
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOP_AT, event, what, scan, "--engine", engine],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.read(1) == "!"
+    process.terminate()
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert_one_sentence(error)
+    assert names(scan.parent) == ["T1.nii.gz"]
+
+
 # ---- runs at the same time -----------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skullstrip import extract_brain
 from skullstrip.grid.regions import bounding_box
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
@@ -23,6 +24,7 @@ from training.evaluation.metrics import dice
 LEAST_MARGIN_MM = 2.0
 QUALITY_LOST = 5e-4  # in Dice with the reference mask, on average
 SAME_MASK = 0.99
+REAL_SCAN_DICE = 0.95
 HEADS = (
     *("MRHead", "ds011_sub-04", "ds011_sub-08", "petdeface01", "pycortexS1", "colin27"),
     *("IXI093-HH-1359", "IXI242-HH-1722"),  # where the coarse pass missed most
@@ -64,6 +66,14 @@ def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
     for part, found, size in zip(brain, region.box(), prepared.head.shape, strict=True):
         assert found.start == 0 or part.start - found.start >= LEAST_MARGIN_MM
         assert found.stop == size or found.stop - part.stop >= LEAST_MARGIN_MM
+
+
+def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data: Path) -> None:
+    scan, reference = (
+        read_image(shared_data / "t1" / f"MRHead_{what}.nii.gz") for what in ("T1w", "mask")
+    )
+    found = extract_brain(scan.array, scan.affine)
+    assert dice(found.brain_mask, reference.array > 0) > REAL_SCAN_DICE
 
 
 def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Engine) -> None:

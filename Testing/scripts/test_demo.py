@@ -61,21 +61,5 @@ def test_a_failed_download_says_how_to_go_on_without_it(
     assert not (tmp_path / "demo").exists()
 
 
-@pytest.mark.parametrize("name", ["head.nii.gz", "head.nii", "head.mgz", "head.nrrd"])
-def test_results_are_named_after_the_scan(tmp_path: Path, name: str) -> None:
-    outputs = demo.output_paths(Path(name), tmp_path)
-    assert outputs["mask"] == tmp_path / "head_brain_mask.nii.gz"
-    assert len(set(outputs.values())) == len(outputs)
-
-
-def test_the_command_of_the_demo_is_one_that_a_user_would_type(tmp_path: Path) -> None:
-    command = demo.skullstrip_command(
-        Path("head.nii"), demo.output_paths(Path("head.nii"), tmp_path)
-    )
-    assert Path(command[0]).name == "skullstrip"
-    assert command[1:3] == ["-i", "head.nii"]
-    assert command[3::2] == ["-o", "-m", "--qc", "--json"]
-
-
 def test_a_scan_that_cannot_be_stripped_gives_the_commands_exit_status(tmp_path: Path) -> None:
     assert demo.main(["--t1", str(tmp_path / "missing.nii.gz"), "--folder", str(tmp_path)]) == 2

@@ -34,7 +34,3 @@ def test_every_step_is_run_and_the_first_failure_ends_it(tmp_path: Path, monkeyp
     assert train_smoke.main(["--folder", str(tmp_path)]) == 2
     assert done == ["prepare", "train", "export"]
     assert set(done) <= set(COMMANDS)
-
-
-def test_it_uses_the_smoke_configuration() -> None:
-    assert train_smoke.CONFIG.is_file()

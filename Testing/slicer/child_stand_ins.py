@@ -1,14 +1,20 @@
 """Stand-ins for the child's program: real processes that do what a test wants instead of a network.
 
-`script_process` runs Python code in a real process, through the real `PipeProcess`.
+`script_process` runs Python code in a real process, through `PipeProcess`.
 """
 
 from __future__ import annotations
 
+import queue
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
-from SkullStripSlicer.child_process import PipeProcess
+import slicer
+
+from SkullStripSlicer import child_process
 
 LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
 
@@ -61,6 +67,48 @@ while not Path(request["options"]["weights"]).exists():
 )
 
 
+class PipeProcess:
+    """In place of `ChildProcess` where no event loop runs; `pump` delivers what a thread read."""
+
+    def __init__(self) -> None:
+        self._queue = queue.Queue()
+        self._process = None
+
+    def start(self, command: list[str], folder: str, onLine, onFinished) -> None:
+        self._onLine, self._onFinished = onLine, onFinished
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with self._process.stdout as stream:
+            for line in stream:
+                self._queue.put(("line", line.rstrip("\n")))
+        self._queue.put(("finished", self._process.wait()))
+
+    def pump(self) -> None:
+        while not self._queue.empty():
+            kind, content = self._queue.get_nowait()
+            if kind == "line":
+                self._onLine(content)
+            else:
+                self._onFinished(content)
+
+    def end(self, pid: int | None) -> None:
+        if pid is not None:
+            child_process.endProcessTree(pid)
+        self._process.kill()
+        self._process.wait(child_process.END_SECONDS)
+
+
 class ScriptProcess(PipeProcess):
     """Runs a script with the request's path instead of the command it is given."""
 
@@ -71,6 +119,16 @@ class ScriptProcess(PipeProcess):
     def start(self, command, folder, onLine, onFinished) -> None:
         command = [sys.executable, "-c", _PRELUDE + self._script, command[-1]]
         super().start(command, folder, onLine, onFinished)
+
+
+def wait_for(condition, seconds: float = 120.0) -> bool:
+    """Let Slicer's events happen until something is true."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        if getattr(slicer, "app", None) is not None:
+            slicer.app.processEvents()
+        time.sleep(0.01)
+    return bool(condition())
 
 
 def script_process(script: str):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skullstrip.network.manifest import default_manifest_path
+from Testing.phantoms import make_head
 
 EXIT_STATUS = pytest.StashKey[int]()
 collect_ignore_glob: list[str] = []
@@ -45,10 +46,8 @@ def pytest_report_header() -> str:
 with suppress(ImportError):  # PySide6 may be missing; the tests of the panel then skip
     from Testing.slicer.panel_fixtures import (  # noqa: F401
         child,
-        head,
         makeWidget,
         qapp,
-        volume,
         widget,
     )
 
@@ -61,6 +60,23 @@ def scene(tmp_path_factory: pytest.TempPathFactory):
     scene = makeScene(tmp_path_factory.mktemp("cache"))
     yield scene
     scene.Clear(1)
+
+
+@pytest.fixture
+def head():
+    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
+
+
+@pytest.fixture
+def volume(scene, head):
+    """A scan, shown in the red view."""
+    from Testing.slicer.scene import addVolume
+
+    node = addVolume(scene, head.array, head.affine)
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetLayoutName("Red")
+    view.SetBackgroundVolumeID(node.GetID())
+    return node
 
 
 @pytest.fixture(scope="session")

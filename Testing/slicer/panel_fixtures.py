@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
 import slicer
 from PySide6 import QtCore, QtGui, QtTest
 
-from Testing.phantoms import make_head
 from Testing.slicer import application_stand_in as application
-from Testing.slicer.child_stand_ins import THRESHOLD, writePythonSlicer
+from Testing.slicer.child_stand_ins import THRESHOLD, wait_for, writePythonSlicer
 from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
-from Testing.slicer.scene import addVolume
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
-RUN_SECONDS = 30.0
 TRANSLATING = ("_panel", "_text", "parameter_node", "telling")  # they hold on to stand-ins
 
 
@@ -45,21 +41,6 @@ def child(monkeypatch, tmp_path):
 
     use(THRESHOLD)
     return use
-
-
-@pytest.fixture
-def head():
-    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
-
-
-@pytest.fixture
-def volume(scene, head):
-    """A scan, shown in the red view."""
-    node = addVolume(scene, head.array, head.affine)
-    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    view.SetLayoutName("Red")
-    view.SetBackgroundVolumeID(node.GetID())
-    return node
 
 
 @pytest.fixture
@@ -98,14 +79,6 @@ def widget(volume, makeWidget):
 def click(proxy: Proxy) -> None:
     slicer.app.processEvents()  # the layout is brought up to date, as before any user's click
     QtTest.QTest.mouseClick(unwrap(proxy), QtCore.Qt.MouseButton.LeftButton)
-
-
-def wait_for(condition, seconds: float = RUN_SECONDS) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        slicer.app.processEvents()
-        time.sleep(0.01)
-    return bool(condition())
 
 
 def enter(widget) -> None:

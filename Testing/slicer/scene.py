@@ -84,6 +84,10 @@ def centreMm(segmentation) -> np.ndarray:
     return bounds.reshape(3, 2).mean(axis=1)
 
 
+def nodeIds(scene) -> set[str]:
+    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
 def addVolume(scene, array: np.ndarray, affine: np.ndarray, name: str = "T1"):
     """A scalar volume node from voxels (I, J, K) and their affine to RAS."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)

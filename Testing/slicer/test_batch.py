@@ -19,7 +19,9 @@ pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from skullstrip.errors import Cancelled, EngineError, InputError
 from skullstrip.options import Options
+from SkullStripSlicer.logic import StripLogic
 from Testing.phantoms import make_head
+from Testing.slicer.child_stand_ins import PipeProcess
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
 
@@ -153,21 +155,17 @@ def test_an_empty_choice_is_said(widget) -> None:
 def test_folders_that_make_no_sense_are_refused(
     folder, tmp_path, scene, source: str, target: str
 ) -> None:
-    from SkullStripSlicer.logic import StripLogic
-
     with pytest.raises(InputError):
-        StripLogic().stripFolder(tmp_path / source, tmp_path / target)
+        StripLogic(PipeProcess).stripFolder(tmp_path / source, tmp_path / target)
 
 
 def test_a_program_that_cannot_be_started_leaves_nothing(
     folder, tmp_path, scene, temporary_files, monkeypatch
 ) -> None:
-    from SkullStripSlicer.logic import StripLogic
-
     monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: "/nowhere/x")
     monkeypatch.setattr(slicer, "app", None, raising=False)
     with pytest.raises(EngineError, match="cannot be started"):
-        StripLogic().stripFolder(folder, tmp_path / "out")
+        StripLogic(PipeProcess).stripFolder(folder, tmp_path / "out")
     assert list(temporary_files.iterdir()) == []
 
 
@@ -185,8 +183,6 @@ def pythonForBatches(root: Path) -> Path:
 def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
     folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
 ) -> None:
-    from SkullStripSlicer.logic import StripLogic
-
     monkeypatch.setattr(
         "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )
@@ -197,7 +193,7 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 
     def run():
         ended = []
-        batch = StripLogic().stripFolder(
+        batch = StripLogic(PipeProcess).stripFolder(
             folder, tmp_path / "out", weights=weights, finished=ended.append
         )
         batch.wait()
@@ -220,8 +216,6 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 def test_cancelling_the_real_command_ends_its_workers(
     folder, tmp_path, weights, scene, pythonForBatches, qapp, monkeypatch
 ) -> None:
-    from SkullStripSlicer.logic import StripLogic
-
     monkeypatch.setattr(
         "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )
@@ -231,12 +225,12 @@ def test_cancelling_the_real_command_ends_its_workers(
     batch = StripLogic().stripFolder(
         folder, tmp_path / "out", weights=weights, views=3, finished=ended.append
     )
-    assert wait_for(lambda: batch.count("running"), 60)
+    assert wait_for(lambda: batch.count("running"))
     group = batch._child._pid
     assert processesOf(group) > 1
     batch.cancel()
     assert isinstance(batch.error, Cancelled)
-    assert wait_for(lambda: processesOf(group) == 0, 10)
+    assert wait_for(lambda: processesOf(group) == 0)
 
 
 def processesOf(group: int) -> int:

@@ -85,7 +85,7 @@ def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
     segmentation = strip(widget)
     before = centreMm(segmentation)
     harden(volume, (30.0, 0.0, 0.0))
-    assert wait_for(lambda: "was moved since" in widget.ui.warningLabel.text, 5)
+    assert wait_for(lambda: "was moved since" in widget.ui.warningLabel.text)
     assert strip(widget) is segmentation
     assert centreMm(segmentation) - before == pytest.approx([30.0, 0.0, 0.0], abs=1e-3)
     assert not widget.ui.warningLabel.visible
@@ -96,7 +96,7 @@ def test_an_edit_by_hand_is_shown_when_it_is_made_and_when_the_module_is_opened_
 ) -> None:
     segmentation = strip(widget)
     paint(segmentation)
-    assert wait_for(lambda: widget.ui.resultLabel.text.startswith(line(widget, segmentation)), 5)
+    assert wait_for(lambda: widget.ui.resultLabel.text.startswith(line(widget, segmentation)))
     assert "Edited by hand" in widget.ui.resultLabel.text
     leave(widget)
     paint(segmentation, slices=5)
@@ -111,14 +111,14 @@ def test_a_result_of_the_console_appears(widget, volume, isLeft) -> None:
     segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=2.0)
     if isLeft:
         enter(widget)
-    assert wait_for(lambda: widget.ui.resultBox.visible, 5)
+    assert wait_for(lambda: widget.ui.resultBox.visible)
     assert widget.ui.resultLabel.text.startswith(line(widget, segmentation))
     assert widget.ui.borderSlider.value == 2.0
 
 
 def test_the_result_of_a_batch_of_the_scene_appears_for_the_chosen_scan(widget, volume) -> None:
     widget.logic.stripScene()
-    assert wait_for(lambda: widget.ui.resultBox.visible, 5)
+    assert wait_for(lambda: widget.ui.resultBox.visible)
 
 
 def test_a_surface_shown_or_hidden_elsewhere_is_left_so_and_the_button_follows(
@@ -140,19 +140,18 @@ def test_a_wished_surface_returns_after_another_run(widget) -> None:
     segmentation = strip(widget)
     click(widget.ui.surfaceButton)
     strip(widget)
-    assert wait_for(lambda: outputs.hasSurface(segmentation), 5)
+    assert wait_for(lambda: outputs.hasSurface(segmentation))
     assert widget.ui.surfaceButton.checked
 
 
-def test_a_result_whose_segment_was_removed_is_none(widget) -> None:
+@pytest.mark.parametrize("what", ["node", "segment"])
+def test_a_result_removed_by_hand_leaves_the_panel(widget, scene, what) -> None:
     segmentation = strip(widget)
-    segmentation.GetSegmentation().RemoveSegment(outputs.segmentOf(segmentation))
-    assert wait_for(lambda: not widget.ui.resultBox.visible, 5)
-
-
-def test_a_result_removed_by_hand_leaves_the_panel(widget, scene) -> None:
-    scene.RemoveNode(strip(widget))
-    assert wait_for(lambda: not widget.ui.resultBox.visible, 5)
+    if what == "node":
+        scene.RemoveNode(segmentation)
+    else:
+        segmentation.GetSegmentation().RemoveSegment(outputs.segmentOf(segmentation))
+    assert wait_for(lambda: not widget.ui.resultBox.visible)
 
 
 def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget) -> None:

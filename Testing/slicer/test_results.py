@@ -21,28 +21,14 @@ from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import worldAffine
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, script_process
-from Testing.slicer.scene import addVolume, centreMm, harden, paint
+from Testing.slicer.scene import addVolume, centreMm, harden, nodeIds, paint
 
 BORDERS_MM = (-5.0, -1.5, 0.0, 2.0, 10.0)
-
-
-@pytest.fixture
-def head():
-    return make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
-
-
-@pytest.fixture
-def volume(scene, head):
-    return addVolume(scene, head.array, head.affine)
 
 
 def mask_of(segmentation) -> np.ndarray:
     volume = outputs.sourceOf(segmentation)
     return readMask(segmentation, outputs.segmentOf(segmentation), volume)
-
-
-def node_ids(scene) -> set[str]:
-    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
 
 
 @pytest.mark.parametrize("border", BORDERS_MM)
@@ -82,10 +68,10 @@ def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
 def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, border_mm=2.0)
-    first, nodes = mask_of(segmentation), node_ids(scene)
+    first, nodes = mask_of(segmentation), nodeIds(scene)
     assert logic.strip(volume, border_mm=-2.0, brain=True) is segmentation
     assert not np.array_equal(mask_of(segmentation), first)
-    assert len(node_ids(scene)) > len(nodes)  # the stripped volume
+    assert len(nodeIds(scene)) > len(nodes)  # the stripped volume
 
     assert logic.undo(segmentation)
 
@@ -131,16 +117,6 @@ def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
     assert np.array_equal(stripped, np.where(brain, scan, 0))
     assert np.array_equal(probability == 1, (scan > 40) & (scan < 85))
     assert confidence.max() == np.float32(0.9)
-
-
-def test_undoing_the_first_run_leaves_the_scene_as_it_was(volume, scene) -> None:
-    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
-    logic = StripLogic(script_process(THRESHOLD))
-    segmentation = logic.strip(volume, brain=True, probability=True)
-    assert not logic.undo(segmentation)
-    after = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLVolumeNode", scene)}
-    assert after == before
-    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene) == []
 
 
 def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
@@ -197,7 +173,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
         mask, state = mask_of(segmentation), outputs.written(segmentation)
     if earlier == "loaded":
         logic = StripLogic(script_process(THRESHOLD))
-    before = node_ids(scene)
+    before = nodeIds(scene)
 
     def fail(*_):
         raise MemoryError("no room")
@@ -207,7 +183,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
         with pytest.raises(EngineError, match="no room"):
             logic.strip(volume, border_mm=-1.0, outputProbability=named, brain=True)
 
-    assert node_ids(scene) == before
+    assert nodeIds(scene) == before
     assert np.array_equal(slicer.util.arrayFromVolume(named), np.ones((2, 2, 2)))
     if earlier:
         assert np.array_equal(mask_of(segmentation), mask)
@@ -232,9 +208,9 @@ def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
 ) -> None:
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume)
-    before, path = node_ids(scene), tmp_path / name
+    before, path = nodeIds(scene), tmp_path / name
     logic.saveMask(segmentation, path)
-    assert node_ids(scene) == before
+    assert nodeIds(scene) == before
     assert segmentation.GetStorageNode() is None
     with pytest.raises(InputError, match="there already"):
         logic.saveMask(segmentation, path)
@@ -250,10 +226,10 @@ def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
 
 
 def test_undo_leaves_no_node_behind(volume, scene) -> None:
-    before = node_ids(scene)
+    before = nodeIds(scene)
     logic = StripLogic(script_process(THRESHOLD))
     logic.undo(logic.strip(volume, brain=True, confidence=True, surface=True))
-    assert node_ids(scene) == before
+    assert nodeIds(scene) == before
 
 
 def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
@@ -334,12 +310,12 @@ def test_an_output_that_is_the_scan_or_another_output_is_refused(
         "removed": scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "removed"),
     }
     scene.RemoveNode(nodes["removed"])
-    before, voxels = node_ids(scene), slicer.util.arrayFromVolume(volume).copy()
+    before, voxels = nodeIds(scene), slicer.util.arrayFromVolume(volume).copy()
     with pytest.raises(InputError, match=words):
         StripLogic(script_process(THRESHOLD)).strip(
             volume, **{name: nodes[node] for name, node in chosen.items()}
         )
-    assert node_ids(scene) == before
+    assert nodeIds(scene) == before
     assert np.array_equal(slicer.util.arrayFromVolume(volume), voxels)
 
 
@@ -394,11 +370,6 @@ def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:
     assert Options.from_json(json.loads(told.read_text())) == options  # the border is moved here
     with pytest.raises(InputError, match="reorient"):
         logic.strip(volume, reorient="on")
-
-
-def test_what_the_run_said_of_its_result_can_be_read(volume) -> None:
-    logic = StripLogic(script_process(THRESHOLD))
-    assert logic.report(logic.strip(volume))["engine"] == "stand-in"
 
 
 def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene) -> None:

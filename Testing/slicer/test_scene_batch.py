@@ -15,7 +15,6 @@ pytest.importorskip("PySide6")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import Qt
 
-from skullstrip.errors import Cancelled, InputError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.scene_scans import findHeads
@@ -25,7 +24,6 @@ from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, script_process
 from Testing.slicer.panel_fixtures import click, wait_for
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume
-from Testing.slicer.test_runs import wait_until
 
 DICE = 0.95  # of the stand-in, which finds the brain by its grey values
 INDICES = ("0", "2.5", "5")
@@ -120,11 +118,6 @@ def test_our_own_outputs_are_left_out(scene, head) -> None:
     StripLogic(script_process(THRESHOLD)).strip(volume, brain=True, invert=True, probability=True)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     assert names(scene) == ["T1"]
-
-
-def test_a_scene_without_a_head_is_refused(scene) -> None:
-    with pytest.raises(InputError, match="no head MRI"):
-        StripLogic().stripScene()
 
 
 def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence) -> None:
@@ -331,22 +324,10 @@ if not seen.exists():
     batch = StripLogic(script_process(script)).stripScene(
         weights=str(tmp_path / "seen"), finished=lambda _: None
     )
-    assert wait_until((tmp_path / "seen").exists, 120)
+    assert wait_for((tmp_path / "seen").exists)
     for volume in volumes[:2]:  # the one that is stripped, and one that waits
         scene.RemoveNode(volume)
     assert not batch.isFinished
     scans = batch.wait()
     assert [scan.state for scan in scans] == ["failed", "failed", "done"]
     assert all("removed from the scene" in scan.message for scan in scans[:2])
-
-
-def test_a_script_is_told_of_a_cancelled_scene(scene, head, tmp_path) -> None:
-    addVolume(scene, head.array, head.affine, "one")
-    ended = []
-    batch = StripLogic(script_process(HANGING)).stripScene(
-        weights=str(tmp_path / "pids"), finished=ended.append
-    )
-    batch.cancel()
-    assert ended == [batch]
-    assert isinstance(batch.error, Cancelled)
-    assert batch.isFinished

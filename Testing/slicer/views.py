@@ -117,11 +117,12 @@ def main(scan: Path, folder: Path) -> None:
     from PIL import Image
 
     from SkullStripSlicer.logic import StripLogic
+    from Testing.slicer.child_stand_ins import PipeProcess
     from Testing.slicer.scene import loadVolume, makeScene
 
     scene = makeScene(Path(tempfile.mkdtemp()))
     volume = loadVolume(scan)
-    segmentation = StripLogic().strip(volume, surface=True)
+    segmentation = StripLogic(PipeProcess).strip(volume, surface=True)
     size = (360, 360)
     slices = [renderSlice(scene, volume, name, size) for name in ("Axial", "Sagittal", "Coronal")]
     row = np.concatenate([*slices, render3D(scene, size)], axis=1)

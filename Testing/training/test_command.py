@@ -24,13 +24,6 @@ def test_every_command_has_its_module_and_explains_itself(
     assert f"python -m training {command}" in capsys.readouterr().out
 
 
-def test_no_command_lists_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    shown = capsys.readouterr().out
-    assert all(command in shown for command in COMMANDS)
-    assert main(["--help"]) == 0
-
-
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     assert "no command 'trian'" in capsys.readouterr().err

@@ -31,12 +31,6 @@ def test_the_notebook_is_stored_without_outputs() -> None:
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
 
 
-def test_the_notebook_has_every_step_of_training() -> None:
-    text = "\n".join(cells("code"))
-    for command in ("check", "split", "prepare", "train", "export", "evaluate", "stress"):
-        assert f'training("{command}"' in text
-
-
 @pytest.mark.slow
 def test_the_notebook_runs_from_check_to_stress_test(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nifti: Callable[..., Path]

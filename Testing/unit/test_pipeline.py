@@ -20,7 +20,6 @@ from Testing.stand_ins import (
     BlindEngine,
     BrightEngine,
     ContraryEngine,
-    FailingEngine,
     ThresholdEngine,
 )
 from training.evaluation.metrics import dice
@@ -74,17 +73,6 @@ def test_the_volume_is_voxel_count_times_voxel_volume(stand_in_weights: Path) ->
     assert found.volume_ml == pytest.approx(found.brain_mask.sum() * 1.5 * 2.0 * 2.5 / 1000)
 
 
-@pytest.mark.parametrize("border_mm", [-4.0, 4.0])
-def test_the_border_changes_the_volume_in_its_direction(
-    stand_in_weights: Path, border_mm: float
-) -> None:
-    head = make_head()
-    plain = strip(head, stand_in_weights).volume_ml
-    assert np.sign(strip(head, stand_in_weights, border_mm=border_mm).volume_ml - plain) == np.sign(
-        border_mm
-    )
-
-
 def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weights: Path) -> None:
     head = make_head()
     one, three, auto = (strip(head, stand_in_weights, views=views) for views in (1, 3, "auto"))
@@ -101,32 +89,11 @@ def test_the_input_is_left_as_it_was(stand_in_weights: Path) -> None:
     assert_array_equal(head.array, before)
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"views": 2}, "views is 2"),
-        ({"border_mm": float("nan")}, "border is nan"),
-        ({"border_mm": float("inf")}, "border is inf"),
-    ],
-)
-def test_an_impossible_option_is_refused_before_anything_runs(
-    options: dict[str, object], reason: str, stand_in_weights: Path
-) -> None:
-    engine = FailingEngine(AssertionError("the network ran"))
-    with pytest.raises(InputError, match=reason):
-        strip(make_head(), stand_in_weights, engine=engine, **options)
-
-
 def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(
     stand_in_weights: Path,
 ) -> None:
     with pytest.raises(InputError, match=r"No brain was found; give a T1-weighted"):
         strip(make_head(), stand_in_weights, engine=BlindEngine())
-
-
-def test_a_border_that_leaves_nothing_is_refused_with_its_value(stand_in_weights: Path) -> None:
-    with pytest.raises(InputError, match="border of -90 mm leaves no brain"):
-        strip(make_head(), stand_in_weights, border_mm=-90.0)
 
 
 def bright_brain(**grid: object) -> Phantom:

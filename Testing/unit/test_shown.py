@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 import pytest
@@ -38,9 +37,3 @@ def test_no_text_is_a_formula_in_a_table_and_it_is_read_back(text: str) -> None:
 def test_numbers_and_ordinary_texts_are_cells_as_they_are() -> None:
     assert [cell(value) for value in (-1.5, None, "a", "'tis")] == [-1.5, None, "a", "'tis"]
     assert from_cell("'tis") == "'tis"
-
-
-def test_a_table_has_a_row_a_scan_whatever_they_are_called() -> None:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([[cell("a\rb\nc")], [cell("d")]])
-    assert len(stream.getvalue().splitlines()) == 2

@@ -6,6 +6,8 @@ import pytest
 
 from Testing.web.reports import BROKEN, ODD_NAME, REASON, current, names, row, study, wait_until
 
+ROWS_IN_DOCUMENT = 60
+
 
 def sort_by(page, column: str) -> None:
     page.locator(f"[data-sort={column}]").click()
@@ -201,3 +203,23 @@ def test_the_keys_are_listed(open_report) -> None:
     page.click("#help")
     page.click("#keys button")
     assert page.locator("#keys").is_hidden()
+
+
+@pytest.mark.slow
+def test_of_5000_scans_a_few_rows_are_in_the_page_wherever_one_looks(open_report) -> None:
+    page = open_report([row(number, volume_ml=1450.0 + number % 97) for number in range(5000)])
+    rows = page.locator("#rows tr[role=row]")
+    assert page.inner_text("#count") == "5,000 of 5,000 scans"
+    assert rows.count() < ROWS_IN_DOCUMENT
+    sort_by(page, "name")
+    page.fill("#search", "sub-4999")
+    assert names(page) == ["sub-4999"]
+    page.click("#clear")
+    page.keyboard.press("End")
+    assert current(page) == "sub-4999"
+    wait_until(page, "document.querySelector('#rows tr[aria-selected] img').naturalWidth > 0")
+    assert page.locator("#rows tr[aria-selected]").get_attribute("aria-rowindex") == "5001"
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight / 2)")
+    place = "document.elementFromPoint(400, 500)?.closest('tr')?.dataset.place"
+    wait_until(page, f"Math.abs({place} - 2500) < 500")
+    assert rows.count() < ROWS_IN_DOCUMENT

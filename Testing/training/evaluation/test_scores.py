@@ -7,7 +7,7 @@ import pytest
 
 from skullstrip.errors import InputError
 from training.evaluation.bootstrap import bootstrap_interval
-from training.evaluation.report import evaluation_markdown, group_table, markdown_table, number
+from training.evaluation.report import evaluation_markdown, group_table, number
 from training.evaluation.scores import (
     FIGURES,
     ScanScore,
@@ -86,10 +86,6 @@ def test_scans_are_collected_by_group_and_measurements_are_not() -> None:
     groups = by_group(scores)
     assert set(groups) == {("site", "a"), ("site", "b")}
     assert len(groups["site", "a"]) == 10
-
-
-def test_a_bar_in_a_cell_does_not_break_the_table() -> None:
-    assert markdown_table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |"
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.98765, "0.988"), (math.nan, "–"), (math.inf, "–")])

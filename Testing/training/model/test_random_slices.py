@@ -16,7 +16,6 @@ from training.model.random_slices import (
     centred_slab,
     elastic_field,
     identity_directions,
-    plane_points,
     random_centre,
     random_directions,
     random_slab,
@@ -169,22 +168,6 @@ def test_levels_reach_the_brain_or_anywhere_as_asked(plane: int) -> None:
     assert through.max() <= upper + 4
     assert anywhere.min() < lower
     assert anywhere.max() > upper
-
-
-def test_the_same_generator_draws_the_same_slab() -> None:
-    source = small_scan()
-    first, second = (
-        random_slab(source, Sampling(), PATCH, 3.0, np.random.default_rng(5)) for _ in range(2)
-    )
-    assert np.array_equal(first.voxel, second.voxel)
-    assert (first.pixel_mm, first.plane) == (second.pixel_mm, second.plane)
-
-
-def test_plane_points_are_centred() -> None:
-    centre = np.array([10.0, 20.0, 30.0])
-    points = plane_points(centre, identity_directions(2) * 0.5, PATCH)
-    assert points.mean(axis=(0, 2, 3)) == pytest.approx(centre)
-    assert points.shape == (3, 3, PATCH, PATCH)
 
 
 def test_a_swollen_middle_is_enlarged_and_what_is_far_stays() -> None:

@@ -82,30 +82,6 @@ def test_sources_to_use_sparingly_come_less_often() -> None:
     assert seldom["average"] == pytest.approx(expected, abs=SHARE_TOLERANCE)
 
 
-@pytest.mark.parametrize("augment", [True, False])
-@pytest.mark.parametrize("seed", range(4))
-def test_an_example_is_a_function_of_its_generator(
-    pools: SourcePools, augment: bool, seed: int
-) -> None:
-    first, second = (
-        random_example(pools, Sampling(augment=augment), STAGE, np.random.default_rng(seed))
-        for _ in range(2)
-    )
-    assert np.array_equal(first[0], second[0])
-    assert np.array_equal(first[1], second[1])
-
-
-@pytest.mark.parametrize("synthetic", [0.0, 1.0])
-@pytest.mark.parametrize("seed", range(6))
-def test_an_example_is_bytes_with_the_mask_of_its_size(
-    pools: SourcePools, synthetic: float, seed: int
-) -> None:
-    sampling = Sampling(synthetic_share=synthetic)
-    image, mask = random_example(pools, sampling, STAGE, np.random.default_rng(seed))
-    assert (image.shape, image.dtype) == ((64, 64, 3), np.uint8)
-    assert (mask.shape, mask.dtype) == ((64, 64, 1), np.bool_)
-
-
 def test_examples_differ_and_many_show_brain(pools: SourcePools) -> None:
     rng = np.random.default_rng(0)
     examples = [random_example(pools, Sampling(), STAGE, rng) for _ in range(60)]

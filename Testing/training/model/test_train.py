@@ -71,12 +71,6 @@ def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     assert rates[100] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("weight_decay", [0.0, 1e-4])
-def test_weights_decay_only_where_asked(weight_decay: float) -> None:
-    optimiser = make_optimiser(Optimisation(weight_decay=weight_decay), 10)
-    assert type(optimiser).__name__ == ("AdamW" if weight_decay else "Adam")
-
-
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss: float) -> None:
     refuse_divergence(4, {"loss": 0.3})

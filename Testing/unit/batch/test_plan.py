@@ -13,7 +13,6 @@ from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.plan import MASK_CORRECTED, reasons_to_do
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
-from skullstrip.options import Options
 
 DIGEST = "digest"
 
@@ -63,10 +62,6 @@ def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
 
 def test_other_options_or_weights_do_everything_again(done):
     assert reasons(done, digest="other") == ["other options"] * 3
-
-
-def test_another_calibration_of_the_verdict_is_another_digest():
-    assert Options().digest("weights", "a") != Options().digest("weights", "b")
 
 
 def test_overwriting_does_everything_again(done):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skullstrip.errors import Cancelled
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.predict import (
     LEAST_PROBABILITY,
@@ -69,14 +68,6 @@ def test_progress_counts_every_slice_up_to_the_total(head: np.ndarray) -> None:
     predict_head(head, middle_channel, every((0, 2)), progress=lambda *word: heard.append(word))
     assert heard[-1] == ("predict", 37 + 41, 37 + 41)
     assert_array_equal(np.diff([done for _, done, _ in heard]) > 0, True)
-
-
-def test_what_progress_raises_ends_the_run(head: np.ndarray) -> None:
-    def cancel(stage: str, done: int, total: int) -> None:
-        raise Cancelled("Stopped.")
-
-    with pytest.raises(Cancelled):
-        predict_head(head, middle_channel, progress=cancel)
 
 
 class CountingNetwork:

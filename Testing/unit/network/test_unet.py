@@ -46,16 +46,6 @@ def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> N
     assert 0 <= found.min() <= found.max() <= 1
 
 
-def test_saved_weights_give_the_same_output_in_a_new_network(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_weights(small_model, SMALL, tmp_path / "w.onnx")
-    other = build_model(SMALL)
-    load_weights(other, read_weights(tmp_path / "w.onnx"))
-    load_weights(small_model, read_weights(tmp_path / "w.onnx"))
-    batch = np.random.default_rng(0).random((1, 64, 64, 3), dtype=np.float32)
-    expected = np.asarray(small_model.predict_on_batch(batch))
-    np.testing.assert_allclose(np.asarray(other.predict_on_batch(batch)), expected, atol=1e-6)
-
-
 def test_weights_of_another_network_are_refused(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     save_weights(small_model, SMALL, tmp_path / "w.onnx")
     with pytest.raises(WeightsError, match="shape"):

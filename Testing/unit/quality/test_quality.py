@@ -325,23 +325,23 @@ def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("limits", {"asymmetry": 0.1}), ("second", 3), ("relative_error", {"sure": 0.2})],
+    ("name", "value", "words"),
+    [
+        ("limits", {"asymmetry": 0.1}, "have"),
+        ("second", 3, "have"),
+        ("relative_error", {"sure": 0.2}, "have"),
+        ("doubt", {"own": "much"}, "hold numbers"),
+        ("doubt", {"own": None}, "hold numbers"),
+        ("doubt", {"own": float("nan")}, "hold numbers"),
+    ],
 )
-def test_a_calibration_that_lacks_numbers_is_refused_by_their_name(
-    calibration: Calibration, name: str, value: object
+def test_a_calibration_without_its_numbers_is_refused_by_their_name(
+    calibration: Calibration, name: str, value: object, words: str
 ) -> None:
-    broken = replace(calibration, **{name: value})  # type: ignore[arg-type]
-    with pytest.raises(WeightsError, match=f"'{name}' must have"):
-        Calibrations.from_json(by_views(broken).to_json())
-
-
-@pytest.mark.parametrize("value", ["much", None, float("nan")])
-def test_a_calibration_with_something_else_than_a_number_is_refused(
-    calibration: Calibration, value: object
-) -> None:
-    broken = replace(calibration, doubt={**calibration.doubt, "own": value})  # type: ignore[dict-item]
-    with pytest.raises(WeightsError, match="'doubt' must hold numbers"):
+    if words == "hold numbers":
+        value = {**calibration.doubt, **value}
+    broken = replace(calibration, **{name: value})
+    with pytest.raises(WeightsError, match=f"'{name}' must {words}"):
         Calibrations.from_json(by_views(broken).to_json())
 
 

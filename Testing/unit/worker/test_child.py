@@ -16,13 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skullstrip.errors import InputError
+from skullstrip.errors import Cancelled
 from skullstrip.grid.volume import Volume
-from skullstrip.io.volume_archive import read_extracted, write_volume
-from skullstrip.worker import child
-from skullstrip.worker.child import MARK, parse_event, read_request
-from Testing.phantoms import make_head
-from Testing.stand_ins import ThresholdEngine
+from skullstrip.io.volume_archive import write_volume
+from skullstrip.worker.child import MARK, parse_event
 
 SOURCE = Path(__file__).resolve().parents[3] / "SkullStrip"
 
@@ -132,30 +129,23 @@ def test_a_leader_of_a_session_has_a_group_already(tmp_path):
     assert "task 'dance' is unknown" in done.stdout
 
 
-def test_it_ends_by_itself_when_its_parent_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", ["parent", "request"])
+def test_it_ends_by_itself_when_its_parent_or_its_request_is_gone(tmp_path: Path, gone) -> None:
     request = tmp_path / "request.json"
     request.write_text("{}")
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
+    parent = dead.pid if gone == "parent" else os.getpid()
     program = (
         "import sys, time; from pathlib import Path; from skullstrip.worker.child import watch\n"
-        "watch(Path(sys.argv[1]), int(sys.argv[2])); time.sleep(600)"
+        "watch(Path(sys.argv[1]), int(sys.argv[2])); print('!', flush=True); time.sleep(600)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(request), str(dead.pid)],
-        cwd=SOURCE,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 130
-
-
-def test_a_request_of_known_options_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "request.json"
-    path.write_text('{"task": "batch", "source": "a", "out": "b", "options": {"views": 3}}')
-    assert read_request(path)["options"] == {"views": 3}
-    with pytest.raises(InputError, match="cannot be read"):
-        read_request(tmp_path / "none.json")
+    command = [sys.executable, "-c", program, str(request), str(parent)]
+    with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE) as child:
+        if gone == "request":
+            assert child.stdout.read(1) == b"!"
+            request.unlink()
+        assert child.wait() == Cancelled.exit_code
 
 
 def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None:
@@ -180,23 +170,6 @@ def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -
     status, events = serve(request, tmp_path)
     assert status == 2
     assert "No image file" in events[-1]["message"]
-
-
-@pytest.mark.parametrize("confidence", [True, False])
-def test_the_confidence_map_is_made_where_it_is_asked_for(
-    tmp_path: Path, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch, confidence: bool
-) -> None:
-    head = make_head("RAS", (4.0, 4.0, 4.0))
-    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
-    request = {"task": "volume", "input": str(tmp_path / "in.npz"), "confidence": confidence}
-    request |= {"output": str(tmp_path / "out.npz"), "options": {"weights": str(stand_in_weights)}}
-    assert child._serve(request, [].append) == 0
-    found = read_extracted(tmp_path / "out.npz").brain_confidence
-    assert (found is not None) is confidence
-    if found is not None:
-        assert found.shape == head.array.shape
-        assert 0 <= found.min() < found.max() <= 1
 
 
 @given(text=st.text(), cut=st.integers(0, 60))

@@ -1,0 +1,83 @@
+"""Every seventh real head of the development data: no check warns of it, each of it spoilt."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skullstrip.checks.appearance import appearance_findings
+from skullstrip.checks.contrast import HIGHEST, shell_over_core
+from skullstrip.checks.field_of_view import coverage_findings
+from skullstrip.checks.input_checks import check_input
+from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
+from skullstrip.grid.resample import resample
+from skullstrip.grid.volume import Volume
+from skullstrip.io.images import read_image
+from skullstrip.network.manifest import Preprocessing
+from skullstrip.prepare.head_orientation import UPRIGHT, turn_to_upright, turns
+from skullstrip.prepare.intensity import scale_intensities
+from skullstrip.prepare.preprocess import prepare, restore
+from Testing.unit.checks.test_contrast import region_of
+from Testing.unit.prepare.test_head_orientation import is_upright
+
+EVERY = 7
+CUT_MM = 20.0  # below the scalp's top: about 5 mm of brain are gone
+MARGIN = 0.2  # of the contrast's limit
+
+pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
+
+
+@pytest.fixture(scope="module")
+def heads(shared_data):
+    """The scan, as read, and its reference mask; each is read when its turn comes."""
+    paths = sorted((shared_data / "t1").glob("*_T1w.nii.gz"))[::EVERY]
+    assert len(paths) >= 20
+    return lambda: (
+        (read_image(path), read_image(path.with_name(path.name.replace("T1w", "mask"))).array > 0)
+        for path in paths
+    )
+
+
+def test_nothing_is_found_of_a_real_head_and_what_is_spoilt_is_noticed(heads):
+    for scan, mask in heads():
+        array, affine = scan.array, scan.affine
+        assert (*scan.checks, *check_input(array, affine)) == (), scan.path
+        assert [c for c, _ in appearance_findings(array * mask, affine)] == ["already_stripped"]
+        assert [c for c, _ in coverage_findings(*without_top(array, affine))] == ["head_cut"]
+
+
+def test_real_fluid_is_dark_and_that_of_negatives_is_not(heads):
+    for scan, mask in heads():
+        volume, _ = reorient_to_ras(Volume(scale_intensities(scan.array), scan.affine))
+        brain, _ = reorient_to_ras(Volume(mask.astype(np.float32), scan.affine))
+        head = resample(volume.array, volume.spacing_mm, np.ones(3))
+        region = region_of(resample(brain.array, volume.spacing_mm, np.ones(3)) >= 0.5)
+        assert shell_over_core(head, region) < HIGHEST - MARGIN / 2, scan.path
+        assert shell_over_core(1 - head, region) > HIGHEST + MARGIN, scan.path
+
+
+def test_no_reference_mask_leaves_the_box_that_the_network_sees(heads):
+    for scan, mask in heads():
+        prepared = prepare(Volume(scan.array, scan.affine), Preprocessing())
+        inside = restore(np.ones(prepared.head.shape, np.float32), prepared) > 0.5
+        assert not (mask & ~inside).any(), scan.path
+
+
+def test_real_brains_lie_right_and_are_turned_back_when_they_do_not(heads):
+    for scan, mask in heads():
+        volume, _ = reorient_to_ras(Volume(mask, scan.affine))
+        for wrong in turns()[::5]:
+            spacing_mm = volume.spacing_mm[list(wrong.axes)]
+            turn = turn_to_upright(wrong.apply(volume.array), spacing_mm)
+            assert is_upright(then(wrong, turn)), scan.path
+        assert turn_to_upright(volume.array, volume.spacing_mm) == UPRIGHT, scan.path
+
+
+def without_top(array, affine):
+    """The image without what lies above `CUT_MM` below the scalp's top."""
+    orientation = orientation_of(affine)
+    ras = orientation.apply(array)
+    areas = np.count_nonzero(ras > 0.25 * np.percentile(ras, 95), axis=(0, 1))
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)[list(orientation.axes)]
+    top = np.flatnonzero(areas * spacing_mm[0] * spacing_mm[1] > 500).max()
+    return ras[:, :, : top - round(CUT_MM / spacing_mm[2])], np.diag([*spacing_mm, 1.0])
