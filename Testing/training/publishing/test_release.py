@@ -117,6 +117,12 @@ def test_a_better_model_passes() -> None:
     refuse_no_better([score("a", 0.91)], [score("a", 0.9)])
 
 
+def test_weights_for_other_scans_may_lose_what_is_said_and_no_more() -> None:
+    refuse_no_better([score("a", 0.8995)], [score("a", 0.9)], may_lose=0.001)
+    with pytest.raises(InputError, match="--may-lose"):
+        refuse_no_better([score("a", 0.898)], [score("a", 0.9)], may_lose=0.001)
+
+
 @pytest.fixture
 def phantoms(phantom_data: Path) -> tuple[Pair, ...]:
     return tuple(dataclasses.replace(pair, split="val") for pair in find_pairs(phantom_data))
