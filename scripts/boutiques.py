@@ -51,6 +51,8 @@ def _input(action: Action) -> dict[str, Any]:
         kind = {"type": "String", "value-choices": [str(choice) for choice in action.choices]}
     elif action.type is count:
         kind = {"type": "Number", "integer": True, "minimum": 1}
+    elif action.type is int:
+        kind = {"type": "Number", "integer": True}
     elif action.type is float:
         kind = {"type": "Number"}
     elif action.dest not in OUTPUTS:

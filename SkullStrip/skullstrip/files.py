@@ -17,6 +17,7 @@ from .from_probability import brain_from_probability, read_on_grid, require_no_n
 from .grid.volume import Volume
 from .io import images
 from .io.atomic import atomic_outputs, require_writable
+from .io.dicom_seg import require_segmentable, write_segmentation
 from .mask.surface import mask_surface
 from .mask.surface_files import require_surface_suffix, write_surface
 from .network.manifest import load_manifest
@@ -26,6 +27,7 @@ from .pipeline import BrainExtraction, extract_brain
 from .report import quality_line, report, short_name, to_json, volume_line
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
+ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
 
 
 def strip_file(
@@ -38,6 +40,8 @@ def strip_file(
     confidence: str | Path | None = None,
     head: str | Path | None = None,
     surface: str | Path | None = None,
+    seg: str | Path | None = None,
+    seg_fractional: bool = False,
     qc: str | Path | None = None,
     json: str | Path | None = None,
     from_probability: str | Path | None = None,
@@ -67,6 +71,10 @@ def strip_file(
         The image with the brain set to zero, in the input's dtype and scaling.
     surface : path, optional
         The mask's surface in RAS mm, closed and smooth: .vtp, .stl or .ply.
+    seg : path, optional
+        The mask as DICOM Segmentation that refers to the input's images, which must be DICOM: .dcm.
+    seg_fractional : bool
+        The probability in the mask's place in `seg`.
     qc : path, optional
         PNG of the mask's outline, coloured by confidence, over slices in three planes.
     json : path, optional
@@ -99,6 +107,7 @@ def strip_file(
         "confidence": confidence,
         "head": head,
         "surface": surface,
+        "seg": seg,
         "qc": qc,
         "json": json,
     }
@@ -110,6 +119,8 @@ def strip_file(
     require_outputs(inputs, outputs)
     start = time.perf_counter()
     image = images.read_image(input_path, series=series)
+    if seg is not None:
+        require_segmentable(image.header)
     read_seconds = time.perf_counter() - start
     if from_probability is not None:
         kept = read_on_grid(Path(from_probability), image, "probability")
@@ -124,7 +135,15 @@ def strip_file(
         result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)
     result = replace(result, timings={"read": read_seconds, **result.timings})
-    return _write_outputs(image, result, outputs, options, progress, absolute_paths)
+    return _write_outputs(
+        image,
+        result,
+        outputs,
+        options,
+        progress,
+        absolute_paths=absolute_paths,
+        seg_fractional=seg_fractional,
+    )
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -174,12 +193,7 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
     """
     taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
     for name, path in outputs.items():
-        if name in IMAGE_OUTPUTS:
-            images.require_image_suffix(path)
-        elif name == "qc" and path.suffix.lower() != ".png":
-            raise OutputError(f"{path} is no name for the QC picture; end it in .png.")
-        elif name == "surface":
-            require_surface_suffix(path)
+        _require_ending(name, path)
         for file in images.files_of(path):
             other = taken.setdefault(identity(file), f"the {name} output")
             if other != f"the {name} output":
@@ -190,6 +204,16 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
                     "output."
                 )
             require_writable(file)
+
+
+def _require_ending(name: str, path: Path) -> None:
+    what, ending = ENDINGS.get(name, ("", path.suffix.lower()))
+    if path.suffix.lower() != ending:
+        raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
+    if name in IMAGE_OUTPUTS:
+        images.require_image_suffix(path)
+    elif name == "surface":
+        require_surface_suffix(path)
 
 
 def identity(path: Path) -> tuple[int, int] | str:
@@ -248,7 +272,9 @@ def _write_outputs(
     outputs: dict[str, Path],
     options: Options,
     progress: Progress | None,
+    *,
     absolute_paths: bool,
+    seg_fractional: bool,
 ) -> BrainExtraction:
     """Write all outputs; `progress` may still end the run between them, with nothing written."""
     start = time.perf_counter()
@@ -260,6 +286,12 @@ def _write_outputs(
         title = f"{volume_line(result)}, {quality_line(result)}"
         confidence = result.brain_confidence if result.confidence_source else None
         _write_qc(path, image, result.brain_mask, title, confidence)
+
+    def write_seg(path: Path) -> None:
+        weights = result.weights_sha256 or "unknown"  # of a probability that was kept
+        parameters = {"weights_sha256": weights, **options.settings()}
+        brain = result.brain_probability if seg_fractional else result.brain_mask
+        write_segmentation(path, image.header, brain, parameters)
 
     def write_json(path: Path) -> None:
         content = report(
@@ -280,6 +312,7 @@ def _write_outputs(
         "confidence": lambda path: images.write_probability(path, image, result.brain_confidence),
         "head": lambda path: images.write_brain(path, image, ~result.brain_mask),
         "surface": lambda path: write_surface(path, mask_surface(result.brain_mask, result.affine)),
+        "seg": write_seg,
         "qc": write_qc,
         "json": write_json,
     }

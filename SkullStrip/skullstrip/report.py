@@ -37,8 +37,8 @@ def report(
     dict
         ``version``: of SkullStrip. ``input``: file name, or `input_name` (of a DICOM series), or
         the path if asked for, since folders often name people. ``outputs``: the same under "brain",
-        "mask", "probability", "confidence", "head", "surface", "qc" and "json", those that were
-        written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
+        "mask", "probability", "confidence", "head", "surface", "seg", "qc" and "json", those that
+        were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
         interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail" or
         "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
         ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %

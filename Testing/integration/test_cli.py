@@ -311,3 +311,24 @@ def test_a_dicom_file_is_never_replaced(series, stand_in, capsys):
 def test_a_series_is_chosen_of_dicom_alone(scan, stand_in, capsys):
     assert main([str(scan), "--series", "3", *stand_in]) == 2
     assert_one_sentence(capsys.readouterr().err)
+
+
+def test_a_segmentation_goes_where_it_is_named_again_and_again(series, stand_in, capsys):
+    out = series / "brain.dcm"  # among the scan's own files, whose part it is not
+    for words in (["--seg", str(out)], ["--seg", str(out), "--seg-fractional"]):
+        assert main([str(series), "--series", "3", *words, *stand_in]) == 0
+    pydicom = pytest.importorskip("pydicom")
+    assert pydicom.dcmread(out).SegmentationType == "FRACTIONAL"
+    assert not list(series.glob("*.nii.gz"))
+
+
+@pytest.mark.parametrize(("name", "said"), [("s.dcm", "refers to DICOM images"), ("s.nii", ".dcm")])
+def test_a_segmentation_is_of_dicom_and_a_dicom_file(
+    scan, tmp_path, monkeypatch, capsys, name, said
+):
+    monkeypatch.setattr(pipeline, "create_engine", None)  # no network runs in vain
+    assert main([str(scan), "--seg", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert_one_sentence(error)
+    assert said in error
+    assert names(tmp_path) == ["T1.nii.gz"]

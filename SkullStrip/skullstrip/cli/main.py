@@ -31,14 +31,14 @@ from .common import (
     show_usage,
 )
 
-OUTPUTS = ("brain", "mask", "head", "probability", "confidence", "surface", "qc", "json")
+OUTPUTS = ("brain", "mask", "head", "probability", "confidence", "surface", "seg", "qc", "json")
 COMMANDS = {
     "batch": "skullstrip batch",
     "bids": "skullstrip-bids",
     "help": "skullstrip --help",
     "version": "skullstrip --version",
 }
-_LABELS = {"qc": "QC picture", "json": "Report"}
+_LABELS = {"seg": "DICOM SEG", "qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
 Find the brain in a T1-weighted MRI of the head.
 
@@ -48,8 +48,9 @@ Find the brain in a T1-weighted MRI of the head.
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
-With -o, -m or --head, only the images that are named are written; the others add to either. A file
-that you name is replaced if it is there; T1_brain and T1_brain_mask are not, without --overwrite.
+With -o, -m, --head or --seg, only the images that are named are written; the others add to either.
+A file that you name is replaced if it is there; T1_brain and T1_brain_mask are not, without
+--overwrite.
 Reads and writes NIfTI (.nii, .nii.gz, .hdr/.img), MGH (.mgh, .mgz) and NRRD (.nrrd, .nhdr); reads
 AFNI, MINC (MINC 2 with h5py), PAR/REC and DICOM (with pydicom), too. The ending of an output names
 its format.
@@ -118,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--confidence", metavar="FILE", help=confidence_help)
     add("--head", metavar="FILE", help="the head without the brain: the brain set to zero")
     add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
+    add("--seg", metavar="DCM", help="the mask as DICOM Segmentation; the scan must be DICOM")
+    fractional_help = "the probability in the mask's place in --seg"
+    add("--seg-fractional", action="store_true", help=fractional_help)
     add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
     paths_help = "call files by their whole paths in the JSON report, not by their names"
@@ -147,6 +151,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
             **outputs,
             from_probability=arguments.from_probability,
             series=arguments.series,
+            seg_fractional=arguments.seg_fractional,
             absolute_paths=arguments.absolute_paths,
             progress=progress,
         )
@@ -206,7 +211,7 @@ def _distinct(named: list[Path], series: int | None) -> list[Path]:
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     from ..files import default_outputs, require_free
 
-    images = {name: getattr(arguments, name) for name in ("brain", "mask", "head")}
+    images = {name: getattr(arguments, name) for name in ("brain", "mask", "head", "seg")}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path, arguments.series)
         if not arguments.overwrite:

@@ -79,13 +79,20 @@ def find_series(path: Path, number: int | None = None) -> Series:
 
 
 def files_of_series(path: Path) -> tuple[Path, ...]:
-    """Return the files of one file's series, or all DICOM files of a folder."""
+    """Return the files of one file's series, or a folder's DICOM files that may hold a scan."""
     if path.is_dir():
-        return tuple(file for file in _files(path) if is_dicom_file(file))
+        return tuple(file for file in _files(path) if is_dicom_file(file) and _may_be_scan(file))
     try:
         return tuple(each.path for each in _all_series(path)[0].instances)
     except InputError:  # whoever reads the series says what is wrong with it
         return (path,)
+
+
+def _may_be_scan(file: Path) -> bool:
+    try:
+        return read_instance(file) is not None
+    except InputError:  # whoever reads it says what is wrong with it
+        return True
 
 
 def _all_series(path: Path) -> list[Series]:
