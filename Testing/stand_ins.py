@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from skullstrip.network.manifest import MANIFEST_NAME, Manifest, Preprocessing
+from skullstrip.network.manifest import MANIFEST_NAME, Architecture, Manifest, Preprocessing
 
 BRAIN_INTENSITIES = (0.28, 0.85)
 FEW_SLICES = 16
@@ -72,6 +73,13 @@ class FailingEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         raise self.error
+
+
+def onnx_of(model: Any, architecture: Architecture) -> bytes:
+    """A Keras network with its variables, as a weights file holds it."""
+    from training.publishing.onnx_graph import build_onnx
+
+    return build_onnx(architecture, {v.path: np.asarray(v.value) for v in model.weights})
 
 
 def write_stand_in_weights(folder: Path) -> Path:

@@ -13,8 +13,7 @@ import sys
 import time
 
 from skullstrip.batch import job as work
-from skullstrip.batch.file_state import FileState
-from skullstrip.batch.ledger import Entry
+from skullstrip.batch.ledger import Entry, FileState
 from skullstrip.batch.scans import Scan
 
 # What 200 workers in one process would spend all its time on, and 200 processes hardly notice.

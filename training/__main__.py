@@ -7,41 +7,41 @@ import sys
 
 from skullstrip.errors import SkullStripError
 
-COMMANDS = {
-    "check": "report voxel sizes, orientations and faulty masks of a data set",
-    "split": "split a data set by subject, seeded, into a list",
-    "heads": "make masks for more label maps, and heads for infants' brains",
-    "prepare": "preprocess a data set once, for training",
-    "train": "train a network from a configuration",
-    "export": "turn a run into weights with a manifest, to judge or to use",
-    "evaluate": "judge weights on a split, scan by scan",
-    "synthetic": "judge weights on scans made from maps that nothing was trained on",
-    "stress": "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
-    "quality": "calibrate the verdict on masks and test it on held-out scans",
-    "predict": "write the brain masks of a folder of scans",
-    "score": "compare a folder of masks with the truth, here or by an HTTP scorer",
-    "release": "export a run to the bundled weights, if it is better, with its model card",
-}
-MODULES = {
-    "check": "data.check",
-    "split": "data.splits",
-    "heads": "data.heads",
-    "prepare": "data.prepare",
-    "train": "model.train",
-    "export": "publishing.export",
-    "evaluate": "evaluation.evaluate",
-    "stress": "evaluation.stress",
-    "synthetic": "evaluation.synthetic",
-    "quality": "calibration.calibrate",
-    "predict": "evaluation.predict",
-    "score": "evaluation.score",
-    "release": "publishing.release",
+COMMANDS = {  # where each is, and what it does
+    "check": ("data.check", "report voxel sizes, orientations and faulty masks of a data set"),
+    "split": ("data.splits", "split a data set by subject, seeded, into a list"),
+    "heads": ("data.heads", "make masks for more label maps, and heads for infants' brains"),
+    "prepare": ("data.prepare", "preprocess a data set once, for training"),
+    "train": ("model.train", "train a network from a configuration"),
+    "export": ("publishing.export", "turn a run into weights with a manifest, to judge or to use"),
+    "evaluate": ("evaluation.evaluate", "judge weights on a split, scan by scan"),
+    "synthetic": (
+        "evaluation.synthetic",
+        "judge weights on scans made from maps that nothing was trained on",
+    ),
+    "stress": (
+        "evaluation.stress",
+        "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
+    ),
+    "quality": (
+        "calibration.calibrate",
+        "calibrate the verdict on masks and test it on held-out scans",
+    ),
+    "predict": ("evaluation.predict", "write the brain masks of a folder of scans"),
+    "score": (
+        "evaluation.score",
+        "compare a folder of masks with the truth, here or by an HTTP scorer",
+    ),
+    "release": (
+        "publishing.release",
+        "export a run to the bundled weights, if it is better, with its model card",
+    ),
 }
 
 
 def usage() -> str:
     """Return the list of commands."""
-    rows = "\n".join(f"  {name:<9} {purpose}" for name, purpose in COMMANDS.items())
+    rows = "\n".join(f"  {name:<9} {purpose}" for name, (_, purpose) in COMMANDS.items())
     return f"usage: python -m training COMMAND [-h] ...\n\n{rows}\n"
 
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"There is no command {command!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     try:
-        module = importlib.import_module(f".{MODULES[command]}", __package__)
+        module = importlib.import_module(f".{COMMANDS[command][0]}", __package__)
         return module.main(rest) or 0
     except SkullStripError as error:
         print(f"{command}: {error}", file=sys.stderr)

@@ -35,7 +35,6 @@ class ChoiceError(InputError):
 
     Parameters
     ----------
-    message : str
     choices : sequence of str
         What was found, a line each, to be shown below the message.
     """

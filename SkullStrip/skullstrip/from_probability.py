@@ -11,7 +11,7 @@ from .checks.input_checks import Check, check_input
 from .errors import InputError
 from .grid.volume import Volume
 from .io import images
-from .mask.cut import cut_brain
+from .mask.postprocess import cut_brain
 from .options import Options
 from .pipeline import BrainExtraction
 
@@ -87,12 +87,7 @@ def brain_from_probability(
 
 
 def require_no_network(options: Options, confidence: object) -> None:
-    """Refuse what only a run of the network gives, beside a kept probability.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError for what only the network gives, beside a kept probability."""
     asked = {
         "views": options.views != Options.views,
         "reorient": options.reorient,

@@ -17,15 +17,15 @@ from .checks.contrast import contrast_checks
 from .checks.input_checks import Check, check_input
 from .errors import InputError
 from .grid.volume import Volume
-from .mask.cut import cut_brain
+from .mask.postprocess import cut_brain
 from .network.brain_region import BrainRegion, find_brain_region
 from .network.engine import Engine
 from .network.engines import create_engine
 from .network.manifest import Preprocessing, load_manifest
 from .network.predict import VIEWS, Prediction, Progress, predict_head
 from .options import Options
+from .prepare.head_orientation import find_upright
 from .prepare.preprocess import Prepared, prepare, restore, source_index_matrix
-from .prepare.reorient import find_upright
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
 from .quality.evidence import Evidence, box_ends, gather_evidence
@@ -154,16 +154,14 @@ def extract_brain(
     manifest, weights_path = load_manifest(options.weights)
     calibrations = load_calibration(manifest, weights_path.parent)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
-        if isinstance(options.engine, str):
-            args = (options.engine, manifest, weights_path, options.device, options.threads)
-            loading = background.submit(create_engine, *args)
+        loading = background.submit(load_engine, options)
         with stopwatch.stage("check"):
             checks = check_input(array, affine)
             volume = Volume(array, affine)
         with stopwatch.stage("prepare"):
             prepared = prepare(volume, manifest.preprocessing)
         with stopwatch.stage("load"):
-            engine = loading.result() if isinstance(options.engine, str) else options.engine
+            engine = loading.result()
     with stopwatch.stage("predict"):
         found = _predict(prepared, engine, manifest.preprocessing, options, progress)
     with stopwatch.stage("judge"):
@@ -203,6 +201,14 @@ def extract_brain(
         ),
     )
     return result.noticing((*checks, *found.checks, *engine_checks(engine)))
+
+
+def load_engine(options: Options) -> Engine:
+    """Return the engine of these options, loaded; see `create_engine` for what it raises."""
+    if not isinstance(options.engine, str):
+        return options.engine
+    manifest, weights_path = load_manifest(options.weights)
+    return create_engine(options.engine, manifest, weights_path, options.device, options.threads)
 
 
 def _voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -43,10 +43,10 @@ def client():
             import sys
 
             sys.path[:] = path
-            from skullstrip.batch import job
+            from skullstrip import pipeline
             from Testing.stand_ins import ThresholdEngine
 
-            job.create_engine = lambda *_: ThresholdEngine()
+            pipeline.create_engine = lambda *_: ThresholdEngine()
 
     settings = {
         "distributed.scheduler.worker-saturation": 1.0,

@@ -14,10 +14,10 @@ import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
+from skullstrip.network.brain_region import pad_to_multiple, slice_batch
 from skullstrip.network.engine import ENGINE_NAMES
-from skullstrip.network.engines import is_installed
+from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import default_manifest_path, load_manifest
-from skullstrip.network.slices import pad_to_multiple, slice_batch
 from skullstrip.prepare.preprocess import prepare
 from training.evaluation.metrics import dice
 
@@ -67,7 +67,7 @@ def predict(engine: str, batch: Path) -> np.ndarray:
 @pytest.mark.parametrize("engine", [name for name in ENGINE_NAMES if name != REFERENCE])
 def test_an_engine_agrees_with_tensorflow_on_a_real_head(engine: str, batch: Path) -> None:
     for needed in (engine, REFERENCE):
-        if not is_installed(needed):
+        if missing_packages(needed):
             pytest.skip(f"{needed} is not installed")
     expected, found = predict(REFERENCE, batch), predict(engine, batch)
     assert (expected >= 0.5).mean() > 0.05, "there is brain in these slices"

@@ -19,7 +19,7 @@ import pytest
 
 from skullstrip.files import strip_file
 from skullstrip.io.images import read_image
-from skullstrip.network.engines import is_installed
+from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import default_manifest_path
 from training.evaluation.metrics import dice
 
@@ -69,7 +69,7 @@ def run_python(code: str, *arguments: str) -> str:
 
 
 def require_gpu(backend: str) -> None:
-    if not is_installed(backend):
+    if missing_packages(backend):
         pytest.skip(f"{backend} is not installed")
     if not run_python(FIND, backend).strip().endswith("1"):
         pytest.skip(f"{backend} finds no GPU")

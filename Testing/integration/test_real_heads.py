@@ -7,7 +7,7 @@ import pytest
 
 from skullstrip.checks.appearance import appearance_findings
 from skullstrip.checks.contrast import HIGHEST, shell_over_core
-from skullstrip.checks.field_of_view import coverage_findings
+from skullstrip.checks.field_of_view import field_of_view_findings
 from skullstrip.checks.input_checks import check_input
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
 from skullstrip.grid.resample import resample
@@ -43,7 +43,7 @@ def test_nothing_is_found_of_a_real_head_and_what_is_spoilt_is_noticed(heads):
         array, affine = scan.array, scan.affine
         assert (*scan.checks, *check_input(array, affine)) == (), scan.path
         assert [c for c, _ in appearance_findings(array * mask, affine)] == ["already_stripped"]
-        assert [c for c, _ in coverage_findings(*without_top(array, affine))] == ["head_cut"]
+        assert [c for c, _ in field_of_view_findings(*without_top(array, affine))] == ["head_cut"]
 
 
 def test_real_fluid_is_dark_and_that_of_negatives_is_not(heads):

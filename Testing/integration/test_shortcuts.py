@@ -15,7 +15,7 @@ from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
-from skullstrip.network.engines import create_engine, is_installed
+from skullstrip.network.engines import create_engine, missing_packages
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
 from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.skipif(
         not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
     ),
-    pytest.mark.skipif(not is_installed("onnxruntime"), reason="onnxruntime is not installed"),
+    pytest.mark.skipif(missing_packages("onnxruntime"), reason="onnxruntime is not installed"),
 ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from skullstrip.grid.volume import Volume
+from skullstrip.options import Options
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
@@ -62,4 +63,4 @@ def phantom_pair(phantom_data: Path) -> Pair:
 @pytest.fixture
 def stand_in_segment(stand_in_weights: Path) -> Segmenter:
     """The real pipeline around a stand-in network."""
-    return make_segmenter(stand_in_weights, engine=ThresholdEngine())
+    return make_segmenter(Options(weights=stand_in_weights, engine=ThresholdEngine()))

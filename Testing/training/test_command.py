@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.__main__ import COMMANDS, MODULES, main
+from training.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("keras", "tensorflow", "nibabel", "cv2", "matplotlib", "PIL")
@@ -17,7 +17,7 @@ HEAVY = ("keras", "tensorflow", "nibabel", "cv2", "matplotlib", "PIL")
 def test_every_command_has_its_module_and_explains_itself(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = importlib.import_module(f"training.{MODULES[command]}")
+    module = importlib.import_module(f"training.{COMMANDS[command][0]}")
     with pytest.raises(SystemExit) as left:
         module.main(["--help"])
     assert left.value.code == 0

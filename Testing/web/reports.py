@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from skullstrip.batch.columns import COLUMNS
-from skullstrip.figures.qc import qc_picture
+from skullstrip.figures.qc import qc_picture, save_qc
 from Testing.phantoms import make_head
 
 PICTURES = 4
@@ -23,7 +23,7 @@ def write_pictures(folder: Path) -> Path:
     for number in range(PICTURES):
         head = make_head("RAS", (4.0, 4.0, 4.0), seed=number)
         picture = qc_picture(head.array, head.affine, head.brain_mask, f"Scan {number}")
-        picture.save(target / f"{number}.png")
+        save_qc(picture, target / f"{number}.png")
     shutil.copy(target / "0.png", target / ODD_NAME)
     return target
 

@@ -50,12 +50,10 @@ class Case:
     ----------
     scan, perturbation, strength
         Which scan, spoilt how.
-    evidence : Evidence
     truth : ndarray of float32, shape of `evidence.probability`
         The reference mask's share of each block.
     dice : float
         Of the network's mask on the scan's own grid.
-    volume_ml, truth_ml : float
     voxels : ndarray of int, shape (n, 3)
         A random sample of the head's voxels, in voxels of the network's grid.
     voxel_probability, voxel_truth : ndarray, shape (n,)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import expit
 
 from skullstrip.quality.calibration import LIMITED, Calibration, Ground
 from skullstrip.quality.confidence import confidence_terms, disagreement_map
@@ -191,8 +192,7 @@ def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])
     for _ in range(25):  # Newton's method
-        odds = np.clip(x @ weights, -30, 30)
-        likely = 1 / (1 + np.exp(-odds))
+        likely = expit(x @ weights)
         spread = likely * (1 - likely)
         hessian = x.T @ (spread[:, None] * x) + 1e-6 * np.eye(len(weights))
         weights += np.linalg.solve(hessian, x.T @ (y - likely))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from skullstrip.quality.calibration import Calibration
 from skullstrip.quality.confidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
 from ..augment.tissue_contrast import LOOKS
+from ..data.csv_manifest import write_csv
 from ..evaluation.report import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
 from .cases import Case
@@ -142,7 +143,7 @@ def reliability(
         brain, disagreement, truth = voxel_sample(case, count)
         near = (brain > NEAR_PROBABILITY) & (brain < 1 - NEAR_PROBABILITY)
         odds = right_odds(brain[near], disagreement[near], calibration)
-        stated_all.append(1 / (1 + np.exp(-odds)))
+        stated_all.append(expit(odds))
         right_all.append((brain[near] >= 0.5) == truth[near])
     stated, right = np.concatenate(stated_all), np.concatenate(right_all)
     rows = []
@@ -202,17 +203,16 @@ def write_quality_report(
 
 def _write_masks(path: Path, judged: Sequence[Judged]) -> None:
     names = list(judged[0].row.measured)
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["scan", "kind", "what", "strength", "dice", "estimate", "verdict",
-                         "reasons", *names])  # fmt: skip
-        for entry in judged:
-            row, found = entry.row, entry.judgement
-            codes = " ".join(check.code for check in found.reasons)
-            figures = [f"{row.measured[name]:.5g}" for name in names]
-            writer.writerow([row.scan, row.kind, row.what, row.strength, f"{row.dice:.5f}",
-                             f"{found.estimate.dice:.5f}", found.verdict, codes,
-                             *figures])  # fmt: skip
+    rows = []
+    for entry in judged:
+        row, found = entry.row, entry.judgement
+        codes = " ".join(check.code for check in found.reasons)
+        dice = f"{row.dice:.5f}", f"{found.estimate.dice:.5f}"
+        figures = [f"{row.measured[name]:.5g}" for name in names]
+        rows.append([row.scan, row.kind, row.what, row.strength, *dice, found.verdict, codes,
+                     *figures])  # fmt: skip
+    header = ["scan", "kind", "what", "strength", "dice", "estimate", "verdict", "reasons", *names]
+    write_csv(path, header, rows)
 
 
 def _draw(

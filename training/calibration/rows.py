@@ -25,16 +25,13 @@ class Row:
 
     Parameters
     ----------
-    scan : str
     kind : str
         "own": the network's mask. "mask": damaged, with the probability as it was. "both": mask
         and probability damaged alike.
     what : str
         Name of the perturbation or damage; "none" for a scan as it came.
-    strength : float
     dice : float
         With the reference: on the scan's own grid for "own", in blocks of 2 mm for damaged masks.
-    volume_ml, truth_ml : float
     measured : dict of str to float
     """
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import expit
 
 from skullstrip.grid.regions import bounding_box
 from skullstrip.mask.postprocess import move_surface
@@ -143,7 +144,7 @@ def damaged_probability(
         return probability
     box = bounding_box(changed, (5, 5, 5))
     smooth = ndimage.gaussian_filter(damaged[box].astype(np.float32), SOFT_BLOCKS)
-    made = 1 / (1 + np.exp(-SHARPNESS * (smooth - 0.5)))
+    made = expit(SHARPNESS * (smooth - 0.5))
     near = ndimage.binary_dilation(changed[box], iterations=2)
     followed = probability.copy()
     followed[box] = np.where(near, made, probability[box])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from skullstrip.errors import SkullStripError
 from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 
+from .csv_manifest import write_csv
 from .pair import Pair, altered_files
 from .pictures import TRUTH, page, scan_row
 from .splits import load_pairs
@@ -147,7 +147,8 @@ def check_all(pairs: tuple[Pair, ...], out: Path) -> list[Finding]:
         if finding.problems:
             print(f"{pair.name}: {finding.problems}")
     out.mkdir(parents=True, exist_ok=True)
-    _write_csv(out / "check.csv", findings)
+    header = [field.name for field in fields(Finding)]
+    write_csv(out / "check.csv", header, map(astuple, findings))
     if rows:
         ordered = [row for *_, row in sorted(rows, key=lambda entry: entry[:2])]
         page(ordered, columns=4).save(out / "contact_sheet.png")
@@ -165,14 +166,6 @@ def _unreadable(pair: Pair, problem: str) -> Finding:
     return Finding(
         pair.name, pair.subject, pair.split, pair.dataset, "", "", "", nan, nan, nan, problem
     )
-
-
-def _write_csv(path: Path, findings: list[Finding]) -> None:
-    names = [field.name for field in fields(Finding)]
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([getattr(finding, name) for name in names] for finding in findings)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from skullstrip.errors import InputError
@@ -92,15 +92,20 @@ def write_manifest(path: Path, pairs: Iterable[Pair]) -> None:
     """
     columns = ["subject", "scan", "split", "image", "mask", "dataset", "licence", "source",
                "sha256_image", "sha256_mask"]  # fmt: skip
-    rows = list(pairs)
-    groups = sorted({name for pair in rows for name, _ in pair.groups})
+    described = [
+        {name: str(getattr(pair, name)) for name in columns[:8]}
+        | {"image": str(pair.image.resolve()), "sha256_image": file_sha256(pair.image)}
+        | {"mask": str(pair.mask.resolve()), "sha256_mask": file_sha256(pair.mask)}
+        | dict(pair.groups)
+        for pair in pairs
+    ]
+    columns += sorted({name for row in described for name in row} - set(columns))
+    write_csv(path, columns, ([row.get(name, "") for name in columns] for row in described))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table, UTF-8 with line ends of one byte."""
     with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [*columns, *groups], lineterminator="\n")
-        writer.writeheader()
-        for pair in rows:
-            described = {name: str(getattr(pair, name)) for name in columns[:8]}
-            described["image"] = str(pair.image.resolve())
-            described["mask"] = str(pair.mask.resolve())
-            described["sha256_image"] = file_sha256(pair.image)
-            described["sha256_mask"] = file_sha256(pair.mask)
-            writer.writerow(described | dict(pair.groups))
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -19,6 +19,7 @@ from scipy import ndimage
 from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.volume import Volume
 
+from .csv_manifest import write_csv
 from .label_codes import DURA, FAT, MARROW, MUSCLE, OUTER_VESSEL, SKIN, head_box, is_outside
 from .pair import LABEL_MAP_SPLIT
 from .volumes import read_volume
@@ -235,10 +236,8 @@ def build(manifest: Path, out: Path) -> None:
         dataset, age_group = FAMILIES[path.parent.name]
         split = HELD_BACK_SPLIT if name in kept else LABEL_MAP_SPLIT
         written.append((name, split, image, mask_name, dataset, rows[name]["licence"], age_group))
-    with open(out / "MANIFEST.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["subject", "split", "image", "mask", "dataset", "licence", "age_group"])
-        writer.writerows(written)
+    header = ["subject", "split", "image", "mask", "dataset", "licence", "age_group"]
+    write_csv(out / "MANIFEST.csv", header, written)
 
 
 def write_map(array: np.ndarray, affine: np.ndarray, path: Path) -> None:

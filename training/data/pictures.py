@@ -32,10 +32,8 @@ def scan_row(
 
     Parameters
     ----------
-    volume : Volume
     outlines : mapping of colour to ndarray of bool, shape (X, Y, Z)
         Later masks are drawn over earlier ones.
-    caption : str
     centre : three int, optional
         Voxel (X, Y, Z) that the slices pass through; by default the middle of the first mask,
         or of the field of view.

@@ -18,7 +18,6 @@ class Source:
 
     Parameters
     ----------
-    subject, split : str
     voxels : ndarray of uint8, shape (X, Y, Z)
         A scan's intensities, [0, 1] as [0, 255], or a label map's codes; RAS+.
     mask : ndarray of uint8, shape (X, Y, Z)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skullstrip.errors import InputError
 
-from .csv_manifest import write_manifest
+from .csv_manifest import write_csv, write_manifest
 from .dataset import find_pairs
 from .pair import Pair
 
@@ -58,14 +58,6 @@ def split_pairs(
         fresh = by_dataset[dataset] - splits.keys()  # a person in two sets keeps one side
         splits.update(split_subjects(fresh, fractions, seed))
     return dict(sorted(splits.items()))
-
-
-def write_splits(path: Path, splits: Mapping[str, str]) -> None:
-    """Write the columns subject and split, sorted by subject, as CSV."""
-    with open(path, "w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(("subject", "split"))
-        writer.writerows(sorted(splits.items()))
 
 
 def read_splits(path: Path) -> dict[str, str]:
@@ -146,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     pairs = find_pairs(arguments.data)
     splits = split_pairs(pairs, arguments.fractions, arguments.seed)
-    write_splits(arguments.out, splits)
+    write_csv(arguments.out, ("subject", "split"), splits.items())
     if arguments.manifest is not None:
         write_manifest(arguments.manifest, with_splits(pairs, splits))
     counts = {name: list(splits.values()).count(name) for name in arguments.fractions}

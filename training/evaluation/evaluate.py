@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.errors import Cancelled, SkullStripError
 from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
@@ -21,9 +22,10 @@ from ..data.pair import Pair
 from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
 from ..data.splits import load_pairs
 from ..data.volumes import read_pair
+from .metrics import agreement
 from .report import evaluation_markdown, write_scores_csv
-from .scores import FIGURES, ScanScore, failed_values, score_masks, summarise
-from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+from .scores import FIGURES, ScanScore, failed_values, summarise
+from .segmenter import Segmenter, make_segmenter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -87,21 +89,29 @@ def score_scan(
     pair: Pair, volume: Volume, truth: np.ndarray, segment: Segmenter
 ) -> tuple[ScanScore, np.ndarray]:
     """Run the pipeline on one scan and compare; returns the score and the predicted mask."""
-    groups = subgroups(pair, volume)
     start = time.perf_counter()
     try:
         mask = segment(volume).brain_mask
     except Cancelled:
         raise
     except SkullStripError as error:
-        failed = ScanScore(
-            pair.name, pair.subject, groups, failed_values(), 0.0, failure=str(error)
-        )
-        return failed, np.zeros_like(truth)
-    seconds = time.perf_counter() - start
-    values = score_masks(mask, truth, volume.spacing_mm)
+        return failed_score(pair, volume, str(error)), np.zeros_like(truth)
+    return score_mask(pair, volume, truth, mask, time.perf_counter() - start), mask
+
+
+def score_mask(
+    pair: Pair, volume: Volume, truth: np.ndarray, mask: np.ndarray, seconds: float = float("nan")
+) -> ScanScore:
+    """Compare a scan's predicted mask with the truth."""
+    values = agreement(mask, truth, volume.spacing_mm)
     volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
-    return ScanScore(pair.name, pair.subject, groups, values, volume_ml, seconds), mask
+    return ScanScore(pair.name, pair.subject, subgroups(pair, volume), values, volume_ml, seconds)
+
+
+def failed_score(pair: Pair, volume: Volume, why: str) -> ScanScore:
+    """Return the score of a scan for which no mask came out."""
+    groups = subgroups(pair, volume)
+    return ScanScore(pair.name, pair.subject, groups, failed_values(), 0.0, failure=why)
 
 
 def subgroups(pair: Pair, volume: Volume) -> tuple[tuple[str, str], ...]:
@@ -156,7 +166,7 @@ def write_evaluation(
         page([row for *_, row in worst.rows], columns=2).save(out / "worst.png")
 
 
-def describe_weights(weights: Path | None) -> list[str]:
+def describe_weights(weights: str | Path | None) -> list[str]:
     """Return what a report must say of the weights: name and hash."""
     manifest, _ = load_manifest(weights)
     return [f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"]
@@ -169,11 +179,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
     parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
     parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"))
-    add_segmenter_arguments(parser)
+    add_method_options(parser)
     arguments = parser.parse_args(argv)
     pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
     worst = WorstCases()
-    scores = evaluate(pairs, segmenter_from(arguments), worst)
+    scores = evaluate(pairs, make_segmenter(method_options(arguments)), worst)
     facts = [
         *describe_weights(arguments.weights),
         f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",

@@ -2,7 +2,7 @@
 
 Every function takes the predicted mask first and the reference second, as bool arrays of one
 shape. Distances are in mm between the centres of surface voxels (mask voxels with a face
-neighbour outside the mask, or outside the array). What an empty mask means is stated per function.
+neighbour outside the mask, or outside the array).
 """
 
 from __future__ import annotations
@@ -18,60 +18,47 @@ def dice(predicted: np.ndarray, reference: np.ndarray) -> float:
     return 2.0 * int((predicted & reference).sum()) / total if total else 1.0
 
 
-def jaccard(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Intersection over union; 1.0 when both masks are empty."""
-    _require_masks(predicted, reference)
-    union = int((predicted | reference).sum())
-    return int((predicted & reference).sum()) / union if union else 1.0
+def agreement(
+    predicted: np.ndarray, reference: np.ndarray, spacing_mm: np.ndarray
+) -> dict[str, float]:
+    """Return every figure of agreement by its name.
 
+    Parameters
+    ----------
+    predicted, reference : ndarray of bool, shape (X, Y, Z)
+    spacing_mm : array_like, shape (3,)
 
-def sensitivity(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Share of the reference that was found; NaN when the reference is empty."""
-    _require_masks(predicted, reference)
-    positives = int(reference.sum())
-    return int((predicted & reference).sum()) / positives if positives else float("nan")
-
-
-def specificity(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Share of the reference's outside left out; NaN when the reference fills the array."""
-    _require_masks(predicted, reference)
-    negatives = reference.size - int(reference.sum())
-    outside_both = reference.size - int((predicted | reference).sum())
-    return outside_both / negatives if negatives else float("nan")
-
-
-def volume_error_percent(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Signed volume error in percent of the reference, positive when too large.
-
-    0.0 when both masks are empty, infinity when only the reference is.
+    Returns
+    -------
+    dict of str to float
+        ``dice``, ``jaccard`` (intersection over union): 1 when both masks are empty.
+        ``hd95_mm``: the larger of the two directed 95th percentiles of the surface distance.
+        ``assd_mm``: its mean over the voxels of both surfaces. Both are 0 when both masks are
+        empty, infinity when one is.
+        ``sensitivity``: share of the reference that was found; NaN when it is empty.
+        ``specificity``: share of the reference's outside left out; NaN when it fills the array.
+        ``volume_error_percent``: of the reference, positive when too large; infinity when only the
+        reference is empty.
     """
-    _require_masks(predicted, reference)
+    overlap = dice(predicted, reference)
+    both = int((predicted & reference).sum())
     found, expected = int(predicted.sum()), int(reference.sum())
-    if expected == 0:
-        return float("inf") if found else 0.0
-    return 100.0 * (found - expected) / expected
-
-
-def hd95_mm(predicted: np.ndarray, reference: np.ndarray, spacing_mm: np.ndarray) -> float:
-    """95th percentile Hausdorff distance: the larger of the two directed percentiles, in mm.
-
-    0.0 when both masks are empty, infinity when one is.
-    """
-    to_reference, to_predicted = surface_distances_mm(predicted, reference, spacing_mm)
-    if to_reference.size == 0 or to_predicted.size == 0:
-        return 0.0 if to_reference.size == to_predicted.size else float("inf")
-    return float(max(np.percentile(to_reference, 95), np.percentile(to_predicted, 95)))
-
-
-def assd_mm(predicted: np.ndarray, reference: np.ndarray, spacing_mm: np.ndarray) -> float:
-    """Average symmetric surface distance: the mean over the voxels of both surfaces, in mm.
-
-    0.0 when both masks are empty, infinity when one is.
-    """
-    to_reference, to_predicted = surface_distances_mm(predicted, reference, spacing_mm)
-    if to_reference.size == 0 or to_predicted.size == 0:
-        return 0.0 if to_reference.size == to_predicted.size else float("inf")
-    return float(np.concatenate([to_reference, to_predicted]).mean())
+    either, outside = found + expected - both, reference.size - expected
+    distances = surface_distances_mm(predicted, reference, spacing_mm)
+    hd95 = assd = 0.0 if found == expected == 0 else float("inf")
+    if found and expected:
+        hd95 = float(max(np.percentile(each, 95) for each in distances))
+        assd = float(np.concatenate(distances).mean())
+    excess = 100.0 * (found - expected) / expected if expected else float("inf")
+    return {
+        "dice": overlap,
+        "jaccard": both / either if either else 1.0,
+        "hd95_mm": hd95,
+        "assd_mm": assd,
+        "sensitivity": both / expected if expected else float("nan"),
+        "specificity": (reference.size - either) / outside if outside else float("nan"),
+        "volume_error_percent": excess if either else 0.0,
+    }
 
 
 def surface_distances_mm(

@@ -15,12 +15,12 @@ from scipy.spatial.transform import Rotation
 
 from skullstrip.grid.volume import Volume
 
-Perturbation = Callable[[Volume, np.ndarray, float, np.random.Generator], tuple[Volume, np.ndarray]]
+Rng = np.random.Generator
+Scan = tuple[Volume, np.ndarray]  # with its brain mask
+Perturbation = Callable[[Volume, np.ndarray, float, Rng], Scan]
 
 MAX_ROTATION_DEGREES = 30.0
-MAX_LOG_BIAS = (
-    1.0  # a factor of e between the middle and the brightest or darkest place of the brain
-)
+MAX_LOG_BIAS = 1.0  # a factor of e between the brain's middle and its brightest or darkest place
 MAX_NOISE = 0.2  # of the 99th percentile
 MAX_SLICE_MM = 6.0
 MAX_CUT_MM = 40.0  # of brain
@@ -30,9 +30,7 @@ MAX_SCALE = 1.5
 _SUPERIOR, _ANTERIOR = np.array([0.0, 0, 1]), np.array([0.0, 1, 0])
 
 
-def rotate(
-    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def rotate(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Scan:
     """Turn the head by up to 30 degrees about a random axis through the brain's centre."""
     if strength == 0:
         return volume, mask
@@ -49,9 +47,7 @@ def rotate(
     return Volume(array, volume.affine), turned >= 0.5
 
 
-def bias(
-    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def bias(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Scan:
     """Multiply by a smooth random field, as an uneven receive coil does."""
     axes = [np.linspace(-1, 1, size, dtype=np.float32) for size in volume.array.shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -65,9 +61,7 @@ def bias(
     return Volume((_as_float(volume) - low) * np.exp(field) + low, volume.affine), mask
 
 
-def noise(
-    volume: Volume, mask: np.ndarray, strength: float, rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def noise(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Scan:
     """Add Rician noise: the magnitude of a complex signal with Gaussian noise in both parts."""
     low = _air(volume)
     signal = _as_float(volume) - low
@@ -78,9 +72,7 @@ def noise(
     return Volume(np.hypot(signal + real, imaginary) + low, volume.affine), mask
 
 
-def thick_slices(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def thick_slices(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Average neighbouring axial slices to up to 6 mm, on a grid of those thick slices."""
     axis = _axis_along(volume.affine, _SUPERIOR)[0]
     spacing = float(volume.spacing_mm[axis])
@@ -88,9 +80,7 @@ def thick_slices(
     return _average_slices(volume, mask, axis, factor)
 
 
-def _average_slices(
-    volume: Volume, mask: np.ndarray, axis: int, factor: int
-) -> tuple[Volume, np.ndarray]:
+def _average_slices(volume: Volume, mask: np.ndarray, axis: int, factor: int) -> Scan:
     if factor == 1:
         return volume, mask
     count = volume.array.shape[axis] // factor  # slices that fill no thick one are left out
@@ -106,23 +96,17 @@ def _average_slices(
     return Volume(average(volume.array), volume.affine @ step), average(mask) >= 0.5
 
 
-def crop_top(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def crop_top(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """End the field of view up to 40 mm below the top of the brain."""
     return _crop(volume, mask, strength, _SUPERIOR)
 
 
-def crop_front(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def crop_front(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """End the field of view up to 40 mm behind the front of the brain."""
     return _crop(volume, mask, strength, _ANTERIOR)
 
 
-def _crop(
-    volume: Volume, mask: np.ndarray, strength: float, towards: np.ndarray
-) -> tuple[Volume, np.ndarray]:
+def _crop(volume: Volume, mask: np.ndarray, strength: float, towards: np.ndarray) -> Scan:
     if strength == 0:
         return volume, mask
     axis, ascending = _axis_along(volume.affine, towards)
@@ -140,9 +124,7 @@ def _crop(
     return Volume(volume.array[kept], volume.affine @ shift), mask[kept]
 
 
-def deface(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def deface(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Blank everything beyond a plane in front of and below the brain, up to 4 mm from it."""
     if strength == 0:
         return volume, mask
@@ -155,9 +137,7 @@ def deface(
     return Volume(np.where(beyond, _air(volume), _as_float(volume)), volume.affine), mask
 
 
-def invert(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def invert(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Fold the intensities of the head as a magnitude inversion recovery does.
 
     A value v in [0, 1] becomes |v - strength|, scaled to [0, 1]: fluid turns bright and white
@@ -175,9 +155,7 @@ def invert(
     return Volume(inverted + low, volume.affine), mask
 
 
-def wrong_header(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def wrong_header(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Leave the voxels and lie about their directions, worse in three steps.
 
     Up to 1/3: left and right exchanged. Up to 2/3: front and back as well. Above: left and right
@@ -193,21 +171,17 @@ def wrong_header(
     return Volume(volume.array, lie @ volume.affine), mask
 
 
-def enlarge(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def enlarge(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Claim voxels up to 1.5 times as large: a head of giant size."""
     return _scale(volume, mask, 1 + strength * (MAX_SCALE - 1))
 
 
-def shrink(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
+def shrink(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Claim voxels down to 1/1.5 of their size: the head of a newborn."""
     return _scale(volume, mask, 1 / (1 + strength * (MAX_SCALE - 1)))
 
 
-def _scale(volume: Volume, mask: np.ndarray, factor: float) -> tuple[Volume, np.ndarray]:
+def _scale(volume: Volume, mask: np.ndarray, factor: float) -> Scan:
     return Volume(volume.array, np.diag([factor, factor, factor, 1.0]) @ volume.affine), mask
 
 

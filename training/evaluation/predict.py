@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.errors import SkullStripError
 from skullstrip.grid.volume import Volume
 from skullstrip.io.atomic import atomic_outputs
@@ -12,7 +13,7 @@ from skullstrip.io.images import read_image, write_mask
 
 from ..data.dataset import find_pairs, select_split
 from ..data.layouts import find_images
-from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+from .segmenter import Segmenter, make_segmenter
 
 MASK_ENDING = "_mask.nii.gz"
 
@@ -69,10 +70,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder for <name>_mask.nii.gz")
     parser.add_argument("--split", default="all", help="split of the data set; default: all")
     parser.add_argument("--overwrite", action="store_true", help="predict finished scans again")
-    add_segmenter_arguments(parser)
+    add_method_options(parser)
     arguments = parser.parse_args(argv)
     images = images_to_predict(arguments.data, arguments.split)
-    segment = segmenter_from(arguments)
+    segment = make_segmenter(method_options(arguments))
     failures = predict(images, arguments.out, segment, overwrite=arguments.overwrite)
     print(f"{len(images) - len(failures)} of {len(images)} masks in {arguments.out}")
     return 1 if failures else 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..data.csv_manifest import write_csv
 from .scores import FIGURES, Figure, ScanScore, by_group, summarise
 
 
@@ -15,15 +15,15 @@ def write_scores_csv(path: Path, scores: Iterable[ScanScore]) -> None:
     rows = list(scores)
     columns = sorted({key for score in rows for key, _ in score.groups})
     names = [figure.name for figure in FIGURES]
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["scan", "subject", *names, "volume_ml", "seconds", *columns, "failure"])
-        for score in rows:
-            groups = dict(score.groups)
-            figures = [f"{score[name]:.6g}" for name in names]
-            extra = [f"{score.volume_ml:.2f}", f"{score.seconds:.2f}"]
-            cells = [groups.get(column, "") for column in columns]
-            writer.writerow([score.scan, score.subject, *figures, *extra, *cells, score.failure])
+    table = []
+    for score in rows:
+        groups = dict(score.groups)
+        figures = [f"{score[name]:.6g}" for name in names]
+        extra = [f"{score.volume_ml:.2f}", f"{score.seconds:.2f}"]
+        cells = [groups.get(column, "") for column in columns]
+        table.append([score.scan, score.subject, *figures, *extra, *cells, score.failure])
+    header = ["scan", "subject", *names, "volume_ml", "seconds", *columns, "failure"]
+    write_csv(path, header, table)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

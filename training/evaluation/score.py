@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,14 +11,15 @@ import numpy as np
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 
+from ..data.csv_manifest import write_csv
 from ..data.dataset import select_split
 from ..data.layouts import split_ending
 from ..data.pair import Pair
 from ..data.splits import load_pairs
 from ..data.volumes import GRID_TOLERANCE_MM, grid_mismatch_mm, read_pair, read_volume
-from .evaluate import WorstCases, subgroups, write_evaluation
+from .evaluate import WorstCases, failed_score, score_mask, write_evaluation
 from .http_scorer import TIMEOUT_S, remote_dice
-from .scores import FIGURES, ScanScore, failed_values, score_masks, summarise
+from .scores import FIGURES, ScanScore, summarise
 
 
 def find_predictions(folder: Path) -> dict[str, Path]:
@@ -60,21 +60,13 @@ def score_folder(
 def _score_prediction(
     pair: Pair, volume: Volume, truth: np.ndarray, path: Path | None
 ) -> tuple[ScanScore, np.ndarray]:
-    groups = subgroups(pair, volume)
-
-    def failed(why: str) -> tuple[ScanScore, np.ndarray]:
-        score = ScanScore(pair.name, pair.subject, groups, failed_values(), 0.0, failure=why)
-        return score, np.zeros_like(truth)
-
     if path is None:
-        return failed("no mask predicted")
+        return failed_score(pair, volume, "no mask predicted"), np.zeros_like(truth)
     predicted = read_volume(path)
     if grid_mismatch_mm(predicted, volume) > GRID_TOLERANCE_MM:
-        return failed("mask on another grid")
+        return failed_score(pair, volume, "mask on another grid"), np.zeros_like(truth)
     mask = predicted.array > 0
-    values = score_masks(mask, truth, volume.spacing_mm)
-    volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
-    return ScanScore(pair.name, pair.subject, groups, values, volume_ml), mask
+    return score_mask(pair, volume, truth, mask), mask
 
 
 def score_remotely(predictions: Mapping[str, Path], url: str, timeout_s: float) -> dict[str, float]:
@@ -84,14 +76,6 @@ def score_remotely(predictions: Mapping[str, Path], url: str, timeout_s: float) 
         found[name] = remote_dice(url, name, path, timeout_s=timeout_s)
         print(f"{name}: {found[name]:.4f}", flush=True)
     return found
-
-
-def _write_remote(out: Path, found: Mapping[str, float]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / "scores.csv", "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["scan", "dice"])
-        writer.writerows((name, f"{dice:.6g}") for name, dice in found.items())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -110,7 +94,9 @@ def main(argv: list[str] | None = None) -> int:
     predictions = find_predictions(arguments.predictions)
     if arguments.url:
         found = score_remotely(predictions, arguments.url, arguments.timeout)
-        _write_remote(arguments.out, found)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        rows = ((name, f"{dice:.6g}") for name, dice in found.items())
+        write_csv(arguments.out / "scores.csv", ["scan", "dice"], rows)
         mean, worst_dice = float(np.mean(list(found.values()))), min(found.values())
     else:
         pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)

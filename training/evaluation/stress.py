@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 
+from ..data.csv_manifest import write_csv
 from ..data.dataset import select_split
 from ..data.pair import Pair
 from ..data.pictures import PREDICTED, TRUTH, page, scan_row
@@ -23,7 +24,7 @@ from ..data.volumes import read_pair
 from .evaluate import describe_weights, score_scan
 from .perturbations import PERTURBATIONS
 from .report import markdown_table, number
-from .segmenter import Segmenter, add_segmenter_arguments, segmenter_from
+from .segmenter import Segmenter, make_segmenter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -124,12 +125,9 @@ def write_stress(
 ) -> None:
     """Write ``stress.csv`` (scan by scan), ``stress.md`` and ``stress.png`` (one scan)."""
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "stress.csv", "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["scan", "perturbation", "strength", "dice", "hd95_mm", "failure"])
-        for s in scores:
-            figures = [f"{s.strength:g}", f"{s.dice:.6g}", f"{s.hd95_mm:.6g}"]
-            writer.writerow([s.scan, s.perturbation, *figures, s.failure])
+    header = [field.name for field in fields(StressScore)]
+    rows = ([f"{x:.6g}" if isinstance(x, float) else x for x in astuple(s)] for s in scores)
+    write_csv(out / "stress.csv", header, rows)
     (out / "stress.md").write_text(stress_markdown(facts, scores), encoding="utf-8")
     if pictures:
         page(pictures, columns=3).save(out / "stress.png")
@@ -157,7 +155,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=6, help="scans, over all data sets; 6")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, default=Path("stress"))
-    add_segmenter_arguments(parser)
+    add_method_options(parser)
     arguments = parser.parse_args(argv)
     names = arguments.only or list(PERTURBATIONS)
     unknown = [name for name in names if name not in PERTURBATIONS]
@@ -168,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     if any(not 0 <= strength <= 1 for strength in arguments.strengths):
         raise InputError(f"The strengths {arguments.strengths} must lie between 0 and 1.")
     pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
-    segment = segmenter_from(arguments)
+    segment = make_segmenter(method_options(arguments))
     scores: list[StressScore] = []
     pictures: list[Image] = []
     facts = describe_weights(arguments.weights)

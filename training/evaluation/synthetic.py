@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import Preprocessing
 
@@ -29,7 +30,7 @@ from ..data.splits import load_pairs
 from .evaluate import WorstCases, describe_weights, evaluate, write_evaluation
 from .perturbations import PERTURBATIONS
 from .report import group_table
-from .segmenter import add_segmenter_arguments, segmenter_from
+from .segmenter import make_segmenter
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
 SCANS = {
@@ -101,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("heads", type=Path, help="folder that 'heads' wrote")
     parser.add_argument("--limit", type=int, help="maps of each age group; default: all")
     parser.add_argument("-o", "--out", type=Path, default=Path("synthetic"))
-    add_segmenter_arguments(parser)
+    add_method_options(parser)
     arguments = parser.parse_args(argv)
     held = select_split(load_pairs(arguments.heads, None), HELD_BACK_SPLIT)
     maps = [
@@ -110,7 +111,9 @@ def main(argv: list[str] | None = None) -> int:
         for pair in [p for p in held if ("age_group", group) in p.groups][: arguments.limit]
     ]
     worst = WorstCases()
-    scores = evaluate(scans_of(maps), segmenter_from(arguments), worst, read_synthetic)
+    scores = evaluate(
+        scans_of(maps), make_segmenter(method_options(arguments)), worst, read_synthetic
+    )
     facts = [
         *describe_weights(arguments.weights),
         f"{len(scores)} scans painted from {len(maps)} maps that nothing was trained on",

@@ -21,7 +21,6 @@ class Stage:
     ----------
     steps : int
         Optimiser steps.
-    batch_size : int
     patch : int
         Height and width of the slices, in pixels; a multiple of 32.
     spacing_mm : float

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skullstrip.errors import InputError
-from skullstrip.network.manifest import load_manifest
+from skullstrip.network.manifest import CHANNELS, load_manifest, read_weights_file
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
 
@@ -38,7 +38,6 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
 
     Parameters
     ----------
-    config : Config
     cache : Path
         Archives that `prepare` wrote.
     run : Path
@@ -151,8 +150,7 @@ def make_trainer(network: keras.Model, config: Config) -> keras.Model:
     """Return the network behind a layer that turns bytes into [0, 1], compiled."""
     import keras
 
-    channels = config.architecture.channels
-    image = keras.Input((None, None, channels), dtype="uint8", name="bytes")
+    image = keras.Input((None, None, CHANNELS), dtype="uint8", name="bytes")
     scaled = keras.layers.Rescaling(1 / 255, dtype="float32", name="unit_interval")(image)
     trainer = keras.Model(image, network(scaled), name="trainer")
     optimisation = config.optimisation
@@ -194,7 +192,8 @@ def start_from(network: keras.Model, config: Config) -> None:
     if config.initial_encoder:
         initialise_encoder(network, Path(config.initial_encoder))
     if config.initial_weights:
-        load_weights(network, read_weights(load_manifest(config.initial_weights)[1]))
+        content = read_weights_file(*load_manifest(config.initial_weights))
+        load_weights(network, read_weights(content))
 
 
 def initialise_encoder(network: keras.Model, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skullstrip.errors import InputError
-from skullstrip.network.manifest import MANIFEST_NAME, Manifest
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest, without_retired
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
 from ..data.pair import file_sha256
@@ -32,8 +32,11 @@ def run_config(run: Path) -> Config:
     """
     path = run / CONFIG_NAME
     try:
-        return config_from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for part in ("architecture", "preprocessing"):
+            content[part] = without_retired(content[part])
+        return config_from_dict(content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{run} holds no training run ({error}).") from error
 
 

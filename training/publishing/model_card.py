@@ -92,7 +92,6 @@ def fill_model_card(
         "created": run["created"],
         "spacing_mm": f"{manifest.preprocessing.spacing_mm:g}",
         "threshold": f"{manifest.threshold:g}",
-        "encoder": manifest.architecture.encoder,
         "decoder_widths": ", ".join(map(str, manifest.architecture.decoder_widths)),
         "config": str(manifest.training.get("config", "")),
         "seed": str(manifest.training.get("seed", "")),

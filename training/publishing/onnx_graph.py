@@ -10,16 +10,12 @@ its graph (Keras 3.15, tf2onnx 1.17) takes a tenth more time a slice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skullstrip.errors import WeightsError
-from skullstrip.network.manifest import Architecture
-
-if TYPE_CHECKING:
-    import keras
+from skullstrip.network.manifest import CHANNELS, Architecture
 
 OPSET = 17  # old enough for every ONNX Runtime that the requirements allow
 IR_VERSION = 8
@@ -62,15 +58,13 @@ def build_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) ->
 
     Parameters
     ----------
-    architecture : Architecture
     weights : mapping of str to ndarray
         Keras' variables by their paths.
 
     Returns
     -------
     bytes
-        An ONNX model, (N, H, W, channels) float32 to (N, H, W, 1) float32; equal weights give equal
-        bytes.
+        An ONNX model, (N, H, W, 3) float32 to (N, H, W, 1) float32; equal weights give equal bytes.
 
     Raises
     ------
@@ -79,23 +73,11 @@ def build_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) ->
     """
     graph = _Graph(weights)
     image = graph.add("Transpose", ["image"], perm=[0, 3, 1, 2])
-    features = _encoder(graph, Tensor(image, architecture.channels), architecture)
+    features = _encoder(graph, Tensor(image, CHANNELS), architecture)
     decoded = _decoder(graph, features, architecture)
     probability = _probability_head(graph, decoded, len(architecture.decoder_widths))
     graph.add("Transpose", [probability], "probability", perm=[0, 2, 3, 1])
-    return graph.serialise(architecture.channels)
-
-
-def save_weights(model: keras.Model, architecture: Architecture, path: Path) -> None:
-    """Store every variable of a network, in half precision, in a file that can be run.
-
-    Raises
-    ------
-    WeightsError
-        As for `build_onnx`.
-    """
-    arrays = {variable.path: np.asarray(variable.value, np.float32) for variable in model.weights}
-    path.write_bytes(build_onnx(architecture, arrays))
+    return graph.serialise()
 
 
 def _encoder(graph: _Graph, x: Tensor, architecture: Architecture) -> list[Tensor]:
@@ -306,7 +288,7 @@ class _Graph:
             self.add("Concat", [x.name, y.name], axis=1), x.channels + y.channels, y.spare
         )
 
-    def serialise(self, channels: int) -> bytes:
+    def serialise(self) -> bytes:
         """Close the graph between `image` and `probability`.
 
         Raises
@@ -321,7 +303,7 @@ class _Graph:
             self._helper.make_tensor_value_info(
                 name, self._float, ["slices", "height", "width", size]
             )
-            for name, size in (("image", channels), ("probability", 1))
+            for name, size in (("image", CHANNELS), ("probability", 1))
         )
         constants = list(self._constants.values())
         graph = self._helper.make_graph(self._nodes, "skullstrip", [image], [result], constants)

@@ -7,19 +7,19 @@ know more than the judged scans show may lose a little on them, if so much is sa
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from skullstrip.cli.common import view_choice
 from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
 from skullstrip.network.predict import VIEWS
+from skullstrip.options import Options
 from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from ..data.dataset import select_split
@@ -40,6 +40,7 @@ from .export import (
 )
 from .model_card import fill_model_card
 
+JUDGED_BY = ("engine", "device", "views")
 CARD_NAME = "MODEL_CARD.md"
 RELEASED = (WEIGHTS_NAME, MANIFEST_NAME, CARD_NAME, RUN_NAME)
 
@@ -76,7 +77,7 @@ def release(
     current: Path | None,
     split: str = "val",
     may_lose: float = 0.0,
-    engine: dict[str, Any] | None = None,
+    options: Options = Options(),
     stress: str = "",
     synthetic: str = "",
     notes: str = "",
@@ -98,8 +99,8 @@ def release(
         Weights to beat; None for a first release.
     may_lose : float
         How far the mean Dice may be below theirs.
-    engine : dict, optional
-        Keyword arguments of `make_segmenter`, the same for both models.
+    options : Options
+        How both models are run; the weights are theirs.
     stress, synthetic, notes : str
         Markdown for the model card.
 
@@ -116,7 +117,7 @@ def release(
     refuse_dirty_tree(repository)
     judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
     config = run_config(run)
-    described = describe_run(dataclasses.asdict(config), pairs, repository)
+    described = describe_run(asdict(config), pairs, repository)
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
         trained = training_record(run)
@@ -124,14 +125,14 @@ def release(
         facts = training_facts(config, commit, trained.get("initial_weights", ""))
         manifest = export_run(run, staging, name, facts)
         worst = WorstCases()
-        scores = evaluate(judged, make_segmenter(staging, **(engine or {})), worst)
+        scores = evaluate(judged, make_segmenter(replace(options, weights=staging)), worst)
         if current is not None:
-            theirs = evaluate(judged, make_segmenter(current, **(engine or {})))
+            theirs = evaluate(judged, make_segmenter(replace(options, weights=current)))
             refuse_no_better(scores, theirs, may_lose)
             described["current_mean_dice"] = mean_dice(theirs)
         described |= {
             "split": split,
-            "options": {k: str(v) for k, v in (engine or {}).items()},
+            "options": {name: str(options.to_json()[name]) for name in JUDGED_BY},
             "mean_dice": mean_dice(scores),
         }
         described["training_run"] = trained
@@ -198,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
         current=None if arguments.first else arguments.current,
         split=arguments.split,
         may_lose=arguments.may_lose,
-        engine={key: getattr(arguments, key) for key in ("engine", "device", "views")},
+        options=Options(**{name: getattr(arguments, name) for name in JUDGED_BY}),
         stress=_text(arguments.stress),
         synthetic=_text(arguments.synthetic),
         notes=_text(arguments.notes),

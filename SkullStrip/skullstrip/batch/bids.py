@@ -27,7 +27,6 @@ def find_bids_scans(
 
     Parameters
     ----------
-    data_set : Path
     participants, sessions : sequence of str
         Labels, with or without `sub-` and `ses-`; all by default.
 

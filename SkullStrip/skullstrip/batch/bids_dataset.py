@@ -59,12 +59,7 @@ def require_place(data_set: Path, out: Path) -> None:
 
 
 def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None:
-    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`."""
     texts = {
         DESCRIPTION: to_json(dataset_description(data_set, out)),
         ".bidsignore": _ignored(out / ".bidsignore"),

@@ -22,22 +22,6 @@ WORKERS_SECONDS = 5.0  # between two looks at how many workers there are
 LOT = 10  # items handed over by one call, at least: Dask's scheduler notes each call for ever
 
 
-def require_dask() -> None:
-    """Say how to install what `--scheduler` needs.
-
-    Raises
-    ------
-    EngineError
-    """
-    import importlib.util
-
-    missing = [name for name in ("dask", "distributed") if not importlib.util.find_spec(name)]
-    if missing:
-        raise EngineError(
-            f"--scheduler needs {' and '.join(missing)}; use 'pip install \"skullstrip[cluster]\"'."
-        )
-
-
 @contextmanager
 def remote_client(address: str) -> Iterator[Any]:
     """Give a client of a scheduler that runs already.
@@ -67,10 +51,8 @@ def as_done(
 
     Parameters
     ----------
-    client : distributed.Client
     function : callable
         Called by a worker with the item.
-    items : iterable
     stop : callable
         Asked often; once it says True, items that no worker has begun are dropped.
 

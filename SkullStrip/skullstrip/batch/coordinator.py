@@ -21,8 +21,8 @@ from .ledger import Entry, Ledger
 from .ownership import Ownership
 from .plan import MASK_CORRECTED
 from .progress import Count, OnEvent, scan_event
+from .results import write_csv
 from .scans import Scan
-from .table import write_csv
 
 TABLE_SECONDS = 15.0  # at least, between two tables written on the way
 TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
@@ -40,15 +40,12 @@ class Coordinator:
 
     Parameters
     ----------
-    job : Job
-    ledger : Ledger
     count : Count
         Counts on.
     on_event : callable
         Gets the events of `progress`.
     stop : callable
         Says True when no further scan shall be begun.
-    quiet : bool
     own : Ownership
         Says what may be written.
     tables : bool

@@ -13,23 +13,19 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import SkullStripError, is_out_of_memory
-from ..figures.thumbnails import thumbnail
 from ..files import strip_file, write_by_mask
 from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
-from ..network.engine import Engine
-from ..network.engines import create_engine
-from ..network.manifest import load_manifest
 from ..options import Options
-from ..pipeline import BrainExtraction
+from ..pipeline import BrainExtraction, load_engine
 from ..report import to_json
 from .bids import sidecars
 from .columns import CORRECTED, DONE, FAILED, Row
-from .file_state import FileState
-from .ledger import Entry
+from .ledger import Entry, FileState
 from .options import BatchOptions
 from .scans import Scan, sidecar_of
 
+loaded_engine = lru_cache(maxsize=1)(load_engine)  # once in each process
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
 JUDGEMENT = (  # which a mask that was corrected by hand no longer has
     "verdict", "judged", "reasons", "volume_error_ml", "dice_estimate", "dice_error",
@@ -42,7 +38,6 @@ class Task:
 
     Parameters
     ----------
-    scan : Scan
     correction : Entry, optional
         What is known of a scan whose mask somebody corrected, which is kept.
     writes : tuple of str
@@ -65,11 +60,6 @@ class Job:
 
 def strip_one(scan: Scan, job: Job) -> Entry:
     """Strip a scan and write its outputs, sidecars included.
-
-    Parameters
-    ----------
-    scan : Scan
-    job : Job
 
     Returns
     -------
@@ -107,12 +97,10 @@ def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job)
 
     Parameters
     ----------
-    scan : Scan
     known : Entry
         What was recorded of it before.
     writes : tuple of str
         Outputs that may be written.
-    job : Job
     """
     start = time.perf_counter()
     try:
@@ -123,7 +111,6 @@ def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job)
             brain=job.out / scan.brain if scan.brain in writes else None,
             qc=job.out / scan.qc if scan.qc in writes else None,
         )
-        thumbnail(job.out, scan.qc)
         turned = [file for path in scan.for_fmriprep for file in (path, sidecar_of(path))]
         turned = [path for path in turned if path in writes]
         _write_beside(scan, job.out, turned)
@@ -190,7 +177,6 @@ def _strip(scan: Scan, job: Job) -> BrainExtraction:
         mask=out / scan.mask,
         qc=out / scan.qc,
     )
-    thumbnail(out, scan.qc)  # made here by many, the report page only reads it
     _write_beside(scan, out, scan.outputs)
     return result
 
@@ -202,14 +188,6 @@ def _write_beside(scan: Scan, out: Path, writes: Sequence[str]) -> None:
             write_turned_to_ras(out / scan.mask, staged(out / path))
         for path in set(beside := sidecars(scan)).intersection(writes):
             staged(out / path).write_text(to_json(beside[path]), encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def loaded_engine(options: Options) -> Engine:
-    """Return the network, loaded once in each process."""
-    manifest, weights_path = load_manifest(options.weights)
-    name = str(options.engine)
-    return create_engine(name, manifest, weights_path, options.device, options.threads)
 
 
 def _findings(result: BrainExtraction) -> Row:

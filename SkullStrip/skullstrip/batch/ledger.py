@@ -7,6 +7,7 @@ A process that is killed loses the transaction it was in, and no more.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import time
@@ -17,13 +18,49 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
+from ..io.images import files_read
+from ..io.limits import require_regular
 from .columns import COLUMNS, Row
-from .file_state import FileState
 
 LEDGER = ".skullstrip/ledger.sqlite"  # below the output folder
 FORMAT = 1
 BUSY_SECONDS = 60.0
+CHUNK_BYTES = 2**20
 _OWN = {"input_size": "INTEGER", "input_mtime_ns": "INTEGER", "options": "TEXT", "outputs": "TEXT"}
+
+
+@dataclass(frozen=True)
+class FileState:
+    """An image as it lies on disk, all the files it consists of taken together.
+
+    Size and time tell at once whether it is still the same; its hash tells for sure.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    mtime_ns : int
+        Of the file that changed last.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """Read a file's state; hashing reads all of it."""
+        return cls(*stat_of(path), sha256_of(path))
+
+    def still_holds(self, path: Path) -> bool:
+        """Return whether the content is the same, read only where size and time leave doubt."""
+        try:
+            size, mtime_ns = stat_of(path)
+            if size != self.size:
+                return False
+            return mtime_ns == self.mtime_ns or sha256_of(path) == self.sha256
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -204,3 +241,26 @@ def _values(entry: Entry) -> list[object]:
         entry.options,
         json.dumps(outputs),
     ]
+
+
+def stat_of(path: Path) -> tuple[int, int]:
+    """Bytes, and the latest time of change in ns.
+
+    Raises
+    ------
+    OSError
+        A file is missing.
+    """
+    found = [file.stat() for file in files_read(path)]
+    return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of the content, of all files that the image consists of."""
+    digest = hashlib.sha256()
+    for file in files_read(path):
+        require_regular(file)
+        with file.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -26,7 +26,6 @@ class Ownership:
 
     Parameters
     ----------
-    out : Path
     ledger : Ledger or None
         None where nothing was ever done.
     inputs : iterable of str
@@ -51,12 +50,7 @@ class Ownership:
         return not self._is_claimed(path, scan)
 
     def refuse_inputs(self, paths: Iterable[str]) -> None:
-        """Refuse to write a file that this batch reads.
-
-        Raises
-        ------
-        OutputError
-        """
+        """Raise OutputError for a file that this batch reads."""
         for path in paths:
             for file in files_of(self.out / path):
                 is_input = str(file) in self._inputs

@@ -8,11 +8,10 @@ from pathlib import Path
 from ..errors import InputError
 from ..shown import from_cell, shown
 from .columns import CORRECTED, DONE, FAILED
-from .csv_rows import read_rows
 from .ledger import Entry, Ledger
 from .options import REDO, BatchOptions
 from .ownership import Ownership, there
-from .scans import Scan
+from .scans import Scan, read_rows
 
 MASK_CORRECTED = "mask corrected by hand, kept"
 DECISIONS = "decisions.csv"  # below the output folder
@@ -30,8 +29,6 @@ def reasons_to_do(
     scans : iterable of Scan
     ledger : Ledger or None
         None where nothing was ever done.
-    out : Path
-    options : BatchOptions
     digest : str
         Of the options and the weights.
 

@@ -13,10 +13,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
 
 from .._version import __version__
 from .columns import CORRECTED, FAILED
-from .outliers import FEWEST, THRESHOLD, volume_limits
 
 TEXTS = (
     "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
@@ -30,6 +32,11 @@ STATES = {
 # The page's own order when it is opened.
 FIRST = ("fail", "error", "check", "none", "corrected", "pass")
 CHUNK = 50  # thumbnails that are decoded together
+# Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993: |modified z-score| > 3.5, which
+# is in units of the standard deviation when most values are normally distributed.
+THRESHOLD = 3.5
+MAD_TO_SD = 1.4826
+FEWEST = 8  # of fewer volumes the spread says nothing
 
 Row = Mapping[str, object]
 
@@ -81,6 +88,29 @@ class ReportData:
         for number, scan in enumerate(chain.from_iterable(self._scans.values())):
             yield f",{scan}" if number else scan
         yield "]}"
+
+
+class Limits(NamedTuple):
+    """Volumes in mL outside of which a scan stands out, and what they were made from."""
+
+    low: float
+    high: float
+    median: float
+
+
+def volume_limits(volumes_ml: Iterable[float]) -> Limits | None:
+    """Limits by the median and the median absolute deviation, which outliers hardly move.
+
+    None for fewer than 8 volumes, or when most of them are the same.
+    """
+    volumes = np.array([volume for volume in volumes_ml if np.isfinite(volume)], dtype=float)
+    if len(volumes) < FEWEST:
+        return None
+    median = float(np.median(volumes))
+    spread = MAD_TO_SD * float(np.median(np.abs(volumes - median)))
+    if spread == 0:
+        return None
+    return Limits(median - THRESHOLD * spread, median + THRESHOLD * spread, median)
 
 
 def _scan(row: Row) -> list[str | float | None]:

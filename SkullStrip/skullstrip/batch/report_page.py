@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import EngineError
-from ..figures.thumbnails import thumbnail
+from ..figures.qc import read_thumbnail
 from ..io.atomic import atomic_outputs
 from .report_data import CHUNK, ReportData, Row
 
@@ -35,7 +35,6 @@ def write_report(rows: Iterable[Row], path: Path, title: str = TITLE) -> None:
         With the columns of results.csv; numbers may be text, and missing values empty.
     path : Path
         Replaced atomically.
-    title : str
 
     Raises
     ------
@@ -81,12 +80,7 @@ def _chunks(pictures: Iterator[str], folder: Path) -> Iterator[str]:
     The first of them comes before the page's script, the others after it.
     """
     while some := list(islice(pictures, CHUNK)):
-        yield "\n".join(_thumbnail_text(picture, folder) for picture in some)
-
-
-def _thumbnail_text(picture: str, folder: Path) -> str:
-    content = thumbnail(folder, picture) if picture else None
-    return base64.b64encode(content).decode("ascii") if content else ""
+        yield "\n".join(read_thumbnail(folder / name) if name else "" for name in some)
 
 
 def _script() -> str:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import OutputError
-from .columns import Row
-from .table import CSV_TABLE, write_csv
+from ..io.atomic import atomic_outputs
+from ..shown import cell
+from .columns import COLUMNS, Row
 
+CSV_TABLE = "results.csv"
 PAGE = "report.html"
 RESULTS = (CSV_TABLE, PAGE)
 
 
 def refuse_strangers(out: Path) -> None:
-    """Refuse a folder that has files called as ours, before the first batch there.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Raise OutputError for files called as ours, before the first batch in a folder."""
     if there := [name for name in RESULTS if (out / name).exists()]:
         raise OutputError(
             f"'{out / there[0]}' is there already, and no batch was run there; name another output "
             "folder, or use --overwrite."
         )
+
+
+def write_csv(rows: Iterable[Row], out: Path) -> Path:
+    """Write `results.csv` into the output folder; a reader finds the old one whole or the new."""
+    path = out / CSV_TABLE
+    with (
+        atomic_outputs() as staged,
+        staged(path).open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+    return path
 
 
 def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
@@ -35,7 +46,6 @@ def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
     ----------
     rows : callable
         Gives the rows anew each time, so that no list of them is kept.
-    out : Path
 
     Returns
     -------

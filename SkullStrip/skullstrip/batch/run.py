@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled
-from ..network.manifest import load_manifest
+from ..errors import Cancelled, EngineError
+from ..network.manifest import load_manifest, read_weights_file
 from ..options import Options
 from ..quality.calibration import load_calibration
-from . import bids, bids_dataset, fmriprep, table
-from .cluster import require_dask
+from . import bids, bids_dataset, fmriprep
 from .columns import Row
 from .coordinator import Coordinator
 from .job import Job
 from .ledger import LEDGER, Ledger
-from .local_workers import require_psutil
 from .options import BatchOptions
 from .ownership import Ownership
 from .plan import reasons_to_do
 from .progress import Count, OnEvent, ignore_event, skipped_event
-from .results import RESULTS, refuse_strangers, write_results
+from .results import CSV_TABLE, RESULTS, refuse_strangers, write_results
 from .scans import Scan, find_scans
 
 
@@ -35,7 +34,6 @@ class Source:
     ----------
     path : str
         Folder, CSV, glob or file; the data set's folder where `bids`.
-    bids : bool
     participants, sessions : tuple of str
         BIDS labels to keep; all by default.
     fmriprep : {"first-lex", "sessionwise"}, optional
@@ -185,9 +183,6 @@ def run_batch(
 
     Parameters
     ----------
-    source : Source
-    out : Path
-    options : BatchOptions
     on_event : callable
         Gets the events of `progress`.
     stop : callable
@@ -203,7 +198,7 @@ def run_batch(
     Cancelled
         `stop` said True before all was done.
     """
-    (require_dask if options.scheduler else require_psutil)()
+    require_packages(options.scheduler)
     out = out.absolute()
     if options.method.weights is not None:
         weights = Path(options.method.weights).absolute()
@@ -236,8 +231,19 @@ def run_batch(
             f"Interrupted with {count.settled} of {count.total} scans done; start the same "
             "command again to go on."
         )
-    csv = None if shared else out / table.CSV_TABLE
+    csv = None if shared else out / CSV_TABLE
     return BatchResult(count.done, count.failed, count.skipped, csv, page, count.verdicts)
+
+
+def require_packages(scheduler: str | None) -> None:
+    """Raise EngineError, with what to install, where a package of the workers is missing."""
+    needed: tuple[str, ...]
+    who, needed, extra = "A batch", ("psutil",), "batch"
+    if scheduler:
+        who, needed, extra = "--scheduler", ("dask", "distributed"), "cluster"
+    if missing := [name for name in needed if not importlib.util.find_spec(name)]:
+        what = " and ".join(missing)
+        raise EngineError(f"{who} needs {what}; use 'pip install \"skullstrip[{extra}]\"'.")
 
 
 def _left_to_do(
@@ -264,5 +270,6 @@ def _left_to_do(
 
 def _digest(options: BatchOptions) -> str:
     manifest, weights_path = load_manifest(options.method.weights)
+    read_weights_file(manifest, weights_path)  # altered ones end the batch, not each of its scans
     calibration = load_calibration(manifest, weights_path.parent)
     return options.method.digest(manifest.weights_sha256, calibration.sha256)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
 from ..io import images
-from .csv_rows import read_rows
+from ..io.limits import require_regular
 
+SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
 OUR_ENDINGS = (
@@ -84,7 +86,6 @@ def find_scans(source: str, out: Path) -> list[Scan]:
 
     Parameters
     ----------
-    source : str
     out : Path
         The output folder.
 
@@ -201,12 +202,7 @@ def _unique(scans: Iterable[Scan]) -> list[Scan]:
 
 
 def refuse_names(scans: Iterable[Scan]) -> None:
-    """Refuse two scans whose outputs would have the same name, and names that no table can hold.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError for two scans of one name, and for names that no table can hold."""
     seen: dict[str, str] = {}
     for scan in scans:
         if STRAY_BYTES.search(scan.file):
@@ -227,3 +223,36 @@ def _with_ending_in_name(scan: Scan) -> Scan:
     suffix = images.suffix_of(scan.path)
     named = _placed(scan.path, scan.name + suffix.replace(".", "_"), suffix)
     return replace(named, subject=scan.subject, session=scan.session)
+
+
+def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:
+    """Return rows of a CSV that people made, by its head; what a row lacks is empty.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, with or without a byte order mark.
+    needed : sequence of str
+        Columns that must be there.
+    advice : str
+        What to do if the table cannot be read, after "; ".
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or lacks a column.
+    """
+    try:
+        require_regular(path)
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            head = stream.readline()
+            stream.seek(0)
+            separator = max(SEPARATORS, key=head.count)
+            reader = csv.DictReader(stream, delimiter=separator, restval="")
+            rows = list(reader)
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); {advice}.") from error
+    if missing := [column for column in needed if column not in columns]:
+        raise InputError(f"{path} has no column '{missing[0]}'; {advice}.")
+    return rows

@@ -26,7 +26,7 @@ GRAIN_MM = 4.0  # means over such squares, so that noise does not count
 ROUGH, ROUGH_MM = 0.45, 12.0
 
 
-def coverage_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
+def field_of_view_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
     """Say where the field of view is too small for a head.
 
     Parameters

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InputError
 from ..grid.volume import Volume, spacing_of
 from .appearance import appearance_findings
-from .field_of_view import coverage_findings
+from .field_of_view import field_of_view_findings
 from .fill import without_fill
 
 MIN_SLICES = 5
@@ -84,7 +84,7 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     scan = without_fill(array)
     if scan is not array:
         found.append(_fill_note(array[(scan != array) & np.isfinite(array)]))
-    looks = (*coverage_findings(scan, affine), *appearance_findings(scan, affine))
+    looks = (*field_of_view_findings(scan, affine), *appearance_findings(scan, affine))
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 

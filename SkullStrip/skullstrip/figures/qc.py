@@ -1,7 +1,11 @@
-"""A picture to judge a mask by: its outline over slices in three planes."""
+"""A picture to judge a mask by: its outline over slices in three planes, and a small one of it."""
 
 from __future__ import annotations
 
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,6 +13,7 @@ from scipy import ndimage
 
 from ..grid.orientation import reorient_to_ras
 from ..grid.volume import Volume
+from ..io.limits import require_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +34,10 @@ RAMP = ((255, 60, 0), (255, 214, 70), (60, 170, 255))
 AROUND_MM = 9.0
 UNSURE, SURE = 0.60, 0.92
 LEGEND = (180, 12)  # pixels
+THUMBNAIL = "SkullStrip thumbnail"  # the PNG's text that holds it: WebP in base64
+THUMBNAIL_HEIGHT = 84  # pixels; shown at half of it, so that it is sharp on dense screens
+THUMBNAIL_QUALITY = 45
+FAINT = 0.15  # of a shrunken pixel: less outline than this in it is not drawn
 
 
 class _Plane(NamedTuple):
@@ -44,6 +53,13 @@ class _Plane(NamedTuple):
     up: int
     left: str
     right: str
+
+
+class _Tile(NamedTuple):
+    """One cut, RGB uint8 on square pixels, and where the mask's outline runs in it."""
+
+    pixels: np.ndarray
+    outline: np.ndarray
 
 
 class _Content(NamedTuple):
@@ -88,7 +104,7 @@ def qc_picture(
     Returns
     -------
     PIL.Image.Image
-        RGB, with square pixels of 0.75 mm.
+        RGB, with square pixels of 0.75 mm; its `info` holds the thumbnail.
     """
     scan = reorient_to_ras(Volume(array, affine))[0]
     mask = reorient_to_ras(Volume(brain_mask, affine))[0].array
@@ -104,7 +120,36 @@ def qc_picture(
         first, last = brain[plane.depth]
         depths = np.linspace(first, last, CUTS + 2)[1:-1].round().astype(int)
         rows.append([_tile(content, plane, int(depth)) for depth in depths])
-    return _page(rows, title, has_legend=confidence is not None)
+    page = _page(rows, title, has_legend=confidence is not None)
+    page.info[THUMBNAIL] = _thumbnail([row[CUTS // 2] for row in rows])
+    return page
+
+
+def save_qc(picture: Image, path: Path) -> None:
+    """Write a picture as PNG, with its thumbnail."""
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    texts.add_text(THUMBNAIL, picture.info[THUMBNAIL])
+    picture.save(path, "PNG", pnginfo=texts, compress_level=3)  # a third of the time of 6
+
+
+def read_thumbnail(path: Path) -> str:
+    """Return a picture's thumbnail, WebP in base64: the middle cut of each plane, side by side.
+
+    Of a picture that has none the whole is shrunk; "" where there is none that can be read.
+    """
+    from PIL import Image
+
+    try:
+        require_regular(path)
+        with Image.open(path) as opened:
+            if text := opened.info.get(THUMBNAIL):
+                return base64.b64encode(base64.b64decode(text, validate=True)).decode()
+            whole = np.asarray(opened.convert("RGB"))
+            return _thumbnail([_Tile(whole, np.zeros(whole.shape[:2], dtype=bool))])
+    except (OSError, ValueError, SyntaxError):  # Pillow raises SyntaxError for a broken PNG
+        return ""
 
 
 def _bounds(mask: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -128,8 +173,7 @@ def _window(array: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     return float(low), float(low + 1.15 * max(high - low, 1e-12))
 
 
-def _tile(content: _Content, plane: _Plane, depth: int) -> np.ndarray:
-    """One cut with its outline, RGB uint8, on square pixels."""
+def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
     spacing = content.scan.spacing_mm
     axes = []
     for axis in (plane.up, plane.across):
@@ -154,7 +198,31 @@ def _tile(content: _Content, plane: _Plane, depth: int) -> np.ndarray:
     if content.confidence is not None:
         around = ndimage.uniform_filter(sample(content.confidence), round(AROUND_MM / PIXEL_MM))
         tile[outline] = _colours(around[outline])
-    return tile
+    return _Tile(tile, outline)
+
+
+def _thumbnail(tiles: Sequence[_Tile]) -> str:
+    """Shrink tiles to one height, and draw their outlines anew, which would fade.
+
+    They are of one colour here, whatever the picture's colours say: at this size what counts is
+    where an outline runs.
+    """
+    from PIL import Image
+
+    cuts = []
+    for pixels, outline in tiles:
+        height, width = outline.shape
+        size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
+        small, share = (
+            np.array(Image.fromarray(array).resize(size, Image.Resampling.BOX))
+            for array in (pixels, outline.astype(np.uint8) * np.uint8(255))
+        )
+        small[share > 255 * FAINT] = OUTLINE
+        cuts.append(small)
+    stream = io.BytesIO()
+    page = Image.fromarray(np.concatenate(cuts, axis=1))
+    page.save(stream, "WEBP", quality=THUMBNAIL_QUALITY, method=4)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def _colours(confidence: np.ndarray) -> np.ndarray:
@@ -179,12 +247,12 @@ def _draw_legend(page: Image, right: int) -> None:
     draw.text((left - 8, middle), "unsure", fill=FAINT_TEXT, font=small, anchor="rm")
 
 
-def _page(rows: list[list[np.ndarray]], title: str, has_legend: bool) -> Image:
+def _page(rows: list[list[_Tile]], title: str, has_legend: bool) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
-    width = max(tile.shape[1] for row in rows for tile in row)
+    width = max(pixels.shape[1] for row in rows for pixels, _ in row)
     page_width = CUTS * width + (CUTS + 1) * GAP
-    page_height = HEADER + sum(LABEL + row[0].shape[0] + GAP for row in rows) + GAP
+    page_height = HEADER + sum(LABEL + len(row[0].pixels) + GAP for row in rows) + GAP
     page = Image.new("RGB", (page_width, page_height), BACKGROUND)
     draw = ImageDraw.Draw(page)
     draw.text((2 * GAP, 18), title, fill=TEXT, font=ImageFont.load_default(24))
@@ -195,10 +263,10 @@ def _page(rows: list[list[np.ndarray]], title: str, has_legend: bool) -> Image:
     for plane, row in zip(_PLANES, rows, strict=True):
         draw.text((2 * GAP, top), plane.label, fill=FAINT_TEXT, font=small)
         top += LABEL
-        height = row[0].shape[0]
-        for column, tile in enumerate(row):
+        height = len(row[0].pixels)
+        for column, (pixels, _) in enumerate(row):
             left = GAP + column * (width + GAP)
-            page.paste(Image.fromarray(tile), (left + (width - tile.shape[1]) // 2, top))
+            page.paste(Image.fromarray(pixels), (left + (width - pixels.shape[1]) // 2, top))
             for text, x, anchor in ((plane.left, 4, "lm"), (plane.right, width - 4, "rm")):
                 draw.text(
                     (left + x, top + height // 2),

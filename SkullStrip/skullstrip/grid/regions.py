@@ -19,17 +19,14 @@ def bounding_box(mask: np.ndarray, margin: tuple[int, ...] = (0, 0, 0)) -> Box:
     return tuple(box)  # type: ignore[return-value]
 
 
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Return the largest face-connected piece of a mask; an empty mask stays empty."""
+def largest_component(mask: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
+    """Return the largest piece of a mask, face-connected by default; an empty one stays empty."""
     if not mask.any():
         return mask
     box = bounding_box(mask)
-    labels, count = ndimage.label(mask[box])
+    labels, _ = ndimage.label(mask[box], structure)
     result = np.zeros_like(mask)
-    if count:
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
-        result[box] = labels == sizes.argmax()
+    result[box] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     return result
 
 

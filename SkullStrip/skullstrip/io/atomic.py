@@ -9,13 +9,12 @@ refer to each other by.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError
-from .temporary import locked, moving, temporary_folder
+from .temporary import moving, temporary_folder
 
 
 @contextmanager
@@ -23,13 +22,12 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     """Give a function that maps each target to the path to write it at.
 
     When the block ends, everything written is moved into place. When it is left by an exception,
-    KeyboardInterrupt included, no target has changed. Either way no temporary is left. Of two runs
-    that write the same targets at once, all files are one run's: the one that moves last.
+    KeyboardInterrupt included, no target has changed. Either way no temporary is left.
 
     Raises
     ------
     OutputError
-        A file could not be written or moved.
+        A file could not be written or moved; the message says what has changed.
 
     Examples
     --------
@@ -37,6 +35,7 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     ...     staged(Path("out.txt")).write_text("all or nothing")
     """
     temporaries: dict[Path, Path] = {}
+    moved: list[str] = []
     try:
         with ExitStack() as stack:
 
@@ -48,11 +47,11 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
                 return temporaries[folder] / target.name
 
             yield staged
-            _flush_all(temporaries)
-            _move_into_place(temporaries)
+            _move_into_place(temporaries, moved)
     except OSError as error:
+        changed = f"only {', '.join(moved)} changed" if moved else "nothing was changed"
         raise OutputError(
-            f"The outputs could not be written ({error.strerror or error}); nothing was changed."
+            f"The outputs could not be written ({error.strerror or error}); {changed}."
         ) from error
 
 
@@ -95,57 +94,22 @@ def _refuse_target(target: Path) -> None:
         raise OutputError(f"{target} is write-protected; name another output.")
 
 
-def _flush_all(temporaries: dict[Path, Path]) -> None:
-    """Bring everything to disk while nobody waits for a lock."""
-    for temporary in temporaries.values():
-        for staged in temporary.iterdir():
-            _flush_to_disk(staged)
-
-
-def _move_into_place(temporaries: dict[Path, Path]) -> None:
-    """Move all staged files; if one cannot be moved, put back what was there before."""
+def _move_into_place(temporaries: dict[Path, Path], moved: list[str]) -> None:
+    """Move all staged files, which are flushed before; `moved` gets their names."""
     moves = [
         (staged, folder / staged.name)
         for folder, temporary in temporaries.items()
         for staged in sorted(temporary.iterdir())
     ]
-    with ExitStack() as stack:
-        # Sorted, so that two runs never wait for each other; once each, whatever it is called.
-        for folder in sorted({folder.resolve() for folder in temporaries}):
-            stack.enter_context(locked(folder))
-        stack.enter_context(moving())
-        touched: list[tuple[Path, Path | None]] = []
-        try:
-            for staged, target in moves:
-                touched.append((target, _keep_previous(target, staged.parent.parent)))
-                os.replace(staged, target)
-        except BaseException:
-            for target, previous in reversed(touched):
-                _restore(target, previous)
-            raise
+    for staged, target in moves:
+        _flush_to_disk(staged)
+        _refuse_target(target)
+    with moving():
+        for staged, target in moves:
+            os.replace(staged, target)
+            moved.append(target.name)
     for folder in temporaries:
         _flush_to_disk(folder)
-
-
-def _keep_previous(target: Path, temporary: Path) -> Path | None:
-    """Return a second name for the file that a move is about to replace, or None."""
-    if not os.path.lexists(target):
-        return None
-    folder = temporary / "previous"
-    folder.mkdir(exist_ok=True)
-    previous = folder / target.name
-    try:
-        os.link(target, previous, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # file systems without hard links
-        shutil.copy2(target, previous, follow_symlinks=False)
-    return previous
-
-
-def _restore(target: Path, previous: Path | None) -> None:
-    if previous is None:
-        target.unlink(missing_ok=True)
-    else:
-        os.replace(previous, target)
 
 
 def _flush_to_disk(path: Path) -> None:

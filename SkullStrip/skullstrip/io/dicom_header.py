@@ -42,7 +42,6 @@ class Frame(NamedTuple):
         Distance of rows, and of columns, in mm.
     scaling : tuple of float
         Slope and intercept.
-    echo_ms : float
     """
 
     position: tuple[float, ...]
@@ -58,8 +57,6 @@ class Instance:
 
     Parameters
     ----------
-    path : Path
-    uid, series_uid : str
     number : int, optional
         Of the series.
     description : str
@@ -68,7 +65,6 @@ class Instance:
         What weights the image, in words.
     shape : tuple of int
         Rows and columns.
-    dtype : numpy.dtype
     frames : tuple of Frame
         One in a classic file.
     is_part : bool

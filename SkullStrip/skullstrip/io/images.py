@@ -44,7 +44,6 @@ class Image:
 
     Parameters
     ----------
-    path : Path
     stored : ndarray
         Voxels in the file's own dtype, before slope and intercept, and in the file's own shape:
         three axes of space, perhaps with axes of length one beside them.
@@ -200,12 +199,7 @@ def named_by_series(path: Path, series: int | None = None) -> Path:
 
 
 def require_image_suffix(path: Path) -> None:
-    """Refuse an output whose ending names no format that can be written.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Raise OutputError where an output's ending names no format that can be written."""
     if not suffix_of(path):
         raise OutputError(
             f"{path} names no image format; use one of {', '.join(WRITABLE_SUFFIXES)}."

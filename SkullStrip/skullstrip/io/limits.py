@@ -102,12 +102,7 @@ def require_file(path: Path) -> bytes:
 
 
 def require_regular(path: Path) -> None:
-    """Refuse to open a pipe, which might never end, or a device.
-
-    Raises
-    ------
-    OSError
-    """
+    """Raise OSError for a pipe, which might never end, or a device."""
     if path.exists() and not path.is_file():
         raise OSError("it is a folder, a pipe or a device")
 
@@ -168,12 +163,7 @@ def read_array(
 
 
 def require_bytes(path: Path, wanted: int, *, compressed: bool = False) -> None:
-    """Refuse a file that is too small for what its header names, before memory is asked for.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError for a file that is too small for what its header names."""
     size = path.stat().st_size
     if size * (MAX_SHRINKAGE if compressed else 1) < wanted:
         raise InputError(
@@ -187,12 +177,10 @@ class BoundedStream(io.RawIOBase):
 
     Parameters
     ----------
-    path : Path
     max_bytes : int
         In all.
     max_position : int
         Nothing further on is sought; packed files have to be read up to there.
-    max_reads : int
     """
 
     def __init__(

@@ -34,26 +34,26 @@ def ended_by_signals(message: str, status: int) -> Iterator[None]:
     since = moves()
     clear = CLEAR_LINE if sys.stderr.isatty() else b""
     last_words = clear + f"skullstrip: {message}\n".encode()
-    ears, mouth = os.pipe()
-    os.set_blocking(mouth, False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def listen() -> None:
-        while number := os.read(ears, 1)[0]:
+        while number := os.read(reader, 1)[0]:
             if number in SIGNALS:
                 end_unwritten(status, since=since, say=last_words)
 
     with handled(lambda *_: None):
-        before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
-            os.write(mouth, b"\0")
+            os.write(writer, b"\0")
             listener.join()
-            os.close(ears)
-            os.close(mouth)
+            os.close(reader)
+            os.close(writer)
 
 
 @contextmanager
@@ -87,12 +87,7 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 
 
 def require_memory() -> None:
-    """Refuse to start where the limit of memory is so low that libraries hang or crash by it.
-
-    Raises
-    ------
-    SkullStripError
-    """
+    """Raise SkullStripError where so little memory is allowed that libraries hang or crash."""
     with suppress(ImportError):  # Windows has no such limits
         import resource
 

@@ -22,7 +22,6 @@ from pathlib import Path
 
 TEMPORARY_PREFIX = ".skullstrip-"
 MARKER = ".made-by-skullstrip"
-LOCK_SECONDS = 10.0  # nobody holds a folder's lock for longer than a few renames take
 ABANDONED_SECONDS = 24 * 3600.0  # where locks tell nothing: Windows, other hosts' files
 _looked_at: set[Path] = set()  # folders that this process has searched for abandoned temporaries
 _own: set[Path] = set()  # temporaries of this process
@@ -80,19 +79,18 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     OSError
         No folder can be made there.
     """
-    with locked(parent):
-        # Once in each process: a worker writes thousands of scans into a folder of as many files,
-        # and listing it every time would take longer than the scan.
-        if parent not in _looked_at:
-            _looked_at.add(parent)
-            remove_abandoned(parent)
-        path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
-        _own.add(path)
-        owner = _open_folder(path)
-        if owner is not None:
-            _try_lock(owner)
+    # Once in each process: a worker writes thousands of scans into a folder of as many files, and
+    # listing it every time would take longer than the scan.
+    if parent not in _looked_at:
+        _looked_at.add(parent)
+        remove_abandoned(parent)
+    path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
+    _own.add(path)
+    owner = _open_folder(path)
+    if owner is not None:
+        _try_lock(owner)
     try:
-        (path / MARKER).touch()
+        (path / MARKER).touch()  # after the lock: without it nobody takes the folder for abandoned
         (path / "new").mkdir()
         yield path / "new"
     finally:
@@ -100,25 +98,6 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         _own.discard(path)
         if owner is not None:
             os.close(owner)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other runs from making temporaries in a folder or moving files into it meanwhile.
-
-    Where the file system has no locks, or somebody holds this one for too long, goes on without.
-    """
-    descriptor = _open_folder(folder)
-    if descriptor is None:
-        yield
-        return
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while _try_lock(descriptor) is False and time.monotonic() < deadline:
-            time.sleep(0.01)
-        yield
-    finally:
-        os.close(descriptor)  # which unlocks
 
 
 def remove_abandoned(parent: Path) -> None:

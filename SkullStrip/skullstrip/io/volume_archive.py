@@ -83,4 +83,4 @@ def _read(
             there = [name for name in optional if name in archive]
             return {name: archive[name] for name in (*names, *there)}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as an exchanged volume ({error}).") from error
+        raise InputError(f"{path} cannot be read as an volume handed over ({error}).") from error

@@ -29,12 +29,7 @@ def write_surface(path: Path, surface: Surface) -> None:
 
 
 def require_surface_suffix(path: Path) -> None:
-    """Refuse an output whose ending names no surface format.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Raise OutputError where an output's ending names no surface format."""
     if path.suffix.lower() not in SURFACE_SUFFIXES:
         raise OutputError(
             f"{path} names no surface format; use one of {', '.join(SURFACE_SUFFIXES)}."

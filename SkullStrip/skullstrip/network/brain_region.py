@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..grid.regions import Box, block_means, bounding_box, largest_component
-from .slices import Window, pad_to_multiple, slice_batch
 
+Window = tuple[slice, slice]  # rows and columns of a slice
 COARSE_MM = 2.0
 COARSE_STEP = 3  # coarse slices from one look to the next: 6 mm
 MARGIN_MM = 9.0  # the look missed at most 6 mm of the masks of 157 heads
@@ -110,7 +110,6 @@ def find_brain_region(
     ----------
     head : ndarray of float32, shape (X, Y, Z)
         Isotropic, intensities in [0, 1].
-    spacing_mm : float
     predict : callable
         (N, H, W, 3) float32 to (N, H, W, 1) float32.
 
@@ -138,3 +137,30 @@ def find_brain_region(
     other_ml = np.count_nonzero(largest_component(brain & ~largest)) * block_ml
     block = (COARSE_STEP * factor, factor, factor)
     return BrainRegion(largest, block, int(np.ceil(MARGIN_MM / spacing_mm)), head.shape, other_ml)
+
+
+def pad_to_multiple(volume: np.ndarray, multiple: int) -> np.ndarray:
+    """Append air (zeros) to the last two axes up to the next multiple."""
+    padding = [(0, 0)] + [(0, -size % multiple) for size in volume.shape[1:]]
+    return np.pad(volume, padding) if np.any(padding) else volume
+
+
+def slice_batch(volume: np.ndarray, indices: np.ndarray, offset: int) -> np.ndarray:
+    """Slices along the first axis, each with a neighbour on both sides as channels.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (N, H, W)
+    indices : ndarray of int, shape (n,)
+        The slices; neighbours beyond the ends repeat the end slice.
+    offset : int
+        Distance of the neighbours, in slices.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, H, W, 3)
+    """
+    batch = np.empty((len(indices), *volume.shape[1:], 3), dtype=np.float32)
+    for channel, step in enumerate((-offset, 0, offset)):
+        batch[..., channel] = volume[np.clip(indices + step, 0, len(volume) - 1)]
+    return batch

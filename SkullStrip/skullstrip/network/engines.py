@@ -1,4 +1,4 @@
-"""What runs the network: several runtimes, chosen by name.
+"""What runs the network: several runtimes, chosen by name, and what to do when a GPU gives up.
 
 A runtime is imported only when its engine is created.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import EngineError, SkullStripError
 from .engine import ENGINE_NAMES, Engine
-from .fallback import FallbackEngine, without_gpu
-from .manifest import Manifest
+from .manifest import Manifest, read_weights_file
 
 
 def create_engine(
@@ -36,6 +38,8 @@ def create_engine(
     ------
     EngineError
         The runtime is not installed or does not work here, or `gpu` was asked for in vain.
+    WeightsError
+        The weights are missing, altered or of another network.
     """
     # More threads than processors are slower; ONNX Runtime takes minutes to start thousands.
     threads = min(threads or available_threads(), available_threads())
@@ -44,7 +48,7 @@ def create_engine(
         return _load_or_leave_gpu(name, manifest, weights_path, device, threads)
     failures = []
     for candidate in ENGINE_NAMES:
-        if not is_installed(candidate):
+        if missing_packages(candidate):
             continue
         try:
             return _load_or_leave_gpu(candidate, manifest, weights_path, device, threads)
@@ -56,13 +60,8 @@ def create_engine(
     )
 
 
-def is_installed(name: str) -> bool:
-    """Return whether a runtime and what it needs can be imported, without importing them."""
-    return not missing_packages(name)
-
-
 def missing_packages(name: str) -> list[str]:
-    """Return what a runtime needs and is not installed."""
+    """Return what a runtime needs and is not installed, without importing any of it."""
     needed = (name,) if name == "onnxruntime" else ("keras", "onnx", name)
     return [package for package in needed if importlib.util.find_spec(package) is None]
 
@@ -87,7 +86,9 @@ def _load_or_leave_gpu(
     except Exception as error:  # a runtime's own: the GPU has no room for the network
         if device == "cpu":
             raise
-        return without_gpu(error, load_on_cpu)
+        engine = FallbackEngine(load_on_cpu(), load_on_cpu)
+        engine.note = _note(error)
+        return engine
     return engine if engine.device == "cpu" else FallbackEngine(engine, load_on_cpu)
 
 
@@ -98,10 +99,66 @@ def _load(name: str, manifest: Manifest, weights: Path, device: str, threads: in
         raise EngineError(
             f"The engine '{name}' is not installed; use 'pip install {' '.join(missing)}'."
         )
+    content = read_weights_file(manifest, weights)
     if name == "onnxruntime":
         from .onnxruntime_engine import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(manifest, weights, device, threads)
+        return OnnxRuntimeEngine(content, device, threads)
     from .keras_engine import KerasEngine
 
-    return KerasEngine(name, manifest, weights, device, threads)
+    return KerasEngine(name, manifest.architecture, content, device, threads)
+
+
+class FallbackEngine:
+    """An engine on a GPU: where that gives up, batches get smaller, then the CPU does the work.
+
+    Runtimes raise classes of their own when memory runs out, and some raise nothing clearer than
+    `RuntimeError`; so any failure halves the batch, and one of a single slice ends the GPU's part.
+
+    Parameters
+    ----------
+    make_cpu_engine : callable
+        Loads the engine to fall back to; called at most once.
+
+    Attributes
+    ----------
+    note : str
+        Why the GPU was left; empty while it was not.
+    """
+
+    def __init__(self, gpu: Engine, make_cpu_engine: Callable[[], Engine]) -> None:
+        self._engine = gpu
+        self._make_cpu_engine = make_cpu_engine
+        self._largest_batch: int | None = None
+        self.name = gpu.name
+        self.note = ""
+
+    @property
+    def device(self) -> str:
+        """Where the network runs now."""
+        return self._engine.device
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        parts: list[np.ndarray] = []
+        start = 0
+        while start < len(batch):
+            part = batch[start : start + (self._largest_batch or len(batch))]
+            try:
+                parts.append(self._engine.predict(part))
+                start += len(part)
+            except Exception as error:
+                if self.note:  # on the CPU already
+                    raise
+                if len(part) > 1:
+                    self._largest_batch = len(part) // 2
+                    continue
+                self._engine, self._largest_batch = self._make_cpu_engine(), None
+                self.note = _note(error)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _note(error: Exception) -> str:
+    """Say why the CPU did the work."""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return f"The GPU gave up ({reason}), so the CPU did the work."

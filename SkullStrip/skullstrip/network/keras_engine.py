@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import EngineError, WeightsError
-from .manifest import Manifest
+from .manifest import Architecture
 from .unet import build_model
 from .weights import load_weights, read_weights
 
@@ -29,7 +28,7 @@ class KerasEngine:
     """
 
     def __init__(
-        self, backend: str, manifest: Manifest, weights_path: Path, device: str, threads: int
+        self, backend: str, architecture: Architecture, content: bytes, device: str, threads: int
     ) -> None:
         select_backend(backend)
         set_threads(backend, threads)
@@ -41,10 +40,10 @@ class KerasEngine:
         keras.config.disable_interactive_logging()
         with keras.device(self._scope):
             try:
-                self._model = build_model(manifest.architecture)
+                self._model = build_model(architecture)
             except ValueError as error:  # Keras': layers that are not there, or do not fit
                 raise WeightsError(f"The manifest names no network ({error}).") from error
-            load_weights(self._model, read_weights(weights_path))
+            load_weights(self._model, read_weights(content))
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""

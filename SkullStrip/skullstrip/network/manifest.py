@@ -5,30 +5,51 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import WeightsError
-from .manifest_values import require_values
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 2**20
-MAX_WEIGHTS_BYTES = 2**30  # of the file, and of the arrays in it
+MAX_WEIGHTS_BYTES = 2**30
 FORMAT_VERSION = 1
+CHANNELS = 3  # of the network's input: a slice and its two neighbours
+RETIRED = ("encoder", "channels", "orientation", "slice_axis")  # older files' only value of each
+
+# A manifest may come from elsewhere: beyond these least and most, memory or the network would be at
+# its mercy.
+_RANGES: dict[str, tuple[float, float]] = {
+    "spacing_mm": (0.5, 8.0),
+    "low_percentile": (0.0, 50.0),
+    "high_percentile": (50.0, 100.0),
+    "head_margin_mm": (0.0, 100.0),
+    "threshold": (0.01, 0.99),
+}
+_WHOLE_RANGES = {"neighbour_offset": (1, 16), "decoder_widths": (1, 1024)}
+_LAYER = r"\w{1,50}"
+_PATTERNS = {
+    "name": r"[^\n]{1,200}",
+    "weights_file": r"[A-Za-z0-9_][A-Za-z0-9._-]{0,100}",  # a file beside the manifest
+    "weights_sha256": r"[0-9a-f]{64}",
+    "calibration_sha256": r"([0-9a-f]{64})?",
+    "top_layer": _LAYER,
+    "skip_layers": _LAYER,
+}
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What `model.build_model` needs to build the same graph again.
+    """What `unet.build_model` needs to build the same graph again, on EfficientNet-B0.
 
     The defaults are the released network. The textbook U-Net is
     `decoder_widths=(256, 128, 64, 32, 16)`, `top_layer="top_activation"` and the expanded feature
     maps (`block2a_expand_activation` and so on) as skip connections.
     """
 
-    encoder: str = "EfficientNetB0"
-    channels: int = 3
     skip_layers: tuple[str, ...] = (
         "block1a_project_bn",
         "block2b_add",
@@ -39,8 +60,6 @@ class Architecture:
     decoder_widths: tuple[int, ...] = (160, 96, 48, 32)
 
     def __post_init__(self) -> None:
-        if self.encoder != "EfficientNetB0":
-            raise WeightsError(f"The encoder '{self.encoder}' is unknown; use EfficientNetB0.")
         if len(self.skip_layers) != 4 or len(self.decoder_widths) not in (4, 5):
             raise WeightsError(
                 f"The architecture has {len(self.skip_layers)} skip connections and "
@@ -50,11 +69,9 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What `preprocess.prepare` does to a scan before the network sees it."""
+    """What `preprocess.prepare` does to a scan, turned to RAS+, before the network sees it."""
 
     spacing_mm: float = 1.0
-    orientation: str = "RAS"
-    slice_axis: int = 0
     neighbour_offset: int = 1
     low_percentile: float = 0.5
     high_percentile: float = 99.5
@@ -100,14 +117,19 @@ class Manifest:
                 architecture[key] = tuple(architecture[key])
             preprocessing = content.pop("preprocessing")
             for fields in (architecture, preprocessing, content):
-                require_values(fields)
+                _require_values(fields)
             return cls(
-                architecture=Architecture(**architecture),
-                preprocessing=Preprocessing(**preprocessing),
+                architecture=Architecture(**without_retired(architecture)),
+                preprocessing=Preprocessing(**without_retired(preprocessing)),
                 **content,
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"The manifest cannot be read ({error}).") from error
+
+
+def without_retired(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an architecture or a preprocessing without what older files had."""
+    return {name: value for name, value in fields.items() if name not in RETIRED}
 
 
 def default_manifest_path() -> Path:
@@ -118,7 +140,7 @@ def default_manifest_path() -> Path:
 
 
 def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
-    """Read a manifest and find its weights, whose hash is verified.
+    """Read a manifest and say where its weights are; `read_weights_file` verifies their hash.
 
     Parameters
     ----------
@@ -133,7 +155,7 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
     Raises
     ------
     WeightsError
-        A file is missing or unreadable, or the weights are not those that the manifest names.
+        The manifest is missing or unreadable.
     """
     manifest_path = default_manifest_path() if path is None else Path(path)
     if manifest_path.is_dir():
@@ -146,9 +168,29 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
             f"No manifest can be read at '{manifest_path}'; give the folder or manifest.json "
             "that training exported."
         ) from error
-    weights_path = manifest_path.parent / manifest.weights_file
-    verify_sha256(weights_path, manifest.weights_sha256)
-    return manifest, weights_path
+    return manifest, manifest_path.parent / manifest.weights_file
+
+
+def read_weights_file(manifest: Manifest, path: Path) -> bytes:
+    """Read the weights that a manifest names.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing or unreadable, or its content is not what was released.
+    """
+    try:
+        require_file(path, MAX_WEIGHTS_BYTES)
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The weights '{path}' cannot be read; install them again.") from error
+    found, expected = hashlib.sha256(content).hexdigest(), manifest.weights_sha256
+    if found != expected:
+        raise WeightsError(
+            f"The weights '{path}' have SHA-256 {found[:16]}..., not {expected[:16]}... as their "
+            "manifest says; they were altered or cut short: install them again."
+        )
+    return content
 
 
 def require_file(path: Path, max_bytes: int) -> None:
@@ -170,15 +212,23 @@ def require_file(path: Path, max_bytes: int) -> None:
         )
 
 
-def verify_sha256(path: Path, expected: str) -> None:
-    """Refuse a file whose content is not what was released."""
-    try:
-        require_file(path, MAX_WEIGHTS_BYTES)
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"The weights '{path}' cannot be read; install them again.") from error
-    if found != expected:
-        raise WeightsError(
-            f"The weights '{path}' have SHA-256 {found[:16]}..., not {expected[:16]}... as their "
-            "manifest says; they were altered or cut short: install them again."
-        )
+def _require_values(content: Mapping[str, Any]) -> None:
+    """Raise WeightsError for a value of the wrong type, or beyond what makes sense."""
+    for name, value in content.items():
+        elements = value if name in ("skip_layers", "decoder_widths") else (value,)
+        if not all(_is_allowed(name, each) for each in elements):
+            raise WeightsError(
+                f"The manifest's {name} is {repr(value)[:80]}, which no network here has."
+            )
+
+
+def _is_allowed(name: str, value: Any) -> bool:
+    if name in _PATTERNS:
+        return isinstance(value, str) and re.fullmatch(_PATTERNS[name], value) is not None
+    if name in _WHOLE_RANGES:
+        low, high = _WHOLE_RANGES[name]
+        return type(value) is int and low <= value <= high
+    if name in _RANGES:
+        least, most = _RANGES[name]
+        return type(value) in (int, float) and least <= value <= most
+    return True

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import EngineError, WeightsError, is_out_of_memory
-from .manifest import Manifest
+from .manifest import CHANNELS
 
 CPU_PROVIDER = "CPUExecutionProvider"
 GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
-CHANNELS = 3  # a slice and its two neighbours
 MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
 SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
 
@@ -28,8 +26,8 @@ class OnnxRuntimeEngine:
 
     Parameters
     ----------
-    manifest : Manifest
-    weights_path : Path
+    content : bytes
+        Of the weights file; from memory, so that it can name no other file.
     device : {"auto", "cpu", "gpu"}
         `auto` takes a GPU where this ONNX Runtime was built for one and reaches it.
     threads : int
@@ -45,7 +43,7 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(self, manifest: Manifest, weights_path: Path, device: str, threads: int) -> None:
+    def __init__(self, content: bytes, device: str, threads: int) -> None:
         # Before the import: else it writes a device id and a queue of events, and sends them.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
@@ -58,15 +56,13 @@ class OnnxRuntimeEngine:
         # Idle threads that spin take processor time from whatever else runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            model = weights_path.read_bytes()  # from memory, so that it can name no other file
-            self._session = onnxruntime.InferenceSession(model, options, providers=providers)
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # its own classes derive from this alone
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
             reason = " ".join(str(error).split())
             if providers == [CPU_PROVIDER]:
-                message = f"The weights '{weights_path}' are not a network that runs ({reason})."
-                raise WeightsError(message) from error
+                raise WeightsError(f"The weights are no network that runs ({reason}).") from error
             raise EngineError(f"ONNX Runtime cannot run the network ({reason}).") from error
         shapes = [
             [size for size in tensor.shape if isinstance(size, int)]
@@ -74,8 +70,7 @@ class OnnxRuntimeEngine:
         ]
         if shapes != [[CHANNELS], [1]]:
             raise WeightsError(
-                f"The weights '{weights_path}' are another kind of network; give the folder that "
-                "training exported."
+                "The weights are another kind of network; give the folder that training exported."
             )
         self.device = device_in_use(device, self._session.get_providers())
         self._runs = ThreadPoolExecutor(runs if self.device == "cpu" else 1)

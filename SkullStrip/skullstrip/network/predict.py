@@ -13,11 +13,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
+from scipy.special import expit
 
 from ..grid.regions import Box, bounding_box, largest_component
 from ..grid.resample import resample_axis
-from .brain_region import BATCH_PIXELS, STRIDE, BrainRegion
-from .slices import Window, pad_to_multiple, slice_batch
+from .brain_region import (
+    BATCH_PIXELS,
+    STRIDE,
+    BrainRegion,
+    Window,
+    pad_to_multiple,
+    slice_batch,
+)
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[str, int, int], None]
@@ -46,7 +54,6 @@ class View:
 
     Parameters
     ----------
-    axis : int
     places : ndarray of int, shape (n,)
         Where the slices are, ascending.
     slices : ndarray of float32, shape (n, rows, columns)
@@ -351,9 +358,4 @@ def fill_between(probability: np.ndarray, predicted: np.ndarray) -> None:
 def logit(probability: np.ndarray) -> np.ndarray:
     """Logarithm of the odds, kept finite."""
     kept = np.clip(probability, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-    return np.asarray(np.log(kept / (1 - kept)))
-
-
-def expit(logits: np.ndarray) -> np.ndarray:
-    """Probability, from the logarithm of the odds."""
-    return np.asarray(1 / (1 + np.exp(-logits)))
+    return np.asarray(special.logit(kept))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .manifest import Architecture
+from .manifest import CHANNELS, Architecture
 
 if TYPE_CHECKING:
     import keras
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 def build_model(architecture: Architecture) -> keras.Model:
     """Build the network with random weights.
 
-    Parameters
-    ----------
-    architecture : Architecture
-        Encoder taps, decoder widths and number of input channels.
-
     Returns
     -------
     keras.Model
-        (N, H, W, channels) float32 in [0, 1] to (N, H, W, 1) float32 brain probability;
+        (N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 brain probability;
         H and W are multiples of 32 and otherwise free.
     """
     import keras
@@ -50,7 +45,7 @@ def build_encoder(architecture: Architecture) -> tuple[keras.Model, list[Any]]:
     import keras
 
     base = keras.applications.EfficientNetB0(
-        include_top=False, weights=None, input_shape=(None, None, architecture.channels)
+        include_top=False, weights=None, input_shape=(None, None, CHANNELS)
     )
     image = base.get_layer("stem_conv_pad").input
     taps = [base.get_layer(name).output for name in architecture.skip_layers]

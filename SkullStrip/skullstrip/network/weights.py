@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +13,8 @@ if TYPE_CHECKING:
     import keras
 
 
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Read a network's variables by their Keras paths.
+def read_weights(content: bytes) -> dict[str, np.ndarray]:
+    """Take a network's variables out of a weights file's content, by their Keras paths.
 
     Returns
     -------
@@ -25,20 +24,20 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     WeightsError
-        The file is no ONNX model, or holds what is no finite number.
+        It is no ONNX model, or holds what is no finite number.
     """
     import onnx
 
     try:
-        graph = onnx.load_model_from_string(Path(path).read_bytes()).graph
+        graph = onnx.load_model_from_string(content).graph
         halves = (t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
         weights = {t.name: onnx.numpy_helper.to_array(t).astype(np.float32) for t in halves}
     except Exception as error:  # protobuf's, which share no class with its other makes
         reason = " ".join(str(error).split())
-        raise WeightsError(f"The weights '{path}' cannot be read ({reason}).") from error
+        raise WeightsError(f"The weights cannot be read ({reason}).") from error
     for name, array in weights.items():
         if not np.isfinite(array).all():
-            raise WeightsError(f"The weight '{name}' in '{path}' holds NaN or infinity.")
+            raise WeightsError(f"The weight '{name}' holds NaN or infinity.")
     return weights
 
 

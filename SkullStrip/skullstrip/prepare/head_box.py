@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..grid.regions import Box, block_means
+from ..grid.regions import Box, block_means, bounding_box
 
 BLOCK_MM = 4.0  # blocks are averaged first, so that noise in the air does not count
 HEAD_FRACTION = 0.25  # of the typical bright block: between air and the darkest tissue
@@ -40,7 +40,11 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
     sizes = np.bincount(labels.ravel())[1:]
     kept = np.flatnonzero(sizes >= SMALLEST_PART * sizes.max()) + 1
     margin = int(np.ceil(margin_mm / spacing_mm))
-    return _bounds(np.isin(labels, kept), block, margin, scaled.shape)
+    x, y, z = (
+        slice(max(0, part.start * block - margin), min(size, part.stop * block + margin))
+        for part, size in zip(bounding_box(np.isin(labels, kept)), scaled.shape, strict=True)
+    )
+    return x, y, z
 
 
 def tissue(
@@ -55,14 +59,3 @@ def tissue(
     if bright.size == 0:
         return np.zeros(blocks.shape, dtype=bool)
     return ndimage.binary_opening(blocks > fraction * np.median(bright), structure)
-
-
-def _bounds(head: np.ndarray, block: int, margin: int, shape: tuple[int, ...]) -> Box:
-    box = []
-    for axis, size in enumerate(shape):
-        others = tuple(other for other in range(3) if other != axis)
-        occupied = np.flatnonzero(head.any(axis=others))
-        start = max(0, int(occupied[0]) * block - margin)
-        stop = min(size, (int(occupied[-1]) + 1) * block + margin)
-        box.append(slice(start, stop))
-    return tuple(box)  # type: ignore[return-value]

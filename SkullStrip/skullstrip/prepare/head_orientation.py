@@ -1,28 +1,93 @@
-"""Whether the brain that was found lies as its header says, judged by its shape.
+"""Notice a head that lies another way than its header says, and turn it when asked to.
 
 A header can be lost, or lie. Length, width and height of a brain, where it is broad and where its
 stem leaves it, are its moments of second and third order; how they vary among people is in
-`brain_shape`. Turned in 24 ways, the shape is compared with that. Intensities play no part, so any
-contrast will do. A brain's two sides are alike: a mirrored head cannot be told from a right one.
+`brain_moments`. Turned in 24 ways, the shape is compared with that. Intensities play no part, so
+any contrast will do. A brain's two sides are alike: a mirrored head cannot be told from others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations, product
 
 import numpy as np
 from scipy import ndimage
 
-from ..grid.orientation import Orientation
+from ..checks.input_checks import Check
+from ..grid.orientation import Orientation, orientation_codes
 from ..grid.regions import largest_component
 from ..grid.resample import resample
+from ..network.brain_region import BrainRegion
 from .brain_moments import EXPONENTS, MEAN, PRECISION
+from .preprocess import Prepared, turned
 
 GRID_MM = 6.0
 # How much better another way must fit, in squared standard deviations. Real heads that lie right
 # fit every other way worse; lying wrong, they fit another by 25 or more (docs/input_checks.md).
 LEAST_GAIN = 10.0
 UPRIGHT = Orientation((0, 1, 2), (False, False, False))
+# A wrong-way head's brain is found less well, so the first turn may be the wrong one; two were
+# enough for 37 real heads turned in 24 ways.
+MOST_TURNS = 2
+
+Look = Callable[[np.ndarray], BrainRegion | None]
+
+
+def find_upright(
+    prepared: Prepared, look: Look, reorient: bool = False
+) -> tuple[Prepared, BrainRegion | None, tuple[Check, ...]]:
+    """Find the brain's region, and the way the head lies.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        On the axes that the header names.
+    look : callable
+        Finds the brain's region in a head of shape (X, Y, Z).
+    reorient : bool
+        Turn a head that lies another way than the header says.
+
+    Returns
+    -------
+    prepared : Prepared
+        As given, or turned; `restore` leads to the input's grid from either.
+    region : BrainRegion or None
+        Of the head in it.
+    checks : tuple of Check
+        A warning where the head lies another way.
+    """
+    region = look(prepared.head)
+    turn = _turn(region, prepared)
+    if turn == UPRIGHT:
+        return prepared, region, ()
+    upright = turned(prepared, turn)
+    if not reorient:
+        return prepared, region, (_warning(prepared, upright, "'reorient' would turn it"),)
+    for _ in range(MOST_TURNS - 1):
+        region = look(upright.head)
+        turn = _turn(region, upright)
+        if turn == UPRIGHT:
+            break
+        upright = turned(upright, turn)
+    else:
+        region = look(upright.head)
+    return upright, region, (_warning(prepared, upright, "it was turned for the network alone"),)
+
+
+def _turn(region: BrainRegion | None, prepared: Prepared) -> Orientation:
+    if region is None:
+        return UPRIGHT
+    return turn_to_upright(region.blocks, np.array(region.block) * prepared.spacing_mm)
+
+
+def _warning(header: Prepared, upright: Prepared, consequence: str) -> Check:
+    said, seen = (orientation_codes(each.orientation) for each in (header, upright))
+    message = (
+        f"The head lies as if the image's axes ran {seen}, not {said} as its header says (left and "
+        f"right cannot be told apart); check the header; {consequence}."
+    )
+    return Check("orientation_unlikely", "warn", message)
 
 
 def turns() -> list[Orientation]:
@@ -90,7 +155,7 @@ def turned_moments(moments: dict[tuple[int, ...], float], turn: Orientation) -> 
 
 
 def misfit(moments: np.ndarray) -> float:
-    """Squared Mahalanobis distance to the brains of `brain_shape`."""
+    """Squared Mahalanobis distance to the brains of `brain_moments`."""
     difference = moments - MEAN
     return float(difference @ PRECISION @ difference)
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import expit
 
+from ..grid.resample import resample_axis
 from ..mask.postprocess import brain_mask_from_probability
-from ..network.predict import expit, logit
+from ..network.predict import between_matrix, logit
 from ..prepare.preprocess import Prepared, restore
 from .calibration import Calibration
 from .evidence import Evidence
@@ -16,7 +18,7 @@ from .evidence import Evidence
 BLUR_MM = 6.0  # a disagreement speaks for its surroundings
 LEAST_DISAGREEMENT = 0.01
 STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
-SLAB = 16  # slices whose confidence is worked out at a time
+SLICES_AT_A_TIME = 16  # the terms of a large scan's confidence take gigabytes
 
 
 def disagreement_map(evidence: Evidence) -> np.ndarray:
@@ -25,20 +27,13 @@ def disagreement_map(evidence: Evidence) -> np.ndarray:
     The difference of the two is blurred within the slices of the second look and interpolated
     linearly between them.
     """
-    probability = np.moveaxis(evidence.probability[:, evidence.places], 1, 0)
-    sigma = BLUR_MM / evidence.block_mm
-    blurred = ndimage.gaussian_filter(np.abs(evidence.second - probability), (0, sigma, sigma))
-    a, b, c = evidence.probability.shape
     if len(evidence.places) == 0:
-        return np.zeros((a, b, c), dtype=np.float32)
-    at = np.clip(np.arange(b), evidence.places[0], evidence.places[-1])
-    after = np.clip(np.searchsorted(evidence.places, at), 1, max(1, len(evidence.places) - 1))
-    after = np.minimum(after, len(evidence.places) - 1)
-    before = np.maximum(after - 1, 0)
-    gap = np.maximum(evidence.places[after] - evidence.places[before], 1)
-    share = ((at - evidence.places[before]) / gap).astype(np.float32)[:, None, None]
-    between = blurred[before] * (1 - share) + blurred[after] * share
-    return np.ascontiguousarray(np.moveaxis(between, 0, 1))
+        return np.zeros_like(evidence.probability)
+    apart = np.abs(np.moveaxis(evidence.second, 0, 1) - evidence.probability[:, evidence.places])
+    sigma = BLUR_MM / evidence.block_mm
+    blurred = ndimage.gaussian_filter(apart, (sigma, 0, sigma))
+    matrix = between_matrix(evidence.places, slice(0, evidence.probability.shape[1]))
+    return resample_axis(blurred, 1, matrix)
 
 
 def right_odds(
@@ -78,10 +73,8 @@ class ConfidenceSource:
 
     Parameters
     ----------
-    evidence : Evidence
     placement : Prepared
         Where the head lies in the scan; without the head's voxels.
-    calibration : Calibration
     spacing_mm : ndarray, shape (3,)
         The scan's.
     threshold : float
@@ -111,8 +104,10 @@ class ConfidenceSource:
         mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
         disagreement = restore(self._fine_disagreement(), self.placement)
         confidence = np.empty(probability.shape, dtype=np.float32)
-        for start in range(0, len(probability), SLAB):  # the terms of a large scan take gigabytes
-            part = slice(start, start + SLAB)
+        for start in range(
+            0, len(probability), SLICES_AT_A_TIME
+        ):  # the terms of a large scan take gigabytes
+            part = slice(start, start + SLICES_AT_A_TIME)
             odds = right_odds(probability[part], disagreement[part], self.calibration)
             likely = expit(odds)
             is_likely = (probability[part] >= 0.5) == mask[part]

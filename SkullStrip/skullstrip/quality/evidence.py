@@ -3,20 +3,27 @@
 Small enough (about 5 MB) to be kept with the result, so that the confidence map can be made when
 somebody asks for it. It is taken before `border_mm` and `keep_csf` change the mask: what is judged
 is what the network found.
+
+The second look is at coronal slices, at full resolution. A mask of sagittal slices knows nothing of
+them; one of three views has them among its slices, and shows by how much the others overruled them.
+At 2 mm the network's own doubts outweigh what it says about the mask: of the same scans, stressed,
+coarse looks agreed with good masks at Dice 0.5 to 0.98, fine ones at 0.93 to 0.98.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..grid.regions import Box, block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
-from ..network.predict import Predict, Prediction
+from ..network.predict import Predict, Prediction, View, predict_view
 from ..prepare.head_box import tissue
-from .cross_view import cross_view
 
+CORONAL = 1  # the axis along which the second look's slices are stacked
+APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
 SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
 SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked voxels have not
 
@@ -92,9 +99,7 @@ def gather_evidence(
     factor = max(1, round(COARSE_MM / spacing_mm))
     probability = found.probability
     coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
-    second = cross_view(
-        head, found.views, spacing_mm, predict=predict, offset=offset, region=region
-    )
+    second = second_look(head, found.views, spacing_mm, predict, offset, region)
     blocks = whole_blocks(block_means(head, factor), head.shape, factor)
     return Evidence(
         probability=coarse,
@@ -106,6 +111,28 @@ def gather_evidence(
         tissue=tissue(blocks, SCALP),
         signal=tissue(blocks, SCALP, SIGNAL),
         other_ml=0.0 if region is None else region.other_ml,
+    )
+
+
+def second_look(
+    head: np.ndarray,
+    views: Sequence[View],
+    spacing_mm: float,
+    predict: Predict,
+    offset: int,
+    region: BrainRegion | None,
+) -> View:
+    """Return single coronal slices: those of the mask's own views, or else what is seen now."""
+    apart = max(1, round(APART_MM / spacing_mm))
+    for view in views:
+        if view.axis == CORONAL:
+            wanted = np.arange(view.places[0] + apart // 2, view.places[-1], apart)
+            nearest = np.unique(np.searchsorted(view.places, wanted))
+            return View(CORONAL, view.places[nearest], view.slices[nearest])
+    extent = region.box()[CORONAL] if region else slice(0, head.shape[CORONAL])
+    places = np.arange(extent.start + apart // 2, extent.stop, apart)
+    return predict_view(
+        head, CORONAL, places, predict, offset, report=lambda _slices: None, region=region
     )
 
 

@@ -30,7 +30,6 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
 
     Parameters
     ----------
-    evidence : Evidence
     mask : ndarray of bool, shape of `evidence.probability`, optional
         What is judged; by default what the probability gives. It must not be empty.
 
@@ -124,13 +123,7 @@ def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
     cross = ndimage.generate_binary_structure(3, 1)
     cross[[0, 2]] = False  # within each slice
-    return largest_piece(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
-
-
-def largest_piece(mask: np.ndarray, structure: np.ndarray | None = None) -> np.ndarray:
-    """Return the largest connected piece, bool; nothing of an empty mask."""
-    labels, count = ndimage.label(mask, structure)
-    return labels == (1 + int(np.argmax(np.bincount(labels.ravel())[1:])) if count else -1)
+    return largest_component(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
 
 
 def bare_cm2(evidence: Evidence, mask: np.ndarray) -> float:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..checks.input_checks import Check
+from ..grid.regions import largest_component
 from .evidence import Evidence
-from .measures import largest_bare, largest_disagreement, largest_piece, solid_mask
+from .measures import largest_bare, largest_disagreement, solid_mask
 
 Place = Callable[[Evidence, np.ndarray], np.ndarray]
 
@@ -22,7 +23,6 @@ def located(
     Parameters
     ----------
     reasons : tuple of Check
-    evidence : Evidence
     mask : ndarray of bool, shape of `evidence.probability`, optional
         What was judged; by default what the probability gives.
     """
@@ -53,14 +53,14 @@ def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
             face = np.zeros(mask.shape, dtype=bool)
             edge = (*[slice(None)] * axis, at)
             face[edge] = mask[edge]
-            faces.append(largest_piece(face))
+            faces.append(largest_component(face))
     return max(faces, key=np.count_nonzero, default=np.zeros(mask.shape, dtype=bool))
 
 
 def removed_piece(evidence: Evidence, _mask: np.ndarray) -> np.ndarray:
     """Return the largest piece that was removed, or hole that was filled."""
     solid = solid_mask(evidence.probability)
-    return largest_piece((evidence.probability >= 0.5) != solid)
+    return largest_component((evidence.probability >= 0.5) != solid)
 
 
 _PLACES: dict[str, Place] = {

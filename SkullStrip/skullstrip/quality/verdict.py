@@ -54,6 +54,8 @@ _UNUSUAL = {
     ),
 }
 
+Reason = tuple[bool, str, str]  # whether it is one, its code, and its message
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -65,7 +67,6 @@ class Judgement:
         check: look before using it. fail: do not use it as it is.
     reasons : tuple of Check
         Why; empty for "pass".
-    estimate : Estimate
     """
 
     verdict: Verdict
@@ -87,8 +88,6 @@ def judge(
 
     Parameters
     ----------
-    evidence : Evidence
-    calibration : Calibration
     mask : ndarray of bool, shape of `evidence.probability`, optional
         Another mask than that of the probability.
     """
@@ -102,92 +101,85 @@ def judge(
 def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> Judgement:
     """Judge a mask by its measures."""
     found = estimate(measured, calibration)
-    reasons = (
-        *dice_reason(found, calibration),
-        *volume_reason(measured["volume_ml"]),
-        *edge_reason(measured["edge_share"]),
-        *head_reasons(measured),
-        *contradiction_reason(measured, calibration),
-        *unusual_reasons(measured, calibration.limits),
+    said = (
+        *_brain_reasons(measured, found, calibration),
+        *_head_reasons(measured),
+        *_contradiction(measured, calibration),
+        *_unusual(measured, calibration.limits),
     )
+    reasons = tuple(Check(code, "warn", message) for is_so, code, message in said if is_so)
     failed = found.dice < calibration.fail_below
     return Judgement("fail" if failed else "check" if reasons else "pass", reasons, found)
 
 
-def dice_reason(found: Estimate, calibration: Calibration) -> Iterator[Check]:
-    """Return a reason where the estimate is low."""
-    if found.dice < calibration.check_below:
-        message = (
-            f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
-            "more is usual); look at its outline."
-        )
-        yield Check("dice_low", "warn", message)
+def _brain_reasons(
+    measured: Mapping[str, float], found: Estimate, calibration: Calibration
+) -> Iterator[Reason]:
+    """Look at the mask alone."""
+    yield (
+        found.dice < calibration.check_below,
+        "dice_low",
+        f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
+        "more is usual); look at its outline.",
+    )
+    volume_ml = measured["volume_ml"]
+    size = "small" if volume_ml < SMALLEST_BRAIN_ML else "large"
+    yield (
+        not SMALLEST_BRAIN_ML <= volume_ml <= LARGEST_BRAIN_ML,
+        f"brain_{size}",
+        f"The brain found is unusually {size} ({volume_ml:.0f} mL; {SMALLEST_BRAIN_ML:.0f} to "
+        f"{LARGEST_BRAIN_ML:.0f} mL expected); look at its outline.",
+    )
+    yield (
+        measured["edge_share"] > CUT_SHARE,
+        "brain_cut",
+        "The brain reaches the edge of the image, so part of it is missing.",
+    )
 
 
-def volume_reason(volume_ml: float) -> Iterator[Check]:
-    """No human brain has this volume."""
-    if not SMALLEST_BRAIN_ML <= volume_ml <= LARGEST_BRAIN_ML:
-        size = "small" if volume_ml < SMALLEST_BRAIN_ML else "large"
-        message = (
-            f"The brain found is unusually {size} ({volume_ml:.0f} mL; {SMALLEST_BRAIN_ML:.0f} to "
-            f"{LARGEST_BRAIN_ML:.0f} mL expected); look at its outline."
-        )
-        yield Check(f"brain_{size}", "warn", message)
-
-
-def edge_reason(edge_share: float) -> Iterator[Check]:
-    """Part of the brain lies outside the image."""
-    if edge_share > CUT_SHARE:
-        message = "The brain reaches the edge of the image, so part of it is missing."
-        yield Check("brain_cut", "warn", message)
-
-
-def head_reasons(measured: Mapping[str, float]) -> Iterator[Check]:
-    """Return a reason where the brain does not fit the head around it."""
+def _head_reasons(measured: Mapping[str, float]) -> Iterator[Reason]:
+    """Look at how the brain fits the head around it."""
     other_ml, bare_cm2 = measured["other_ml"], measured["bare_cm2"]
-    if other_ml > SECOND_BRAIN_ML:
-        message = (
-            f"The image holds something else that looks like brain ({other_ml:.0f} mL), a second "
-            "head perhaps, which was left out; crop the image to one head."
-        )
-        yield Check("second_brain", "warn", message)
-    if bare_cm2 > MOST_BARE_CM2:
-        message = (
-            f"Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of the "
-            "scan had been blanked or its skull stripped; part of the brain may be missing."
-        )
-        yield Check("brain_bare", "warn", message)
+    yield (
+        other_ml > SECOND_BRAIN_ML,
+        "second_brain",
+        f"The image holds something else that looks like brain ({other_ml:.0f} mL), a second "
+        "head perhaps, which was left out; crop the image to one head.",
+    )
+    yield (
+        bare_cm2 > MOST_BARE_CM2,
+        "brain_bare",
+        f"Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of the "
+        "scan had been blanked or its skull stripped; part of the brain may be missing.",
+    )
     volume_ml, share = measured["volume_ml"], measured["head_share"]
     least = LEAST_SHARE_OF_SMALL if volume_ml < SMALL_BRAIN_ML else LEAST_SHARE
-    if share < least:
-        message = (
-            f"The brain found ({volume_ml:.0f} mL) fills {share:.0%} of the upper head, where "
-            f"{least:.0%} and more is usual for its size; look for a missing part, and check the "
-            "header's voxel size."
-        )
-        yield Check("small_for_head", "warn", message)
+    yield (
+        share < least,
+        "small_for_head",
+        f"The brain found ({volume_ml:.0f} mL) fills {share:.0%} of the upper head, where "
+        f"{least:.0%} and more is usual for its size; look for a missing part, and check the "
+        "header's voxel size.",
+    )
 
 
-def contradiction_reason(
-    measured: Mapping[str, float], calibration: Calibration
-) -> Iterator[Check]:
+def _contradiction(measured: Mapping[str, float], calibration: Calibration) -> Iterator[Reason]:
     """Two looks that are both sure contradict each other; on a poor scan that says little."""
     area, limit = measured["disagreement_cm2"], calibration.sure_disagreement_cm2
-    if measured["surface_entropy"] <= calibration.sure_entropy and area > limit:
-        message = (
-            "A second look at the scan, along another axis, disagrees with the mask over "
-            f"{area:.1f} cm2 in one place ({limit:.1f} at most is usual); look for a leak or a "
-            "missing part."
-        )
-        yield Check("second_look", "warn", message)
+    yield (
+        measured["surface_entropy"] <= calibration.sure_entropy and area > limit,
+        "second_look",
+        "A second look at the scan, along another axis, disagrees with the mask over "
+        f"{area:.1f} cm2 in one place ({limit:.1f} at most is usual); look for a leak or a "
+        "missing part.",
+    )
 
 
-def unusual_reasons(measured: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[Check]:
-    """Return a reason where a measure exceeds what right masks have."""
+def _unusual(measured: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[Reason]:
+    """Hold measures against what right masks have."""
     for name, limit in limits.items():
-        if measured[name] > limit:
-            code, words = _UNUSUAL[name]
-            yield Check(code, "warn", words.format(value=measured[name], limit=limit))
+        code, words = _UNUSUAL[name]
+        yield measured[name] > limit, code, words.format(value=measured[name], limit=limit)
 
 
 def capped(

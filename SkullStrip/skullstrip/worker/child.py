@@ -32,7 +32,7 @@ from ..options import Options
 
 MARK = "@skullstrip "
 WATCH_SECONDS = 0.25
-TASKS = ("volume", "batch")
+TASKS = {"volume": ("input", "output"), "batch": ("source", "out")}  # each with its paths
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -95,31 +95,17 @@ def read_request(path: Path) -> dict[str, Any]:
         Options.from_json(request.get("options", {}))
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"The request '{path}' cannot be read ({error}).") from error
-    if request.get("task") not in TASKS:
+    if request.get("task") not in tuple(TASKS):
         raise InputError(
             f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
         )
-    _require_types(request)
-    return dict(request)
-
-
-def _require_types(request: dict[str, Any]) -> None:
-    """Refuse what is not of the type that the task takes.
-
-    Raises
-    ------
-    InputError
-    """
-    words = {
-        "volume": [request.get("input"), request.get("output")],
-        "batch": [request.get("source"), request.get("out")],
-    }.get(str(request.get("task")), [])
-    if not all(isinstance(word, str) for word in words):
+    if not all(isinstance(request.get(path), str) for path in TASKS[request["task"]]):
         raise InputError("The request's paths must be texts.")
     if not isinstance(request.get("confidence"), bool | None):
         raise InputError("The request's confidence must be true or false.")
     if not isinstance(request.get("parent_pid"), int | None):
         raise InputError("The request's parent_pid must be a number.")
+    return dict(request)
 
 
 @contextmanager
@@ -173,9 +159,8 @@ def _is_alive(pid: int | None) -> bool:
 
 
 def _serve(request: dict[str, Any], emit: Emit) -> int:
-    options = Options.from_json(request.get("options", {}))
     serve = _serve_volume if request["task"] == "volume" else _serve_batch
-    serve(request, options, emit)
+    serve(request, Options.from_json(request.get("options", {})), emit)
     return 0
 
 

@@ -16,7 +16,6 @@ from training.data.splits import (
     split_pairs,
     split_subjects,
     with_splits,
-    write_splits,
 )
 
 
@@ -59,12 +58,6 @@ def test_every_data_set_has_its_share_of_each_split() -> None:
 def test_fractions_that_do_not_add_up_are_refused(fractions: dict[str, float]) -> None:
     with pytest.raises(InputError, match="add up to 1"):
         split_subjects(["a"], fractions)
-
-
-def test_a_list_of_splits_returns_from_its_file(tmp_path: Path) -> None:
-    write_splits(tmp_path / "splits.csv", {"b": "val", "a": "train"})
-    assert (tmp_path / "splits.csv").read_text() == "subject,split\na,train\nb,val\n"
-    assert read_splits(tmp_path / "splits.csv") == {"a": "train", "b": "val"}
 
 
 def test_a_subject_in_two_splits_of_a_list_is_refused(tmp_path: Path) -> None:

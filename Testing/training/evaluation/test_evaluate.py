@@ -11,6 +11,7 @@ import pytest
 
 from skullstrip.errors import Cancelled, EngineError
 from skullstrip.grid.volume import Volume
+from skullstrip.options import Options
 from skullstrip.pipeline import BrainExtraction
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.data.dataset import find_pairs
@@ -56,14 +57,18 @@ def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(
 def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(
     phantom_pair: Pair, stand_in_weights: Path
 ) -> None:
-    failing = make_segmenter(stand_in_weights, engine=FailingEngine(EngineError("no memory")))
+    failing = make_segmenter(
+        Options(weights=stand_in_weights, engine=FailingEngine(EngineError("no memory")))
+    )
     (score,) = evaluate([phantom_pair], failing)
     assert score["dice"] == 0
     assert score.failure == "no memory"
 
 
 def test_a_cancelled_run_stops_the_evaluation(phantom_pair: Pair, stand_in_weights: Path) -> None:
-    stopped = make_segmenter(stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    stopped = make_segmenter(
+        Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    )
     with pytest.raises(Cancelled):
         evaluate([phantom_pair], stopped)
 
@@ -128,7 +133,7 @@ def test_the_command_judges_a_data_set(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
     assert main([*command, "--weights", str(stand_in_weights)]) == 0
     assert re.search(r"mean Dice (1\.0|0\.9)", capsys.readouterr().out)

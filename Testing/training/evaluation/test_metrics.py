@@ -20,6 +20,10 @@ def ball(radius_mm, spacing_mm, extent_mm=60.0):
     return sum(axis**2 for axis in grid) <= radius_mm**2
 
 
+def figures(predicted, reference, spacing_mm=(1.0, 1.0, 1.0)):
+    return metrics.agreement(predicted, reference, spacing_mm)
+
+
 def boxes(shift):
     """Two boxes of 10 x 12 x 14 voxels, the second moved by `shift` voxels along the last axis."""
     first, second = np.zeros((30, 30, 40), bool), np.zeros((30, 30, 40), bool)
@@ -44,10 +48,10 @@ def test_overlap_of_shifted_boxes_is_the_counted_one():
     predicted, reference = boxes(shift=4)
     common, each = 10 * 12 * 10, 10 * 12 * 14
     assert metrics.dice(predicted, reference) == pytest.approx(common / each)
-    assert metrics.jaccard(predicted, reference) == pytest.approx(common / (2 * each - common))
-    assert metrics.sensitivity(predicted, reference) == pytest.approx(common / each)
+    assert figures(predicted, reference)["jaccard"] == pytest.approx(common / (2 * each - common))
+    assert figures(predicted, reference)["sensitivity"] == pytest.approx(common / each)
     outside = reference.size - each
-    assert metrics.specificity(predicted, reference) == pytest.approx(
+    assert figures(predicted, reference)["specificity"] == pytest.approx(
         (outside - (each - common)) / outside
     )
 
@@ -55,17 +59,17 @@ def test_overlap_of_shifted_boxes_is_the_counted_one():
 def test_sensitivity_and_specificity_look_at_the_reference():
     predicted, reference = boxes(shift=0)
     predicted[5:10] = False
-    assert metrics.sensitivity(predicted, reference) == pytest.approx(0.5)
-    assert metrics.specificity(predicted, reference) == 1.0
-    assert metrics.sensitivity(reference, predicted) == 1.0
-    assert metrics.specificity(reference, predicted) < 1.0
+    assert figures(predicted, reference)["sensitivity"] == pytest.approx(0.5)
+    assert figures(predicted, reference)["specificity"] == 1.0
+    assert figures(reference, predicted)["sensitivity"] == 1.0
+    assert figures(reference, predicted)["specificity"] < 1.0
 
 
 def test_a_mask_too_large_has_a_positive_volume_error():
     half, whole = np.zeros((4, 4, 4), bool), np.ones((4, 4, 4), bool)
     half[:2] = True
-    assert metrics.volume_error_percent(whole, half) == pytest.approx(100.0)
-    assert metrics.volume_error_percent(half, whole) == pytest.approx(-50.0)
+    assert figures(whole, half)["volume_error_percent"] == pytest.approx(100.0)
+    assert figures(half, whole)["volume_error_percent"] == pytest.approx(-50.0)
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS)
@@ -75,16 +79,16 @@ def test_a_shifted_plate_is_its_shift_away(spacing_mm, shift):
     predicted[..., 5] = True
     reference[..., 5 + shift] = True
     expected = shift * spacing_mm[2]
-    assert metrics.hd95_mm(predicted, reference, spacing_mm) == pytest.approx(expected)
-    assert metrics.assd_mm(predicted, reference, spacing_mm) == pytest.approx(expected)
+    assert figures(predicted, reference, spacing_mm)["hd95_mm"] == pytest.approx(expected)
+    assert figures(predicted, reference, spacing_mm)["assd_mm"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS)
 def test_concentric_balls_are_the_difference_of_their_radii_apart(spacing_mm):
     predicted, reference = ball(24.0, spacing_mm), ball(18.0, spacing_mm)
     voxel = max(spacing_mm)
-    assert metrics.assd_mm(predicted, reference, spacing_mm) == pytest.approx(6.0, abs=voxel / 2)
-    assert metrics.hd95_mm(predicted, reference, spacing_mm) == pytest.approx(6.0, abs=voxel)
+    assert figures(predicted, reference, spacing_mm)["assd_mm"] == pytest.approx(6.0, abs=voxel / 2)
+    assert figures(predicted, reference, spacing_mm)["hd95_mm"] == pytest.approx(6.0, abs=voxel)
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS)
@@ -102,35 +106,33 @@ def test_surface_distances_are_those_of_a_brute_force_search(spacing_mm):
 def test_hd95_ignores_one_stray_voxel_in_twenty_and_takes_the_worse_direction():
     predicted, reference = boxes(shift=0)
     predicted[28, 28, 38] = True
-    assert metrics.hd95_mm(predicted, reference, (1, 1, 1)) == 0.0
+    assert figures(predicted, reference)["hd95_mm"] == 0.0
     half = reference.copy()
     half[10:] = False
-    assert metrics.hd95_mm(half, reference, (1, 1, 1)) == metrics.hd95_mm(
-        reference, half, (1, 1, 1)
-    )
-    assert metrics.hd95_mm(half, reference, (1, 1, 1)) > 3
+    worse = figures(half, reference)["hd95_mm"]
+    assert worse == figures(reference, half)["hd95_mm"] > 3
 
 
 def test_two_empty_masks_agree():
     empty = np.zeros((5, 5, 5), bool)
-    assert metrics.dice(empty, empty) == metrics.jaccard(empty, empty) == 1.0
-    assert metrics.hd95_mm(empty, empty, (1, 1, 1)) == 0.0
-    assert metrics.assd_mm(empty, empty, (1, 1, 1)) == 0.0
-    assert metrics.volume_error_percent(empty, empty) == 0.0
-    assert math.isnan(metrics.sensitivity(empty, empty))
-    assert metrics.specificity(empty, empty) == 1.0
+    assert metrics.dice(empty, empty) == figures(empty, empty)["jaccard"] == 1.0
+    assert figures(empty, empty)["hd95_mm"] == 0.0
+    assert figures(empty, empty)["assd_mm"] == 0.0
+    assert figures(empty, empty)["volume_error_percent"] == 0.0
+    assert math.isnan(figures(empty, empty)["sensitivity"])
+    assert figures(empty, empty)["specificity"] == 1.0
 
 
 def test_an_empty_mask_is_infinitely_far_from_a_brain():
     empty, full = np.zeros((5, 5, 5), bool), np.ones((5, 5, 5), bool)
     for predicted, reference in ((empty, full), (full, empty)):
-        assert metrics.dice(predicted, reference) == metrics.jaccard(predicted, reference) == 0.0
-        assert metrics.hd95_mm(predicted, reference, (1, 1, 1)) == math.inf
-        assert metrics.assd_mm(predicted, reference, (1, 1, 1)) == math.inf
-    assert metrics.volume_error_percent(full, empty) == math.inf
-    assert metrics.volume_error_percent(empty, full) == -100.0
-    assert metrics.sensitivity(empty, full) == 0.0
-    assert math.isnan(metrics.specificity(empty, full))
+        assert metrics.dice(predicted, reference) == figures(predicted, reference)["jaccard"] == 0.0
+        assert figures(predicted, reference)["hd95_mm"] == math.inf
+        assert figures(predicted, reference)["assd_mm"] == math.inf
+    assert figures(full, empty)["volume_error_percent"] == math.inf
+    assert figures(empty, full)["volume_error_percent"] == -100.0
+    assert figures(empty, full)["sensitivity"] == 0.0
+    assert math.isnan(figures(empty, full)["specificity"])
 
 
 def test_masks_that_are_not_bool_or_differ_in_shape_are_refused():
@@ -140,4 +142,4 @@ def test_masks_that_are_not_bool_or_differ_in_shape_are_refused():
     with pytest.raises(ValueError, match="differ in shape"):
         metrics.dice(mask, mask[:4])
     with pytest.raises(ValueError, match="positive"):
-        metrics.hd95_mm(mask, mask, (1, 0, 1))
+        figures(mask, mask, (1, 0, 1))

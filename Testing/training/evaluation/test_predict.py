@@ -9,6 +9,7 @@ import pytest
 
 from skullstrip.errors import Cancelled
 from skullstrip.io.images import read_image
+from skullstrip.options import Options
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.evaluation.predict import images_to_predict, main, predict
 from training.evaluation.segmenter import Segmenter, make_segmenter
@@ -41,7 +42,9 @@ def test_finished_scans_are_left_as_they_are(
     images = images_to_predict(phantom_data, "all")
     predict(images, tmp_path, stand_in_segment)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    failing = make_segmenter(stand_in_weights, engine=FailingEngine(AssertionError("run again")))
+    failing = make_segmenter(
+        Options(weights=stand_in_weights, engine=FailingEngine(AssertionError("run again")))
+    )
     assert predict(images, tmp_path, failing) == {}
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
@@ -60,7 +63,9 @@ def test_a_broken_scan_does_not_stop_the_others(
 def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
     phantom_data: Path, stand_in_weights: Path, tmp_path: Path
 ) -> None:
-    stopped = make_segmenter(stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    stopped = make_segmenter(
+        Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
+    )
     with pytest.raises(Cancelled):
         predict(images_to_predict(phantom_data, "all"), tmp_path, stopped)
     assert list(tmp_path.iterdir()) == []
@@ -69,7 +74,7 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
 def test_the_command_reports_failures_in_its_exit_status(
     phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), str(tmp_path / "out"), "--weights", str(stand_in_weights)]
     assert main(command) == 0
     (tmp_path / "bad").mkdir()

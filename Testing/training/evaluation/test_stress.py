@@ -180,7 +180,7 @@ def test_scans_are_taken_in_turn_from_each_data_set() -> None:
 def test_the_command_writes_the_tables(
     phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
     chosen = ["--only", "bias", "--strengths", "1", "--weights", str(stand_in_weights)]
     assert main([*command, *chosen]) == 0

@@ -53,7 +53,7 @@ def test_thick_slices_are_as_thick_as_their_name_says(heads: Path) -> None:
 def test_the_command_reports_each_contrast_and_age_group(
     heads: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.evaluation.segmenter.create_engine", lambda *_: ThresholdEngine())
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(heads), "--weights", str(stand_in_weights), "--out", str(tmp_path)]
     assert main(command) == 0
     report = (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from skullstrip.network.slices import slice_batch
+from skullstrip.network.brain_region import slice_batch
 from Testing.small_sources import bytes_of, scan_of, small_scan
 from training.data.sources import Source
 from training.model.config import Sampling

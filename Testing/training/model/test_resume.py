@@ -38,7 +38,7 @@ from training.model.config import load_config
 def build_model(architecture):
     import keras  # here, because each worker imports this file
     from keras import layers
-    image = keras.Input((None, None, architecture.channels))
+    image = keras.Input((None, None, 3))
     features = layers.Conv2D(8, 3, padding="same", name="first")(image)
     features = layers.BatchNormalization(name="norm")(features)
     features = layers.Dropout(0.3, name="drop")(layers.Activation("relu")(features))

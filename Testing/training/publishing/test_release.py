@@ -17,6 +17,7 @@ from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import Architecture, Manifest, load_manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
+from skullstrip.options import Options
 from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import ThresholdEngine
 from training.data.dataset import find_pairs
@@ -73,7 +74,7 @@ def test_exported_weights_give_the_network_s_own_output(
     original = np.asarray(network.predict(batch, verbose=0))
     assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
     reloaded = build_model(found.architecture)
-    load_weights(reloaded, read_weights(weights))
+    load_weights(reloaded, read_weights(weights.read_bytes()))
     halved = np.asarray(reloaded.predict(batch, verbose=0))
     np.testing.assert_allclose(halved, original, atol=HALF_PRECISION_TOLERANCE)
     engine = create_engine("tensorflow", found, weights, "cpu", 1)
@@ -138,11 +139,11 @@ def clean_tree(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_release_holds_weights_manifest_card_and_run(
     run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
 ) -> None:
-    out, options = tmp_path / "Models", {"engine": ThresholdEngine()}
+    out, options = tmp_path / "Models", Options(engine=ThresholdEngine())
     out.mkdir()
     kept = load_calibration()
     (out / "quality.json").write_text(kept.to_json())
-    scores = release(run, phantoms, out, name="tiny", current=None, engine=options)
+    scores = release(run, phantoms, out, name="tiny", current=None, options=options)
     assert sorted(path.name for path in out.iterdir()) == sorted([*RELEASED, "quality.json"])
     manifest, _ = load_manifest(out)
     assert load_calibration(manifest, out) == kept
@@ -165,9 +166,9 @@ def test_a_release_that_is_refused_changes_nothing(
     export_run(run, current, "the same weights", {})
     out.mkdir()
     (out / "manifest.json").write_text("the release before")
-    options = {"engine": ThresholdEngine()}
+    options = Options(engine=ThresholdEngine())
     with pytest.raises(InputError, match="only a better model"):
-        release(run, phantoms, out, name="n", current=current, engine=options)
+        release(run, phantoms, out, name="n", current=current, options=options)
     assert [path.name for path in out.iterdir()] == ["manifest.json"]
     assert (out / "manifest.json").read_text() == "the release before"
 

@@ -7,9 +7,8 @@ import csv
 import pytest
 
 from skullstrip.batch import coordinator
-from skullstrip.batch.file_state import FileState
 from skullstrip.batch.job import Job, Task
-from skullstrip.batch.ledger import Entry, Ledger
+from skullstrip.batch.ledger import Entry, FileState, Ledger
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.ownership import Ownership
 from skullstrip.batch.progress import Count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skullstrip.batch.csv_rows import read_rows
+from skullstrip.batch.scans import read_rows
 from skullstrip.errors import InputError
 
 ROWS = [{"name": "a", "path": "x,y;z.nii"}, {"name": "b", "path": ""}]

@@ -8,7 +8,7 @@ import nibabel
 import nrrd
 import pytest
 
-from skullstrip.batch.file_state import FileState
+from skullstrip.batch.ledger import FileState
 from Testing.image_files import OBLIQUE, voxels
 
 

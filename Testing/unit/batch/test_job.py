@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from skullstrip import pipeline
 from skullstrip.batch import bids
 from skullstrip.batch import job as work
 from skullstrip.batch.columns import COLUMNS
@@ -32,7 +33,7 @@ def engine(monkeypatch):
         loaded.append(arguments)
         return ThresholdEngine()
 
-    monkeypatch.setattr(work, "create_engine", load)
+    monkeypatch.setattr(pipeline, "create_engine", load)
     work.loaded_engine.cache_clear()
     yield lambda: len(loaded)
     work.loaded_engine.cache_clear()
@@ -211,7 +212,7 @@ def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, head, s
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])
 def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, head, error):
-    monkeypatch.setattr(work, "create_engine", lambda *_: FailingEngine(error))
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: FailingEngine(error))
     (scan,) = find_scans(str(head), job.out)
     row = work.strip_one(scan, job).row
     assert row["status"] == "failed"

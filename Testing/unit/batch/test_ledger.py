@@ -11,8 +11,7 @@ import sys
 import pytest
 
 from skullstrip.batch.columns import COLUMNS
-from skullstrip.batch.file_state import FileState
-from skullstrip.batch.ledger import LEDGER, Entry, Ledger
+from skullstrip.batch.ledger import LEDGER, Entry, FileState, Ledger
 from skullstrip.errors import OutputError
 
 
@@ -137,7 +136,7 @@ def test_a_process_killed_in_a_transaction_loses_that_one_alone(tmp_path, librar
     script = """
 import os, signal, sys
 from pathlib import Path
-from skullstrip.batch.file_state import FileState
+from skullstrip.batch.ledger import FileState
 from skullstrip.batch.ledger import Entry, Ledger
 def entry(name):
     return Entry({"name": name}, FileState(0, 0, ""), "")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from skullstrip.batch import cluster, local_workers
+from skullstrip.batch import local_workers, run
 from skullstrip.errors import EngineError
 
 psutil = pytest.importorskip("psutil")
@@ -45,6 +45,6 @@ def test_workers_share_the_processors(monkeypatch, processors, jobs, threads):
 def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "dask" or None)
     with pytest.raises(EngineError, match=r"needs distributed; use 'pip install .*\[cluster\]"):
-        cluster.require_dask()
+        run.require_packages("tcp://here:1")
     with pytest.raises(EngineError, match=r"needs psutil; use 'pip install .*\[batch\]"):
-        local_workers.require_psutil()
+        run.require_packages(None)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skullstrip.batch.outliers import FEWEST, volume_limits
+from skullstrip.batch.report_data import FEWEST, volume_limits
 
 
 def test_the_limits_are_those_of_iglewicz_and_hoaglin() -> None:

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from skullstrip.batch.file_state import FileState
-from skullstrip.batch.ledger import Entry, Ledger
+from skullstrip.batch.ledger import Entry, FileState, Ledger
 from skullstrip.batch.ownership import CLAIM_SECONDS, Ownership
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import OutputError

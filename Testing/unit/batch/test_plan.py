@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from skullstrip.batch.file_state import FileState
-from skullstrip.batch.ledger import Entry, Ledger
+from skullstrip.batch.ledger import Entry, FileState, Ledger
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.plan import MASK_CORRECTED, reasons_to_do
 from skullstrip.batch.scans import find_scans

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skullstrip.checks.field_of_view import MOST_CM2, coverage_findings, tissue_at_sides
+from skullstrip.checks.field_of_view import MOST_CM2, field_of_view_findings, tissue_at_sides
 from Testing.phantoms import Phantom, make_head
 
 
 def findings(head: Phantom) -> list[str]:
-    return [code for code, _ in coverage_findings(head.array, head.affine)]
+    return [code for code, _ in field_of_view_findings(head.array, head.affine)]
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "PIL", "IRP"])
@@ -33,7 +33,7 @@ def test_a_cut_is_named_by_its_side(
     orientation: str, side: str, shift_mm: tuple[float, float, float]
 ) -> None:
     head = make_head(orientation, (3.0, 3.0, 3.0), shift_mm=shift_mm)
-    ((code, message),) = coverage_findings(head.array, head.affine)
+    ((code, message),) = field_of_view_findings(head.array, head.affine)
     assert code == "head_cut"
     assert f"({side})" in message
 
@@ -45,7 +45,7 @@ def test_a_neck_that_leaves_below_is_no_cut() -> None:
 
 def test_a_slab_is_too_narrow_for_a_brain() -> None:
     head = make_head(field_of_view_mm=(200.0, 240.0, 60.0))
-    ((code, message),) = coverage_findings(head.array, head.affine)
+    ((code, message),) = field_of_view_findings(head.array, head.affine)
     assert code == "narrow"
     assert "60 mm" in message
 

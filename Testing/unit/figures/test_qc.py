@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from skullstrip.figures.qc import (
@@ -13,10 +17,16 @@ from skullstrip.figures.qc import (
     OUTLINE,
     PIXEL_MM,
     RAMP,
+    THUMBNAIL,
+    THUMBNAIL_HEIGHT,
     qc_picture,
+    read_thumbnail,
+    save_qc,
 )
 
 SIZE_TOLERANCE_PIXELS = 6
+LARGEST_THUMBNAIL = 6000  # bytes
+ORANGE = 80  # more red than blue, of 255
 
 
 def outline_pixels(picture):
@@ -136,3 +146,50 @@ def test_the_confidence_is_turned_with_the_scan_and_explained_by_a_legend(phanto
     np.testing.assert_array_equal(*pictures)
     header = pictures[0][:50, -300:].reshape(-1, 3)
     assert {tuple(RAMP[0]), tuple(RAMP[-1])} <= {tuple(pixel) for pixel in header.tolist()}
+
+
+def opened(text):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("has_confidence", [False, True])
+def test_the_thumbnail_shows_one_cut_of_each_plane_with_its_outline(
+    phantom, tmp_path, has_confidence
+):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    stated = np.linspace(0, 1, head.array.size, dtype=np.float32).reshape(head.array.shape)
+    confidence = stated if has_confidence else None  # some of its colours are nearly grey
+    picture = qc_picture(head.array, head.affine, head.brain_mask, "A title", confidence)
+    save_qc(picture, tmp_path / "qc.png")
+    text = read_thumbnail(tmp_path / "qc.png")
+    assert text == picture.info[THUMBNAIL]
+    assert len(text) < LARGEST_THUMBNAIL
+    pixels = opened(text)
+    height, width, _ = pixels.shape
+    assert height == THUMBNAIL_HEIGHT
+    assert 2 * height < width < 4 * height  # three cuts, about square, nothing between them
+    is_outline = pixels[..., 0] - pixels[..., 2] > ORANGE
+    thirds = np.array_split(is_outline, 3, axis=1)
+    assert all(20 < third.sum() < 0.2 * third.size for third in thirds)
+
+
+def test_a_picture_without_a_thumbnail_is_shown_whole(tmp_path):
+    Image.new("RGB", (300, 100), (200, 200, 200)).save(tmp_path / "other.png")
+    pixels = opened(read_thumbnail(tmp_path / "other.png"))
+    assert pixels.shape == (THUMBNAIL_HEIGHT, 3 * THUMBNAIL_HEIGHT, 3)
+    assert abs(pixels[40, 100] - 200).max() < 12
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nothing", b"\x89PNG\r\n\x1a\n cut off"])
+def test_without_a_picture_there_is_no_thumbnail(tmp_path, content):
+    if content is not None:
+        (tmp_path / "bad.png").write_bytes(content)
+    assert read_thumbnail(tmp_path / "bad.png") == ""
+
+
+def test_a_thumbnail_that_could_end_the_script_around_it_is_none(phantom, tmp_path):
+    head = phantom("RAS", (4.0, 4.0, 4.0))
+    picture = qc_picture(head.array, head.affine, head.brain_mask, "x")
+    picture.info[THUMBNAIL] = "</script>"
+    save_qc(picture, tmp_path / "qc.png")
+    assert read_thumbnail(tmp_path / "qc.png") == ""

@@ -60,14 +60,30 @@ def test_an_exception_leaves_nothing_new_and_the_old_untouched(tmp_path, error):
     assert (tmp_path / "old.txt").read_text() == "old"
 
 
-def test_when_the_last_move_fails_the_earlier_ones_are_undone(tmp_path):
+def test_a_folder_in_a_targets_place_is_noticed_before_anything_moves(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    (tmp_path / "z.txt").mkdir()  # a folder cannot be replaced by a file
-    with pytest.raises(OutputError, match="nothing was changed"), atomic_outputs() as staged:
+    (tmp_path / "z.txt").mkdir()
+    with pytest.raises(OutputError, match="is a folder"), atomic_outputs() as staged:
         for name in ("a.txt", "b.txt", "z.txt"):
             staged(tmp_path / name).write_text("new")
     assert names(tmp_path) == ["a.txt", "z.txt"]
     assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_where_a_move_fails_the_message_says_what_has_changed(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def fail(source, target):
+        if Path(target).name == "b.txt":
+            raise PermissionError(13, os.strerror(13))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    refused = pytest.raises(OutputError, match=r"Permission denied\); only a.txt changed")
+    with refused, atomic_outputs() as staged:
+        for name in ("a.txt", "b.txt"):
+            staged(tmp_path / name).write_text("new")
+    assert names(tmp_path) == ["a.txt"]
 
 
 def test_a_write_error_is_told_in_one_sentence(tmp_path):

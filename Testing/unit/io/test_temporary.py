@@ -16,7 +16,6 @@ from skullstrip.io.temporary import (
     ABANDONED_SECONDS,
     MARKER,
     TEMPORARY_PREFIX,
-    locked,
     remove_abandoned_below,
     temporary_folder,
 )
@@ -105,13 +104,6 @@ def test_a_link_or_a_file_of_such_a_name_is_left_alone(tmp_path):
         pass
     assert (kept / "file").read_text() == "kept"
     assert len(names(tmp_path)) == 3
-
-
-def test_a_lock_held_for_too_long_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(temporary, "LOCK_SECONDS", 0.1)
-    with locked(tmp_path), atomic_outputs() as staged:
-        staged(tmp_path / "out").write_text("out")
-    assert names(tmp_path) == ["out"]
 
 
 def test_without_locks_outputs_are_written_all_the_same(tmp_path, monkeypatch):

@@ -8,8 +8,7 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 from skullstrip.mask.csf import without_outer_csf
-from skullstrip.mask.cut import cut_brain
-from skullstrip.mask.postprocess import brain_mask_from_probability, with_border
+from skullstrip.mask.postprocess import brain_mask_from_probability, cut_brain, with_border
 from Testing.phantoms import make_head
 
 SPACING_MM = (3.0, 3.0, 3.0)

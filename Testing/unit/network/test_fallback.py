@@ -9,7 +9,7 @@ import pytest
 
 from skullstrip import extract_brain
 from skullstrip.network import engines
-from skullstrip.network.fallback import FallbackEngine
+from skullstrip.network.engines import FallbackEngine
 from skullstrip.network.manifest import Manifest, load_manifest
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine

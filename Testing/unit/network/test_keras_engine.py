@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import EngineError
-from skullstrip.network.engines import create_engine, is_installed
+from skullstrip.network.engines import create_engine, missing_packages
 from skullstrip.network.manifest import Architecture, Manifest
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
-from training.publishing.onnx_graph import save_weights
+from Testing.stand_ins import onnx_of
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 SAME_OUTPUT = 1e-5
@@ -22,7 +22,7 @@ SAME_OUTPUT = 1e-5
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Path]:
     path = tmp_path_factory.mktemp("small") / "weights.onnx"
-    save_weights(build_model(SMALL), SMALL, path)
+    path.write_bytes(onnx_of(build_model(SMALL), SMALL))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Manifest("small", path.name, digest, architecture=SMALL), path
 
@@ -31,7 +31,7 @@ def test_the_engine_computes_what_the_network_does(weights: tuple[Manifest, Path
     engine = create_engine("tensorflow", *weights, device="cpu", threads=1)
     assert engine.device == "cpu"
     model = build_model(SMALL)
-    load_weights(model, read_weights(weights[1]))
+    load_weights(model, read_weights(weights[1].read_bytes()))
     batch = np.random.default_rng(0).random((3, 64, 32, 3), dtype=np.float32)
     found = engine.predict(batch)
     assert found.dtype == np.float32
@@ -46,7 +46,7 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(weights: tuple[Manifes
 def test_another_keras_backend_in_the_same_process_is_refused(
     weights: tuple[Manifest, Path],
 ) -> None:
-    other = next((n for n in ("jax", "torch") if is_installed(n)), None)
+    other = next((n for n in ("jax", "torch") if not missing_packages(n)), None)
     if other is None:
         pytest.skip("no second Keras backend is installed")
     with pytest.raises(EngineError, match="start a new one"):

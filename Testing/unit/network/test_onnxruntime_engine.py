@@ -6,13 +6,12 @@ Weights are random, so that no part of the network is idle; slices are small.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from skullstrip.errors import EngineError, WeightsError
-from skullstrip.network.manifest import Architecture, Manifest
+from skullstrip.network.manifest import Architecture
 from skullstrip.network.onnxruntime_engine import (
     OnnxRuntimeEngine,
     choose_providers,
@@ -38,39 +37,34 @@ def random_array(path: str, shape: tuple[int, ...], rng: np.random.Generator) ->
     return rng.normal(0, 0.3, shape)
 
 
-def keras_model_and_weights(architecture: Architecture, path: Path):
+def keras_model_and_weights(architecture: Architecture):
     from skullstrip.network.unet import build_model
 
     model = build_model(architecture)
     rng = np.random.default_rng(7)
     arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}
-    path.write_bytes(build_onnx(architecture, arrays))
-    load_weights(model, read_weights(path))
-    return model
-
-
-def manifest_of(architecture: Architecture) -> Manifest:
-    return Manifest("random", "weights.onnx", "", architecture)
+    content = build_onnx(architecture, arrays)
+    load_weights(model, read_weights(content))
+    return model, content
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 20])
 @pytest.mark.parametrize("architecture", [RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
 def test_onnx_runtime_computes_what_keras_computes(
-    architecture: Architecture, threads: int, tmp_path: Path
+    architecture: Architecture, threads: int
 ) -> None:
     pytest.importorskip("keras")
-    path = tmp_path / "weights.onnx"
-    model = keras_model_and_weights(architecture, path)
+    model, content = keras_model_and_weights(architecture)
     batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
     expected = np.asarray(model.predict_on_batch(batch))
-    engine = OnnxRuntimeEngine(manifest_of(architecture), path, "cpu", threads)
+    engine = OnnxRuntimeEngine(content, "cpu", threads)
     found = engine.predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32
     assert found.shape == (5, 64, 96, 1)
     np.testing.assert_allclose(found, expected, atol=AGREEMENT)
-    weights = read_weights(path)
+    weights = read_weights(content)
     with pytest.raises(WeightsError, match=r"'stem_conv/kernel' is missing"):
         build_onnx(architecture, {k: v for k, v in weights.items() if k != "stem_conv/kernel"})
     with pytest.raises(WeightsError, match="'odd' is left over"):

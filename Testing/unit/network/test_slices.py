@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skullstrip.network.slices import pad_to_multiple, slice_batch
+from skullstrip.network.brain_region import pad_to_multiple, slice_batch
 
 
 @pytest.mark.parametrize(("index", "expected"), [(0, (0, 0, 2)), (3, (1, 3, 5)), (5, (3, 5, 5))])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,8 @@ from skullstrip.errors import WeightsError
 from skullstrip.network.manifest import Architecture
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights, read_weights
+from Testing.stand_ins import onnx_of
 from Testing.unit.network.test_manifest import TEXTBOOK
-from training.publishing.onnx_graph import save_weights
 
 SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 
@@ -46,14 +44,12 @@ def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> N
     assert 0 <= found.min() <= found.max() <= 1
 
 
-def test_weights_of_another_network_are_refused(small_model, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    save_weights(small_model, SMALL, tmp_path / "w.onnx")
+def test_weights_of_another_network_are_refused(small_model) -> None:  # type: ignore[no-untyped-def]
+    weights = read_weights(onnx_of(small_model, SMALL))
     with pytest.raises(WeightsError, match="shape"):
         load_weights(
             build_model(Architecture(decoder_widths=(8, 8, 8, 16))),
-            read_weights(tmp_path / "w.onnx"),
+            weights,
         )
     with pytest.raises(WeightsError, match="'decoder5_conv_a/kernel' differs"):
-        load_weights(
-            build_model(Architecture(decoder_widths=(8,) * 5)), read_weights(tmp_path / "w.onnx")
-        )
+        load_weights(build_model(Architecture(decoder_widths=(8,) * 5)), weights)

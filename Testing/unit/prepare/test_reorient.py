@@ -14,9 +14,8 @@ from skullstrip.grid.orientation import Orientation, orientation_codes
 from skullstrip.grid.volume import Volume
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.manifest import Preprocessing
-from skullstrip.prepare.head_orientation import UPRIGHT, turns
+from skullstrip.prepare.head_orientation import UPRIGHT, find_upright, turns
 from skullstrip.prepare.preprocess import Prepared, prepare, restore, turned
-from skullstrip.prepare.reorient import find_upright
 from Testing.phantoms import make_head
 from Testing.unit.prepare.test_head_orientation import brain_of_ellipsoids, is_upright
 

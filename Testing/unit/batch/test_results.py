@@ -6,8 +6,8 @@ import csv
 
 import pytest
 
-from skullstrip.batch import table
 from skullstrip.batch.columns import COLUMNS
+from skullstrip.batch.results import write_csv
 from Testing.image_files import names
 
 ROWS = [
@@ -21,7 +21,7 @@ def complete(row):
 
 
 def test_the_csv_has_every_column_in_order_and_nothing_for_what_is_missing(tmp_path):
-    path = table.write_csv(map(complete, ROWS), tmp_path)
+    path = write_csv(map(complete, ROWS), tmp_path)
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         rows = list(reader)
@@ -33,7 +33,7 @@ def test_the_csv_has_every_column_in_order_and_nothing_for_what_is_missing(tmp_p
 
 def test_the_csv_has_a_line_a_scan_and_no_formula_whatever_scans_are_called(tmp_path):
     rows = [{"name": "=1+1\rb\nc\x1b[2J", "volume_ml": -1.0}, {"name": "\udcff", "path": "@x"}]
-    text = table.write_csv(map(complete, rows), tmp_path).read_bytes().decode()
+    text = write_csv(map(complete, rows), tmp_path).read_bytes().decode()
     assert len(text.splitlines()) == 3
     assert text.splitlines()[1].startswith(r"'=1+1\rb\nc\x1b[2J,")
     assert ",-1.0," in text
@@ -41,13 +41,13 @@ def test_the_csv_has_a_line_a_scan_and_no_formula_whatever_scans_are_called(tmp_
 
 
 def test_a_table_that_breaks_off_leaves_the_old_one_whole(tmp_path):
-    old = table.write_csv(map(complete, ROWS), tmp_path).read_bytes()
+    old = write_csv(map(complete, ROWS), tmp_path).read_bytes()
 
     def breaking():
         yield complete(ROWS[0])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        table.write_csv(breaking(), tmp_path)
+        write_csv(breaking(), tmp_path)
     assert (tmp_path / "results.csv").read_bytes() == old
     assert names(tmp_path) == ["results.csv"]
