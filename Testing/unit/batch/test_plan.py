@@ -43,8 +43,39 @@ def reasons(done, digest=DIGEST, **options):
     return [reason for _, reason in found]
 
 
-def test_what_is_done_is_left(done):
-    assert reasons(done) == ["", "", ""]
+def record(done, **states):
+    """Note of scans that they came out otherwise."""
+    scans, ledger, out = done
+    for scan in scans:
+        if scan.name in states:
+            ledger.record([entry(scan, out, **states[scan.name])])
+
+
+def touch(done):
+    scans, _, out = done
+    for path in (scans[0].path, out / scans[0].mask):
+        os.utime(path, ns=(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "expected"),
+    [
+        (record, {}, ["", "", ""]),
+        (touch, {}, ["", "", ""]),  # known by their hash
+        (record, {"digest": "other"}, ["other options"] * 3),
+        (record, {"overwrite": True}, ["to be overwritten"] * 3),
+        (lambda done: record(done, b={"status": "failed"}), {}, ["", "failed before", ""]),
+        (lambda done: done[0][0].path.write_bytes(b"A"), {}, ["input changed", "", ""]),
+        (lambda done: (done[2] / done[0][2].mask).unlink(), {}, ["", "", "output changed"]),
+        (lambda done: record(done, b={"status": "failed"}), {"digest": "other", "redo": "failed"},
+         ["", "failed before", ""]),
+        (lambda done: record(done, a={"verdict": "check"}, c={"verdict": "fail"}),
+         {"redo": "check"}, ["to be checked", "", "to be checked"]),
+    ],
+)  # fmt: skip
+def test_what_is_to_be_done_again_is_done_again_and_nothing_else(done, change, options, expected):
+    change(done)
+    assert reasons(done, **options) == expected
 
 
 def test_what_was_never_done_is_new(done):
@@ -57,25 +88,6 @@ def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
     scans, ledger, out = done
     scans[1] = replace(scans[1], for_fmriprep=("fmriprep/b.nii.gz",))
     assert reasons((scans, ledger, out)) == ["", "no mask for fMRIPrep yet", ""]
-
-
-def test_other_options_or_weights_do_everything_again(done):
-    assert reasons(done, digest="other") == ["other options"] * 3
-
-
-def test_overwriting_does_everything_again(done):
-    assert reasons(done, overwrite=True) == ["to be overwritten"] * 3
-
-
-def test_a_scan_that_failed_is_tried_again(done):
-    scans, ledger, out = done
-    ledger.record([entry(scans[1], out, status="failed")])
-    assert reasons(done) == ["", "failed before", ""]
-
-
-def test_a_changed_input_is_done_again(done):
-    done[0][0].path.write_bytes(b"A")
-    assert reasons(done) == ["input changed", "", ""]
 
 
 def other_folder(done, content):
@@ -114,12 +126,6 @@ def test_a_scan_by_another_path_is_the_same_scan(done):
     (out.parent / "folder").mkdir()
     same = find_scans(str(around), out)
     assert reasons((same, ledger, out)) == ["input changed", "", ""]
-
-
-def test_an_output_that_was_removed_is_made_again(done):
-    scans, _, out = done
-    (out / scans[2].mask).unlink()
-    assert reasons(done) == ["", "", "output changed"]
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "other"])
@@ -163,25 +169,6 @@ def test_a_correction_that_was_removed_is_made_again(done):
     ledger.record([corrected(scans[0], out)])
     (out / scans[0].mask).unlink()
     assert reasons(done) == ["output changed", "", ""]
-
-
-def test_a_copy_with_other_times_is_known_by_its_hash(done):
-    scans, _, out = done
-    for path in (scans[0].path, out / scans[0].mask):
-        os.utime(path, ns=(1, 1))
-    assert reasons(done) == ["", "", ""]
-
-
-def test_only_what_failed_is_redone_whatever_the_options(done):
-    scans, ledger, out = done
-    ledger.record([entry(scans[1], out, status="failed")])
-    assert reasons(done, digest="other", redo="failed") == ["", "failed before", ""]
-
-
-def test_only_what_should_be_checked_is_redone(done):
-    scans, ledger, out = done
-    ledger.record([entry(scans[0], out, verdict="check"), entry(scans[2], out, verdict="fail")])
-    assert reasons(done, redo="check") == ["to be checked", "", "to be checked"]
 
 
 def test_only_what_was_rejected_on_the_page_is_redone(done):
