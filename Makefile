@@ -23,7 +23,7 @@ PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test test-slicer test-pipelines lint docs release clean lock train-smoke
+.PHONY: help setup demo test test-slicer coverage test-pipelines lint docs release clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -88,6 +88,9 @@ $(TORCH_STAMP): $(STAMP)
 	@$(PIP_INSTALL) "torch==2.13.0+cpu" 2>/dev/null \
 		|| echo "pip finds no CPU build of torch here; the test of that engine will be skipped."
 	@touch $@
+
+coverage: setup ## branches of the library that its own tests take; fails below the share in pyproject.toml
+	$(PYTHON) -m pytest -n 2 --dist loadfile Testing/unit --cov --cov-report=term
 
 train-smoke: setup ## train, export and evaluate on made heads, in a minute or two
 	TF_CPP_MIN_LOG_LEVEL=2 $(PYTHON) -m scripts.train_smoke
