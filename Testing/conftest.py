@@ -1,14 +1,11 @@
 """Fixtures shared by all tests."""
 
-from __future__ import annotations
-
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from Testing.phantoms import Phantom, make_head
+from Testing.phantoms import make_head
 from Testing.stand_ins import write_stand_in_weights
 
 # Where pytest itself runs in the background of a script, or under nohup, these are ignored, and so
@@ -22,7 +19,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
+def shared_data():
     """Return the folder of development scans; tests that want it are skipped where it is absent."""
     if not (SHARED_DATA / "MANIFEST.csv").is_file():
         pytest.skip(f"the development data are not at {SHARED_DATA}")
@@ -30,18 +27,18 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def phantom() -> Callable[..., Phantom]:
+def phantom():
     """Builder of synthetic heads; see `phantoms.make_head`."""
     return make_head
 
 
 @pytest.fixture(scope="session")
-def stand_in_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stand_in_weights(tmp_path_factory):
     """Folder with a manifest and weights that only stand-in engines can run."""
     return write_stand_in_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="session")
-def library_path() -> str:
+def library_path():
     """What PYTHONPATH needs so that a new process finds the library."""
     return str(Path(__file__).resolve().parents[1] / "SkullStrip")

@@ -1,7 +1,5 @@
 """Series of DICOM files to read in tests, classic and enhanced, of a scan with a known affine."""
 
-from __future__ import annotations
-
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence

@@ -1,7 +1,5 @@
 """Image files to read in tests, and what was written of them."""
 
-from __future__ import annotations
-
 import nibabel
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Where files go in, and which come out, for the tests of `strip_file`."""
 
-from __future__ import annotations
-
 import nibabel
 
 ALL_OUTPUTS = {

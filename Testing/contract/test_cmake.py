@@ -33,9 +33,7 @@ def files_in(folder: Path, patterns: tuple[str, ...]) -> list[str]:
     ("variable", "patterns"),
     [("MODULE_PYTHON_SCRIPTS", LIBRARY_FILES), ("MODULE_PYTHON_RESOURCES", RESOURCE_FILES)],
 )
-def test_the_list_of_installed_files_is_the_folder(
-    root: Path, variable: str, patterns: tuple[str, ...]
-) -> None:
+def test_the_list_of_installed_files_is_the_folder(root, variable, patterns):
     folder = root / "SkullStrip"
     listed = listed_files((folder / "CMakeLists.txt").read_text(encoding="utf-8"), variable)
     present = files_in(folder, patterns)

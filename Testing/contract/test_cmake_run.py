@@ -4,8 +4,6 @@ Stand-ins: the `SlicerConfig.cmake` that Slicer's build tree would give, with th
 the module's files call and an installation that keeps each file's sub-folder, as Slicer's does.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -47,7 +45,7 @@ endmacro()
 
 
 @pytest.fixture(scope="module")
-def configured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def configured(root, tmp_path_factory):
     """The build folder, and what CMake said."""
     missing = [name for name in ("cmake", "c++", "cc") if shutil.which(name) is None]
     if missing:
@@ -64,7 +62,7 @@ def configured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 @pytest.fixture(scope="module")
-def installed(configured: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(configured, tmp_path_factory):
     """The folder that Slicer would load the module from."""
     prefix = tmp_path_factory.mktemp("installed")
     command = ["cmake", "--install", configured[0], "--prefix", prefix]
@@ -72,9 +70,7 @@ def installed(configured: tuple[Path, str], tmp_path_factory: pytest.TempPathFac
     return prefix / "modules"
 
 
-def test_cmake_hands_slicer_one_module_its_tests_and_the_description(
-    configured: tuple[Path, str],
-) -> None:
+def test_cmake_hands_slicer_one_module_its_tests_and_the_description(configured):
     said = configured[1]
     for line in (
         "module SkullStrip generic tests TRUE",
@@ -86,9 +82,7 @@ def test_cmake_hands_slicer_one_module_its_tests_and_the_description(
         assert f"-- {line}\n" in said
 
 
-def test_the_installed_library_finds_its_weights_and_knows_its_version(
-    root: Path, installed: Path
-) -> None:
+def test_the_installed_library_finds_its_weights_and_knows_its_version(root, installed):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import skullstrip; "
         "from skullstrip.network.manifest import load_manifest; "

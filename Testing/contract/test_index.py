@@ -28,12 +28,12 @@ VARIABLES = {
 
 
 @pytest.fixture
-def entry(root: Path) -> dict[str, object]:
+def entry(root):
     return json.loads((root / "SkullStrip.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def described(root: Path) -> dict[str, str]:
+def described(root):
     """The extension's variables, found in the text as the Index finds them."""
     cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
     return dict(re.findall(r'set\(EXTENSION_(\w+)\s*"([^"]+)"\)', cmake))
@@ -45,7 +45,7 @@ def png_size(path: Path) -> tuple[int, int]:
     return struct.unpack(">II", header[16:24])
 
 
-def test_the_catalogue_entry_follows_the_schema(entry: dict[str, object]) -> None:
+def test_the_catalogue_entry_follows_the_schema(entry):
     assert entry.keys() == {
         "$schema", "build_dependencies", "build_subdirectory", "category", "scm_revision",
         "scm_url", "tier",
@@ -54,9 +54,7 @@ def test_the_catalogue_entry_follows_the_schema(entry: dict[str, object]) -> Non
     assert entry["tier"] in {1, 3, 5}
 
 
-def test_the_entry_is_named_like_the_project_and_the_repository_like_both(
-    root: Path, entry: dict[str, object]
-) -> None:
+def test_the_entry_is_named_like_the_project_and_the_repository_like_both(root, entry):
     cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
     project = re.search(r"project\s*\(\s*([^\s)]+)", cmake)
     assert project
@@ -66,7 +64,7 @@ def test_the_entry_is_named_like_the_project_and_the_repository_like_both(
     assert REPOSITORY.endswith(f"/Slicer{project[1]}")
 
 
-def test_entry_and_cmake_say_the_same(entry: dict[str, object], described: dict[str, str]) -> None:
+def test_entry_and_cmake_say_the_same(entry, described):
     assert described.keys() >= VARIABLES
     assert not [text for text in described.values() if "${" in text]
     assert described["CATEGORY"] == entry["category"]
@@ -75,15 +73,13 @@ def test_entry_and_cmake_say_the_same(entry: dict[str, object], described: dict[
     assert entry["build_dependencies"] == []
 
 
-def test_the_description_is_short_enough_to_be_read(described: dict[str, str]) -> None:
+def test_the_description_is_short_enough_to_be_read(described):
     words = described["DESCRIPTION"].split()
     assert 10 < len(words) <= MOST_SUMMARY_WORDS
     assert "not a medical device" in described["DESCRIPTION"]
 
 
-def test_icon_and_screenshots_are_files_of_the_repository(
-    root: Path, described: dict[str, str]
-) -> None:
+def test_icon_and_screenshots_are_files_of_the_repository(root, described):
     screenshots = described["SCREENSHOTURLS"].split()
     urls = [described["ICONURL"], *screenshots]
     assert len(screenshots) >= 3
@@ -93,7 +89,7 @@ def test_icon_and_screenshots_are_files_of_the_repository(
     assert all(width >= 600 for width, _ in sizes[1:])
 
 
-def test_no_other_address_of_the_repository_is_used(root: Path) -> None:
+def test_no_other_address_of_the_repository_is_used(root):
     address = re.compile(r"github(?:usercontent)?\.com/([\w.-]+/SlicerSkullStrip)")
     globs = ("*.md", "docs/*.md", "*.cff", "CMakeLists.txt")
     pages = [page for glob in globs for page in root.glob(glob)]
@@ -101,7 +97,7 @@ def test_no_other_address_of_the_repository_is_used(root: Path) -> None:
     assert used == {REPOSITORY}
 
 
-def test_the_licence_has_a_name_that_the_index_finds(root: Path) -> None:
+def test_the_licence_has_a_name_that_the_index_finds(root):
     licence = (root / "LICENSE.txt").read_text(encoding="utf-8")
     assert "Apache License" in licence
     assert "Version 2.0" in licence

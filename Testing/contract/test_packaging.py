@@ -26,7 +26,7 @@ def version_of(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def source(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(root, tmp_path_factory):
     """A copy of what is packaged, so that the checkout stays clean and no old build leaks in."""
     source = tmp_path_factory.mktemp("source")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -39,7 +39,7 @@ def source(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(source, tmp_path_factory):
     return build_wheel(source, tmp_path_factory.mktemp("wheel"))
 
 
@@ -53,7 +53,7 @@ def build_wheel(source: Path, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheel, tmp_path_factory):
     """The wheel in a folder of its own; its dependencies are those of this environment."""
     target = tmp_path_factory.mktemp("installed")
     pip_install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
@@ -76,7 +76,7 @@ def scripts_folder() -> str:
     return "Scripts" if os.name == "nt" else "bin"
 
 
-def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, wheel: Path) -> None:
+def test_the_wheel_carries_every_library_file_and_every_model_file(root, wheel):
     library = root / "SkullStrip" / "skullstrip"
     models = root / "SkullStrip" / "Resources" / "Models"
     files = (path for path in library.rglob("*.*") if path.suffix != ".pyc")
@@ -85,9 +85,7 @@ def test_the_wheel_carries_every_library_file_and_every_model_file(root: Path, w
     assert set(packed_code(wheel)) == expected
 
 
-def test_the_source_distribution_builds_the_same_wheel(
-    source: Path, wheel: Path, tmp_path: Path
-) -> None:
+def test_the_source_distribution_builds_the_same_wheel(source, wheel, tmp_path):
     program = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
     command = [sys.executable, "-c", program, str(tmp_path)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
@@ -101,23 +99,21 @@ def packed_code(wheel: Path) -> dict[str, int]:
     return {m.filename: m.CRC for m in members if ".dist-info/" not in m.filename}
 
 
-def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed: Path) -> None:
+def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed):
     program = "from skullstrip.network.manifest import load_manifest; print(load_manifest()[1])"
     weights = Path(run_installed(installed, sys.executable, "-c", program))
     assert weights.is_relative_to(installed / "skullstrip" / "Models")
     assert weights.is_file()
 
 
-def test_the_installed_command_knows_its_version(root: Path, installed: Path) -> None:
+def test_the_installed_command_knows_its_version(root, installed):
     program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
     assert program
     assert version_of(root) in run_installed(installed, program, "--version")
 
 
 @pytest.mark.slow
-def test_the_installed_command_strips_a_head_far_from_the_checkout(
-    installed: Path, tmp_path: Path
-) -> None:
+def test_the_installed_command_strips_a_head_far_from_the_checkout(installed, tmp_path):
     head = make_head("PIR", (3.0, 3.0, 3.0))
     scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
     program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
@@ -130,7 +126,7 @@ def test_the_installed_command_strips_a_head_far_from_the_checkout(
     }
 
 
-def test_the_wheel_has_the_version_and_the_licence(root: Path, wheel: Path) -> None:
+def test_the_wheel_has_the_version_and_the_licence(root, wheel):
     version = version_of(root)
     assert wheel.name == f"skullstrip-{version}-py3-none-any.whl"
     assert (
@@ -138,12 +134,12 @@ def test_the_wheel_has_the_version_and_the_licence(root: Path, wheel: Path) -> N
     )
 
 
-def test_the_citation_has_the_version_of_the_library(root: Path) -> None:
+def test_the_citation_has_the_version_of_the_library(root):
     citation = (root / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {version_of(root)}\n" in citation
 
 
-def test_users_get_lower_bounds_and_developers_a_pin_for_each(root: Path) -> None:
+def test_users_get_lower_bounds_and_developers_a_pin_for_each(root):
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     dependencies = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
     assert dependencies

@@ -14,7 +14,7 @@ from Testing.markdown import fenced_blocks
 
 
 @pytest.fixture(scope="module")
-def readme(root: Path) -> str:
+def readme(root):
     """The README, and the pages where its commands go on."""
     pages = (root / "README.md", root / "docs" / "command.md")
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
@@ -27,7 +27,7 @@ def shell_commands(markdown: str) -> list[list[str]]:
     return [words for line in lines + inline if (words := shlex.split(line, comments=True))]
 
 
-def test_the_readme_and_the_makefile_name_the_same_targets(root: Path, readme: str) -> None:
+def test_the_readme_and_the_makefile_name_the_same_targets(root, readme):
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     mentioned = {words[1] for words in shell_commands(readme) if words[0] == "make"}
@@ -42,9 +42,7 @@ HELPS = {
 
 
 @pytest.mark.parametrize("name", HELPS)
-def test_the_commands_options_in_the_readme_are_in_its_help(
-    root: Path, readme: str, name: str
-) -> None:
+def test_the_commands_options_in_the_readme_are_in_its_help(root, readme, name):
     module, *more = HELPS[name].split()
     program = f"import sys; from {module} import main; sys.exit(main())"
     shown = subprocess.run(
@@ -70,7 +68,7 @@ def command_of(words: list[str]) -> str:
     return max((name for name in HELPS if f"{' '.join(words)} ".startswith(f"{name} ")), default="")
 
 
-def test_the_extras_in_the_readme_are_declared(root: Path, readme: str) -> None:
+def test_the_extras_in_the_readme_are_declared(root, readme):
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     extras = re.findall(r"pip install '\.\[([a-z]+)\]'", readme)
     assert extras
@@ -89,7 +87,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_files_and_headings_that_a_page_links_to_exist(root: Path) -> None:
+def test_files_and_headings_that_a_page_links_to_exist(root):
     missing = []
     for page in pages(root):
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):

@@ -23,7 +23,7 @@ def size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in files) / 1e6
 
 
-def test_a_clone_with_its_history_stays_under_the_limit(root: Path, tmp_path: Path) -> None:
+def test_a_clone_with_its_history_stays_under_the_limit(root, tmp_path):
     if not (root / ".git").exists():
         pytest.skip("not a git checkout (an unpacked sdist?)")
     clone = tmp_path / "clone"
@@ -34,7 +34,7 @@ def test_a_clone_with_its_history_stays_under_the_limit(root: Path, tmp_path: Pa
     assert size_mb(clone) < CLONE_LIMIT_MB
 
 
-def test_no_absolute_path_of_a_machine_is_in_the_code(root: Path, python_files: list[Path]) -> None:
+def test_no_absolute_path_of_a_machine_is_in_the_code(root, python_files):
     found = [
         f"{path.relative_to(root)}:{node.lineno} {node.value!r}"
         for path in python_files
@@ -46,14 +46,14 @@ def test_no_absolute_path_of_a_machine_is_in_the_code(root: Path, python_files: 
     assert found == []
 
 
-def test_the_lock_names_packages_and_no_registry(root: Path) -> None:
+def test_the_lock_names_packages_and_no_registry(root):
     lock = (root / "requirements" / "dev.lock").read_text(encoding="utf-8")
     pins = [line for line in lock.splitlines() if line and line[0] not in " #"]
     assert all(re.match(r"^[a-z0-9.-]+==[^ ]+( ; .+)?$", line) for line in pins), pins
     assert "://" not in lock
 
 
-def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:
+def test_ci_runs_make_test_and_nothing_else(root):
     script = root / ".ci" / "run"
     lines = script.read_text(encoding="utf-8").splitlines()
     commands = [line for line in lines if line and not line.startswith(("#", "set ", "cd "))]
@@ -61,7 +61,7 @@ def test_ci_runs_make_test_and_nothing_else(root: Path) -> None:
     assert os.access(script, os.X_OK)
 
 
-def test_the_layout_in_the_developer_guide_is_the_folders_own(root: Path) -> None:
+def test_the_layout_in_the_developer_guide_is_the_folders_own(root):
     guide = (root / "docs" / "developer_guide.md").read_text(encoding="utf-8")
     tree = guide.split("```")[1]
     named = {*re.findall(r"^ +(\w+(?:\.py)?)", tree, re.M), *re.findall(r", (\w+\.py)", tree)}

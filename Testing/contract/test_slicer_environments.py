@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,9 +68,7 @@ def runs_3_12(python: str) -> bool:
 
 
 @pytest.fixture(scope="module", params=list(RELEASES))
-def slicer(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Environment]:
+def slicer(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("slicer")
     command = [python_3_12(), "-m", "venv", "--without-pip", folder]
     subprocess.run(command, check=True)
@@ -87,9 +84,7 @@ def slicer(
     shutil.rmtree(folder)  # hundreds of megabytes, which pytest would keep
 
 
-def test_the_first_click_installs_beside_slicers_packages_and_strips(
-    root: Path, slicer: Environment, tmp_path: Path
-) -> None:
+def test_the_first_click_installs_beside_slicers_packages_and_strips(root, slicer, tmp_path):
     slicer.install("--requirement", str(root / "SkullStrip" / "Resources" / "requirements.txt"))
     assert unchanged(slicer)
     head = make_head("PIR", (3.0, 3.0, 3.0))
@@ -105,7 +100,7 @@ def test_the_first_click_installs_beside_slicers_packages_and_strips(
     assert mask.is_file()
 
 
-def test_batch_installs_beside_slicers_packages(root: Path, slicer: Environment) -> None:
+def test_batch_installs_beside_slicers_packages(root, slicer):
     slicer.install(*extra(root, "batch"))
     assert unchanged(slicer)
 

@@ -19,13 +19,11 @@ def loaded(path: Path) -> dict:
 
 
 @pytest.fixture
-def jobs(root: Path) -> dict[str, dict]:
+def jobs(root):
     return loaded(root / ".github" / "workflows" / "tests.yml")["jobs"]
 
 
-def test_the_library_is_tested_on_three_systems_and_the_ends_of_its_python_range(
-    root: Path, jobs: dict[str, dict]
-) -> None:
+def test_the_library_is_tested_on_three_systems_and_the_ends_of_its_python_range(root, jobs):
     matrix = jobs["python"]["strategy"]["matrix"]["include"]
     assert {entry["system"].split("-")[0] for entry in matrix} == {"ubuntu", "macos", "windows"}
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
@@ -36,7 +34,7 @@ def test_the_library_is_tested_on_three_systems_and_the_ends_of_its_python_range
     assert max(minors) == int(bounds[2]) - 1
 
 
-def test_the_lowest_versions_and_the_slicer_application_have_jobs(jobs: dict[str, dict]) -> None:
+def test_the_lowest_versions_and_the_slicer_application_have_jobs(jobs):
     lowest = " ".join(step.get("run", "") for step in jobs["lowest"]["steps"])
     assert "--resolution lowest-direct" in lowest
     inside = " ".join(step.get("run", "") for step in jobs["slicer"]["steps"])
@@ -44,7 +42,7 @@ def test_the_lowest_versions_and_the_slicer_application_have_jobs(jobs: dict[str
     assert jobs["slicer"]["needs"] == "python"
 
 
-def test_files_that_the_jobs_name_exist(root: Path, jobs: dict[str, dict]) -> None:
+def test_files_that_the_jobs_name_exist(root, jobs):
     commands = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
     named = {
         word

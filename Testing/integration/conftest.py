@@ -1,7 +1,5 @@
 """A scan on disk for the command to strip."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """`skullstrip batch` and `skullstrip-bids` as processes of their own, with the real network."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

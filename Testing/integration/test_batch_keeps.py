@@ -1,7 +1,5 @@
 """What a batch finds and has not made stays; with real workers and the real network."""
 
-from __future__ import annotations
-
 import csv
 
 import nibabel

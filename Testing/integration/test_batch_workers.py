@@ -5,8 +5,6 @@ What `--scheduler` reaches; workers of this machine are in test_local_workers.py
 The workers run `ThresholdEngine`, a stand-in for the network, put in place by a worker plugin.
 """
 
-from __future__ import annotations
-
 import csv
 import gc
 import hashlib

@@ -1,7 +1,5 @@
 """What the official BIDS validator says of the derivatives."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

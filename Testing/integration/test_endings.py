@@ -1,7 +1,5 @@
 """Runs that are killed, starved of disk or crossed by others leave whole files or none."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource

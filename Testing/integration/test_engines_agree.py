@@ -43,7 +43,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def batch(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def batch(shared_data, tmp_path_factory):
     """Seven slices through a head, from one side to the other."""
     image = read_image(shared_data / "t1" / "petdeface01_T1w.nii.gz")
     head = prepare(Volume(image.array, image.affine), load_manifest()[0].preprocessing).head
@@ -65,7 +65,7 @@ def predict(engine: str, batch: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("engine", [name for name in ENGINE_NAMES if name != REFERENCE])
-def test_an_engine_agrees_with_tensorflow_on_a_real_head(engine: str, batch: Path) -> None:
+def test_an_engine_agrees_with_tensorflow_on_a_real_head(engine, batch):
     for needed in (engine, REFERENCE):
         if missing_packages(needed):
             pytest.skip(f"{needed} is not installed")

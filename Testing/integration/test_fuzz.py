@@ -61,7 +61,7 @@ class Edit(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory) -> tuple[dict[str, Path], Path]:
+def seeds(tmp_path_factory):
     """Sound files of a small phantom, one of each kind, and the stand-in network's weights."""
     folder = tmp_path_factory.mktemp("seeds")
     head = make_head("PIR", (8.0, 8.0, 8.0))

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from skullstrip.files import strip_file
@@ -76,12 +75,12 @@ def require_gpu(backend: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def scan(shared_data: Path) -> Path:
+def scan(shared_data):
     return shared_data / "t1" / "MRHead_T1w.nii.gz"
 
 
 @pytest.fixture(scope="module")
-def mask_by_cpu(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+def mask_by_cpu(scan, tmp_path_factory):
     mask = tmp_path_factory.mktemp("cpu") / "mask.nii.gz"
     strip_file(scan, mask=mask, device="cpu")
     return read_image(mask).array > 0
@@ -98,8 +97,8 @@ def strip(scan: Path, folder: Path, backend: str, limit_mib: int = 0) -> dict[st
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_gpu_finds_the_same_brain_and_leaves_memory_to_others(
-    backend: str, scan: Path, mask_by_cpu: np.ndarray, tmp_path: Path
-) -> None:
+    backend, scan, mask_by_cpu, tmp_path
+):
     require_gpu(backend)
     found = strip(scan, tmp_path, backend)
     assert (found["engine"], found["device"]) == (backend, "gpu")
@@ -110,8 +109,8 @@ def test_a_gpu_finds_the_same_brain_and_leaves_memory_to_others(
 
 @pytest.mark.parametrize("limit_mib", [FEW_MIB, 1])
 def test_a_gpu_without_memory_still_ends_with_the_same_brain(
-    limit_mib: int, scan: Path, mask_by_cpu: np.ndarray, tmp_path: Path
-) -> None:
+    limit_mib, scan, mask_by_cpu, tmp_path
+):
     """PyTorch alone lets its memory be bounded; what it raises then is its own real error."""
     require_gpu("torch")
     found = strip(scan, tmp_path, "torch", limit_mib)

@@ -1,7 +1,5 @@
 """Every row of docs/robustness.md, through the command; the network is `ThresholdEngine`."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

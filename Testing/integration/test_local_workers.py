@@ -1,7 +1,5 @@
 """Worker processes of this machine: real ones, some of them killed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

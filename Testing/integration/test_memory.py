@@ -1,7 +1,5 @@
 """A scan of 512 x 512 x 512 voxels within 4 GB, in a process of its own, with the real network."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

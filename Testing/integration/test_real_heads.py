@@ -1,7 +1,5 @@
 """Every seventh real head of the development data: no check warns of it, each of it spoilt."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -14,7 +14,6 @@ from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
-from skullstrip.network.engine import Engine
 from skullstrip.network.engines import create_engine, missing_packages
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
 from skullstrip.network.predict import VIEWS, predict_head
@@ -41,7 +40,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def engine():
     return create_engine("onnxruntime", *load_manifest(), device="cpu")
 
 
@@ -55,8 +54,8 @@ def load(data: Path, subject: str) -> tuple[Prepared, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("subject", HEADS)
 def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
-    subject: str, shared_data: Path, engine: Engine
-) -> None:
+    subject, shared_data, engine
+):
     prepared, mask, _ = load(shared_data, subject)
     in_ras = prepared.orientation.apply(mask).astype(np.float32)
     at_1_mm = resample(in_ras, prepared.source_spacing_mm, prepared.spacing_mm)
@@ -68,7 +67,7 @@ def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
         assert found.stop == size or found.stop - part.stop >= LEAST_MARGIN_MM
 
 
-def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data: Path) -> None:
+def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data):
     scan, reference = (
         read_image(shared_data / "t1" / f"MRHead_{what}.nii.gz") for what in ("T1w", "mask")
     )
@@ -76,7 +75,7 @@ def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data: Path) ->
     assert dice(found.brain_mask, reference.array > 0) > REAL_SCAN_DICE
 
 
-def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Engine) -> None:
+def test_the_short_way_is_as_good_as_the_long_one(shared_data, engine):
     lost = []
     for subject in ("MRHead", "ds011_sub-08"):
         prepared, reference, spacing_mm = load(shared_data, subject)
@@ -95,9 +94,7 @@ def test_the_short_way_is_as_good_as_the_long_one(shared_data: Path, engine: Eng
     assert np.mean(lost) < QUALITY_LOST
 
 
-def test_every_sixth_slice_in_three_directions_is_as_good_as_every_third(
-    shared_data: Path, engine: Engine
-) -> None:
+def test_every_sixth_slice_in_three_directions_is_as_good_as_every_third(shared_data, engine):
     lost = []
     for subject in ("MRHead", "ds011_sub-08", "colin27"):
         prepared, reference, spacing_mm = load(shared_data, subject)

@@ -3,8 +3,6 @@
 What FreeSurfer makes of several T1w scans, a template on the grid of the first, is not run here.
 """
 
-from __future__ import annotations
-
 import nibabel
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """The Nipype interface in a workflow that runs, with the bundled network on a made head."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import nibabel

@@ -1,9 +1,5 @@
 """The pictures of README and docs, drawn from a made head by the network that ships."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,9 +10,7 @@ from Testing.phantoms import make_head
 
 
 @pytest.mark.slow
-def test_every_picture_is_drawn_and_shows_orange(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_picture_is_drawn_and_shows_orange(tmp_path, monkeypatch):
     head = make_head("PIR", (3.0, 3.0, 3.0))
     scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
     targets = {name: tmp_path / f"{name}.png" for name in pictures.TARGETS}

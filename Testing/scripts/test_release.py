@@ -1,7 +1,5 @@
 """What `make release` refuses before it builds, and the documentation's links."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from scripts import train_smoke
@@ -13,7 +11,7 @@ from training.data.dataset import find_pairs
 from training.data.prepare import source_from_pair
 
 
-def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path: Path) -> None:
+def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path):
     pairs = find_pairs(train_smoke.make_data(tmp_path))
     assert [(pair.name, pair.split) for pair in pairs] == [
         ("head0", "train"), ("head1", "train"), ("head2", "val"), ("labels", "labelmap"),
@@ -23,7 +21,7 @@ def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path: Path) -
     assert not np.array_equal(sources[0].voxels, sources[1].voxels)
 
 
-def test_every_step_is_run_and_the_first_failure_ends_it(tmp_path: Path, monkeypatch) -> None:
+def test_every_step_is_run_and_the_first_failure_ends_it(tmp_path, monkeypatch):
     done: list[str] = []
 
     def fail_at_export(command: list[str]) -> int:  # stands in for the commands

@@ -53,7 +53,7 @@ with suppress(ImportError):  # PySide6 may be missing; the tests of the panel th
 
 
 @pytest.fixture
-def scene(tmp_path_factory: pytest.TempPathFactory):
+def scene(tmp_path_factory):
     """A real, empty MRML scene."""
     from Testing.slicer.scene import makeScene
 
@@ -80,13 +80,13 @@ def volume(scene, head):
 
 
 @pytest.fixture(scope="session")
-def root() -> Path:
+def root():
     """The repository's top folder."""
     return Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def weights() -> str | None:
+def weights():
     """Trained weights: the bundled ones, or those that SKULLSTRIP_TEST_WEIGHTS names."""
     if default_manifest_path().is_file():
         return None
@@ -97,7 +97,7 @@ def weights() -> str | None:
 
 
 @pytest.fixture(autouse=True)
-def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary_files(tmp_path, monkeypatch):
     """Temporary folders of runs land here, so that a test sees whether one was left behind."""
     folder = tmp_path / "temporary"
     folder.mkdir()

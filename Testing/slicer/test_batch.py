@@ -54,7 +54,7 @@ time.sleep(600)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """Two scans, one of them in a folder, a broken file, and what must be left alone."""
     scans = tmp_path / "scans"
     (scans / "b").mkdir(parents=True)
@@ -80,7 +80,7 @@ def column(widget, number: int) -> list[str]:
     return [table.item(row, number).text() for row in range(table.rowCount())]
 
 
-def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> None:
+def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path):
     child(COMMAND)
     panel._parameterNode.borderMm = -1.5
     panel.ui.csfCheckBox.checked = False
@@ -103,7 +103,7 @@ def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path) -> 
 
 def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
     panel, child, tmp_path, monkeypatch
-) -> None:
+):
     import qt
 
     opened: list[str] = []
@@ -119,7 +119,7 @@ def test_the_report_is_opened_by_a_button_that_comes_at_the_end(
     assert opened == [str(tmp_path / "out" / "report.html")]
 
 
-def test_a_mask_that_somebody_corrected_counts_as_done(panel, child) -> None:
+def test_a_mask_that_somebody_corrected_counts_as_done(panel, child):
     child("""
 emit(event="started", pid=os.getpid())
 emit(event="scan", name="a", status="corrected", message="It is kept.", volume_ml=1.0, total=1)
@@ -131,7 +131,7 @@ emit(event="result", report={})
     assert panel.ui.batchLabel.text == "1 of 1 scans are done."
 
 
-def test_a_cancelled_batch_says_what_was_done(panel, child) -> None:
+def test_a_cancelled_batch_says_what_was_done(panel, child):
     child(WAITS_AT_THE_SECOND)
     click(panel.ui.batchButton)
     assert wait_for(lambda: column(panel, 1) == ["done", "running"])
@@ -145,23 +145,21 @@ def test_a_cancelled_batch_says_what_was_done(panel, child) -> None:
     assert list(Path(slicer.app.temporaryPath).iterdir()) == []
 
 
-def test_an_empty_choice_is_said(widget) -> None:
+def test_an_empty_choice_is_said(widget):
     widget.ui.batchBox.collapsed = False
     click(widget.ui.batchButton)
     assert "No folder is named" in widget.ui.batchLabel.text
 
 
 @pytest.mark.parametrize(("source", "target"), [("nowhere", "out"), ("scans", "scans")])
-def test_folders_that_make_no_sense_are_refused(
-    folder, tmp_path, scene, source: str, target: str
-) -> None:
+def test_folders_that_make_no_sense_are_refused(folder, tmp_path, scene, source, target):
     with pytest.raises(InputError):
         StripLogic(PipeProcess).stripFolder(tmp_path / source, tmp_path / target)
 
 
 def test_a_program_that_cannot_be_started_leaves_nothing(
     folder, tmp_path, scene, temporary_files, monkeypatch
-) -> None:
+):
     monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: "/nowhere/x")
     monkeypatch.setattr(slicer, "app", None, raising=False)
     with pytest.raises(EngineError, match="cannot be started"):
@@ -170,7 +168,7 @@ def test_a_program_that_cannot_be_started_leaves_nothing(
 
 
 @pytest.fixture
-def pythonForBatches(root: Path) -> Path:
+def pythonForBatches(root):
     """The development environment's Python: Slicer's here lacks a few packages."""
     python = root / ".venv" / "bin" / "python"
     imports = [str(python), "-c", "import jinja2, psutil, onnxruntime"]
@@ -182,7 +180,7 @@ def pythonForBatches(root: Path) -> Path:
 @pytest.mark.slow
 def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
     folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
-) -> None:
+):
     monkeypatch.setattr(
         "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )
@@ -215,7 +213,7 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 @pytest.mark.slow
 def test_cancelling_the_real_command_ends_its_workers(
     folder, tmp_path, weights, scene, pythonForBatches, qapp, monkeypatch
-) -> None:
+):
     monkeypatch.setattr(
         "SkullStripSlicer.child_process.pythonExecutable", lambda: str(pythonForBatches)
     )

@@ -56,12 +56,12 @@ def dependencies(qapp, tmp_path, monkeypatch):
     ("version", "isMet"),
     [("1.18", True), ("1.18.0", True), ("1.9", False), ("2.0rc1", True), ("1.17.9", False)],
 )
-def test_versions_are_compared_as_numbers(dependencies, version: str, isMet: bool) -> None:
+def test_versions_are_compared_as_numbers(dependencies, version, isMet):
     metadata_of(dependencies.site, "ourfirst", version)
     assert ("ourfirst>=1.18" not in dependencies.missing()) is isMet
 
 
-def test_nothing_is_asked_when_nothing_is_missing(dependencies) -> None:
+def test_nothing_is_asked_when_nothing_is_missing(dependencies):
     for name in NAMES:
         metadata_of(dependencies.site, name, "9.0")
 
@@ -72,9 +72,7 @@ def test_nothing_is_asked_when_nothing_is_missing(dependencies) -> None:
     assert dependencies.calls == []
 
 
-def test_the_question_names_packages_and_size_and_installs_only_what_is_missing(
-    dependencies,
-) -> None:
+def test_the_question_names_packages_and_size_and_installs_only_what_is_missing(dependencies):
     metadata_of(dependencies.site, "ourfirst", "1.20")
     asked: list[str] = []
     dependencies.ensure(lambda text: asked.append(text) or True)
@@ -85,7 +83,7 @@ def test_the_question_names_packages_and_size_and_installs_only_what_is_missing(
     assert dependencies.installedByUs() == ["broughtalong", "oursecond"]
 
 
-def test_slicer_512_is_asked_through_its_own_packaging(dependencies, monkeypatch) -> None:
+def test_slicer_512_is_asked_through_its_own_packaging(dependencies, monkeypatch):
     packaging = ModuleType("slicer.packaging")
     given = {}
 
@@ -100,25 +98,25 @@ def test_slicer_512_is_asked_through_its_own_packaging(dependencies, monkeypatch
     assert given["prompt_install"] is False
 
 
-def test_a_folder_of_wheels_takes_the_place_of_the_network(dependencies, tmp_path) -> None:
+def test_a_folder_of_wheels_takes_the_place_of_the_network(dependencies, tmp_path):
     dependencies.ensure(lambda _: True, wheels=str(tmp_path))
     assert dependencies.calls[0][:3] == ["--no-index", "--find-links", str(tmp_path)]
     assert dependencies.missing() == []
 
 
-def test_a_folder_of_wheels_that_is_not_there_is_named(dependencies) -> None:
+def test_a_folder_of_wheels_that_is_not_there_is_named(dependencies):
     with pytest.raises(InputError, match="nowhere"):
         dependencies.ensure(lambda _: True, wheels="nowhere")
 
 
-def test_declined_changes_nothing_and_says_what_to_do(dependencies) -> None:
+def test_declined_changes_nothing_and_says_what_to_do(dependencies):
     with pytest.raises(EngineError, match="nothing was installed"):
         dependencies.ensure(lambda _: False)
     assert dependencies.calls == []
     assert dependencies.installedByUs() == []
 
 
-def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatch) -> None:
+def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatch):
     def fail(_) -> None:
         raise subprocess.CalledProcessError(1, "pip")
 
@@ -127,7 +125,7 @@ def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatc
         dependencies.ensure(lambda _: True)
 
 
-def test_only_what_was_brought_is_removed(dependencies, monkeypatch) -> None:
+def test_only_what_was_brought_is_removed(dependencies, monkeypatch):
     metadata_of(dependencies.site, "ourfirst", "1.20")
     dependencies.ensure(lambda _: True)
     removed: list[str] = []
@@ -143,7 +141,7 @@ def test_only_what_was_brought_is_removed(dependencies, monkeypatch) -> None:
     assert dependencies.installedByUs() == []
 
 
-def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root: Path) -> None:
+def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root):
     lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
     ours = {line for line in lines if line and not line.startswith("#")}
     assert all(re.fullmatch(r"[a-z0-9]+>=[\d.]+", line) for line in ours)
@@ -151,7 +149,7 @@ def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root: 
     assert all(f'"{line}"' in pyproject for line in ours)
 
 
-def test_a_folder_needs_no_package_more(root: Path) -> None:
+def test_a_folder_needs_no_package_more(root):
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     extra = re.search(r"^batch = \[([^]]*)\]", text, re.MULTILINE)[1]
     wanted = set(re.findall(r'"([^"]+)"', extra))

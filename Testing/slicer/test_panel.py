@@ -28,7 +28,7 @@ READABLE = 4.5  # contrast, by WCAG
 
 def test_the_scan_that_is_shown_is_chosen_and_followed_until_the_user_picks(
     widget, volume, scene, head
-) -> None:
+):
     other = addVolume(scene, head.array, head.affine, "other")
     node = widget._parameterNode
     assert node.inputVolume is volume
@@ -43,7 +43,7 @@ def test_the_scan_that_is_shown_is_chosen_and_followed_until_the_user_picks(
     assert node.inputVolume is volume
 
 
-def test_one_click_gives_a_result_with_volume_and_verdict(widget, volume) -> None:
+def test_one_click_gives_a_result_with_volume_and_verdict(widget, volume):
     ui = widget.ui
     assert ui.stripButton.enabled
     assert not ui.resultBox.visible
@@ -79,7 +79,7 @@ def judged(widget, volume, **report):
 )  # fmt: skip
 def test_a_result_is_said_in_one_line_with_its_error_and_the_rest_in_the_details(
     widget, volume, verdict, words
-) -> None:
+):
     segmentation = judged(widget, volume, verdict=verdict)
     brain = f"Brain {widget.logic.volumeMl(segmentation):.0f} mL"
     assert widget.ui.resultLabel.text == f"{brain} (± 24). {words}"
@@ -89,7 +89,7 @@ def test_a_result_is_said_in_one_line_with_its_error_and_the_rest_in_the_details
     assert "Judged before the border moved." in widget.ui.detailsLabel.text
 
 
-def test_a_warning_has_a_button_that_shows_its_place_in_the_slices(widget, scene, volume) -> None:
+def test_a_warning_has_a_button_that_shows_its_place_in_the_slices(widget, scene, volume):
     view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
     warning = {"code": "second_look", "severity": "warn", "message": "A leak, perhaps."}
     places = [[10.0, 20.0, 30.0], [-5.0, 0.0, 8.0]]
@@ -121,7 +121,7 @@ def contrast(widget, label) -> float:
 @pytest.mark.parametrize("verdict", ["pass", "check", "fail"])
 def test_every_notice_can_be_read_on_a_light_and_on_a_dark_palette(
     qapp, volume, makeWidget, name, verdict
-) -> None:
+):
     with palette(qapp, name):
         widget = makeWidget()
         quality = [{"code": "rough", "severity": "warn", "message": "It is rough."}]
@@ -133,7 +133,7 @@ def test_every_notice_can_be_read_on_a_light_and_on_a_dark_palette(
             assert contrast(widget, label) >= READABLE, label.name
 
 
-def test_a_ticked_confidence_map_is_made_with_the_next_run(widget) -> None:
+def test_a_ticked_confidence_map_is_made_with_the_next_run(widget):
     strip(widget)
     widget.ui.confidenceCheckBox.checked = True
     assert widget.ui.alsoNotice.text == "Comes with the next run: Confidence."
@@ -141,7 +141,7 @@ def test_a_ticked_confidence_map_is_made_with_the_next_run(widget) -> None:
     assert not widget.ui.alsoNotice.visible
 
 
-def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> None:
+def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene):
     child(HANGING)
     pids = tmp_path / "pids"
     widget._parameterNode.weights = str(pids)
@@ -160,8 +160,8 @@ def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene) -> Non
 
 @pytest.mark.parametrize("disturb", ["close", "remove"])
 def test_a_disturbed_run_ends_with_the_reason_and_the_panel_works_on(
-    widget, child, tmp_path, scene, volume, head, disturb: str
-) -> None:
+    widget, child, tmp_path, scene, volume, head, disturb
+):
     child(HANGING)
     widget._parameterNode.weights = str(tmp_path / "pids")
     click(widget.ui.stripButton)
@@ -177,7 +177,7 @@ def test_a_disturbed_run_ends_with_the_reason_and_the_panel_works_on(
 
 def test_a_run_goes_on_when_the_module_is_left_and_the_status_bar_says_its_end(
     widget, child, tmp_path
-) -> None:
+):
     child(PAUSING)
     go = tmp_path / "go"
     widget._parameterNode.weights = str(go)
@@ -199,7 +199,7 @@ def test_a_run_goes_on_when_the_module_is_left_and_the_status_bar_says_its_end(
     assert stripped is not None  # ticked meanwhile
 
 
-def test_the_border_slider_moves_the_mask_at_once(widget, volume) -> None:
+def test_the_border_slider_moves_the_mask_at_once(widget, volume):
     segmentation = strip(widget)
     segment = outputs.segmentOf(segmentation)
     before = readMask(segmentation, segment, volume)
@@ -211,7 +211,7 @@ def test_the_border_slider_moves_the_mask_at_once(widget, volume) -> None:
     assert widget.ui.resultLabel.text != text
 
 
-def test_invert_makes_the_stripped_scan_without_the_brain(widget, volume) -> None:
+def test_invert_makes_the_stripped_scan_without_the_brain(widget, volume):
     segmentation = strip(widget)
     click(widget.ui.invertButton)
     stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
@@ -220,7 +220,7 @@ def test_invert_makes_the_stripped_scan_without_the_brain(widget, volume) -> Non
     assert slicer.util.arrayFromVolume(stripped)[~brain].any()
 
 
-def test_show_3d_makes_the_surface_and_keeps_it_after_a_new_border(widget) -> None:
+def test_show_3d_makes_the_surface_and_keeps_it_after_a_new_border(widget):
     segmentation = strip(widget)
     click(widget.ui.surfaceButton)
     assert outputs.hasSurface(segmentation)
@@ -231,7 +231,7 @@ def test_show_3d_makes_the_surface_and_keeps_it_after_a_new_border(widget) -> No
     assert not segmentation.GetDisplayNode().GetVisibility3D()
 
 
-def test_undo_goes_back_run_by_run_with_the_settings(widget, scene) -> None:
+def test_undo_goes_back_run_by_run_with_the_settings(widget, scene):
     strip(widget)
     widget.ui.borderSlider.value = 4.0
     first = widget.ui.resultLabel.text
@@ -251,9 +251,7 @@ def test_undo_goes_back_run_by_run_with_the_settings(widget, scene) -> None:
     [("slice", "only 1 slice along", True), ("mask", "like a mask", False),
      ("colour", "values per voxel", True), ("stripped", "stripped already", False)],
 )  # fmt: skip
-def test_what_is_no_t1_head_is_said_before_a_run(
-    widget, scene, head, what: str, words: str, refused: bool
-) -> None:
+def test_what_is_no_t1_head_is_said_before_a_run(widget, scene, head, what, words, refused):
     array = {
         "slice": head.array[:, :, :1],
         "mask": head.brain_mask.astype(np.uint8),
@@ -274,13 +272,13 @@ def test_what_is_no_t1_head_is_said_before_a_run(
     assert widget.ui.stripButton.enabled is not refused
 
 
-def test_an_ordinary_scan_is_passed_over_in_silence(widget) -> None:
+def test_an_ordinary_scan_is_passed_over_in_silence(widget):
     assert widget.ui.inputNotice.text == ""
     assert not widget.ui.inputNotice.visible
 
 
 @pytest.mark.parametrize("script", ["os.abort()", "print('nonsense')"])
-def test_a_child_that_fails_is_said_in_the_panel(widget, child, script: str) -> None:
+def test_a_child_that_fails_is_said_in_the_panel(widget, child, script):
     child(script)
     click(widget.ui.stripButton)
     assert wait_for(lambda: not widget.runPanel.isRunning)
@@ -288,7 +286,7 @@ def test_a_child_that_fails_is_said_in_the_panel(widget, child, script: str) -> 
     assert widget.ui.stripButton.text == "Strip skull"
 
 
-def test_a_result_that_cannot_be_shown_is_said_and_the_panel_works_on(widget, monkeypatch) -> None:
+def test_a_result_that_cannot_be_shown_is_said_and_the_panel_works_on(widget, monkeypatch):
     def fail(*_):
         raise MemoryError("no room")
 
@@ -301,7 +299,7 @@ def test_a_result_that_cannot_be_shown_is_said_and_the_panel_works_on(widget, mo
     strip(widget)
 
 
-def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch) -> None:
+def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch):
     def decline(*_):
         raise EngineError("The network cannot run without its packages.")
 
@@ -313,7 +311,7 @@ def test_declined_packages_leave_everything_as_it_was(widget, scene, monkeypatch
 
 
 @pytest.mark.parametrize("button", ["stripButton", "batchButton"])
-def test_packages_are_listed_whatever_became_of_the_run(widget, monkeypatch, button: str) -> None:
+def test_packages_are_listed_whatever_became_of_the_run(widget, monkeypatch, button):
     """The run, or the batch, fails after they were installed."""
     names: list[str] = []
 
@@ -332,7 +330,7 @@ def test_packages_are_listed_whatever_became_of_the_run(widget, monkeypatch, but
     assert "none" in widget.ui.packagesLabel.text
 
 
-def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch) -> None:
+def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch):
     opened = {}
     editor = type("Editor", (), {
         "setSegmentationNode": lambda self, node: opened.update(segmentation=node),
@@ -345,9 +343,7 @@ def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch
     assert opened == {"module": "SegmentEditor", "segmentation": segmentation, "source": volume}
 
 
-def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(
-    widget, tmp_path, monkeypatch
-) -> None:
+def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(widget, tmp_path, monkeypatch):
     path, offered = tmp_path / "mine.nii.gz", []
 
     def choose(_parent, _title, name, _filters) -> str:
@@ -362,7 +358,7 @@ def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(
     assert str(path) in widget.ui.resultNotice.text
 
 
-def test_slicers_own_dicom_export_opens_with_the_result_chosen(widget, scene, monkeypatch) -> None:
+def test_slicers_own_dicom_export_opens_with_the_result_chosen(widget, scene, monkeypatch):
     segmentation, opened = strip(widget), {}
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), segmentation)
@@ -375,7 +371,7 @@ def test_slicers_own_dicom_export_opens_with_the_result_chosen(widget, scene, mo
     assert opened == {"scene": scene, "item": item}
 
 
-def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
+def test_the_module_can_be_reloaded(widget, makeWidget):
     strip(widget)
     widget.cleanup()
     again = makeWidget()
@@ -383,7 +379,7 @@ def test_the_module_can_be_reloaded(widget, makeWidget) -> None:
     assert again.ui.resultBox.visible
 
 
-def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, child) -> None:
+def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, child):
     """Through QProcess and the event loop, not the pipe of a bare Python."""
     stages: list[str] = []
     segmentation = widget.logic.strip(
@@ -397,9 +393,7 @@ def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, c
 
 
 @pytest.mark.slow
-def test_one_click_with_the_trained_weights_in_slicers_own_process_helper(
-    widget, child, weights
-) -> None:
+def test_one_click_with_the_trained_weights_in_slicers_own_process_helper(widget, child, weights):
     child(None)
     if weights is not None:
         widget._parameterNode.weights = weights

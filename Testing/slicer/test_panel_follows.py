@@ -25,9 +25,7 @@ def line(widget, segmentation) -> str:
     return f"Brain {widget.logic.volumeMl(segmentation):.0f} mL"
 
 
-def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(
-    scene, makeWidget, head
-) -> None:
+def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(scene, makeWidget, head):
     view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     widget = makeWidget()
     for name in ("A", "B", "C"):
@@ -37,7 +35,7 @@ def test_each_scan_loaded_and_shown_while_the_panel_is_open_is_chosen(
         assert widget.ui.inputSelector.currentNode() is node
 
 
-def test_what_we_made_is_never_offered_nor_chosen(widget, scene, volume, head) -> None:
+def test_what_we_made_is_never_offered_nor_chosen(widget, scene, volume, head):
     """By the panel or the console, shown in a view or left when its scan is removed."""
     selector = unwrap(widget.ui.inputSelector)
     for name in ("brainCheckBox", "probabilityCheckBox"):
@@ -59,9 +57,7 @@ def test_what_we_made_is_never_offered_nor_chosen(widget, scene, volume, head) -
 
 
 @pytest.mark.parametrize("closes", [True, False])
-def test_a_scene_loaded_while_the_panel_is_open_is_shown_at_once(
-    widget, scene, tmp_path, closes
-) -> None:
+def test_a_scene_loaded_while_the_panel_is_open_is_shown_at_once(widget, scene, tmp_path, closes):
     widget.ui.borderSlider.value = 2.0
     shown = line(widget, strip(widget))
     path = str(tmp_path / "scene.mrb")
@@ -81,7 +77,7 @@ def test_a_scene_loaded_while_the_panel_is_open_is_shown_at_once(
 
 def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
     widget, scene, volume
-) -> None:
+):
     segmentation = strip(widget)
     before = centreMm(segmentation)
     harden(volume, (30.0, 0.0, 0.0))
@@ -91,9 +87,7 @@ def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
     assert not widget.ui.warningLabel.visible
 
 
-def test_an_edit_by_hand_is_shown_when_it_is_made_and_when_the_module_is_opened_again(
-    widget,
-) -> None:
+def test_an_edit_by_hand_is_shown_when_it_is_made_and_when_the_module_is_opened_again(widget):
     segmentation = strip(widget)
     paint(segmentation)
     assert wait_for(lambda: widget.ui.resultLabel.text.startswith(line(widget, segmentation)))
@@ -105,7 +99,7 @@ def test_an_edit_by_hand_is_shown_when_it_is_made_and_when_the_module_is_opened_
 
 
 @pytest.mark.parametrize("isLeft", [True, False])
-def test_a_result_of_the_console_appears(widget, volume, isLeft) -> None:
+def test_a_result_of_the_console_appears(widget, volume, isLeft):
     if isLeft:
         leave(widget)
     segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=2.0)
@@ -116,14 +110,12 @@ def test_a_result_of_the_console_appears(widget, volume, isLeft) -> None:
     assert widget.ui.borderSlider.value == 2.0
 
 
-def test_the_result_of_a_batch_of_the_scene_appears_for_the_chosen_scan(widget, volume) -> None:
+def test_the_result_of_a_batch_of_the_scene_appears_for_the_chosen_scan(widget, volume):
     widget.logic.stripScene()
     assert wait_for(lambda: widget.ui.resultBox.visible)
 
 
-def test_a_surface_shown_or_hidden_elsewhere_is_left_so_and_the_button_follows(
-    widget, volume
-) -> None:
+def test_a_surface_shown_or_hidden_elsewhere_is_left_so_and_the_button_follows(widget, volume):
     leave(widget)
     segmentation = widget.logic.strip(volume, surface=True)
     enter(widget)
@@ -136,7 +128,7 @@ def test_a_surface_shown_or_hidden_elsewhere_is_left_so_and_the_button_follows(
     assert not outputs.hasSurface(segmentation)
 
 
-def test_a_wished_surface_returns_after_another_run(widget) -> None:
+def test_a_wished_surface_returns_after_another_run(widget):
     segmentation = strip(widget)
     click(widget.ui.surfaceButton)
     strip(widget)
@@ -145,7 +137,7 @@ def test_a_wished_surface_returns_after_another_run(widget) -> None:
 
 
 @pytest.mark.parametrize("what", ["node", "segment"])
-def test_a_result_removed_by_hand_leaves_the_panel(widget, scene, what) -> None:
+def test_a_result_removed_by_hand_leaves_the_panel(widget, scene, what):
     segmentation = strip(widget)
     if what == "node":
         scene.RemoveNode(segmentation)
@@ -154,7 +146,7 @@ def test_a_result_removed_by_hand_leaves_the_panel(widget, scene, what) -> None:
     assert wait_for(lambda: not widget.ui.resultBox.visible)
 
 
-def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget) -> None:
+def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget):
     widget.ui.borderSlider.value = 2.0
     segmentation = strip(widget)
     paint(segmentation)
@@ -170,7 +162,7 @@ def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget) -> None:
     assert outputs.readState(segmentation)["borderMm"] == 2.0
 
 
-def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, tmp_path) -> None:
+def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, tmp_path):
     widget.ui.borderSlider.value = 2.0
     strip(widget)
     path = str(tmp_path / "scene.mrb")
@@ -183,7 +175,7 @@ def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, t
     assert widget.ui.borderSlider.value == 2.0
 
 
-def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget) -> None:
+def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget):
     edited = strip(widget)
     paint(edited)
     second = strip(widget)
@@ -227,7 +219,7 @@ def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget) -> No
 )
 def test_whatever_is_raised_is_said_in_one_sentence_and_logged(
     widget, monkeypatch, caplog, act, label
-) -> None:
+):
     def fail(*_args, **_named):
         raise ZeroDivisionError("out of the blue")
 

@@ -1,7 +1,5 @@
 """Settings of the panel: bound to their widgets, saved with the scene, tied to the chosen scan."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re
@@ -38,7 +36,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))
-def test_a_setting_and_its_widget_follow_each_other(widget, name: str) -> None:
+def test_a_setting_and_its_widget_follow_each_other(widget, name):
     widgetName, attribute, value = CHANGES[name]
     control, node = getattr(widget.ui, widgetName), widget._parameterNode
     old, oldShown = getattr(node, name), getattr(control, attribute)
@@ -51,13 +49,13 @@ def test_a_setting_and_its_widget_follow_each_other(widget, name: str) -> None:
     assert getattr(control, attribute) == value
 
 
-def test_every_setting_is_bound_or_set_by_the_panel_itself(widget) -> None:
+def test_every_setting_is_bound_or_set_by_the_panel_itself(widget):
     bound = {w.property("SlicerParameterName") for w in vars(widget.ui).values()} - {None}
     assert bound == {*CHANGES, "inputVolume"}
     assert set(type(widget._parameterNode)._hints) - bound == {"followActive"}
 
 
-def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget) -> None:
+def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget):
     from SkullStripSlicer import parameter_node
 
     assert parameter_node.runOptions(widget._parameterNode) == Options()
@@ -73,7 +71,7 @@ def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget) -> No
             assert choice.value in option.metadata["choices"]
 
 
-def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) -> None:
+def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path):
     widget._parameterNode.makeBrain = True
     widget.ui.engineSelector.currentIndex = 2
     strip(widget)
@@ -91,7 +89,7 @@ def test_settings_and_result_return_with_a_saved_scene(widget, scene, tmp_path) 
     assert widget.ui.resultLabel.text != shown
 
 
-def test_the_result_shown_is_that_of_the_chosen_scan(widget, volume, scene, head) -> None:
+def test_the_result_shown_is_that_of_the_chosen_scan(widget, volume, scene, head):
     other = addVolume(scene, head.array, head.affine, "other")
     widget.ui.borderSlider.value = 2.0
     first = strip(widget)
@@ -106,7 +104,7 @@ def test_the_result_shown_is_that_of_the_chosen_scan(widget, volume, scene, head
     assert outputs.readState(second)["borderMm"] == -1.0
 
 
-def test_every_text_can_be_translated(widget) -> None:
+def test_every_text_can_be_translated(widget):
     """Texts that the code sets went through `_()`; those of the .ui are translated by Qt."""
     strip(widget)
     shown = {widget.ui.stripButton.text, widget.ui.detailsLabel.text.splitlines()[1]}

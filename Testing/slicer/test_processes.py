@@ -23,7 +23,7 @@ def run(program: str, folder):
     return lines, finished
 
 
-def test_lines_come_whole_and_before_the_exit_status(qapp, tmp_path) -> None:
+def test_lines_come_whole_and_before_the_exit_status(qapp, tmp_path):
     program = (
         "import sys, time, os; sys.stdout.write('fir'); sys.stdout.flush(); time.sleep(0.3);"
         "print('st'); print('a' * 100000); print(os.getcwd()); print('e', file=sys.stderr);"
@@ -35,12 +35,12 @@ def test_lines_come_whole_and_before_the_exit_status(qapp, tmp_path) -> None:
     assert finished == [7]
 
 
-def test_a_crash_has_a_status_that_is_not_zero(qapp, tmp_path) -> None:
+def test_a_crash_has_a_status_that_is_not_zero(qapp, tmp_path):
     _, (status,) = run("import os; os.abort()", tmp_path)
     assert status != 0
 
 
-def test_it_can_be_ended(qapp, tmp_path) -> None:
+def test_it_can_be_ended(qapp, tmp_path):
     process, lines, finished = ChildProcess(), [], []
     program = "import time; print('up', flush=True); time.sleep(600)"
     process.start([sys.executable, "-c", program], str(tmp_path), lines.append, finished.append)

@@ -32,7 +32,7 @@ def mask_of(segmentation) -> np.ndarray:
 
 
 @pytest.mark.parametrize("border", BORDERS_MM)
-def test_the_border_gives_the_librarys_mask_without_another_run(volume, border: float) -> None:
+def test_the_border_gives_the_librarys_mask_without_another_run(volume, border):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, border_mm=0.0)
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
@@ -46,7 +46,7 @@ def test_the_border_gives_the_librarys_mask_without_another_run(volume, border: 
     )
 
 
-def test_a_border_asked_for_at_the_start_is_the_one_set_later(volume) -> None:
+def test_a_border_asked_for_at_the_start_is_the_one_set_later(volume):
     logic = StripLogic(script_process(THRESHOLD))
     first = logic.strip(volume, border_mm=2.0)
     asked = mask_of(first)
@@ -56,7 +56,7 @@ def test_a_border_asked_for_at_the_start_is_the_one_set_later(volume) -> None:
     assert np.array_equal(mask_of(first), asked)
 
 
-def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
+def test_the_volume_is_voxels_times_voxel_volume(volume):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume)
     voxel_ml = np.prod(volume.GetSpacing()) / 1000
@@ -65,7 +65,7 @@ def test_the_volume_is_voxels_times_voxel_volume(volume) -> None:
     assert logic.describe(segmentation)[1] == ()
 
 
-def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> None:
+def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, border_mm=2.0)
     first, nodes = mask_of(segmentation), nodeIds(scene)
@@ -82,7 +82,7 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene) -> 
 
 def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
     volume, scene, tmp_path
-) -> None:
+):
     logic = StripLogic(script_process(THRESHOLD))
     first = logic.strip(volume)
     key, path = first.GetID(), str(tmp_path / "scene.mrb")
@@ -101,7 +101,7 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
     assert np.array_equal(mask_of(loaded), wanted)
 
 
-def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
+def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume):
     logic = StripLogic(script_process(THRESHOLD))
     roles = (outputs.BRAIN_ROLE, outputs.PROBABILITY_ROLE, outputs.CONFIDENCE_ROLE)
     segmentation = logic.strip(volume, brain=True, probability=True, confidence=True)
@@ -119,7 +119,7 @@ def test_volumes_follow_a_second_run_that_did_not_ask_for_them(volume) -> None:
     assert confidence.max() == np.float32(0.9)
 
 
-def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
+def test_a_segment_that_was_edited_is_never_overwritten(volume):
     logic = StripLogic(script_process(THRESHOLD))
     first = logic.strip(volume)
     edited = paint(first)
@@ -134,7 +134,7 @@ def test_a_segment_that_was_edited_is_never_overwritten(volume) -> None:
     assert np.array_equal(mask_of(first), edited)
 
 
-def test_a_border_moved_after_the_scan_takes_the_mask_along(volume) -> None:
+def test_a_border_moved_after_the_scan_takes_the_mask_along(volume):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, brain=True)
     mask, before = mask_of(segmentation), centreMm(segmentation)
@@ -148,7 +148,7 @@ def test_a_border_moved_after_the_scan_takes_the_mask_along(volume) -> None:
     assert np.allclose(worldAffine(stripped), worldAffine(volume), atol=1e-4)
 
 
-def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head) -> None:
+def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume)
     slicer.util.updateVolumeFromArray(volume, head.array.transpose(2, 1, 0)[:-4].copy())
@@ -165,7 +165,7 @@ def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head) -
 )  # fmt: skip
 def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     volume, scene, tmp_path, monkeypatch, earlier, broken
-) -> None:
+):
     logic = StripLogic(script_process(THRESHOLD))
     named = addVolume(scene, np.ones((2, 2, 2)), np.eye(4), "named")
     if earlier:
@@ -192,7 +192,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     logic.strip(volume, brain=True)
 
 
-def test_undoing_a_second_run_on_a_loaded_result_brings_it_back(volume) -> None:
+def test_undoing_a_second_run_on_a_loaded_result_brings_it_back(volume):
     segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=2.0)
     mask, state = mask_of(segmentation), outputs.written(segmentation)
     logic = StripLogic(script_process(THRESHOLD))
@@ -205,7 +205,7 @@ def test_undoing_a_second_run_on_a_loaded_result_brings_it_back(volume) -> None:
 @pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nrrd", "mask.seg.nrrd"])
 def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
     volume, scene, tmp_path, name
-) -> None:
+):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume)
     before, path = nodeIds(scene), tmp_path / name
@@ -225,14 +225,14 @@ def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
     assert np.abs(worldAffine(node) - worldAffine(volume)).max() < 1e-4
 
 
-def test_undo_leaves_no_node_behind(volume, scene) -> None:
+def test_undo_leaves_no_node_behind(volume, scene):
     before = nodeIds(scene)
     logic = StripLogic(script_process(THRESHOLD))
     logic.undo(logic.strip(volume, brain=True, confidence=True, surface=True))
     assert nodeIds(scene) == before
 
 
-def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
+def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, brain=True)
     mine = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
@@ -242,7 +242,7 @@ def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume) -> None:
     assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is not mine
 
 
-def test_nodes_that_the_caller_names_are_used_and_get_back_what_they_held(volume, scene) -> None:
+def test_nodes_that_the_caller_names_are_used_and_get_back_what_they_held(volume, scene):
     named = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")
     named.CreateDefaultDisplayNodes()
     tumour = named.GetSegmentation().AddEmptySegment("", "Tumour")
@@ -272,7 +272,7 @@ def test_nodes_that_the_caller_names_are_used_and_get_back_what_they_held(volume
         assert targets[name].GetDisplayNode().GetAutoWindowLevel()  # as before
 
 
-def test_what_is_set_while_a_second_run_is_on_counts_for_its_result(volume, tmp_path) -> None:
+def test_what_is_set_while_a_second_run_is_on_counts_for_its_result(volume, tmp_path):
     logic = StripLogic(script_process(PAUSING))
     go = tmp_path / "go"
     go.touch()
@@ -300,9 +300,7 @@ def test_what_is_set_while_a_second_run_is_on_counts_for_its_result(volume, tmp_
         ({"outputVolume": "removed"}, "not in the scan's scene"),
     ],
 )
-def test_an_output_that_is_the_scan_or_another_output_is_refused(
-    volume, scene, chosen: dict[str, str], words: str
-) -> None:
+def test_an_output_that_is_the_scan_or_another_output_is_refused(volume, scene, chosen, words):
     nodes = {
         "scan": volume,
         "free": scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "free"),
@@ -319,7 +317,7 @@ def test_an_output_that_is_the_scan_or_another_output_is_refused(
     assert np.array_equal(slicer.util.arrayFromVolume(volume), voxels)
 
 
-def test_an_earlier_results_volumes_are_never_the_scan_or_shared(volume, scene, head) -> None:
+def test_an_earlier_results_volumes_are_never_the_scan_or_shared(volume, scene, head):
     """A segmentation may be given for another scan, and its map for another role."""
     logic = StripLogic(script_process(THRESHOLD))
     second = addVolume(scene, head.array, head.affine, "second")
@@ -335,7 +333,7 @@ def test_an_earlier_results_volumes_are_never_the_scan_or_shared(volume, scene, 
     assert probability is not shared
 
 
-def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> None:
+def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume, invert=True)
     logic.setInvert(segmentation, False)
@@ -346,7 +344,7 @@ def test_inverted_the_stripped_volume_keeps_everything_but_the_brain(volume) -> 
     assert np.array_equal(slicer.util.arrayFromVolume(stripped), np.where(brain, 0, array))
 
 
-def test_the_confidence_map_is_a_volume_shown_from_0_to_1_and_undone(volume, scene) -> None:
+def test_the_confidence_map_is_a_volume_shown_from_0_to_1_and_undone(volume, scene):
     logic = StripLogic(script_process(THRESHOLD))
     assert logic.strip(volume).GetNodeReference(outputs.CONFIDENCE_ROLE) is None
     segmentation = logic.strip(volume, confidence=True)
@@ -361,7 +359,7 @@ def test_the_confidence_map_is_a_volume_shown_from_0_to_1_and_undone(volume, sce
     assert not scene.IsNodePresent(node)
 
 
-def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:
+def test_options_of_the_method_reach_the_child(volume, tmp_path):
     told = tmp_path / "options.json"
     tell = "Path(request['options']['weights']).write_text(json.dumps(request['options']))\n"
     logic = StripLogic(script_process(tell + THRESHOLD))
@@ -372,7 +370,7 @@ def test_options_of_the_method_reach_the_child(volume, tmp_path) -> None:
         logic.strip(volume, reorient="on")
 
 
-def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene) -> None:
+def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
     matrix = np.array([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], dtype=float)
     transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
@@ -383,7 +381,7 @@ def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, sc
     assert segmentation.GetTransformNodeID() == transform.GetID()
 
 
-def test_an_output_removed_by_hand_is_made_again(volume, scene) -> None:
+def test_an_output_removed_by_hand_is_made_again(volume, scene):
     logic = StripLogic(script_process(THRESHOLD))
     first = logic.strip(volume)
     scene.RemoveNode(first)
@@ -393,12 +391,12 @@ def test_an_output_removed_by_hand_is_made_again(volume, scene) -> None:
 
 
 @pytest.mark.parametrize("border", [float("nan"), float("inf")])
-def test_an_impossible_border_is_refused(volume, border: float) -> None:
+def test_an_impossible_border_is_refused(volume, border):
     with pytest.raises(InputError, match="border"):
         StripLogic(script_process(THRESHOLD)).strip(volume, border_mm=border)
 
 
-def test_what_is_no_scalar_volume_is_refused(scene, head) -> None:
+def test_what_is_no_scalar_volume_is_refused(scene, head):
     logic = StripLogic(script_process(THRESHOLD))
     with pytest.raises(InputError, match="No volume"):
         logic.strip(None)

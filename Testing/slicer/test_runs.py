@@ -33,7 +33,7 @@ def start_hanging(volume, pids: Path, finished):
 
 def test_cancel_ends_the_child_and_its_children_and_leaves_nothing(
     volume, scene, tmp_path, temporary_files
-) -> None:
+):
     ended, before = [], nodeIds(scene)
     run, pids = start_hanging(volume, tmp_path / "pids", ended.append)
     assert all(map(is_running, pids))
@@ -57,8 +57,8 @@ def remove_input(scene, volume) -> None:
     ("disturb", "words"), [(close_scene, "scene was closed"), (remove_input, "was removed")]
 )
 def test_a_run_whose_scan_goes_away_ends_cleanly(
-    volume, scene, tmp_path, temporary_files, disturb, words: str
-) -> None:
+    volume, scene, tmp_path, temporary_files, disturb, words
+):
     ended = []
     run, pids = start_hanging(volume, tmp_path / "pids", ended.append)
     disturb(scene, volume)
@@ -85,8 +85,8 @@ def test_a_run_whose_scan_goes_away_ends_cleanly(
     ],
 )  # fmt: skip
 def test_a_child_that_fails_gives_one_error_and_changes_nothing(
-    volume, scene, temporary_files, script: str, kind: type, words: str
-) -> None:
+    volume, scene, temporary_files, script, kind, words
+):
     before = nodeIds(scene)
     with pytest.raises(kind, match=words) as caught:
         StripLogic(script_process(script)).strip(volume)
@@ -95,7 +95,7 @@ def test_a_child_that_fails_gives_one_error_and_changes_nothing(
     assert list(temporary_files.iterdir()) == []
 
 
-def test_a_program_that_cannot_be_started_is_named(volume, temporary_files, monkeypatch) -> None:
+def test_a_program_that_cannot_be_started_is_named(volume, temporary_files, monkeypatch):
     missing = "/nowhere/python"
     monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: missing)
     with pytest.raises(EngineError, match="cannot be started"):

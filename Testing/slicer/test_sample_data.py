@@ -47,7 +47,7 @@ def registered(monkeypatch):
     return SampleDataLogic.registered
 
 
-def test_the_module_offers_mrhead_when_slicer_has_started(qapp, registered, monkeypatch) -> None:
+def test_the_module_offers_mrhead_when_slicer_has_started(qapp, registered, monkeypatch):
     signals = {}
     monkeypatch.setattr(slicer.app, "connect", signals.__setitem__, raising=False)
     import SkullStrip
@@ -58,7 +58,7 @@ def test_the_module_offers_mrhead_when_slicer_has_started(qapp, registered, monk
     assert [sample["category"] for sample in registered] == ["SkullStrip"]
 
 
-def test_the_sample_is_checked_by_its_hash(registered) -> None:
+def test_the_sample_is_checked_by_its_hash(registered):
     sample_data.registerSampleData()
     (sample,) = registered
     digest = re.fullmatch(r"SHA256:([0-9a-f]{64})", sample["checksums"])
@@ -67,7 +67,7 @@ def test_the_sample_is_checked_by_its_hash(registered) -> None:
     assert sample["uris"].endswith(f"/SHA256/{digest[1]}")
 
 
-def test_the_sample_has_a_thumbnail_of_slicers_size(registered) -> None:
+def test_the_sample_has_a_thumbnail_of_slicers_size(registered):
     from PySide6.QtGui import QImage
 
     sample_data.registerSampleData()

@@ -79,7 +79,7 @@ def names(scene) -> list[str]:
     return [head.name for head in findHeads(scene) if head.isLikely]
 
 
-def test_each_head_gets_a_segmentation(scene, head) -> None:
+def test_each_head_gets_a_segmentation(scene, head):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
     changes = []
     scans = StripLogic(script_process(THRESHOLD)).stripScene(
@@ -93,7 +93,7 @@ def test_each_head_gets_a_segmentation(scene, head) -> None:
         assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
 
 
-def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, head) -> None:
+def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, head):
     addVolume(scene, head.array, head.affine, "one")
     found = '"checks": [], "verdict": "check", "quality": [{"code": "rough", "severity": "warn", '
     script = THRESHOLD.replace('"checks": []', found + '"message": "It is rough."}]')
@@ -101,7 +101,7 @@ def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, hea
     assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 4
 
 
-def test_what_is_no_head_mri_is_left_out(scene, head) -> None:
+def test_what_is_no_head_mri_is_left_out(scene, head):
     addVolume(scene, head.array, head.affine, "T1")
     addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")
     addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
@@ -113,14 +113,14 @@ def test_what_is_no_head_mri_is_left_out(scene, head) -> None:
     assert names(scene) == ["T1"]
 
 
-def test_our_own_outputs_are_left_out(scene, head) -> None:
+def test_our_own_outputs_are_left_out(scene, head):
     volume = addVolume(scene, head.array, head.affine, "T1")
     StripLogic(script_process(THRESHOLD)).strip(volume, brain=True, invert=True, probability=True)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     assert names(scene) == ["T1"]
 
 
-def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence) -> None:
+def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence):
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
     (found,) = findHeads(scene)
     assert found.name == "Dynamic"
@@ -129,7 +129,7 @@ def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequenc
     ]  # fmt: skip
 
 
-def test_a_sequence_of_masks_is_left_out(scene, sequence, head) -> None:
+def test_a_sequence_of_masks_is_left_out(scene, sequence, head):
     for index in INDICES:
         sequence.RemoveDataNodeAtValue(index)
     mask = addVolume(scene, head.brain_mask.astype(np.uint8), head.affine)
@@ -138,9 +138,7 @@ def test_a_sequence_of_masks_is_left_out(scene, sequence, head) -> None:
     assert names(scene) == []
 
 
-def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
-    scene, sequence, head
-) -> None:
+def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(scene, sequence, head):
     scans = StripLogic(script_process(THRESHOLD)).stripScene()
     assert [scan.state for scan in scans] == ["done"] * 3
     result = resultOf(scene, sequence)
@@ -167,7 +165,7 @@ def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
 
 def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(
     scene, sequence, head, tmp_path
-) -> None:
+):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
     fails_at_the_fourth = """
 count = len(list(Path(request["options"]["weights"]).iterdir()))
@@ -191,7 +189,7 @@ if count == 3:
     assert len(colors) == 3
 
 
-def test_the_border_moves_frames_too(scene, sequence) -> None:
+def test_the_border_moves_frames_too(scene, sequence):
     def voxels(borderMm: float) -> int:
         StripLogic(script_process(THRESHOLD)).stripScene(border_mm=borderMm)
         result = resultOf(scene, sequence)
@@ -202,7 +200,7 @@ def test_the_border_moves_frames_too(scene, sequence) -> None:
     assert voxels(-3.0) < voxels(0.0) < voxels(3.0)
 
 
-def test_a_scan_that_fails_stops_none_of_the_rest(scene, head, tmp_path) -> None:
+def test_a_scan_that_fails_stops_none_of_the_rest(scene, head, tmp_path):
     for name in ("one", "two"):
         addVolume(scene, head.array, head.affine, name)
     fails_once = """
@@ -218,7 +216,7 @@ if not seen.exists():
     assert [(scan.state, scan.message) for scan in scans] == [("failed", "No luck."), ("done", "")]
 
 
-def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head, monkeypatch) -> None:
+def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head, monkeypatch):
     for name in ("one", "two"):
         addVolume(scene, head.array, head.affine, name)
     logic = StripLogic(script_process(THRESHOLD))
@@ -237,7 +235,7 @@ def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head, monkeypatch)
     ]  # fmt: skip
 
 
-def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scene, head) -> None:
+def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scene, head):
     addVolume(scene, head.array, head.affine, "another")
     addVolume(scene, head.array, head.affine, "unticked")
     addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
@@ -264,7 +262,7 @@ def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scen
     assert column(table, 4)[:3] == ["T1-like.", "T1-like.", ""]
 
 
-def test_a_list_of_heads_goes_with_the_scene(widget, scene, volume) -> None:
+def test_a_list_of_heads_goes_with_the_scene(widget, scene, volume):
     widget.ui.batchBox.collapsed = False
     click(widget.ui.sceneButton)
     assert column(unwrap(widget.ui.batchTable), 0) == ["T1"]
@@ -283,7 +281,7 @@ def isTicked(table, row: int) -> bool:
 
 
 @pytest.mark.parametrize("how", ["button", "scene closed"])
-def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> None:
+def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how):
     addVolume(scene, head.array, head.affine, "another")
     child(HANGING)
     widget._parameterNode.weights = str(tmp_path / "pids")
@@ -303,7 +301,7 @@ def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how: str) -> 
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
 
 
-def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_path) -> None:
+def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_path):
     """A frame lives in a scene of its sequence, which is not the one that closes."""
     batch = StripLogic(script_process(HANGING)).stripScene(
         weights=str(tmp_path / "pids"), finished=lambda _: None
@@ -313,7 +311,7 @@ def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_
     assert [scan.state for scan in batch.scans] == ["cancelled"] * 3
 
 
-def test_scans_that_are_removed_stop_none_of_the_rest(scene, head, tmp_path) -> None:
+def test_scans_that_are_removed_stop_none_of_the_rest(scene, head, tmp_path):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two", "three")]
     script = f"""
 seen = Path(request["options"]["weights"])

@@ -4,10 +4,7 @@ Real: scene, nodes, logics, child process and weights. Stand-ins: the applicatio
 SampleData, which here loads the development data's MRHead and downloads nothing.
 """
 
-from __future__ import annotations
-
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +14,7 @@ from Testing.slicer.scene import loadVolume
 
 
 @pytest.fixture
-def self_test(qapp, child, weights, shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+def self_test(qapp, child, weights, shared_data, monkeypatch):
     """The class that Slicer finds in the module, by its name."""
     import SkullStrip
 
@@ -34,12 +31,12 @@ def self_test(qapp, child, weights, shared_data: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 @pytest.mark.shared_data
-def test_the_modules_own_test_passes(self_test) -> None:
+def test_the_modules_own_test_passes(self_test):
     self_test().runTest()
 
 
 @pytest.mark.shared_data
-def test_the_modules_own_test_can_fail(self_test, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_modules_own_test_can_fail(self_test, monkeypatch):
     from SkullStripSlicer.logic import StripLogic
 
     monkeypatch.setattr(StripLogic, "volumeMl", lambda *_: 12.0)
@@ -48,9 +45,7 @@ def test_the_modules_own_test_can_fail(self_test, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("arrived", [[], ["/cache/MR-head.nrrd"]], ids=["nothing", "broken file"])
-def test_without_the_sample_it_is_skipped_with_a_reason(
-    qapp, scene, arrived: list[str], monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_without_the_sample_it_is_skipped_with_a_reason(qapp, scene, arrived, monkeypatch, capsys):
     """As Slicer's SampleData: the first of what came, a path where that could not be loaded."""
     import SkullStrip
 

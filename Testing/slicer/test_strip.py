@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def oblique_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+def oblique_file(tmp_path_factory):
     """An oblique head with voxels of three sizes, in a file, and its true mask."""
     head = make_head("PIR", (1.4, 1.8, 2.6), oblique_degrees=14)
     path = tmp_path_factory.mktemp("scan") / "T1.nii.gz"
@@ -54,7 +54,7 @@ def stripped(scene, oblique_file, weights):
 
 def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
     stripped, oblique_file, weights, temporary_files, tmp_path
-) -> None:
+):
     volume, segmentation, stages = stripped
     array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
     options = {
@@ -87,9 +87,7 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
 
 @pytest.mark.skipif(os.name == "nt", reason="asks for a process group")
 @pytest.mark.parametrize("stage", ["load", "predict"])
-def test_cancel_ends_the_real_network(
-    scene, oblique_file, weights, temporary_files, stage: str
-) -> None:
+def test_cancel_ends_the_real_network(scene, oblique_file, weights, temporary_files, stage):
     stages: list[str] = []
     run = StripLogic(PipeProcess).strip(
         loadVolume(oblique_file[0]),

@@ -1,7 +1,5 @@
 """Surface files as VTK and Slicer read them: closed, outward, and where the brain is."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import slicer

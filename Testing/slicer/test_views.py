@@ -28,7 +28,7 @@ _PROBE = (
 
 
 @pytest.fixture(scope="module")
-def opengl(root) -> None:
+def opengl(root):
     """A missing library kills the process that asks, hence one of its own."""
     command = [sys.executable, "-c", _PROBE]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def amber(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_the_brain_is_an_outline_over_the_scan(shown) -> None:
+def test_the_brain_is_an_outline_over_the_scan(shown):
     scene, volume, segmentation = shown
     outlined = renderSlice(scene, volume, "Axial", SIZE)
     segmentation.SetDisplayVisibility(False)
@@ -66,7 +66,7 @@ def test_the_brain_is_an_outline_over_the_scan(shown) -> None:
 
 
 @pytest.mark.slow
-def test_the_surface_is_in_the_3d_view(shown) -> None:
+def test_the_surface_is_in_the_3d_view(shown):
     scene, _, segmentation = shown
     with_surface = render3D(scene, SIZE)
     segmentation.GetDisplayNode().SetVisibility3D(False)

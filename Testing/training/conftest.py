@@ -17,7 +17,7 @@ from skullstrip.options import Options
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
-from training.evaluation.segmenter import Segmenter, make_segmenter
+from training.evaluation.segmenter import make_segmenter
 
 Writer = Callable[..., Path]
 
@@ -33,19 +33,19 @@ def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
 
 
 @pytest.fixture(scope="session")
-def nifti() -> Writer:
+def nifti():
     return write_nifti
 
 
 @pytest.fixture(scope="session")
-def head() -> tuple[Volume, np.ndarray]:
+def head():
     """A 4 mm phantom head and its brain mask."""
     phantom = make_head("PIR", (4.0, 4.0, 4.0))
     return Volume(phantom.array, phantom.affine), phantom.brain_mask
 
 
 @pytest.fixture(scope="session")
-def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def phantom_data(tmp_path_factory):
     """A data set of two phantoms in the original project's flat layout."""
     root = tmp_path_factory.mktemp("phantoms")
     for name, orientation, seed in (("one", "RAS", 1), ("two", "PIR", 2)):
@@ -56,11 +56,11 @@ def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def phantom_pair(phantom_data: Path) -> Pair:
+def phantom_pair(phantom_data):
     return Pair("one", phantom_data / "one.nii.gz", phantom_data / "one_mask.nii.gz", split="val")
 
 
 @pytest.fixture
-def stand_in_segment(stand_in_weights: Path) -> Segmenter:
+def stand_in_segment(stand_in_weights):
     """The real pipeline around a stand-in network."""
     return make_segmenter(Options(weights=stand_in_weights, engine=ThresholdEngine()))

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import importlib
 import subprocess
 import sys
@@ -14,9 +12,7 @@ HEAVY = ("keras", "tensorflow", "nibabel", "cv2", "matplotlib", "PIL")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_its_module_and_explains_itself(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_has_its_module_and_explains_itself(command, capsys):
     module = importlib.import_module(f"training.{COMMANDS[command][0]}")
     with pytest.raises(SystemExit) as left:
         module.main(["--help"])
@@ -24,19 +20,17 @@ def test_every_command_has_its_module_and_explains_itself(
     assert f"python -m training {command}" in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_is_refused(capsys):
     assert main(["trian"]) == 2
     assert "no command 'trian'" in capsys.readouterr().err
 
 
-def test_an_error_is_one_sentence_with_its_exit_status(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_is_one_sentence_with_its_exit_status(tmp_path, capsys):
     assert main(["check", str(tmp_path / "absent")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_importing_every_module_loads_nothing_heavy() -> None:
+def test_importing_every_module_loads_nothing_heavy():
     modules = sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in (ROOT / "training").rglob("*.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def cells(kind: str) -> list[str]:
     return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
-def test_the_notebook_is_stored_without_outputs() -> None:
+def test_the_notebook_is_stored_without_outputs():
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
@@ -32,9 +31,7 @@ def test_the_notebook_is_stored_without_outputs() -> None:
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_from_check_to_stress_test(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nifti: Callable[..., Path]
-) -> None:
+def test_the_notebook_runs_from_check_to_stress_test(tmp_path, monkeypatch, nifti):
     nbclient = pytest.importorskip("nbclient", reason="nbclient runs the notebook")
     pytest.importorskip("ipykernel", reason="ipykernel runs the notebook's cells")
     import nbformat

@@ -1,7 +1,5 @@
 """A scan in a file, and `strip_file` with a stand-in for the network."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

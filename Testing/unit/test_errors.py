@@ -1,7 +1,5 @@
 """What libraries say when memory is short is understood."""
 
-from __future__ import annotations
-
 import pytest
 
 from skullstrip.errors import is_out_of_memory
@@ -18,5 +16,5 @@ from skullstrip.errors import is_out_of_memory
         (ValueError("no image"), False),
     ],
 )
-def test_memory_that_is_short_is_told_whatever_the_error(error: Exception, expected: bool) -> None:
+def test_memory_that_is_short_is_told_whatever_the_error(error, expected):
     assert is_out_of_memory(error) is expected

@@ -3,8 +3,6 @@
 `ThresholdEngine` and `FailingEngine` are stand-ins; everything else is the real thing.
 """
 
-from __future__ import annotations
-
 import os
 
 import nibabel

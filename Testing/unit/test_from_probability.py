@@ -1,9 +1,5 @@
 """A mask cut again from a kept probability is the one that a whole run would give."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,9 +18,7 @@ SPACING_MM = (3.0, 3.0, 3.0)
 
 @pytest.mark.parametrize("border_mm", [-3.0, 0.0, 4.5])
 @pytest.mark.parametrize("keep_csf", [True, False])
-def test_another_border_needs_no_network(
-    stand_in_weights: Path, border_mm: float, keep_csf: bool
-) -> None:
+def test_another_border_needs_no_network(stand_in_weights, border_mm, keep_csf):
     head = make_head("LPS", SPACING_MM)
     options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
     first = extract_brain(head.array, head.affine, **options)
@@ -53,13 +47,13 @@ def test_another_border_needs_no_network(
         (lambda p: p * 0, "No brain was found"),
     ],
 )
-def test_what_is_no_probability_of_this_scan_is_refused(change, message) -> None:
+def test_what_is_no_probability_of_this_scan_is_refused(change, message):
     head = make_head(spacing_mm=SPACING_MM)
     with pytest.raises(InputError, match=message):
         brain_from_probability(head.array, head.affine, change(head.brain_mask.astype(np.float32)))
 
 
-def test_a_probability_on_another_grid_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_probability_on_another_grid_is_refused_in_one_sentence(tmp_path):
     head = make_head(spacing_mm=SPACING_MM)
     image = images.read_image(save(tmp_path / "T1.nii", head.array, head.affine))
     moved = head.affine.copy()

@@ -1,7 +1,5 @@
 """The phantom itself: tests that rest on it rest on this."""
 
-from __future__ import annotations
-
 import nibabel
 import numpy as np
 import pytest

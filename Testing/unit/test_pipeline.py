@@ -46,7 +46,7 @@ def strip(head: Phantom, weights: Path, **options: object) -> BrainExtraction:
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_the_mask_comes_back_on_the_input_grid(name: str, stand_in_weights: Path) -> None:
+def test_the_mask_comes_back_on_the_input_grid(name, stand_in_weights):
     head = make_head(**GRIDS[name])  # type: ignore[arg-type]
     found = strip(head, stand_in_weights)
     assert found.brain_mask.shape == head.array.shape
@@ -56,7 +56,7 @@ def test_the_mask_comes_back_on_the_input_grid(name: str, stand_in_weights: Path
     assert dice(found.brain_mask, head.brain_mask) > PHANTOM_DICE
 
 
-def test_a_nibabel_image_brings_its_affine(stand_in_weights: Path) -> None:
+def test_a_nibabel_image_brings_its_affine(stand_in_weights):
     head = make_head()
     image = nibabel.Nifti1Image(head.array, head.affine)
     options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
@@ -67,13 +67,13 @@ def test_a_nibabel_image_brings_its_affine(stand_in_weights: Path) -> None:
         extract_brain(head.array, **options)  # type: ignore[arg-type]
 
 
-def test_the_volume_is_voxel_count_times_voxel_volume(stand_in_weights: Path) -> None:
+def test_the_volume_is_voxel_count_times_voxel_volume(stand_in_weights):
     head = make_head("PIR", (1.5, 2.0, 2.5), oblique_degrees=15)
     found = strip(head, stand_in_weights)
     assert found.volume_ml == pytest.approx(found.brain_mask.sum() * 1.5 * 2.0 * 2.5 / 1000)
 
 
-def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weights: Path) -> None:
+def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weights):
     head = make_head()
     one, three, auto = (strip(head, stand_in_weights, views=views) for views in (1, 3, "auto"))
     assert dice(one.brain_mask, three.brain_mask) > 0.99
@@ -82,16 +82,14 @@ def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weig
     assert auto.views_used == "1 slice in 2 along X, Y, Z"
 
 
-def test_the_input_is_left_as_it_was(stand_in_weights: Path) -> None:
+def test_the_input_is_left_as_it_was(stand_in_weights):
     head = make_head()
     before = head.array.copy()
     strip(head, stand_in_weights)
     assert_array_equal(head.array, before)
 
 
-def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(
-    stand_in_weights: Path,
-) -> None:
+def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(stand_in_weights):
     with pytest.raises(InputError, match=r"No brain was found; give a T1-weighted"):
         strip(make_head(), stand_in_weights, engine=BlindEngine())
 
@@ -102,7 +100,7 @@ def bright_brain(**grid: object) -> Phantom:
     return replace(head, array=0.4 * head.array + 60 * head.brain_mask)
 
 
-def test_a_right_mask_passes_in_silence_and_a_cut_one_does_not(stand_in_weights: Path) -> None:
+def test_a_right_mask_passes_in_silence_and_a_cut_one_does_not(stand_in_weights):
     found = strip(bright_brain(), stand_in_weights, engine=BrightEngine())
     assert (found.verdict, found.quality) == ("pass", ())
     assert found.dice_estimate > 0.98
@@ -131,8 +129,8 @@ def beside_another(head: Phantom) -> Phantom:
     [(unlike_t1, "ct_like"), (blanked, "brain_bare"), (beside_another, "pieces_removed")],
 )
 def test_a_scan_that_is_warned_of_never_passes_and_the_reason_is_told_once(
-    spoil, code: str, stand_in_weights: Path
-) -> None:
+    spoil, code, stand_in_weights
+):
     found = strip(spoil(bright_brain()), stand_in_weights, engine=BrightEngine())
     assert found.verdict != "pass"
     assert [check.code for check in found.findings].count(code) == 1
@@ -140,9 +138,7 @@ def test_a_scan_that_is_warned_of_never_passes_and_the_reason_is_told_once(
 
 
 @pytest.mark.parametrize("options", [{"border_mm": 6.0}, {"border_mm": -6.0}, {"keep_csf": False}])
-def test_the_verdict_is_of_the_mask_before_border_and_csf_and_says_so(
-    options: dict[str, object], stand_in_weights: Path
-) -> None:
+def test_the_verdict_is_of_the_mask_before_border_and_csf_and_says_so(options, stand_in_weights):
     head = make_head()
     plain, moved = strip(head, stand_in_weights), strip(head, stand_in_weights, **options)
     assert (moved.brain_mask != plain.brain_mask).any()
@@ -154,9 +150,7 @@ def test_the_verdict_is_of_the_mask_before_border_and_csf_and_says_so(
     assert_array_equal(moved.brain_confidence, plain.brain_confidence)
 
 
-def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
-    stand_in_weights: Path,
-) -> None:
+def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(stand_in_weights):
     head = bright_brain(orientation="PIR", spacing_mm=(1.5, 2.0, 2.5), oblique_degrees=15)
     sure = strip(head, stand_in_weights, engine=BrightEngine(), views=1).brain_confidence
     unsure = strip(head, stand_in_weights, engine=ContraryEngine(), views=1).brain_confidence
@@ -167,14 +161,14 @@ def test_the_confidence_is_on_the_input_grid_and_low_where_the_looks_disagree(
     assert unsure[head.brain_mask].mean() < sure[head.brain_mask].mean() - 0.02
 
 
-def test_a_second_look_that_finds_nothing_fails_the_mask(stand_in_weights: Path) -> None:
+def test_a_second_look_that_finds_nothing_fails_the_mask(stand_in_weights):
     found = strip(bright_brain(), stand_in_weights, engine=ContraryEngine(), views=1)
     assert found.verdict == "fail"
     assert "dice_low" in [check.code for check in found.quality]
     assert found.dice_estimate < 0.1
 
 
-def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
+def test_progress_names_every_stage_in_order(stand_in_weights):
     stages: list[str] = []
     found = strip(make_head(), stand_in_weights, progress=lambda *word: stages.append(word[0]))
     assert list(dict.fromkeys(stages)) == list(found.timings)
@@ -189,7 +183,7 @@ def test_progress_names_every_stage_in_order(stand_in_weights: Path) -> None:
     ]
 
 
-def test_a_cancel_reaches_the_caller(stand_in_weights: Path) -> None:
+def test_a_cancel_reaches_the_caller(stand_in_weights):
     def cancel(stage: str, done: int, total: int) -> None:
         if stage == "predict" and done:
             raise Cancelled("Stopped.")

@@ -1,7 +1,5 @@
 """A result in words: its volume, its verdict, and the name that stands before them."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
@@ -29,12 +27,12 @@ RESULT = BrainExtraction(
 )
 
 
-def test_what_was_estimated_stands_with_its_error() -> None:
+def test_what_was_estimated_stands_with_its_error():
     assert volume_line(RESULT) == "1442.4 mL ± 21 mL"
     assert quality_line(RESULT) == "pass (Dice about 0.988 ± 0.004)"
 
 
-def test_what_was_not_estimated_is_left_out() -> None:
+def test_what_was_not_estimated_is_left_out():
     unknown = dataclasses.replace(RESULT, dice_estimate=math.nan, volume_error_ml=math.nan)
     assert volume_line(unknown) == "1442.4 mL"
     assert quality_line(unknown) == "pass"
@@ -44,7 +42,7 @@ def test_what_was_not_estimated_is_left_out() -> None:
     ("judged", "words"),
     [("before border", "judged before the border moved"), ("before CSF", "before fluid was taken")],
 )
-def test_a_mask_that_changed_after_the_verdict_says_which_one_was_judged(judged, words) -> None:
+def test_a_mask_that_changed_after_the_verdict_says_which_one_was_judged(judged, words):
     changed = dataclasses.replace(RESULT, judged=judged, volume_error_ml=math.nan)
     assert quality_line(changed).startswith("pass (Dice about 0.988 ± 0.004, judged before")
     assert words in quality_line(changed)
@@ -52,7 +50,7 @@ def test_a_mask_that_changed_after_the_verdict_says_which_one_was_judged(judged,
 
 
 @pytest.mark.parametrize("length", [1, LONGEST_NAME, LONGEST_NAME + 1, 255])
-def test_a_long_name_leaves_room_for_the_verdict(length: int) -> None:
+def test_a_long_name_leaves_room_for_the_verdict(length):
     name = ("sub-01_" + "x" * 255)[: max(1, length - len(".nii.gz"))] + ".nii.gz"
     short = short_name(name)
     assert len(short) <= LONGEST_NAME

@@ -1,7 +1,5 @@
 """Names and header texts on a terminal and in a table."""
 
-from __future__ import annotations
-
 import io
 
 import pytest
@@ -20,7 +18,7 @@ from skullstrip.shown import cell, from_cell, say, shown
         ("\udcff", r"\udcff"),
     ],
 )
-def test_a_text_is_shown_in_one_line_that_moves_no_cursor(text: str, safe: str) -> None:
+def test_a_text_is_shown_in_one_line_that_moves_no_cursor(text, safe):
     assert shown(text) == safe
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
     say(text, stream)
@@ -29,11 +27,11 @@ def test_a_text_is_shown_in_one_line_that_moves_no_cursor(text: str, safe: str) 
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
-def test_no_text_is_a_formula_in_a_table_and_it_is_read_back(text: str) -> None:
+def test_no_text_is_a_formula_in_a_table_and_it_is_read_back(text):
     assert cell(text) == f"'{text}"
     assert from_cell(f"'{text}") == text
 
 
-def test_numbers_and_ordinary_texts_are_cells_as_they_are() -> None:
+def test_numbers_and_ordinary_texts_are_cells_as_they_are():
     assert [cell(value) for value in (-1.5, None, "a", "'tis")] == [-1.5, None, "a", "'tis"]
     assert from_cell("'tis") == "'tis"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +14,7 @@ VIEW = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
+def browser():
     """Chromium without a window."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -29,13 +27,13 @@ def browser() -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pictures(tmp_path_factory):
     """A folder `qc` with real QC pictures of made heads."""
     return write_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture
-def open_report(browser, pictures: Path, tmp_path: Path) -> Iterator[Callable]:
+def open_report(browser, pictures, tmp_path):
     """Writes a report of the rows and opens it; nothing may be loaded, logged or go wrong."""
     (tmp_path / "qc").symlink_to(pictures)
     contexts, wrong = [], []

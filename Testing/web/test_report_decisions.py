@@ -38,7 +38,7 @@ def decisions(page) -> dict[str, str]:
     return {name: word for name, word in found.items() if word}
 
 
-def test_keys_accept_and_reject_and_go_on(open_report, tmp_path) -> None:
+def test_keys_accept_and_reject_and_go_on(open_report, tmp_path):
     page = open_report(study())
     page.keyboard.press("r")  # sub-11
     page.keyboard.press("r")  # sub-12
@@ -53,7 +53,7 @@ def test_keys_accept_and_reject_and_go_on(open_report, tmp_path) -> None:
     assert rejected_names(path) == {"sub-11", "sub-12"}  # as `batch --redo rejected` reads it
 
 
-def test_u_clears_a_decision(open_report) -> None:
+def test_u_clears_a_decision(open_report):
     page = open_report(study())
     page.keyboard.press("a")
     page.keyboard.press("k")
@@ -62,7 +62,7 @@ def test_u_clears_a_decision(open_report) -> None:
     assert current(page) == "sub-11"
 
 
-def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report) -> None:
+def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report):
     page = open_report(study())
     page.click("#scan-5 [data-mark=reject]")
     assert decisions(page) == {"sub-03": "Rejected"}
@@ -71,7 +71,7 @@ def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report) 
     assert decisions(page) == {}
 
 
-def test_in_the_opened_scan_marks_go_on_to_the_next(open_report) -> None:
+def test_in_the_opened_scan_marks_go_on_to_the_next(open_report):
     page = open_report(study())
     page.keyboard.press("Enter")
     page.keyboard.press("r")
@@ -86,7 +86,7 @@ def test_in_the_opened_scan_marks_go_on_to_the_next(open_report) -> None:
     "comment",
     ['dura, "at the top"\nand j, a, r: "é"', "dura, eyes", "two\nlines", 'the "top"', "jar"],
 )
-def test_a_comment_may_hold_anything(open_report, tmp_path, comment: str) -> None:
+def test_a_comment_may_hold_anything(open_report, tmp_path, comment):
     page = open_report(study())
     page.keyboard.press("c")
     page.keyboard.type(comment)
@@ -99,7 +99,7 @@ def test_a_comment_may_hold_anything(open_report, tmp_path, comment: str) -> Non
     assert (line["name"], line["decision"]) == ("sub-11", "reject")
 
 
-def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(open_report) -> None:
+def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(open_report):
     page = open_report(study())
     page.select_option("#decided", "")
     page.focus("#grid")
@@ -117,7 +117,7 @@ def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(o
     assert current(page) == "sub-12"
 
 
-def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(open_report) -> None:
+def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(open_report):
     page = open_report(study())
     page.keyboard.press("r")
     page.keyboard.press("a")
@@ -130,7 +130,7 @@ def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(ope
     assert decisions(page) == {"sub-12": "Accepted"}
 
 
-def test_without_storage_decisions_are_taken_and_a_note_says_so(open_report, tmp_path) -> None:
+def test_without_storage_decisions_are_taken_and_a_note_says_so(open_report, tmp_path):
     page = open_report(study(), init_script=NO_STORAGE)
     assert page.locator("#storage-note").is_visible()
     page.keyboard.press("r")
@@ -138,12 +138,12 @@ def test_without_storage_decisions_are_taken_and_a_note_says_so(open_report, tmp
     assert len(read(exported(page, tmp_path))) == 1
 
 
-def test_with_storage_there_is_no_note(open_report) -> None:
+def test_with_storage_there_is_no_note(open_report):
     assert open_report(study()).locator("#storage-note").is_hidden()
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
-def test_decisions_are_imported(open_report, tmp_path, end: str) -> None:
+def test_decisions_are_imported(open_report, tmp_path, end):
     page = open_report(study())
     path = tmp_path / "decisions.csv"
     lines = [
@@ -163,7 +163,7 @@ def test_decisions_are_imported(open_report, tmp_path, end: str) -> None:
     assert page.inner_text("#count").startswith("3 decisions read from decisions.csv; 2 rows")
 
 
-def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
+def test_what_was_exported_can_be_imported(open_report, tmp_path):
     page = open_report(study())
     page.keyboard.press("c")
     page.keyboard.type("one,\ntwo")
@@ -182,9 +182,7 @@ def test_what_was_exported_can_be_imported(open_report, tmp_path) -> None:
     assert exported(page, tmp_path).read_bytes() == before
 
 
-def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(
-    open_report, tmp_path
-) -> None:
+def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(open_report, tmp_path):
     name = "=cmd\x1b[2J\rx"
     page = open_report([row(1, name=name, path="/scans/x")])
     page.keyboard.press("r")
@@ -206,9 +204,7 @@ def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(
         ('name,decision\n"sub-01,accept\n', "its quotation marks do not match"),
     ],
 )
-def test_a_file_that_holds_no_decisions_is_refused(
-    open_report, tmp_path, content: str, words: str
-) -> None:
+def test_a_file_that_holds_no_decisions_is_refused(open_report, tmp_path, content, words):
     page = open_report(study())
     path = tmp_path / "other.csv"
     path.write_text(content)

@@ -57,7 +57,7 @@ def contrasts(page) -> list[tuple[str, float, bool]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_has_the_contrast_that_wcag_asks_for(open_report, scheme: str) -> None:
+def test_every_text_has_the_contrast_that_wcag_asks_for(open_report, scheme):
     page = open_report(study(), scheme=scheme)
     page.keyboard.press("a")
     page.keyboard.press("r")
@@ -73,7 +73,7 @@ def test_every_text_has_the_contrast_that_wcag_asks_for(open_report, scheme: str
     assert [text for text in texts if text[1] < (3.0 if text[2] else 4.5)] == []
 
 
-def test_light_and_dark_are_different(open_report) -> None:
+def test_light_and_dark_are_different(open_report):
     ground = "getComputedStyle(document.body).backgroundColor"
     light, dark = (
         open_report(study(), scheme=scheme).evaluate(ground) for scheme in ("light", "dark")
@@ -82,7 +82,7 @@ def test_light_and_dark_are_different(open_report) -> None:
 
 
 @pytest.mark.parametrize("width", [360, 820, 1024])
-def test_nothing_runs_out_of_a_narrow_screen(open_report, width: int) -> None:
+def test_nothing_runs_out_of_a_narrow_screen(open_report, width):
     page = open_report(study(), view={"width": width, "height": 740})
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) == 0
@@ -96,7 +96,7 @@ def test_nothing_runs_out_of_a_narrow_screen(open_report, width: int) -> None:
     assert page.evaluate(overflow) == 0
 
 
-def test_the_head_of_the_table_stays_in_view_and_covers_no_current_scan(open_report) -> None:
+def test_the_head_of_the_table_stays_in_view_and_covers_no_current_scan(open_report):
     page = open_report([row(number) for number in range(1, 61)])
     page.keyboard.press("End")
     for _ in range(40):
@@ -108,7 +108,7 @@ def test_the_head_of_the_table_stays_in_view_and_covers_no_current_scan(open_rep
     assert scan["y"] + scan["height"] <= 800
 
 
-def test_all_scans_are_printed_and_no_buttons(open_report) -> None:
+def test_all_scans_are_printed_and_no_buttons(open_report):
     page = open_report([row(number) for number in range(1, 101)])
     assert page.locator("#rows tr[role=row]").count() < 60
     page.emulate_media(media="print")
@@ -120,7 +120,7 @@ def test_all_scans_are_printed_and_no_buttons(open_report) -> None:
     assert page.locator("#rows tr[role=row]").count() < 60
 
 
-def test_everything_is_reached_by_the_tab_key_and_shows_it(open_report) -> None:
+def test_everything_is_reached_by_the_tab_key_and_shows_it(open_report):
     page = open_report(study())
     page.focus("#export")
     reached = []
@@ -142,7 +142,7 @@ def test_everything_is_reached_by_the_tab_key_and_shows_it(open_report) -> None:
     ]  # fmt: skip
 
 
-def test_a_scan_may_be_called_anything(open_report, tmp_path) -> None:
+def test_a_scan_may_be_called_anything(open_report, tmp_path):
     rows = [
         row(number, name=text, path=text, subject=text, reasons=text, verdict="check",
             qc="" if number % 2 else text, mask_sha256=text)
@@ -157,14 +157,14 @@ def test_a_scan_may_be_called_anything(open_report, tmp_path) -> None:
     page.wrong[:] = [line for line in page.wrong if "ERR_FILE_NOT_FOUND" not in line]
 
 
-def test_the_title_is_text_too(open_report, tmp_path) -> None:
+def test_the_title_is_text_too(open_report, tmp_path):
     rows = study()
     write_report(rows, tmp_path / "report.html", HOSTILE[1])
     page = open_report(rows, write=False)
     assert page.inner_text("h1") == HOSTILE[1]
 
 
-def test_the_policy_lets_no_other_script_run(open_report) -> None:
+def test_the_policy_lets_no_other_script_run(open_report):
     page = open_report(study())
     page.evaluate(
         "(() => { const s = document.createElement('script'); s.textContent = 'window.bad = 1';"
@@ -178,7 +178,7 @@ def test_the_policy_lets_no_other_script_run(open_report) -> None:
     page.wrong.clear()
 
 
-def test_the_page_names_no_address_of_another_computer(open_report, tmp_path) -> None:
+def test_the_page_names_no_address_of_another_computer(open_report, tmp_path):
     open_report(study())
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}

@@ -17,7 +17,7 @@ def facet(page, name: str):
     return page.locator(f"[data-facet={name}]")
 
 
-def test_what_needs_a_look_comes_first(open_report) -> None:
+def test_what_needs_a_look_comes_first(open_report):
     page = open_report(study())
     assert names(page)[:4] == ["sub-11", "sub-12", "sub-05", "sub-01"]
     chips = page.locator("#rows .chip").all_inner_texts()
@@ -27,7 +27,7 @@ def test_what_needs_a_look_comes_first(open_report) -> None:
     assert "12 scans · 9 pass · 1 check · 1 fail · 1 not stripped" in page.inner_text("header")
 
 
-def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(open_report) -> None:
+def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(open_report):
     page = open_report(study())
     sort_by(page, "volume_ml")
     assert names(page)[:2] == ["sub-11", "sub-01"]
@@ -41,14 +41,14 @@ def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(open_report) 
     assert page.locator("th.state").get_attribute("aria-sort") == "none"
 
 
-def test_names_are_sorted_as_people_do(open_report) -> None:
+def test_names_are_sorted_as_people_do(open_report):
     rows = [row(number) | {"name": f"sub-{number}"} for number in (10, 9, 1)]
     page = open_report(rows)
     sort_by(page, "name")
     assert names(page) == ["sub-1", "sub-9", "sub-10"]
 
 
-def test_quality_buttons_filter_and_say_how_many(open_report) -> None:
+def test_quality_buttons_filter_and_say_how_many(open_report):
     page = open_report(study())
     assert " ".join(facet(page, "pass").inner_text().split()) == "✓ Pass 9"
     facet(page, "check").click()
@@ -62,7 +62,7 @@ def test_quality_buttons_filter_and_say_how_many(open_report) -> None:
     assert page.locator("#clear").is_hidden()
 
 
-def test_words_are_searched_in_names_paths_and_notes(open_report) -> None:
+def test_words_are_searched_in_names_paths_and_notes(open_report):
     page = open_report(study())
     page.keyboard.press("/")
     page.keyboard.type("UNSURE base")
@@ -78,7 +78,7 @@ def test_words_are_searched_in_names_paths_and_notes(open_report) -> None:
     assert current(page) == "sub-12"
 
 
-def test_outliers_are_marked_with_their_rule(open_report) -> None:
+def test_outliers_are_marked_with_their_rule(open_report):
     page = open_report(study())
     assert page.locator("#scan-0 .tag").inner_text() == "◆ low"
     assert page.locator("#rows .tag").count() == 1
@@ -89,7 +89,7 @@ def test_outliers_are_marked_with_their_rule(open_report) -> None:
     assert names(page) == ["sub-11"]
 
 
-def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report) -> None:
+def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report):
     page = open_report(study())
     bar = page.locator("#histogram g[role=button]").first
     assert bar.get_attribute("aria-label") == ("700 to 750 mL: 1 scan, 1 outside the usual range")
@@ -105,14 +105,14 @@ def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report) -> Non
     assert page.evaluate("document.activeElement.id") == "bar-14"
 
 
-def test_too_few_volumes_have_no_outliers(open_report) -> None:
+def test_too_few_volumes_have_no_outliers(open_report):
     page = open_report([row(1, volume_ml=300.0), row(2), row(3)])
     assert page.locator("#rows .tag").count() == 0
     assert "from 8 differing volumes on" in page.inner_text("#volumes-note")
 
 
 @pytest.mark.parametrize(("down", "up"), [("j", "k"), ("ArrowDown", "ArrowUp")])
-def test_keys_walk_through_the_scans(open_report, down: str, up: str) -> None:
+def test_keys_walk_through_the_scans(open_report, down, up):
     page = open_report(study())
     assert current(page) == "sub-11"
     page.keyboard.press(down)
@@ -129,14 +129,14 @@ def test_keys_walk_through_the_scans(open_report, down: str, up: str) -> None:
     assert current(page) == "sub-11"
 
 
-def test_the_current_scan_stays_current_when_the_order_changes(open_report) -> None:
+def test_the_current_scan_stays_current_when_the_order_changes(open_report):
     page = open_report(study())
     page.keyboard.press("j")
     sort_by(page, "name")
     assert current(page) == "sub-12"
 
 
-def test_thumbnails_are_pictures(open_report) -> None:
+def test_thumbnails_are_pictures(open_report):
     page = open_report(study())
     images = page.locator("#rows td.cuts img")
     assert images.count() == 11
@@ -144,7 +144,7 @@ def test_thumbnails_are_pictures(open_report) -> None:
     wait_until(page, drawn)
 
 
-def test_enter_opens_all_cuts_and_escape_closes_them(open_report) -> None:
+def test_enter_opens_all_cuts_and_escape_closes_them(open_report):
     page = open_report(study())
     page.evaluate("document.activeElement.blur()")  # as after a click beside the table
     page.keyboard.press("Enter")
@@ -165,7 +165,7 @@ def test_enter_opens_all_cuts_and_escape_closes_them(open_report) -> None:
     wait_until(page, "document.activeElement.id === 'grid'")
 
 
-def test_a_click_on_the_cuts_opens_that_scan(open_report) -> None:
+def test_a_click_on_the_cuts_opens_that_scan(open_report):
     page = open_report(study())
     page.click("#scan-8 .open")
     assert page.inner_text("#viewer-name") == "sub-07"
@@ -175,13 +175,13 @@ def test_a_click_on_the_cuts_opens_that_scan(open_report) -> None:
     assert page.locator("#viewer").is_hidden()
 
 
-def test_a_picture_is_found_whatever_it_is_called(open_report) -> None:
+def test_a_picture_is_found_whatever_it_is_called(open_report):
     page = open_report([row(1, qc=f"qc/{ODD_NAME}")])
     page.keyboard.press("Enter")
     wait_until(page, "document.querySelector('#picture img')?.naturalWidth > 400")
 
 
-def test_a_picture_that_is_missing_is_told(open_report) -> None:
+def test_a_picture_that_is_missing_is_told(open_report):
     rows = study()
     rows[10]["qc"] = "qc/nowhere: 100%?#.png"
     page = open_report(rows)
@@ -193,7 +193,7 @@ def test_a_picture_that_is_missing_is_told(open_report) -> None:
     page.wrong.clear()
 
 
-def test_the_keys_are_listed(open_report) -> None:
+def test_the_keys_are_listed(open_report):
     page = open_report(study())
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
@@ -206,7 +206,7 @@ def test_the_keys_are_listed(open_report) -> None:
 
 
 @pytest.mark.slow
-def test_of_5000_scans_a_few_rows_are_in_the_page_wherever_one_looks(open_report) -> None:
+def test_of_5000_scans_a_few_rows_are_in_the_page_wherever_one_looks(open_report):
     page = open_report([row(number, volume_ml=1450.0 + number % 97) for number in range(5000)])
     rows = page.locator("#rows tr[role=row]")
     assert page.inner_text("#count") == "5,000 of 5,000 scans"

@@ -49,7 +49,7 @@ def outline_mm() -> np.ndarray:
 
 
 @spoilt
-def test_an_image_stays_an_image_that_the_generator_alone_decides(spoil: Spoil) -> None:
+def test_an_image_stays_an_image_that_the_generator_alone_decides(spoil):
     _, image, mask = slice_of(small_scan())
     before, mask_before, changed = image.copy(), mask.copy(), False
     for seed in SEEDS:
@@ -66,7 +66,7 @@ def test_an_image_stays_an_image_that_the_generator_alone_decides(spoil: Spoil) 
     assert np.isfinite(spoil(empty, np.zeros_like(mask), np.random.default_rng(1))).all()
 
 
-def test_where_cropping_takes_the_image_it_takes_the_mask() -> None:
+def test_where_cropping_takes_the_image_it_takes_the_mask():
     image, mask = np.ones((64, 64, 3), np.float32), np.ones((64, 64), bool)
     for seed in range(20):
         cut, cut_mask = artefacts.cropped(image, mask, np.random.default_rng(seed))
@@ -76,7 +76,7 @@ def test_where_cropping_takes_the_image_it_takes_the_mask() -> None:
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_defacing_never_removes_brain(plane: int, spacing_mm: float) -> None:
+def test_defacing_never_removes_brain(plane, spacing_mm):
     source = small_scan(spacing_mm=spacing_mm)
     slab = centred_slab(source, plane, float(source.brain_box_mm.mean(axis=0)[plane]), 64, 2.0)
     mask = read_mask(source, slab)
@@ -87,7 +87,7 @@ def test_defacing_never_removes_brain(plane: int, spacing_mm: float) -> None:
         assert left[mask][:, 1].min() == 1
 
 
-def test_defacing_removes_front_and_below_and_never_behind_and_above() -> None:
+def test_defacing_removes_front_and_below_and_never_behind_and_above():
     source = small_scan()
     slab, _, _ = slice_of(source)
     points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
@@ -100,7 +100,7 @@ def test_defacing_removes_front_and_below_and_never_behind_and_above() -> None:
     assert not removed[0, -1]
 
 
-def test_the_outline_clears_every_voxel_of_the_brain() -> None:
+def test_the_outline_clears_every_voxel_of_the_brain():
     source = small_scan()
     voxels = np.argwhere(source.mask)[:, 1:] * source.spacing_mm[1:]
     for angle in np.linspace(0, 2 * np.pi, 16):
@@ -111,7 +111,7 @@ def test_the_outline_clears_every_voxel_of_the_brain() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_rough_strip_keeps_all_of_the_brain_and_loses_the_distance(seed: int) -> None:
+def test_a_rough_strip_keeps_all_of_the_brain_and_loses_the_distance(seed):
     _, image, mask = slice_of(small_scan())
     left = artefacts.outside_removed(image, mask, np.random.default_rng(seed))
     assert np.array_equal(left[mask], image[mask])
@@ -119,33 +119,33 @@ def test_a_rough_strip_keeps_all_of_the_brain_and_loses_the_distance(seed: int) 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_lesion_stays_in_the_brain(seed: int) -> None:
+def test_a_lesion_stays_in_the_brain(seed):
     _, image, mask = slice_of(small_scan())
     result = artefacts.lesion(image, mask, np.random.default_rng(seed))
     assert np.array_equal(result[~mask], image[~mask])
 
 
-def test_a_slice_with_hardly_any_brain_gets_no_lesion() -> None:
+def test_a_slice_with_hardly_any_brain_gets_no_lesion():
     image, mask = np.ones((64, 64, 3), np.float32), np.zeros((64, 64), bool)
     mask[:3, :3] = True
     assert artefacts.lesion(image, mask, np.random.default_rng(0)) is image
 
 
-def test_noise_in_the_air_leaves_tissue_alone() -> None:
+def test_noise_in_the_air_leaves_tissue_alone():
     _, image, _ = slice_of(small_scan())
     result = artefacts.noisy_air(image, np.random.default_rng(0))
     assert np.array_equal(result[image > 0.1], image[image > 0.1])
     assert result[image == 0].mean() > 0.1
 
 
-def test_rician_noise_raises_the_background() -> None:
+def test_rician_noise_raises_the_background():
     noisy = artefacts.rician_noise(np.zeros((64, 64, 3), np.float32), np.random.default_rng(2))
     assert noisy.min() >= 0
     assert noisy.mean() > noisy.std()  # Rayleigh: mean 1.25, spread 0.66 of sigma
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_thick_planes_keep_the_mean_over_the_planes(seed: int) -> None:
+def test_thick_planes_keep_the_mean_over_the_planes(seed):
     _, image, _ = slice_of(small_scan())
     image = image * np.array([0.5, 1.0, 0.8], np.float32)
     thick = artefacts.thick_planes(image, np.random.default_rng(seed))

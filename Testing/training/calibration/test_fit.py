@@ -55,13 +55,13 @@ def calibration():
     return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
 
 
-def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration) -> None:
+def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
     for row in made_rows(seed=1):
         found = judge_measures(row.measured, calibration).estimate
         assert found.dice == pytest.approx(row.dice, abs=0.25 * (1 - row.dice) + 0.004)
 
 
-def test_bad_masks_are_flagged_and_good_ones_pass(calibration) -> None:
+def test_bad_masks_are_flagged_and_good_ones_pass(calibration):
     judged = judge_rows(made_rows(seed=2), calibration)
     bad = [entry.is_flagged for entry in judged if entry.row.dice < BAD_DICE]
     good = [entry.is_flagged for entry in judged if entry.row.dice >= BAD_DICE]
@@ -70,7 +70,7 @@ def test_bad_masks_are_flagged_and_good_ones_pass(calibration) -> None:
     assert np.mean(good) < 0.05
 
 
-def test_no_doubt_makes_a_mask_better() -> None:
+def test_no_doubt_makes_a_mask_better():
     rows = made_rows()
     inverted = [
         Row(r.scan, r.kind, r.what, r.strength, r.dice, r.volume_ml, r.truth_ml,
@@ -80,7 +80,7 @@ def test_no_doubt_makes_a_mask_better() -> None:
     assert fit_doubt(inverted)["entropy"] == 0.0
 
 
-def test_the_allowance_is_what_the_second_look_adds_to_the_error() -> None:
+def test_the_allowance_is_what_the_second_look_adds_to_the_error():
     rows = made_rows()
     doubt = fit_doubt([row for row in rows if row.kind == OWN])
     second = fit_second_look(rows, doubt, 0.014)
@@ -88,7 +88,7 @@ def test_the_allowance_is_what_the_second_look_adds_to_the_error() -> None:
     assert second["distrust"] == 0.0
 
 
-def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads() -> None:
+def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads():
     misled = [
         replace(row, measured={**row.measured, "second_dice": 0.9, "second_own_dice": 0.94})
         for row in made_rows(seed=1)
@@ -99,7 +99,7 @@ def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads() ->
     assert fit_second_look(rows, doubt, 0.014)["distrust"] >= 1.0
 
 
-def test_intervals_hold_for_nineteen_of_twenty_masks_whatever_the_estimate_rests_on() -> None:
+def test_intervals_hold_for_nineteen_of_twenty_masks_whatever_the_estimate_rests_on():
     rng = np.random.default_rng(0)
     spread = {"sure": 0.1, "unsure": 0.3, "contradicted": 0.5}
     found = []
@@ -113,7 +113,7 @@ def test_intervals_hold_for_nineteen_of_twenty_masks_whatever_the_estimate_rests
     }
 
 
-def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch) -> None:
+def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch):
     fitted: list[set[str]] = []
 
     def fit(rows, confidence, provenance):
@@ -133,15 +133,15 @@ def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch) -> Non
 
 
 @pytest.mark.parametrize(("estimated", "expected"), [(0.90, 0.95), (0.955, 0.955), (0.99, 0.96)])
-def test_the_threshold_stays_between_bad_and_doubtful(estimated: float, expected: float) -> None:
+def test_the_threshold_stays_between_bad_and_doubtful(estimated, expected):
     assert fit_check(np.full(50, estimated)) == pytest.approx(expected, abs=1e-3)
 
 
-def test_specks_never_flag_a_mask() -> None:
+def test_specks_never_flag_a_mask():
     assert fit_limits(made_rows())["removed_ml"] == 14.0
 
 
-def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit() -> None:
+def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit():
     rows = made_rows()
     areas = np.linspace(0, 4, len(rows))
     spread = [
@@ -151,12 +151,12 @@ def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit() -
     assert fit_disagreement(spread) == pytest.approx(3.92, abs=0.01)
 
 
-def test_the_roc_of_a_perfect_estimate_has_area_one(calibration) -> None:
+def test_the_roc_of_a_perfect_estimate_has_area_one(calibration):
     _, _, area = roc(judge_rows(made_rows(seed=3), calibration))
     assert area > 0.999
 
 
-def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch) -> None:
+def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "training.calibration.report.reliability", lambda *_: [("0.5 to 0.6", 1, 1, 1)]
     )
@@ -169,7 +169,7 @@ def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeyp
     assert len((tmp_path / "masks.csv").read_text().splitlines()) == 121
 
 
-def test_every_scan_gets_its_own_stress_and_always_the_same() -> None:
+def test_every_scan_gets_its_own_stress_and_always_the_same():
     def scan(name: str, split: str = "train") -> Pair:
         return Pair(name, Path(), Path(), split=split)
 
@@ -180,7 +180,7 @@ def test_every_scan_gets_its_own_stress_and_always_the_same() -> None:
     assert {look for look, _ in stress_of(scan("A", "labelmap"))} <= set(LOOKS)
 
 
-def test_small_data_sets_are_taken_whole() -> None:
+def test_small_data_sets_are_taken_whole():
     class Named:
         def __init__(self, name: str, dataset: str) -> None:
             self.name, self.dataset = name, dataset

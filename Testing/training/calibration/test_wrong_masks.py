@@ -15,7 +15,7 @@ SHRINKS = {"erode", "cerebellum", "half", "lobe", "slab", "holes"}
 
 
 @pytest.fixture(scope="module")
-def brain() -> np.ndarray:
+def brain():
     return make_head("RAS", (2.0, 2.0, 2.0), field_of_view_mm=(220, 260, 260)).brain_mask
 
 
@@ -24,7 +24,7 @@ def damaged(brain: np.ndarray, name: str, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damage_changes_the_mask_and_is_repeatable(brain: np.ndarray, name: str) -> None:
+def test_a_damage_changes_the_mask_and_is_repeatable(brain, name):
     before = brain.copy()
     first = damaged(brain, name)
     assert (brain == before).all()
@@ -33,20 +33,20 @@ def test_a_damage_changes_the_mask_and_is_repeatable(brain: np.ndarray, name: st
 
 
 @pytest.mark.parametrize("name", sorted(GROWS | SHRINKS))
-def test_leaks_only_add_and_losses_only_remove(brain: np.ndarray, name: str) -> None:
+def test_leaks_only_add_and_losses_only_remove(brain, name):
     wrong = damaged(brain, name)
     smaller, larger = (brain, wrong) if name in GROWS else (wrong, brain)
     assert not (smaller & ~larger).any()
 
 
-def test_an_eye_is_in_front_and_to_one_side(brain: np.ndarray) -> None:
+def test_an_eye_is_in_front_and_to_one_side(brain):
     added = np.argwhere(damaged(brain, "eye") & ~brain)
     middle = np.argwhere(brain).mean(axis=0)
     assert added[:, 1].mean() > middle[1] + 20
     assert abs(added[:, 0].mean() - middle[0]) > 8
 
 
-def test_the_probability_follows_the_damage_and_stays_elsewhere(brain: np.ndarray) -> None:
+def test_the_probability_follows_the_damage_and_stays_elsewhere(brain):
     probability = np.where(brain, 0.97, 0.02).astype(np.float32)
     wrong = damaged(brain, "cerebellum")
     followed = damaged_probability(probability, brain, wrong)

@@ -21,7 +21,7 @@ def pair_with(tmp_path: Path, nifti: Writer, head: Head, mask: np.ndarray) -> Pa
     return Pair("s", image, nifti(tmp_path / "s_mask.nii.gz", mask, volume.affine))
 
 
-def test_a_good_scan_has_no_problem(phantom_pair: Pair) -> None:
+def test_a_good_scan_has_no_problem(phantom_pair):
     finding, volume, mask = check_pair(phantom_pair)
     assert finding.problems == ""
     assert (finding.spacing_mm, finding.orientation, finding.shape) == ("4x4x4", "RAS", "50x60x50")
@@ -39,14 +39,12 @@ def test_a_good_scan_has_no_problem(phantom_pair: Pair) -> None:
         (lambda mask: mask | (np.indices(mask.shape).sum(0) < 6), "loose pieces"),
     ],
 )
-def test_a_faulty_mask_is_reported(
-    tmp_path: Path, nifti: Writer, head: Head, change: Callable[..., np.ndarray], problem: str
-) -> None:
+def test_a_faulty_mask_is_reported(tmp_path, nifti, head, change, problem):
     finding, *_ = check_pair(pair_with(tmp_path, nifti, head, change(head[1])))
     assert problem in finding.problems
 
 
-def test_a_mask_on_another_grid_is_reported(tmp_path: Path, nifti: Writer, head: Head) -> None:
+def test_a_mask_on_another_grid_is_reported(tmp_path, nifti, head):
     volume, mask = head
     pair = pair_with(tmp_path, nifti, head, mask)
     moved = volume.affine.copy()
@@ -57,21 +55,21 @@ def test_a_mask_on_another_grid_is_reported(tmp_path: Path, nifti: Writer, head:
     assert "5 mm apart" in finding.problems
 
 
-def test_a_file_that_is_no_longer_its_hash_is_reported(phantom_pair: Pair) -> None:
+def test_a_file_that_is_no_longer_its_hash_is_reported(phantom_pair):
     from dataclasses import replace
 
     finding, *_ = check_pair(replace(phantom_pair, image_sha256="0" * 64))
     assert "one.nii.gz differs from its hash" in finding.problems
 
 
-def test_tilt_is_the_largest_angle_to_an_anatomical_axis() -> None:
+def test_tilt_is_the_largest_angle_to_an_anatomical_axis():
     angle = np.deg2rad(20)
     affine = np.eye(4)
     affine[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     assert tilt_degrees(affine) == pytest.approx(20)
 
 
-def test_the_command_writes_a_table_and_a_picture(phantom_data: Path, tmp_path: Path) -> None:
+def test_the_command_writes_a_table_and_a_picture(phantom_data, tmp_path):
     from PIL import Image
 
     assert main([str(phantom_data), "-o", str(tmp_path)]) == 0
@@ -85,17 +83,13 @@ def test_the_command_writes_a_table_and_a_picture(phantom_data: Path, tmp_path: 
     assert (90, 220, 120) in colours  # the outline
 
 
-def test_the_command_fails_on_a_faulty_data_set(
-    tmp_path: Path, nifti: Writer, head: Head, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_fails_on_a_faulty_data_set(tmp_path, nifti, head, capsys):
     pair_with(tmp_path, nifti, head, np.zeros_like(head[1]))
     assert main([str(tmp_path), "-o", str(tmp_path / "out")]) == 1
     assert "s: empty mask" in capsys.readouterr().out
 
 
-def test_an_unreadable_scan_is_a_row_and_no_crash(
-    tmp_path: Path, nifti: Writer, head: Head
-) -> None:
+def test_an_unreadable_scan_is_a_row_and_no_crash(tmp_path, nifti, head):
     pair = pair_with(tmp_path, nifti, head, head[1])
     pair.image.write_bytes(b"no image")
     assert main([str(tmp_path), "-o", str(tmp_path / "out")]) == 1

@@ -26,29 +26,29 @@ def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
-def test_a_mask_beside_its_scan_makes_a_pair(tmp_path: Path) -> None:
+def test_a_mask_beside_its_scan_makes_a_pair(tmp_path):
     image, mask = touch(tmp_path / "07.nii.gz"), touch(tmp_path / "07_mask.nii.gz")
     assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
 
 
-def test_a_folder_per_subject_makes_a_pair(tmp_path: Path) -> None:
+def test_a_folder_per_subject_makes_a_pair(tmp_path):
     image, mask = touch(tmp_path / "07" / "T1w.nii.gz"), touch(tmp_path / "07" / "mask.nii.gz")
     assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
 
 
-def test_the_ending_t1w_is_no_part_of_the_subject(tmp_path: Path) -> None:
+def test_the_ending_t1w_is_no_part_of_the_subject(tmp_path):
     touch(tmp_path / "IXI002_T1w.nii.gz")
     touch(tmp_path / "IXI002_mask.nii.gz")
     assert [pair.subject for pair in find_pairs(tmp_path)] == ["IXI002"]
 
 
-def test_both_layouts_may_stand_in_one_folder(tmp_path: Path) -> None:
+def test_both_layouts_may_stand_in_one_folder(tmp_path):
     for name in ("a.nii.gz", "a_mask.nii.gz", "b/T1w.nii", "b/mask.nii", "c.nii.gz"):
         touch(tmp_path / name)
     assert [pair.subject for pair in find_pairs(tmp_path)] == ["a", "b"]
 
 
-def test_bids_scans_find_their_masks_among_derivatives(tmp_path: Path) -> None:
+def test_bids_scans_find_their_masks_among_derivatives(tmp_path):
     touch(tmp_path / "dataset_description.json")
     touch(tmp_path / "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz")
     touch(tmp_path / "sub-01/ses-b/anat/sub-01_ses-b_T1w.nii.gz")
@@ -60,7 +60,7 @@ def test_bids_scans_find_their_masks_among_derivatives(tmp_path: Path) -> None:
     assert (pair.subject, pair.name, pair.mask) == ("sub-01", "sub-01_ses-a", own)
 
 
-def test_two_sessions_of_a_person_are_two_scans_of_one_subject(tmp_path: Path) -> None:
+def test_two_sessions_of_a_person_are_two_scans_of_one_subject(tmp_path):
     for session in ("1", "2"):
         stem = f"sub-x_ses-{session}"
         touch(tmp_path / f"sub-x/ses-{session}/anat/{stem}_T1w.nii.gz")
@@ -68,7 +68,7 @@ def test_two_sessions_of_a_person_are_two_scans_of_one_subject(tmp_path: Path) -
     assert Counter(pair.subject for pair in find_pairs(tmp_path)) == {"sub-x": 2}
 
 
-def test_a_manifest_gives_splits_hashes_and_groups(tmp_path: Path) -> None:
+def test_a_manifest_gives_splits_hashes_and_groups(tmp_path):
     image, mask = touch(tmp_path / "i.nii.gz"), touch(tmp_path / "m.nii.gz")
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     row = {
@@ -83,7 +83,7 @@ def test_a_manifest_gives_splits_hashes_and_groups(tmp_path: Path) -> None:
     assert altered_files(pair) == ()
 
 
-def test_a_file_that_differs_from_its_hash_is_named(tmp_path: Path) -> None:
+def test_a_file_that_differs_from_its_hash_is_named(tmp_path):
     image, mask = touch(tmp_path / "i.nii.gz"), touch(tmp_path / "m.nii.gz")
     assert altered_files(Pair("s", image, mask, mask_sha256="0" * 16)) == (mask,)
 
@@ -96,33 +96,31 @@ def test_a_file_that_differs_from_its_hash_is_named(tmp_path: Path) -> None:
         ({"sha256": "12"}, "16 to 64 hexadecimal"),
     ],
 )
-def test_a_faulty_row_is_refused_in_one_sentence(
-    tmp_path: Path, change: dict[str, str], message: str
-) -> None:
+def test_a_faulty_row_is_refused_in_one_sentence(tmp_path, change, message):
     touch(tmp_path / "i.nii.gz")
     row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz", "sha256": ""} | change
     with pytest.raises(InputError, match=message):
         find_pairs(write_manifest(tmp_path / "list.csv", [row]))
 
 
-def test_two_scans_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_scans_of_one_name_are_refused(tmp_path):
     touch(tmp_path / "i.nii.gz")
     row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz"}
     with pytest.raises(InputError, match="Two scans are called s"):
         find_pairs(write_manifest(tmp_path / "list.csv", [row, row]))
 
 
-def test_a_manifest_without_its_columns_is_refused(tmp_path: Path) -> None:
+def test_a_manifest_without_its_columns_is_refused(tmp_path):
     with pytest.raises(InputError, match="no column image, mask"):
         find_pairs(write_manifest(tmp_path / "list.csv", [{"subject": "s"}]))
 
 
-def test_a_folder_without_pairs_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_pairs_is_refused(tmp_path):
     with pytest.raises(InputError, match="No scan with a mask"):
         find_pairs(tmp_path)
 
 
-def test_an_unknown_split_names_those_that_exist(tmp_path: Path) -> None:
+def test_an_unknown_split_names_those_that_exist(tmp_path):
     pairs = (Pair("a", tmp_path, tmp_path, split="train"), Pair("b", tmp_path, tmp_path))
     assert len(select_split(pairs, "all")) == 2
     with pytest.raises(InputError, match=r"'val'.*\(none\), train"):
@@ -130,7 +128,7 @@ def test_an_unknown_split_names_those_that_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared_data
-def test_the_development_data_are_read_as_they_are(shared_data: Path) -> None:
+def test_the_development_data_are_read_as_they_are(shared_data):
     pairs = find_pairs(shared_data)
     assert Counter(pair.split for pair in pairs) == {"train": 130, "labelmap": 38, "val": 25}
     assert {pair.dataset for pair in pairs if pair.subject.startswith("IXI")} == {"IXI"}

@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import hashlib
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +16,7 @@ from training.data.provenance import (
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path):
     """A small repository with one committed code file."""
     root = tmp_path / "repository"
     (root / "training").mkdir(parents=True)
@@ -33,29 +30,29 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_clean_tree_passes(repository: Path) -> None:
+def test_a_clean_tree_passes(repository):
     assert changed_files(repository) == []
     refuse_dirty_tree(repository)
 
 
-def test_files_that_decide_nothing_may_differ(repository: Path) -> None:
+def test_files_that_decide_nothing_may_differ(repository):
     (repository / "notes.txt").write_text("note")
     refuse_dirty_tree(repository)
 
 
 @pytest.mark.parametrize("name", ["code.py", "new.py"])
-def test_changed_and_new_code_is_refused(repository: Path, name: str) -> None:
+def test_changed_and_new_code_is_refused(repository, name):
     (repository / "training" / name).write_text("x = 2\n")
     with pytest.raises(InputError, match=f"1 files differ.*training/{name}"):
         refuse_dirty_tree(repository)
 
 
-def test_a_folder_without_git_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_folder_without_git_is_one_clear_error(tmp_path):
     with pytest.raises(InputError, match="git cannot describe"):
         git("rev-parse", "HEAD", repository=tmp_path)
 
 
-def test_a_run_is_described_as_plain_data(repository: Path, phantom_data: Path) -> None:
+def test_a_run_is_described_as_plain_data(repository, phantom_data):
     pairs = find_pairs(phantom_data)
     run = describe_run({"seed": 7, "name": "x"}, pairs, repository)
     assert run == json.loads(json.dumps(run))
@@ -69,6 +66,6 @@ def test_a_run_is_described_as_plain_data(repository: Path, phantom_data: Path) 
     assert run["machine"]["processors"] > 0
 
 
-def test_versions_name_what_computes() -> None:
+def test_versions_name_what_computes():
     found = versions()
     assert {"python", "numpy", "scipy", "nibabel"} <= found.keys()

@@ -25,29 +25,29 @@ def pair(subject: str, split: str = "", scan: str = "", dataset: str = "") -> Pa
 
 @settings(max_examples=50, deadline=None)
 @given(st.sets(st.text(min_size=1), max_size=40), st.integers(0, 9))
-def test_every_subject_gets_one_split_whatever_the_order(subjects: set[str], seed: int) -> None:
+def test_every_subject_gets_one_split_whatever_the_order(subjects, seed):
     splits = split_subjects(sorted(subjects), seed=seed)
     assert splits.keys() == subjects
     assert splits == split_subjects(sorted(subjects, reverse=True), seed=seed)
 
 
-def test_the_shares_are_those_asked_for() -> None:
+def test_the_shares_are_those_asked_for():
     splits = split_subjects(map(str, range(50)), {"train": 0.6, "val": 0.4})
     assert [list(splits.values()).count(name) for name in ("train", "val")] == [30, 20]
 
 
-def test_another_seed_gives_another_split() -> None:
+def test_another_seed_gives_another_split():
     subjects = [str(number) for number in range(50)]
     assert split_subjects(subjects, seed=0) != split_subjects(subjects, seed=1)
 
 
-def test_a_new_subject_moves_few_others() -> None:
+def test_a_new_subject_moves_few_others():
     subjects = [f"s{number}" for number in range(100)]
     before, after = split_subjects(subjects), split_subjects([*subjects, "new"])
     assert sum(before[name] != after[name] for name in subjects) <= 3
 
 
-def test_every_data_set_has_its_share_of_each_split() -> None:
+def test_every_data_set_has_its_share_of_each_split():
     pairs = [pair(f"{d}{i}", dataset=d) for d in ("a", "b") for i in range(10)]
     splits = split_pairs(pairs, {"train": 0.8, "val": 0.2})
     assert sum(splits[f"a{i}"] == "val" for i in range(10)) == 2
@@ -55,30 +55,28 @@ def test_every_data_set_has_its_share_of_each_split() -> None:
 
 
 @pytest.mark.parametrize("fractions", [{"train": 0.5}, {"train": 1.5, "val": -0.5}])
-def test_fractions_that_do_not_add_up_are_refused(fractions: dict[str, float]) -> None:
+def test_fractions_that_do_not_add_up_are_refused(fractions):
     with pytest.raises(InputError, match="add up to 1"):
         split_subjects(["a"], fractions)
 
 
-def test_a_subject_in_two_splits_of_a_list_is_refused(tmp_path: Path) -> None:
+def test_a_subject_in_two_splits_of_a_list_is_refused(tmp_path):
     (tmp_path / "splits.csv").write_text("subject,split\na,train\na,val\n")
     with pytest.raises(InputError, match="subject a is in the splits train and val"):
         read_splits(tmp_path / "splits.csv")
 
 
-def test_two_scans_of_a_person_in_two_splits_are_refused() -> None:
+def test_two_scans_of_a_person_in_two_splits_are_refused():
     with pytest.raises(InputError, match="subject a is in the splits"):
         refuse_leaks([pair("a", "train", "a1"), pair("a", "val", "a2")])
 
 
-def test_a_subject_that_the_list_forgot_is_named() -> None:
+def test_a_subject_that_the_list_forgot_is_named():
     with pytest.raises(InputError, match="subject b has no split"):
         with_splits([pair("a"), pair("b")], {"a": "train"})
 
 
-def test_the_command_writes_a_list_that_the_data_set_loads_with(
-    phantom_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_writes_a_list_that_the_data_set_loads_with(phantom_data, tmp_path, capsys):
     out = tmp_path / "splits.csv"
     command = [str(phantom_data), "-o", str(out), "--fractions", "train=0.5,val=0.5"]
     assert main(command) == 0
@@ -87,8 +85,8 @@ def test_the_command_writes_a_list_that_the_data_set_loads_with(
 
 
 def test_the_manifest_of_a_split_is_the_same_data_set_with_splits_and_hashes(
-    phantom_data: Path, tmp_path: Path
-) -> None:
+    phantom_data, tmp_path
+):
     out, manifest = tmp_path / "splits.csv", tmp_path / "data.csv"
     assert main([str(phantom_data), "-o", str(out), "--manifest", str(manifest)]) == 0
     pairs, again = load_pairs(phantom_data, out), load_pairs(manifest)

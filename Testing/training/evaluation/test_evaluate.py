@@ -26,12 +26,10 @@ from training.evaluation.evaluate import (
     thickness_band,
     write_evaluation,
 )
-from training.evaluation.segmenter import Segmenter, make_segmenter
+from training.evaluation.segmenter import make_segmenter
 
 
-def test_the_pipeline_is_scored_on_the_scan_s_own_grid(
-    phantom_data: Path, stand_in_segment: Segmenter
-) -> None:
+def test_the_pipeline_is_scored_on_the_scan_s_own_grid(phantom_data, stand_in_segment):
     scores = evaluate(find_pairs(phantom_data), stand_in_segment)
     assert [score.scan for score in scores] == ["one", "two"]
     assert all(score["dice"] > 0.9 for score in scores)
@@ -40,9 +38,7 @@ def test_the_pipeline_is_scored_on_the_scan_s_own_grid(
     assert ("slice thickness", "2.5 to 4.5 mm") in scores[1].groups
 
 
-def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(
-    head: tuple[Volume, np.ndarray],
-) -> None:
+def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(head):
     path = Path("i")
     groups = (("contrast", "T2w"), ("age", "1.5"), ("sex", "f"))
     found = dict(subgroups(Pair("s", path, path, groups=groups), head[0]))
@@ -54,9 +50,7 @@ def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(
     ]  # fmt: skip
 
 
-def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(
-    phantom_pair: Pair, stand_in_weights: Path
-) -> None:
+def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, stand_in_weights):
     failing = make_segmenter(
         Options(weights=stand_in_weights, engine=FailingEngine(EngineError("no memory")))
     )
@@ -65,7 +59,7 @@ def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(
     assert score.failure == "no memory"
 
 
-def test_a_cancelled_run_stops_the_evaluation(phantom_pair: Pair, stand_in_weights: Path) -> None:
+def test_a_cancelled_run_stops_the_evaluation(phantom_pair, stand_in_weights):
     stopped = make_segmenter(
         Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
     )
@@ -73,7 +67,7 @@ def test_a_cancelled_run_stops_the_evaluation(phantom_pair: Pair, stand_in_weigh
         evaluate([phantom_pair], stopped)
 
 
-def test_only_the_worst_scans_are_drawn(head: tuple[Volume, np.ndarray]) -> None:
+def test_only_the_worst_scans_are_drawn(head):
     volume, truth = head
     worst = WorstCases(limit=2)
     pair = Pair("s", Path("i"), Path("m"))
@@ -93,7 +87,7 @@ def _extraction(volume: Volume, mask: np.ndarray) -> BrainExtraction:
     return BrainExtraction(mask, mask.astype(np.float32), volume.affine, 0, {}, "", "", "", ())
 
 
-def test_the_picture_passes_through_the_largest_error() -> None:
+def test_the_picture_passes_through_the_largest_error():
     truth = np.zeros((20, 20, 20), dtype=bool)
     truth[5:15, 5:15, 5:15] = True
     predicted = truth.copy()
@@ -103,7 +97,7 @@ def test_the_picture_passes_through_the_largest_error() -> None:
     assert place_of_largest_error(truth, truth) == (10, 10, 10)
 
 
-def test_a_row_shows_both_outlines_upright(head: tuple[Volume, np.ndarray]) -> None:
+def test_a_row_shows_both_outlines_upright(head):
     volume, truth = head
     row = scan_row(volume, {TRUTH: truth, PREDICTED: np.roll(truth, 4, axis=2)}, "caption")
     colours = {colour for _, colour in row.getcolors(1 << 20)}
@@ -111,9 +105,7 @@ def test_a_row_shows_both_outlines_upright(head: tuple[Volume, np.ndarray]) -> N
     assert page([row] * 3, columns=2).height > 2 * row.height
 
 
-def test_the_evaluation_is_written_whole(
-    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
-) -> None:
+def test_the_evaluation_is_written_whole(phantom_data, stand_in_segment, tmp_path):
     worst = WorstCases()
     scores = evaluate(find_pairs(phantom_data), stand_in_segment, worst)
     write_evaluation(tmp_path, "Phantoms", ["stand-in network"], scores, worst)
@@ -127,12 +119,8 @@ def test_the_evaluation_is_written_whole(
 
 
 def test_the_command_judges_a_data_set(
-    phantom_data: Path,
-    stand_in_weights: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    phantom_data, stand_in_weights, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
     assert main([*command, "--weights", str(stand_in_weights)]) == 0

@@ -1,7 +1,5 @@
 """Metrics against closed-form geometry and an independent brute-force search."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

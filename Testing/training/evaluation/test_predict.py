@@ -1,9 +1,5 @@
 """Prediction over a folder; the network is a stand-in (`ThresholdEngine`)."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,12 +8,10 @@ from skullstrip.io.images import read_image
 from skullstrip.options import Options
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.evaluation.predict import images_to_predict, main, predict
-from training.evaluation.segmenter import Segmenter, make_segmenter
+from training.evaluation.segmenter import make_segmenter
 
 
-def test_every_scan_gets_a_mask_on_its_own_grid(
-    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
-) -> None:
+def test_every_scan_gets_a_mask_on_its_own_grid(phantom_data, stand_in_segment, tmp_path):
     images = images_to_predict(phantom_data, "all")
     assert predict(images, tmp_path, stand_in_segment) == {}
     for name, source in images.items():
@@ -27,7 +21,7 @@ def test_every_scan_gets_a_mask_on_its_own_grid(
         assert set(np.unique(mask.array)) == {0, 1}
 
 
-def test_scans_without_masks_are_predicted_too(tmp_path: Path) -> None:
+def test_scans_without_masks_are_predicted_too(tmp_path):
     for name in ("x_T1w.nii.gz", "y.nii.gz", "y_mask.nii.gz"):
         (tmp_path / name).touch()
     assert images_to_predict(tmp_path, "all") == {
@@ -37,8 +31,8 @@ def test_scans_without_masks_are_predicted_too(tmp_path: Path) -> None:
 
 
 def test_finished_scans_are_left_as_they_are(
-    phantom_data: Path, stand_in_weights: Path, stand_in_segment: Segmenter, tmp_path: Path
-) -> None:
+    phantom_data, stand_in_weights, stand_in_segment, tmp_path
+):
     images = images_to_predict(phantom_data, "all")
     predict(images, tmp_path, stand_in_segment)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
@@ -49,9 +43,7 @@ def test_finished_scans_are_left_as_they_are(
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
-def test_a_broken_scan_does_not_stop_the_others(
-    phantom_data: Path, stand_in_segment: Segmenter, tmp_path: Path
-) -> None:
+def test_a_broken_scan_does_not_stop_the_others(phantom_data, stand_in_segment, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"no image")
     images = {"broken": broken} | images_to_predict(phantom_data, "all")
@@ -61,8 +53,8 @@ def test_a_broken_scan_does_not_stop_the_others(
 
 
 def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
-    phantom_data: Path, stand_in_weights: Path, tmp_path: Path
-) -> None:
+    phantom_data, stand_in_weights, tmp_path
+):
     stopped = make_segmenter(
         Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
     )
@@ -72,8 +64,8 @@ def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
 
 
 def test_the_command_reports_failures_in_its_exit_status(
-    phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    phantom_data, stand_in_weights, tmp_path, monkeypatch
+):
     monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), str(tmp_path / "out"), "--weights", str(stand_in_weights)]
     assert main(command) == 0

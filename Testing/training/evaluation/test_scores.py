@@ -24,7 +24,7 @@ def score(scan: str, dice: float, hd95: float = 1.0, **groups: str) -> ScanScore
     return ScanScore(scan, scan, tuple(groups.items()), values)
 
 
-def test_the_interval_covers_the_mean_as_often_as_it_claims() -> None:
+def test_the_interval_covers_the_mean_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(200):
@@ -33,17 +33,17 @@ def test_the_interval_covers_the_mean_as_often_as_it_claims() -> None:
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_the_interval_is_the_same_for_the_same_seed() -> None:
+def test_the_interval_is_the_same_for_the_same_seed():
     values = np.random.default_rng(1).random(40)
     assert mean_interval(values, 3) == mean_interval(values, 3)
     assert mean_interval(values, 3) != mean_interval(values, 4)
 
 
-def test_one_value_has_no_interval() -> None:
+def test_one_value_has_no_interval():
     assert all(math.isnan(bound) for bound in mean_interval(np.array([0.9])))
 
 
-def test_every_figure_of_a_known_shift_is_right() -> None:
+def test_every_figure_of_a_known_shift_is_right():
     truth = np.zeros((12, 12, 12), dtype=bool)
     truth[2:8, 2:8, 2:8] = True
     predicted = np.roll(truth, 2, axis=0)
@@ -56,7 +56,7 @@ def test_every_figure_of_a_known_shift_is_right() -> None:
     assert values["volume_error_percent"] == 0
 
 
-def test_the_worst_is_the_lowest_dice_and_the_largest_distance() -> None:
+def test_the_worst_is_the_lowest_dice_and_the_largest_distance():
     scores = [score("a", 0.9, 5), score("b", 0.95, 1), score("c", 0.97, 2)]
     assert summarise(scores, DICE).worst == 0.9
     assert summarise(scores, HD95).worst == 5
@@ -64,18 +64,18 @@ def test_the_worst_is_the_lowest_dice_and_the_largest_distance() -> None:
     assert summarise(scores, DICE).median == 0.95
 
 
-def test_undefined_distances_are_counted_not_averaged() -> None:
+def test_undefined_distances_are_counted_not_averaged():
     scores = [score("a", 0.9, 2), score("b", 0.0, math.nan), score("c", 0.0, math.inf)]
     found = summarise(scores, HD95)
     assert (found.mean, found.count, found.undefined) == (2, 1, 2)
 
 
-def test_a_failed_scan_counts_with_dice_zero() -> None:
+def test_a_failed_scan_counts_with_dice_zero():
     failed = ScanScore("f", values=failed_values(), failure="refused")
     assert summarise([failed, score("a", 1.0)], DICE).mean == 0.5
 
 
-def test_scans_are_collected_by_group_and_measurements_are_not() -> None:
+def test_scans_are_collected_by_group_and_measurements_are_not():
     scores = [score(str(i), 0.9, site="ab"[i % 2], age=str(i), t="2.5") for i in range(20)]
     groups = by_group(scores)
     assert set(groups) == {("site", "a"), ("site", "b")}
@@ -83,11 +83,11 @@ def test_scans_are_collected_by_group_and_measurements_are_not() -> None:
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.98765, "0.988"), (math.nan, "–"), (math.inf, "–")])
-def test_a_number_is_rounded_and_the_undefined_is_a_dash(value: float, shown: str) -> None:
+def test_a_number_is_rounded_and_the_undefined_is_a_dash(value, shown):
     assert number(value, 3) == shown
 
 
-def test_the_report_lists_the_worst_scan_first_and_every_subgroup() -> None:
+def test_the_report_lists_the_worst_scan_first_and_every_subgroup():
     scores = [score("good", 0.99, site="x"), score("bad", 0.8, site="y")]
     text = evaluation_markdown("Title", ["a fact"], scores)
     assert text.index("| bad |") < text.index("| good |")

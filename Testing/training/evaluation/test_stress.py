@@ -14,7 +14,6 @@ from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
 from training.evaluation.metrics import dice
 from training.evaluation.perturbations import PERTURBATIONS
-from training.evaluation.segmenter import Segmenter
 from training.evaluation.stress import (
     StressScore,
     choose_scans,
@@ -36,7 +35,7 @@ def brain_extent_mm(volume: Volume, mask: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_scan_is_spoilt_more_with_strength_and_the_same_each_time(head: Head, name: str) -> None:
+def test_a_scan_is_spoilt_more_with_strength_and_the_same_each_time(head, name):
     source, mask = head[0].array.copy(), head[1].copy()
     nothing, low, high, again = (spoil(*head, name, s, "s") for s in (0.0, 0.3, 1.0, 1.0))
     np.testing.assert_array_equal(head[0].array, source)
@@ -56,14 +55,14 @@ def test_a_scan_is_spoilt_more_with_strength_and_the_same_each_time(head: Head, 
     assert changes[1] > changes[0] > 0
 
 
-def test_a_turned_brain_keeps_its_volume_and_its_intensities(head: Head) -> None:
+def test_a_turned_brain_keeps_its_volume_and_its_intensities(head):
     volume, mask = spoil(*head, "rotate", 1.0, "s")
     assert mask.sum() == pytest.approx(head[1].sum(), rel=0.01)
     assert dice(mask, head[1]) < 0.99
     assert volume.array[mask].mean() == pytest.approx(head[0].array[head[1]].mean(), rel=0.02)
 
 
-def test_a_bias_field_is_smooth_and_positive(head: Head) -> None:
+def test_a_bias_field_is_smooth_and_positive(head):
     volume, _ = spoil(*head, "bias", 1.0, "s")
     bright = head[1] & (head[0].array > 30)
     ratio = volume.array[bright] / head[0].array[bright]
@@ -72,7 +71,7 @@ def test_a_bias_field_is_smooth_and_positive(head: Head) -> None:
     assert ratio.max() / ratio.min() > 2
 
 
-def test_noise_lifts_air_as_a_magnitude_image_does(head: Head) -> None:
+def test_noise_lifts_air_as_a_magnitude_image_does(head):
     volume, _ = spoil(*head, "noise", 0.5, "s")
     air = head[0].array < 5
     sigma = 0.5 * 0.2 * np.percentile(head[0].array, 99)
@@ -80,7 +79,7 @@ def test_noise_lifts_air_as_a_magnitude_image_does(head: Head) -> None:
     assert volume.array.min() >= 0
 
 
-def test_thick_slices_keep_the_brain_where_it_is(head: Head) -> None:
+def test_thick_slices_keep_the_brain_where_it_is(head):
     from Testing.phantoms import make_head
 
     phantom = make_head("PIR", (2.0, 2.0, 2.0))
@@ -94,7 +93,7 @@ def test_thick_slices_keep_the_brain_where_it_is(head: Head) -> None:
 
 @pytest.mark.parametrize(("name", "axis"), [("crop_top", 2), ("crop_front", 1)])
 @pytest.mark.parametrize("orientation", ["RAS", "PIR", "LPS"])
-def test_a_crop_takes_the_named_side_of_the_brain(name: str, axis: int, orientation: str) -> None:
+def test_a_crop_takes_the_named_side_of_the_brain(name, axis, orientation):
     from Testing.phantoms import make_head
 
     phantom = make_head(orientation, (4.0, 4.0, 4.0))
@@ -107,7 +106,7 @@ def test_a_crop_takes_the_named_side_of_the_brain(name: str, axis: int, orientat
     assert face.any()  # the field of view now ends inside the brain
 
 
-def test_defacing_blanks_the_front_below_and_never_the_brain(head: Head) -> None:
+def test_defacing_blanks_the_front_below_and_never_the_brain(head):
     volume, mask = spoil(*head, "deface", 1.0, "s")
     np.testing.assert_array_equal(volume.array[mask], head[0].array[mask])
     changed = (volume.array != head[0].array).astype(np.uint8)
@@ -118,14 +117,14 @@ def test_defacing_blanks_the_front_below_and_never_the_brain(head: Head) -> None
     assert not back_above.any()
 
 
-def test_inverted_contrast_turns_the_ventricle_bright_and_leaves_air_dark(head: Head) -> None:
+def test_inverted_contrast_turns_the_ventricle_bright_and_leaves_air_dark(head):
     volume, mask = spoil(*head, "invert", 1.0, "s")
     fluid, white = (head[0].array < 20) & mask, (head[0].array > 62) & mask
     assert volume.array[fluid].mean() > 2 * volume.array[white].mean()
     assert volume.array[0, 0, 0] < 5
 
 
-def test_a_wrong_header_lies_about_directions_and_keeps_voxels(head: Head) -> None:
+def test_a_wrong_header_lies_about_directions_and_keeps_voxels(head):
     codes = []
     for strength in (0.3, 0.6, 1.0):
         volume, _ = spoil(*head, "wrong_header", strength, "s")
@@ -135,14 +134,12 @@ def test_a_wrong_header_lies_about_directions_and_keeps_voxels(head: Head) -> No
 
 
 @pytest.mark.parametrize(("name", "factor"), [("enlarge", 1.5), ("shrink", 1 / 1.5)])
-def test_scaling_changes_the_size_of_voxels_only(head: Head, name: str, factor: float) -> None:
+def test_scaling_changes_the_size_of_voxels_only(head, name, factor):
     volume, _ = spoil(*head, name, 1.0, "s")
     np.testing.assert_allclose(volume.spacing_mm, head[0].spacing_mm * factor)
 
 
-def test_a_scan_is_judged_as_it_is_and_at_every_strength(
-    phantom_pair: Pair, stand_in_segment: Segmenter
-) -> None:
+def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, stand_in_segment):
     scores, pictures = stress_scan(phantom_pair, stand_in_segment, ["noise", "shrink"], [0.5, 1.0])
     assert [(score.perturbation, score.strength) for score in scores] == [
         ("none", 0), ("noise", 0.5), ("noise", 1.0), ("shrink", 0.5), ("shrink", 1.0),
@@ -152,22 +149,20 @@ def test_a_scan_is_judged_as_it_is_and_at_every_strength(
     assert len(pictures) == 2
 
 
-def test_the_table_has_mean_and_worst_of_each_strength() -> None:
+def test_the_table_has_mean_and_worst_of_each_strength():
     scores = [StressScore("a", "noise", 1, 0.9, 1), StressScore("b", "noise", 1, 0.7, 1)]
     ((name, strength, count, mean, worst),) = stress_table(scores)
     assert (name, strength, count, worst) == ("noise", 1, 2, 0.7)
     assert mean == pytest.approx(0.8)
 
 
-def test_scans_are_taken_in_turn_from_each_data_set() -> None:
+def test_scans_are_taken_in_turn_from_each_data_set():
     names = [("a", i) for i in range(5)] + [("b", i) for i in range(2)]
     pairs = [Pair(f"{d}{i}", Path("i"), Path("m"), dataset=d) for d, i in names]
     assert [pair.subject for pair in choose_scans(pairs, 5)] == ["a0", "b0", "a1", "b1", "a2"]
 
 
-def test_the_command_writes_the_tables(
-    phantom_data: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_writes_the_tables(phantom_data, stand_in_weights, tmp_path, monkeypatch):
     monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
     chosen = ["--only", "bias", "--strengths", "1", "--weights", str(stand_in_weights)]
@@ -178,9 +173,7 @@ def test_the_command_writes_the_tables(
 
 
 @pytest.mark.parametrize("wrong", [["--only", "blur"], ["--strengths", "2"]])
-def test_an_unknown_perturbation_or_strength_is_refused(
-    phantom_data: Path, wrong: list[str]
-) -> None:
+def test_an_unknown_perturbation_or_strength_is_refused(phantom_data, wrong):
     from skullstrip.errors import InputError
 
     with pytest.raises(InputError, match=r"blur|between 0 and 1"):

@@ -15,7 +15,7 @@ from training.evaluation.synthetic import SCANS, main, read_synthetic, scans_of
 
 
 @pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def heads(tmp_path_factory):
     """One adult and one infant that are the same small head, as `heads` writes them."""
     root = tmp_path_factory.mktemp("heads")
     affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
@@ -33,7 +33,7 @@ def pair_of(heads: Path, group: str) -> Pair:
     return Pair(group, *paths, split=HELD_BACK_SPLIT, groups=groups)
 
 
-def test_a_scan_is_the_same_each_time_and_its_mask_is_the_maps(heads: Path) -> None:
+def test_a_scan_is_the_same_each_time_and_its_mask_is_the_maps(heads):
     thin = scans_of([pair_of(heads, "adult")])[0]
     (first, mask), (again, _) = read_synthetic(thin), read_synthetic(thin)
     assert np.array_equal(first.array, again.array)
@@ -41,7 +41,7 @@ def test_a_scan_is_the_same_each_time_and_its_mask_is_the_maps(heads: Path) -> N
     assert np.isfinite(first.array).all()
 
 
-def test_thick_slices_are_as_thick_as_their_name_says(heads: Path) -> None:
+def test_thick_slices_are_as_thick_as_their_name_says(heads):
     for scan in scans_of([pair_of(heads, "infant")]):
         volume, mask = read_synthetic(scan)
         wanted = float(dict(scan.groups)["thickness_mm"])
@@ -51,8 +51,8 @@ def test_thick_slices_are_as_thick_as_their_name_says(heads: Path) -> None:
 
 
 def test_the_command_reports_each_contrast_and_age_group(
-    heads: Path, stand_in_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    heads, stand_in_weights, tmp_path, monkeypatch
+):
     monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
     command = [str(heads), "--weights", str(stand_in_weights), "--out", str(tmp_path)]
     assert main(command) == 0

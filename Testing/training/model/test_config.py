@@ -24,19 +24,19 @@ def tables(**changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_every_shipped_configuration_loads_and_its_stages_are_whole_epochs(path: Path) -> None:
+def test_every_shipped_configuration_loads_and_its_stages_are_whole_epochs(path):
     config = load_config(path)
     assert config.name == path.stem
     assert stage_epochs(config)[-1][2] * config.steps_per_epoch == config.total_steps
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_configuration_survives_json(path: Path) -> None:
+def test_a_configuration_survives_json(path):
     config = load_config(path)
     assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
-def test_the_original_recipe_is_the_original_projects() -> None:
+def test_the_original_recipe_is_the_original_projects():
     config = load_config(CONFIGS / "original.toml")
     assert config.sampling.planes == (1.0, 0.0, 0.0)
     assert (config.stages[0].patch, config.optimisation.learning_rate) == (256, 1e-3)
@@ -57,7 +57,7 @@ def test_the_original_recipe_is_the_original_projects() -> None:
         (tables(preprocessing={"spacing": 1.0}), "spacing"),
     ],
 )
-def test_an_unknown_key_is_refused_by_name(content: dict[str, Any], named: str) -> None:
+def test_an_unknown_key_is_refused_by_name(content, named):
     with pytest.raises(InputError, match=f"'{named}'"):
         config_from_dict(content)
 
@@ -83,22 +83,22 @@ def test_an_unknown_key_is_refused_by_name(content: dict[str, Any], named: str) 
     ],
     ids=lambda content: json.dumps(content)[-60:],
 )
-def test_what_is_incomplete_or_of_another_type_is_refused(content: dict[str, Any]) -> None:
+def test_what_is_incomplete_or_of_another_type_is_refused(content):
     with pytest.raises(InputError):
         config_from_dict(content)
 
 
 @pytest.mark.parametrize("patience", [5, 6])
-def test_a_rate_that_would_never_fall_is_refused(patience: int) -> None:
+def test_a_rate_that_would_never_fall_is_refused(patience):
     with pytest.raises(InputError, match="never fall"):
         config_from_dict(tables(optimisation={**PLATEAU, "plateau_epochs": patience}))
 
 
-def test_a_rate_that_falls_before_training_stops_is_taken() -> None:
+def test_a_rate_that_falls_before_training_stops_is_taken():
     assert config_from_dict(tables(optimisation=PLATEAU)).optimisation.plateau_epochs == 2
 
 
-def test_a_file_that_is_missing_or_not_toml_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_toml_is_refused(tmp_path):
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ", encoding="utf-8")
     for path in (broken, tmp_path / "none.toml"):
@@ -106,6 +106,6 @@ def test_a_file_that_is_missing_or_not_toml_is_refused(tmp_path: Path) -> None:
             load_config(path)
 
 
-def test_stages_follow_each_other() -> None:
+def test_stages_follow_each_other():
     config: Config = config_from_dict(tables(stages=[STAGE, STAGE, STAGE], steps_per_epoch=2))
     assert [span[1:] for span in stage_epochs(config)] == [(0, 2), (2, 4), (4, 6)]

@@ -22,26 +22,26 @@ def made(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_dice_is_what_numpy_says(seed: int) -> None:
+def test_dice_is_what_numpy_says(seed):
     truth, probability = made(seed)
     assert float(soft_dice(truth, probability)) == pytest.approx(
         numpy_dice(truth, probability), abs=TOLERANCE
     )
 
 
-def test_a_perfect_prediction_costs_nothing() -> None:
+def test_a_perfect_prediction_costs_nothing():
     truth, _ = made(0)
     assert float(make_loss(0.0)(truth, truth.astype(np.float32))) == pytest.approx(0, abs=TOLERANCE)
     assert float(make_loss(1.0)(truth, truth.astype(np.float32))) == pytest.approx(0, abs=TOLERANCE)
 
 
-def test_a_batch_without_brain_and_without_prediction_is_perfect() -> None:
+def test_a_batch_without_brain_and_without_prediction_is_perfect():
     nothing = np.zeros(SHAPE, np.float32)
     assert float(soft_dice(nothing, nothing)) == 1
     assert float(dice_score(nothing, nothing)) == 1
 
 
-def test_brain_found_in_a_slice_without_brain_costs_something() -> None:
+def test_brain_found_in_a_slice_without_brain_costs_something():
     truth, _ = made(1)
     truth[1] = 0
     clean = truth.astype(np.float32)
@@ -52,7 +52,7 @@ def test_brain_found_in_a_slice_without_brain_costs_something() -> None:
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-def test_cross_entropy_is_added_with_its_weight(weight: float) -> None:
+def test_cross_entropy_is_added_with_its_weight(weight):
     truth, probability = made(2)
     p = probability.astype(np.float64)
     entropy = -np.mean(truth * np.log(p) + (1 - truth) * np.log(1 - p))
@@ -60,13 +60,13 @@ def test_cross_entropy_is_added_with_its_weight(weight: float) -> None:
     assert float(make_loss(weight)(truth, probability)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_score_is_of_the_thresholded_batch() -> None:
+def test_the_score_is_of_the_thresholded_batch():
     truth, probability = made(0)
     expected = numpy_dice(truth, (probability > 0.5).astype(np.float64))
     assert float(dice_score(truth, probability)) == pytest.approx(expected, abs=TOLERANCE)
 
 
-def test_a_better_prediction_costs_less() -> None:
+def test_a_better_prediction_costs_less():
     truth, _ = made(0)
     mixtures = [truth * share + 0.5 * (1 - share) for share in (0.0, 0.3, 0.6, 0.9)]
     for weight in (0.0, 1.0):

@@ -40,7 +40,7 @@ def numbered_source() -> Source:
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_an_undeformed_slab_holds_the_voxels_that_inference_slices(plane: int) -> None:
+def test_an_undeformed_slab_holds_the_voxels_that_inference_slices(plane):
     source = numbered_source()
     level = 17
     slab = centred_slab(source, plane, float(level), PATCH, 1.0)
@@ -52,7 +52,7 @@ def test_an_undeformed_slab_holds_the_voxels_that_inference_slices(plane: int) -
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_the_mask_is_that_of_the_middle_plane(plane: int) -> None:
+def test_the_mask_is_that_of_the_middle_plane(plane):
     mask = np.random.default_rng(1).random(SHAPE) < 0.5
     source = dataclasses.replace(numbered_source(), mask=bytes_of(mask))
     slab = centred_slab(numbered_source(), plane, 17.0, PATCH, 1.0)
@@ -61,7 +61,7 @@ def test_the_mask_is_that_of_the_middle_plane(plane: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_image_and_mask_stay_aligned_under_every_deformation(seed: int) -> None:
+def test_image_and_mask_stay_aligned_under_every_deformation(seed):
     source = small_scan()
     shown = dataclasses.replace(source, voxels=source.mask)
     slab = random_slab(source, Sampling(), 64, 2.0, np.random.default_rng(seed))
@@ -71,7 +71,7 @@ def test_image_and_mask_stay_aligned_under_every_deformation(seed: int) -> None:
     assert np.array_equal((level > 127)[clear], mask[clear])
 
 
-def test_beyond_the_field_of_view_is_air() -> None:
+def test_beyond_the_field_of_view_is_air():
     source = scan_of(np.ones(SHAPE), np.ones(SHAPE, dtype=bool))
     slab = centred_slab(source, 0, 20.0, 96, 1.0)
     image = read_image(source, slab)
@@ -82,7 +82,7 @@ def test_beyond_the_field_of_view_is_air() -> None:
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0])
-def test_pixels_are_as_far_apart_as_asked(plane: int, spacing_mm: float) -> None:
+def test_pixels_are_as_far_apart_as_asked(plane, spacing_mm):
     source = small_scan()
     points = centred_slab(source, plane, 50.0, PATCH, spacing_mm).voxel * source.spacing_mm[0]
     rows, columns = IN_PLANE[plane]
@@ -93,7 +93,7 @@ def test_pixels_are_as_far_apart_as_asked(plane: int, spacing_mm: float) -> None
         assert steps[:, others] == pytest.approx(0, abs=1e-4)
 
 
-def test_anisotropic_voxels_do_not_stretch_the_head() -> None:
+def test_anisotropic_voxels_do_not_stretch_the_head():
     source = small_scan()
     stretched = dataclasses.replace(source, spacing_mm=np.array([1.0, 2.0, 4.0], np.float32))
     slab = centred_slab(stretched, 0, 20.0, PATCH, 1.0)
@@ -102,26 +102,26 @@ def test_anisotropic_voxels_do_not_stretch_the_head() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_rotation_keeps_lengths_angles_and_handedness(seed: int) -> None:
+def test_a_rotation_keeps_lengths_angles_and_handedness(seed):
     matrix = rotation_matrix(np.random.default_rng(seed).uniform(-np.pi, np.pi, 3))
     assert matrix @ matrix.T == pytest.approx(np.eye(3), abs=ORTHONORMAL_TOLERANCE)
     assert np.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_a_quarter_turn_about_z_takes_right_to_anterior() -> None:
+def test_a_quarter_turn_about_z_takes_right_to_anterior():
     turned = rotation_matrix(np.array([0, 0, np.pi / 2])) @ [1, 0, 0]
     assert turned == pytest.approx([0, 1, 0], abs=ORTHONORMAL_TOLERANCE)
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_random_directions_are_orthonormal(plane: int, seed: int) -> None:
+def test_random_directions_are_orthonormal(plane, seed):
     directions = random_directions(Sampling(), plane, np.random.default_rng(seed))
     assert directions.T @ directions == pytest.approx(np.eye(3), abs=ORTHONORMAL_TOLERANCE)
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_without_rotation_slices_keep_their_plane(plane: int) -> None:
+def test_without_rotation_slices_keep_their_plane(plane):
     upright = Sampling(rotation_degrees=0.0, wrong_orientation_share=0.0)
     kept = 0
     for seed in range(40):
@@ -130,7 +130,7 @@ def test_without_rotation_slices_keep_their_plane(plane: int) -> None:
     assert kept >= 30  # the others are the few that turn far all the same
 
 
-def test_heads_are_mirrored_left_to_right_half_of_the_time_but_not_otherwise() -> None:
+def test_heads_are_mirrored_left_to_right_half_of_the_time_but_not_otherwise():
     upright = Sampling(rotation_degrees=0.0, wrong_orientation_share=0.0)
     signs = [
         random_directions(upright, 1, np.random.default_rng(seed)).sum(axis=1) for seed in range(80)
@@ -140,7 +140,7 @@ def test_heads_are_mirrored_left_to_right_half_of_the_time_but_not_otherwise() -
     assert np.count_nonzero(superior > 0) >= 76  # the others are the few that turn far
 
 
-def test_the_elastic_field_is_smooth_bounded_and_the_same_for_all_planes() -> None:
+def test_the_elastic_field_is_smooth_bounded_and_the_same_for_all_planes():
     field = elastic_field(64, 3.0, np.random.default_rng(3))
     assert field.shape == (1, 3, 64, 64)
     assert field.dtype == np.float32
@@ -148,12 +148,12 @@ def test_the_elastic_field_is_smooth_bounded_and_the_same_for_all_planes() -> No
     assert np.abs(np.diff(field, axis=-1)).max() < np.abs(field).max() / 2
 
 
-def test_no_elastic_amplitude_means_no_displacement() -> None:
+def test_no_elastic_amplitude_means_no_displacement():
     assert not elastic_field(PATCH, 0.0, np.random.default_rng(0)).any()
 
 
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_levels_reach_the_brain_or_anywhere_as_asked(plane: int) -> None:
+def test_levels_reach_the_brain_or_anywhere_as_asked(plane):
     source = small_scan()
     lower, upper = source.brain_box_mm[:, plane]
     rng = np.random.default_rng(0)
@@ -170,7 +170,7 @@ def test_levels_reach_the_brain_or_anywhere_as_asked(plane: int) -> None:
     assert anywhere.max() > upper
 
 
-def test_a_swollen_middle_is_enlarged_and_what_is_far_stays() -> None:
+def test_a_swollen_middle_is_enlarged_and_what_is_far_stays():
     centre = np.zeros(3, dtype=np.float32)
     points = np.zeros((1, 3, 1, 4), dtype=np.float32)
     points[0, 0, 0] = (-10, 10, 30, 300)

@@ -122,7 +122,7 @@ early_stopping_epochs = 2
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory):
     return write_cache(tmp_path_factory.mktemp("cache"))
 
 
@@ -175,9 +175,7 @@ def assert_same_run(first: Path, second: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    setting: str, cache: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(setting, cache, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text(STAGES + SETTINGS[setting], encoding="utf-8")
     # Within a stage, between the two, within the next.
@@ -191,7 +189,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
 
 
 @pytest.fixture(scope="module")
-def smoke_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def smoke_run(cache, tmp_path_factory):
     """An uninterrupted run; beside it, in "pieces", what it had after its first epoch."""
     folder = tmp_path_factory.mktemp("smoke")
     assert child(REAL_NETWORK, folder, SMOKE, cache, folder / "whole") == 0
@@ -199,7 +197,7 @@ def smoke_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run: Path, cache: Path) -> None:
+def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run, cache):
     pieces = smoke_run.with_name("pieces")
     assert len(log_of(pieces)) == 2
     assert child(REAL_NETWORK, smoke_run.parent, SMOKE, cache, pieces) == 0
@@ -209,7 +207,7 @@ def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run: Path, ca
 
 
 @pytest.mark.slow
-def test_the_smoke_configuration_trains_from_end_to_end(smoke_run: Path) -> None:
+def test_the_smoke_configuration_trains_from_end_to_end(smoke_run):
     names = {path.name for path in smoke_run.iterdir()}
     assert {"config.json", "run.json", "log.csv", "weights.npz", "progress.json"} <= names
     header, *rows = log_of(smoke_run)
@@ -220,7 +218,7 @@ def test_the_smoke_configuration_trains_from_end_to_end(smoke_run: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run: Path) -> None:
+def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run):
     config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
     network = build_model(config.architecture)
     load_weights(network, run_weights(smoke_run))

@@ -23,7 +23,7 @@ def pools_of(*sources: Source) -> SourcePools:
 
 
 @pytest.fixture(scope="module")
-def pools() -> SourcePools:
+def pools():
     return pools_of(small_label_map(), small_scan("fine", spacing_mm=1.0), small_scan("coarse"))
 
 
@@ -34,7 +34,7 @@ def drawn(pools: SourcePools, sampling: Sampling) -> dict[str, float]:
     return {subject: subjects.count(subject) / DRAWS for subject in set(subjects)}
 
 
-def test_sources_are_sorted_by_kind_and_spacing(pools: SourcePools) -> None:
+def test_sources_are_sorted_by_kind_and_spacing(pools):
     found = [
         [source.subject for source in pool] for pool in (pools.labels, pools.fine, pools.coarse)
     ]
@@ -42,7 +42,7 @@ def test_sources_are_sorted_by_kind_and_spacing(pools: SourcePools) -> None:
 
 
 @pytest.mark.parametrize(("synthetic", "fine"), [(0.5, 0.45), (0.2, 0.9), (0.0, 0.5)])
-def test_shares_are_respected(pools: SourcePools, synthetic: float, fine: float) -> None:
+def test_shares_are_respected(pools, synthetic, fine):
     shares = drawn(pools, Sampling(synthetic_share=synthetic, fine_share=fine))
     expected = {
         "labels": synthetic,
@@ -53,7 +53,7 @@ def test_shares_are_respected(pools: SourcePools, synthetic: float, fine: float)
         assert shares.get(subject, 0.0) == pytest.approx(share, abs=SHARE_TOLERANCE)
 
 
-def test_an_empty_pools_share_goes_to_the_others() -> None:
+def test_an_empty_pools_share_goes_to_the_others():
     sampling = Sampling(synthetic_share=0.5, fine_share=0.5)
     without_labels = drawn(pools_of(small_scan("fine", spacing_mm=1.0), small_scan()), sampling)
     assert without_labels["fine"] == pytest.approx(0.5, abs=SHARE_TOLERANCE)
@@ -69,12 +69,12 @@ def test_an_empty_pools_share_goes_to_the_others() -> None:
     ],
     ids=["nothing", "only label maps", "only scans"],
 )
-def test_nothing_to_draw_from_is_refused(sources: list[Source], sampling: Sampling) -> None:
+def test_nothing_to_draw_from_is_refused(sources, sampling):
     with pytest.raises(InputError, match="No source to draw from"):
         pools_of(*sources).draw(sampling, np.random.default_rng(0))
 
 
-def test_sources_to_use_sparingly_come_less_often() -> None:
+def test_sources_to_use_sparingly_come_less_often():
     pools = pools_of(*(small_scan(name) for name in ("one", "two", "average")))
     often, seldom = (drawn(pools, Sampling(sparingly=names)) for names in ((), ("average",)))
     assert often["average"] > 0.25
@@ -82,7 +82,7 @@ def test_sources_to_use_sparingly_come_less_often() -> None:
     assert seldom["average"] == pytest.approx(expected, abs=SHARE_TOLERANCE)
 
 
-def test_examples_differ_and_many_show_brain(pools: SourcePools) -> None:
+def test_examples_differ_and_many_show_brain(pools):
     rng = np.random.default_rng(0)
     examples = [random_example(pools, Sampling(), STAGE, rng) for _ in range(60)]
     assert len({image.tobytes() for image, _ in examples}) == 60
@@ -90,7 +90,7 @@ def test_examples_differ_and_many_show_brain(pools: SourcePools) -> None:
     assert 0.5 < with_brain < 1.0
 
 
-def test_without_augmentation_a_slice_holds_the_scans_own_values(pools: SourcePools) -> None:
+def test_without_augmentation_a_slice_holds_the_scans_own_values(pools):
     sampling = Sampling(synthetic_share=0.0, augment=False, planes=(1.0, 0.0, 0.0))
     rng = np.random.default_rng(0)
     known = set(np.unique(small_scan().voxels).tolist())
@@ -100,7 +100,7 @@ def test_without_augmentation_a_slice_holds_the_scans_own_values(pools: SourcePo
     assert brightest <= max(known)
 
 
-def test_intensities_are_clipped_not_wrapped() -> None:
+def test_intensities_are_clipped_not_wrapped():
     image = np.array([-0.3, 0.0, 0.5, 1.0, 1.7], np.float32).reshape(1, 5, 1)
     packed, mask = finish(image, np.ones((1, 5), bool))
     assert packed.ravel().tolist() == [0, 0, 128, 255, 255]

@@ -29,7 +29,7 @@ from training.publishing.export import export_run
 SMOKE = Path(__file__).resolve().parents[3] / "training" / "configs" / "smoke.toml"
 
 
-def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_configuration_is_refused(tmp_path):
     config = load_config(SMOKE)
     claim_run(config, tmp_path / "run")
     claim_run(config, tmp_path / "run")  # its own is taken
@@ -43,7 +43,7 @@ def tiny_config(**optimisation: Any) -> Config:
 
 
 @pytest.mark.slow
-def test_mixed_precision_computes_in_half_and_keeps_whole_weights() -> None:
+def test_mixed_precision_computes_in_half_and_keeps_whole_weights():
     import keras
 
     before = keras.config.dtype_policy().name
@@ -61,7 +61,7 @@ def test_mixed_precision_computes_in_half_and_keeps_whole_weights() -> None:
     assert trainer.optimizer.built
 
 
-def test_the_rate_warms_up_and_falls_to_nothing() -> None:
+def test_the_rate_warms_up_and_falls_to_nothing():
     optimiser = make_optimiser(Optimisation(learning_rate=1e-2, warmup_steps=10), 100)
     schedule = optimiser._learning_rate
     rates = [float(schedule(step)) for step in range(101)]
@@ -72,13 +72,13 @@ def test_the_rate_warms_up_and_falls_to_nothing() -> None:
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss: float) -> None:
+def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss):
     refuse_divergence(4, {"loss": 0.3})
     with pytest.raises(SkullStripError, match=r"epoch 5.*epoch 4 is kept"):
         refuse_divergence(4, {"loss": loss})
 
 
-def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path: Path) -> None:
+def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("epoch,loss\n0,0.5\n1,0.4\n2,0.3\n", encoding="utf-8")
     cut_log(tmp_path, 2)
@@ -88,7 +88,7 @@ def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path: Path) -> None:
+def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path):
     smoke = load_config(SMOKE)
     first = build_model(smoke.architecture)
     claim_run(smoke, tmp_path / "first")
@@ -105,7 +105,7 @@ def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path: Pa
     assert record["initial_weights"].startswith("first, SHA-256 ")
 
 
-def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path: Path) -> None:
+def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path):
     stage = Stage(steps=3, batch_size=1, patch=32, spacing_mm=4.0)
     config = Config(name="odd", stages=(stage,), steps_per_epoch=2)
     with pytest.raises(InputError, match="no multiple"):

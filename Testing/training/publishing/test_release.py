@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +19,6 @@ from skullstrip.options import Options
 from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import ThresholdEngine
 from training.data.dataset import find_pairs
-from training.data.pair import Pair
 from training.evaluation.scores import ScanScore, failed_values
 from training.model.config import Config, Stage
 from training.publishing import release as release_module
@@ -39,7 +36,7 @@ def score(scan: str, dice: float) -> ScanScore:
 
 
 @pytest.fixture(scope="module")
-def network() -> Any:
+def network():
     """A tiny network with random weights, normalised on noise so that its outputs vary."""
     import keras
 
@@ -53,7 +50,7 @@ def network() -> Any:
 
 
 @pytest.fixture(scope="module")
-def run(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(network, tmp_path_factory):
     """A folder as training leaves it, with random weights."""
     folder = tmp_path_factory.mktemp("run")
     stage = Stage(steps=1, batch_size=1, patch=32, spacing_mm=4.0)
@@ -64,9 +61,7 @@ def run(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_exported_weights_give_the_network_s_own_output(
-    network: Any, run: Path, tmp_path: Path
-) -> None:
+def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
     manifest = export_run(run, tmp_path, "tiny", {"seed": 3})
     found, weights = load_manifest(tmp_path)
     assert found == manifest
@@ -81,7 +76,7 @@ def test_exported_weights_give_the_network_s_own_output(
     np.testing.assert_allclose(engine.predict(batch), halved, atol=RUNTIME_TOLERANCE)
 
 
-def test_equal_weights_have_equal_hashes(run: Path, tmp_path: Path) -> None:
+def test_equal_weights_have_equal_hashes(run, tmp_path):
     first = export_run(run, tmp_path / "a", "n", {})
     second = export_run(run, tmp_path / "b", "n", {})
     assert first == second
@@ -89,7 +84,7 @@ def test_equal_weights_have_equal_hashes(run: Path, tmp_path: Path) -> None:
     assert first.weights_sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_weights_of_another_network_are_not_exported(run: Path, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_not_exported(run, tmp_path):
     other = dataclasses.replace(run_config(run), architecture=Architecture())
     folder = tmp_path / "run"
     folder.mkdir()
@@ -101,7 +96,7 @@ def test_weights_of_another_network_are_not_exported(run: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("present", [[], ["config.json"]])
-def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path, present: list[str]) -> None:
+def test_a_folder_that_is_no_run_is_refused(run, tmp_path, present):
     for name in present:
         (tmp_path / name).write_bytes((run / name).read_bytes())
     with pytest.raises(InputError, match=r"no training run|has no weights\.npz"):
@@ -109,36 +104,34 @@ def test_a_folder_that_is_no_run_is_refused(run: Path, tmp_path: Path, present: 
 
 
 @pytest.mark.parametrize("current", [0.9, 0.95])
-def test_a_model_that_is_no_better_is_refused(current: float) -> None:
+def test_a_model_that_is_no_better_is_refused(current):
     with pytest.raises(InputError, match=f"0.9000 and the current release {current:.4f}"):
         refuse_no_better([score("a", 0.9)], [score("a", current)])
 
 
-def test_a_better_model_passes() -> None:
+def test_a_better_model_passes():
     refuse_no_better([score("a", 0.91)], [score("a", 0.9)])
 
 
-def test_weights_for_other_scans_may_lose_what_is_said_and_no_more() -> None:
+def test_weights_for_other_scans_may_lose_what_is_said_and_no_more():
     refuse_no_better([score("a", 0.8995)], [score("a", 0.9)], may_lose=0.001)
     with pytest.raises(InputError, match="--may-lose"):
         refuse_no_better([score("a", 0.898)], [score("a", 0.9)], may_lose=0.001)
 
 
 @pytest.fixture
-def phantoms(phantom_data: Path) -> tuple[Pair, ...]:
+def phantoms(phantom_data):
     return tuple(dataclasses.replace(pair, split="val") for pair in find_pairs(phantom_data))
 
 
 @pytest.fixture
-def clean_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_tree(monkeypatch):
     """The working tree of whoever runs the tests need not be clean."""
     monkeypatch.setattr(release_module, "refuse_dirty_tree", lambda _: None)
 
 
 @pytest.mark.usefixtures("clean_tree")
-def test_a_release_holds_weights_manifest_card_and_run(
-    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
-) -> None:
+def test_a_release_holds_weights_manifest_card_and_run(run, phantoms, tmp_path):
     out, options = tmp_path / "Models", Options(engine=ThresholdEngine())
     out.mkdir()
     kept = load_calibration()
@@ -159,9 +152,7 @@ def test_a_release_holds_weights_manifest_card_and_run(
 
 
 @pytest.mark.usefixtures("clean_tree")
-def test_a_release_that_is_refused_changes_nothing(
-    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path
-) -> None:
+def test_a_release_that_is_refused_changes_nothing(run, phantoms, tmp_path):
     out, current = tmp_path / "Models", tmp_path / "current"
     export_run(run, current, "the same weights", {})
     out.mkdir()
@@ -173,9 +164,7 @@ def test_a_release_that_is_refused_changes_nothing(
     assert (out / "manifest.json").read_text() == "the release before"
 
 
-def test_a_dirty_tree_is_refused_before_any_work(
-    run: Path, phantoms: tuple[Pair, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dirty_tree_is_refused_before_any_work(run, phantoms, tmp_path, monkeypatch):
     def dirty(_: Path) -> None:
         raise InputError("1 files differ")
 
@@ -186,7 +175,7 @@ def test_a_dirty_tree_is_refused_before_any_work(
 
 
 @pytest.fixture
-def card(phantoms: tuple[Pair, ...]) -> Callable[..., str]:
+def card(phantoms):
     def fill(scores: list[ScanScore], **options: str) -> str:
         manifest = Manifest("model", "weights.onnx", "ab" * 32, training={"config": "tiny"})
         run = {"commit": "c0ffee", "created": "now", "machine": {"cores": 2}, "versions": {}}
@@ -195,7 +184,7 @@ def card(phantoms: tuple[Pair, ...]) -> Callable[..., str]:
     return fill
 
 
-def test_the_card_names_failures_and_licences_that_nobody_stated(card: Callable[..., str]) -> None:
+def test_the_card_names_failures_and_licences_that_nobody_stated(card):
     text = card([score("good", 0.99), score("bad", 0.5)], notes="- Eyes of infants.")
     assert "- bad: Dice 0.5000" in text
     assert "- good: Dice" not in text
@@ -204,9 +193,7 @@ def test_the_card_names_failures_and_licences_that_nobody_stated(card: Callable[
     assert "The stress test was not run" in text
 
 
-def test_the_card_shows_the_tables_of_exact_truth_of_these_weights(
-    card: Callable[..., str],
-) -> None:
+def test_the_card_shows_the_tables_of_exact_truth_of_these_weights(card):
     about = "# Exact truth\n\n- weights: model, SHA-256 " + "ab" * 32
     report = about + "\n\n## By subgroup\n\n| t2 |\n\n## Scan by scan\n\n| C03 |\n"
     text = card([score("a", 0.99)], synthetic=report)
@@ -216,14 +203,14 @@ def test_the_card_shows_the_tables_of_exact_truth_of_these_weights(
         card([score("a", 0.99)], synthetic=report.replace("ab", "cd"))
 
 
-def test_weights_that_went_on_from_others_name_them(run: Path, tmp_path: Path) -> None:
+def test_weights_that_went_on_from_others_name_them(run, tmp_path):
     facts = training_facts(run_config(run), "c0ffee", "skullstrip-1, SHA-256 ab")
     manifest = export_run(run, tmp_path, "n", facts)
     assert manifest.training["initial_weights"] == "skullstrip-1, SHA-256 ab"
     assert "initial_weights" not in training_facts(run_config(run), "c0ffee")
 
 
-def test_the_card_takes_only_a_stress_test_of_these_weights(card: Callable[..., str]) -> None:
+def test_the_card_takes_only_a_stress_test_of_these_weights(card):
     table = "# Stress test\n\n- weights: model, SHA-256 " + "ab" * 32 + "\n\n| noise |"
     assert "\n| noise |" in card([score("a", 0.99)], stress=table)
     assert card([score("a", 0.99)], stress=table).count("# Stress test") == 1

@@ -1,7 +1,5 @@
 """BIDS: the description of a folder of derivatives, beside what is there already."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

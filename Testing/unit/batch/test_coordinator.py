@@ -1,7 +1,5 @@
 """The coordinator's books: ledger, news and tables, with answers that no worker gave."""
 
-from __future__ import annotations
-
 import csv
 
 import pytest

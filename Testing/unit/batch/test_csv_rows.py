@@ -1,7 +1,5 @@
 """CSV as spreadsheets of several countries write it."""
 
-from __future__ import annotations
-
 import pytest
 
 from skullstrip.batch.scans import read_rows

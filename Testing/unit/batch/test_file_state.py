@@ -1,7 +1,5 @@
 """The state of an image is that of all its files; the hash decides where times differ."""
 
-from __future__ import annotations
-
 import os
 
 import nibabel

@@ -1,7 +1,5 @@
 """The ledger: what was done is known again, whoever was killed in between."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """How many workers fit on a machine, and what is said when a package is missing."""
 
-from __future__ import annotations
-
 import importlib.util
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """What a batch may write: nothing that it reads, and nothing that it did not make."""
 
-from __future__ import annotations
-
 import os
 import time
 

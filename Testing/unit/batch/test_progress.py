@@ -1,7 +1,5 @@
 """Word of how a batch goes."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

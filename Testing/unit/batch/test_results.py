@@ -1,7 +1,5 @@
 """The results table."""
 
-from __future__ import annotations
-
 import csv
 
 import pytest

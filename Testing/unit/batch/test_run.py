@@ -1,7 +1,5 @@
 """A whole batch where no worker is needed; `integration/test_batch_workers.py` has the rest."""
 
-from __future__ import annotations
-
 import pytest
 
 from skullstrip.batch.options import BatchOptions

@@ -23,21 +23,21 @@ def brain_in_fluid(fluid: float, tissue: float) -> tuple[np.ndarray, BrainRegion
     return head, region_of(radius < 50)
 
 
-def test_dark_fluid_is_nothing_to_speak_of() -> None:
+def test_dark_fluid_is_nothing_to_speak_of():
     assert contrast_checks(*brain_in_fluid(0.2, 0.6)) == ()
 
 
 @pytest.mark.parametrize(("fluid", "tissue"), [(0.9, 0.4), (0.50, 0.51)])
-def test_bright_fluid_is_a_warning_and_so_is_that_of_ct(fluid: float, tissue: float) -> None:
+def test_bright_fluid_is_a_warning_and_so_is_that_of_ct(fluid, tissue):
     (check,) = contrast_checks(*brain_in_fluid(fluid, tissue))
     assert (check.code, check.severity) == ("contrast_inverted", "warn")
 
 
-def test_without_a_region_nothing_is_said() -> None:
+def test_without_a_region_nothing_is_said():
     assert contrast_checks(np.zeros((10, 10, 10), np.float32), None) == ()
 
 
-def test_a_brain_without_a_core_is_no_reason_to_fail() -> None:
+def test_a_brain_without_a_core_is_no_reason_to_fail():
     head, region = brain_in_fluid(0.9, 0.4)
     thin = BrainRegion(region.blocks & (np.arange(60)[:, None] == 30), BLOCK, 9, region.shape)
     assert shell_over_core(head, thin) == 0.0

@@ -14,7 +14,7 @@ def findings(head: Phantom) -> list[str]:
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "PIL", "IRP"])
-def test_a_whole_head_is_passed_over_in_silence(orientation: str) -> None:
+def test_a_whole_head_is_passed_over_in_silence(orientation):
     assert findings(make_head(orientation)) == []
 
 
@@ -29,21 +29,19 @@ def test_a_whole_head_is_passed_over_in_silence(orientation: str) -> None:
         ("right", (-50, 0, 0)),
     ],
 )
-def test_a_cut_is_named_by_its_side(
-    orientation: str, side: str, shift_mm: tuple[float, float, float]
-) -> None:
+def test_a_cut_is_named_by_its_side(orientation, side, shift_mm):
     head = make_head(orientation, (3.0, 3.0, 3.0), shift_mm=shift_mm)
     ((code, message),) = field_of_view_findings(head.array, head.affine)
     assert code == "head_cut"
     assert f"({side})" in message
 
 
-def test_a_neck_that_leaves_below_is_no_cut() -> None:
+def test_a_neck_that_leaves_below_is_no_cut():
     head = make_head(shift_mm=(0, 0, 30), field_of_view_mm=(200.0, 240.0, 190.0))
     assert findings(head) == []
 
 
-def test_a_slab_is_too_narrow_for_a_brain() -> None:
+def test_a_slab_is_too_narrow_for_a_brain():
     head = make_head(field_of_view_mm=(200.0, 240.0, 60.0))
     ((code, message),) = field_of_view_findings(head.array, head.affine)
     assert code == "narrow"
@@ -51,7 +49,7 @@ def test_a_slab_is_too_narrow_for_a_brain() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.15])
-def test_noise_in_the_air_is_no_tissue(noise: float) -> None:
+def test_noise_in_the_air_is_no_tissue(noise):
     head = make_head(noise=0.0)
     real, imaginary = np.random.default_rng(0).normal(
         0, noise * head.array.max(), (2, *head.array.shape)
@@ -62,9 +60,7 @@ def test_noise_in_the_air_is_no_tissue(noise: float) -> None:
 
 @pytest.mark.parametrize("orientation", ["RAS", "PIL"])
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (4095.0, 2047.5)])
-def test_the_salt_and_pepper_air_of_mp2rage_is_no_tissue(
-    orientation: str, scale: float, offset: float
-) -> None:
+def test_the_salt_and_pepper_air_of_mp2rage_is_no_tissue(orientation, scale, offset):
     head = make_head(orientation, noise=0.0)
     signal = np.minimum(head.array / 30, 1)
     first = signal * (head.array / 50 - 1)
@@ -76,7 +72,7 @@ def test_the_salt_and_pepper_air_of_mp2rage_is_no_tissue(
     assert max(tissue_at_sides(uniform, head.affine).values()) < min(MOST_CM2.values())
 
 
-def test_values_near_the_largest_float_raise_no_warning() -> None:
+def test_values_near_the_largest_float_raise_no_warning():
     head = make_head()
     with np.errstate(over="raise", invalid="raise"):
         tissue_at_sides(head.array * np.float32(1e36), head.affine)

@@ -30,13 +30,13 @@ def codes(image: images.Image) -> list[str]:
 
 
 @pytest.mark.parametrize("unit", ["mm", "unknown"])
-def test_an_ordinary_header_is_passed_over(tmp_path: Path, unit: str) -> None:
+def test_an_ordinary_header_is_passed_over(tmp_path, unit):
     image = images.read_image(save(tmp_path / "a.nii", np.diag([-9.0, 8.0, 7.0, 1.0]), unit))
     assert image.checks == ()
 
 
 @pytest.mark.parametrize(("unit", "length"), [("meter", 0.009), ("micron", 9000.0)])
-def test_other_units_are_converted_to_millimetres(tmp_path: Path, unit: str, length: float) -> None:
+def test_other_units_are_converted_to_millimetres(tmp_path, unit, length):
     affine = np.diag([length, length, length, 1.0])
     affine[:3, 3] = 5 * length
     image = images.read_image(save(tmp_path / "a.nii", affine, unit))
@@ -46,7 +46,7 @@ def test_other_units_are_converted_to_millimetres(tmp_path: Path, unit: str, len
 
 
 @pytest.mark.parametrize("name", ["out.nii", "out.nii.gz", "out.img"])
-def test_outputs_keep_the_headers_own_unit_and_affine(tmp_path: Path, name: str) -> None:
+def test_outputs_keep_the_headers_own_unit_and_affine(tmp_path, name):
     source = save(tmp_path / "a.nii", np.diag([0.009, 0.009, 0.009, 1.0]), "meter")
     image = images.read_image(source)
     images.write_mask(tmp_path / name, image, np.ones(SHAPE, bool))
@@ -56,7 +56,7 @@ def test_outputs_keep_the_headers_own_unit_and_affine(tmp_path: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["out.mgz", "out.nrrd"])
-def test_formats_without_units_get_millimetres(tmp_path: Path, name: str) -> None:
+def test_formats_without_units_get_millimetres(tmp_path, name):
     image = images.read_image(
         save(tmp_path / "a.nii", np.diag([0.009, 0.009, 0.009, 1.0]), "meter")
     )
@@ -64,17 +64,17 @@ def test_formats_without_units_get_millimetres(tmp_path: Path, name: str) -> Non
     np.testing.assert_allclose(images.read_image(tmp_path / name).affine, image.affine, atol=1e-5)
 
 
-def test_a_unit_that_makes_no_head_is_not_believed(tmp_path: Path) -> None:
+def test_a_unit_that_makes_no_head_is_not_believed(tmp_path):
     image = images.read_image(save(tmp_path / "a.nii", np.diag([9.0, 9.0, 9.0, 1.0]), "meter"))
     assert codes(image) == ["units_unlikely"]
     np.testing.assert_allclose(np.diag(image.affine), [9, 9, 9, 1])
 
 
-def test_a_size_that_fits_no_unit_is_left_to_the_check_of_sizes() -> None:
+def test_a_size_that_fits_no_unit_is_left_to_the_check_of_sizes():
     assert unit_findings("micron", SHAPE, np.eye(4) * 1e-6) == (0.001, ())
 
 
-def test_a_spacing_at_odds_with_the_affine_is_a_warning_with_both(tmp_path: Path) -> None:
+def test_a_spacing_at_odds_with_the_affine_is_a_warning_with_both(tmp_path):
     path = save(tmp_path / "a.nii", np.diag([9.0, 9.0, 9.0, 1.0]), pixdim=4.5)
     (check,) = images.read_image(path).checks
     assert (check.code, check.severity) == ("spacing_disagrees", "warn")
@@ -82,16 +82,14 @@ def test_a_spacing_at_odds_with_the_affine_is_a_warning_with_both(tmp_path: Path
     assert "9 x 9 x 9 mm" in check.message
 
 
-def test_rounding_is_no_contradiction() -> None:
+def test_rounding_is_no_contradiction():
     affine = np.diag([0.9375, 0.9375, 1.2, 1.0])
     assert list(spacing_checks(np.array([0.938, 0.938, 1.2]), affine)) == []
     assert list(spacing_checks(np.array([0.96, 0.9375, 1.2]), affine)) != []
 
 
 @pytest.mark.parametrize(("moved_mm", "noted"), [(0.0, False), (1.0, False), (30.0, True)])
-def test_two_places_in_one_header_are_a_note_with_their_distance(
-    tmp_path: Path, moved_mm: float, noted: bool
-) -> None:
+def test_two_places_in_one_header_are_a_note_with_their_distance(tmp_path, moved_mm, noted):
     affine = np.diag([-9.0, 8.0, 7.0, 1.0])
     image = nibabel.Nifti1Image(np.indices(SHAPE).sum(axis=0).astype(np.int16), affine)
     image.set_sform(affine, code="scanner")
@@ -104,7 +102,7 @@ def test_two_places_in_one_header_are_a_note_with_their_distance(
     np.testing.assert_array_equal(found.affine[:3, 3], 0)
 
 
-def test_a_left_for_a_right_is_noted(tmp_path: Path) -> None:
+def test_a_left_for_a_right_is_noted(tmp_path):
     image = nibabel.Nifti1Image(np.indices(SHAPE).sum(axis=0).astype(np.int16), None)
     image.set_sform(np.diag([9.0, 8.0, 7.0, 1.0]), code="scanner")
     image.set_qform(np.diag([-9.0, 8.0, 7.0, 1.0]), code="scanner")
@@ -112,7 +110,7 @@ def test_a_left_for_a_right_is_noted(tmp_path: Path) -> None:
     assert codes(images.read_image(tmp_path / "a.nii")) == ["positions_disagree"]
 
 
-def test_a_qform_that_is_no_rotation_is_passed_over(tmp_path: Path) -> None:
+def test_a_qform_that_is_no_rotation_is_passed_over(tmp_path):
     path = save(tmp_path / "a.nii", np.diag([-9.0, 8.0, 7.0, 1.0]))
     image = nibabel.load(path)
     image.header["qform_code"] = 1

@@ -1,7 +1,5 @@
 """Each check on a made case; an ordinary head passes without a word."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The bar is drawn on a terminal only."""
 
-from __future__ import annotations
-
 import io
 import sys
 

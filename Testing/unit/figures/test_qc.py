@@ -1,7 +1,5 @@
 """The QC picture shows the right slices the right way round."""
 
-from __future__ import annotations
-
 import base64
 import io
 

@@ -29,14 +29,14 @@ def volume_in(orientation: str, degrees: float = 0.0) -> Volume:
     return Volume(np.random.default_rng(0).random(shape), affine)
 
 
-def test_axis_codes_agree_with_nibabel() -> None:
+def test_axis_codes_agree_with_nibabel():
     for orientation in ALL_ORIENTATIONS:
         affine = volume_in(orientation, degrees=20).affine
         assert axis_codes(affine) == "".join(nibabel.aff2axcodes(affine)) == orientation
 
 
 @pytest.mark.parametrize("degrees", [0.0, 20.0])
-def test_every_voxel_keeps_its_place_in_space(degrees: float) -> None:
+def test_every_voxel_keeps_its_place_in_space(degrees):
     for orientation in ALL_ORIENTATIONS:
         volume = volume_in(orientation, degrees)
         ras, turned = reorient_to_ras(volume)
@@ -48,14 +48,14 @@ def test_every_voxel_keeps_its_place_in_space(degrees: float) -> None:
         assert axis_codes(ras.affine) == "RAS"
 
 
-def test_undo_returns_to_the_input_axes() -> None:
+def test_undo_returns_to_the_input_axes():
     for orientation in ALL_ORIENTATIONS:
         volume = volume_in(orientation)
         ras, turned = reorient_to_ras(volume)
         assert_array_equal(turned.undo(ras.array), volume.array, err_msg=orientation)
 
 
-def test_a_grid_turned_by_45_degrees_still_gets_each_direction_once() -> None:
+def test_a_grid_turned_by_45_degrees_still_gets_each_direction_once():
     turned = orientation_of(volume_in("RAS", degrees=45.0).affine)
     assert sorted(turned.axes) == [0, 1, 2]
 
@@ -68,17 +68,17 @@ def test_a_grid_turned_by_45_degrees_still_gets_each_direction_once() -> None:
         (np.eye(3), "4x4"),
     ],
 )
-def test_an_impossible_affine_is_refused(affine: np.ndarray, reason: str) -> None:
+def test_an_impossible_affine_is_refused(affine, reason):
     with pytest.raises(InputError, match=reason):
         Volume(np.zeros((2, 2, 2)), affine)
 
 
-def test_a_flat_image_is_refused_with_its_shape() -> None:
+def test_a_flat_image_is_refused_with_its_shape():
     with pytest.raises(InputError, match=r"2 dimensions .*\(4, 5\)"):
         Volume(np.zeros((4, 5)), np.eye(4))
 
 
-def test_the_voxel_volume_of_a_sheared_grid_is_its_determinant() -> None:
+def test_the_voxel_volume_of_a_sheared_grid_is_its_determinant():
     affine = np.diag([1.0, 2.0, 3.0, 1.0])
     affine[0, 1] = 1.0
     assert Volume(np.zeros((2, 2, 2)), affine).voxel_volume_ml == pytest.approx(0.006)

@@ -1,7 +1,5 @@
 """Resampling: linear functions survive it, ends repeat, noise does not alias."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -20,20 +18,18 @@ ONE_MM = np.ones(3)
 @pytest.mark.parametrize(
     ("length", "spacing_mm", "expected"), [(100, 1.0, 100), (100, 2.0, 200), (101, 0.7, 71)]
 )
-def test_the_new_grid_covers_the_old_field_of_view(
-    length: int, spacing_mm: float, expected: int
-) -> None:
+def test_the_new_grid_covers_the_old_field_of_view(length, spacing_mm, expected):
     assert resampled_length(length, spacing_mm, 1.0) == expected
 
 
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0, 5.5])
-def test_rows_of_the_matrix_sum_to_one(spacing_mm: float) -> None:
+def test_rows_of_the_matrix_sum_to_one(spacing_mm):
     matrix = interpolation_matrix(40, resampled_length(40, spacing_mm, 1.0), 1 / spacing_mm)
     assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("spacing", [(0.7, 0.7, 0.7), (1.0, 1.0, 3.0), (2.0, 2.0, 2.0)])
-def test_a_ramp_stays_a_ramp_in_millimetres(spacing: tuple[float, ...]) -> None:
+def test_a_ramp_stays_a_ramp_in_millimetres(spacing):
     spacing_mm = np.array(spacing)
     shape = tuple(int(48 / step) for step in spacing)
     millimetres = [
@@ -47,18 +43,18 @@ def test_a_ramp_stays_a_ramp_in_millimetres(spacing: tuple[float, ...]) -> None:
     assert_allclose(result[inner], expected[inner], atol=RAMP_TOLERANCE_MM)
 
 
-def test_nothing_changes_where_the_spacing_is_right_already() -> None:
+def test_nothing_changes_where_the_spacing_is_right_already():
     array = np.random.default_rng(0).random((8, 9, 10), dtype=np.float32)
     assert_allclose(resample(array, ONE_MM, ONE_MM), array, atol=0)
 
 
-def test_coarser_sampling_averages_noise_instead_of_aliasing_it() -> None:
+def test_coarser_sampling_averages_noise_instead_of_aliasing_it():
     noise = np.random.default_rng(0).standard_normal((64, 64, 64)).astype(np.float32)
     coarse = resample(noise, ONE_MM * 0.25, ONE_MM)
     assert coarse.std() < 0.2  # picking every fourth voxel would leave 1.0
 
 
-def test_a_flipped_view_gives_the_flipped_result() -> None:
+def test_a_flipped_view_gives_the_flipped_result():
     array = np.random.default_rng(0).random((20, 16, 12), dtype=np.float32)
     straight = resample(array, ONE_MM * 2, ONE_MM)
     assert_allclose(
@@ -68,9 +64,7 @@ def test_a_flipped_view_gives_the_flipped_result() -> None:
 
 @pytest.mark.parametrize("target", [(0.7, 0.7, 0.7), (1.0, 1.0, 3.0), (1.0, 1.3, 2.0)])
 @pytest.mark.parametrize("box", [(slice(4, 9), slice(0, 20), slice(17, 18)), (slice(0, 30),) * 3])
-def test_a_part_is_resampled_as_it_would_be_in_the_whole(
-    target: tuple[float, ...], box: tuple[slice, slice, slice]
-) -> None:
+def test_a_part_is_resampled_as_it_would_be_in_the_whole(target, box):
     whole = np.zeros((30, 30, 30), np.float32)
     whole[box] = np.random.default_rng(0).random(whole[box].shape, dtype=np.float32)
     target_mm = np.array(target)

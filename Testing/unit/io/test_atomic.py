@@ -1,7 +1,5 @@
 """Outputs appear whole and together, or not at all."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Series of DICOM files become volumes where they lie, or are refused in one sentence."""
 
-from __future__ import annotations
-
 import gzip
 import subprocess
 import zlib

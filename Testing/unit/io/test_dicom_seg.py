@@ -1,7 +1,5 @@
 """A brain as DICOM Segmentation, read back by others and found valid by dciodvfy."""
 
-from __future__ import annotations
-
 import gzip
 import shutil
 import subprocess

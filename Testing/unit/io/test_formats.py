@@ -1,7 +1,5 @@
 """MGH, Analyze and NRRD beside NIfTI, and from one to another."""
 
-from __future__ import annotations
-
 import nibabel
 import nrrd
 import numpy as np

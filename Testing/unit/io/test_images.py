@@ -1,7 +1,5 @@
 """What is read is what lies in the file, what is written matches it, what is broken is refused."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Temporaries of killed runs go, those of living ones stay."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,9 +1,5 @@
 """Volumes and results in exchange files: exact, and refused when broken."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -21,7 +17,7 @@ AFFINE = np.array([[0, -1.5, 0, 3], [2, 0, 0.1, 4], [0, 0, 3, 5], [0, 0, 0, 1]],
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<i2", "f4", "f8", "?"])
-def test_a_volume_comes_back_bit_for_bit(tmp_path: Path, dtype: str) -> None:
+def test_a_volume_comes_back_bit_for_bit(tmp_path, dtype):
     array = (100 * np.random.default_rng(0).random((5, 6, 7))).astype(dtype)
     write_volume(tmp_path / "x.npz", Volume(array.transpose(2, 1, 0), AFFINE))
     read = read_volume(tmp_path / "x.npz")
@@ -31,7 +27,7 @@ def test_a_volume_comes_back_bit_for_bit(tmp_path: Path, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("has_confidence", [True, False])
-def test_a_result_comes_back_bit_for_bit(tmp_path: Path, has_confidence: bool) -> None:
+def test_a_result_comes_back_bit_for_bit(tmp_path, has_confidence):
     probability = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
     confidence = 1 - probability if has_confidence else None
     write_extracted(tmp_path / "x.npz", Extracted(probability > 0.5, probability, confidence))
@@ -49,7 +45,7 @@ PICKLED = {"array": np.array([object()], dtype=object), "affine": np.eye(4)}
 @pytest.mark.parametrize(
     "content", [None, b"", b"PK\x03\x04broken", b"no archive", PICKLED, {"other": np.zeros(3)}]
 )
-def test_a_broken_file_is_refused_in_one_sentence(tmp_path: Path, content) -> None:
+def test_a_broken_file_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "x.npz"
     if isinstance(content, dict):
         np.savez(path, **content)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -36,16 +34,14 @@ def head_in_fluid(
 
 @pytest.mark.parametrize("spacing_mm", [(2.0, 2.0, 2.0), (1.5, 2.0, 4.0)])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_fluid_around_goes_and_the_ventricle_stays(
-    spacing_mm: tuple[float, float, float], sign: int
-) -> None:
+def test_the_fluid_around_goes_and_the_ventricle_stays(spacing_mm, sign):
     array, affine, mask, tissue = head_in_fluid(spacing_mm)
     found = without_outer_csf(mask, sign * array, affine)
     assert dice(found, tissue) > PHANTOM_DICE
     assert not (found & ~mask).any()
 
 
-def test_values_that_do_not_differ_leave_the_mask_as_it_is() -> None:
+def test_values_that_do_not_differ_leave_the_mask_as_it_is():
     head = make_head(spacing_mm=(3.0, 3.0, 3.0))
     flat = np.ones_like(head.array)
     np.testing.assert_array_equal(
@@ -53,7 +49,7 @@ def test_values_that_do_not_differ_leave_the_mask_as_it_is() -> None:
     )
 
 
-def test_integers_and_nan_are_taken() -> None:
+def test_integers_and_nan_are_taken():
     array, affine, mask, tissue = head_in_fluid((3.0, 3.0, 3.0))
     array[::9, ::9] = np.nan
     assert dice(without_outer_csf(mask, array, affine), tissue) > 0.97
@@ -77,7 +73,7 @@ def painted(labels: np.ndarray, inverted: bool, seed: int) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("inverted", [False, True])
-def test_whole_heads_painted_from_label_maps(shared_data: Path, inverted: bool) -> None:
+def test_whole_heads_painted_from_label_maps(shared_data, inverted):
     folder = shared_data / "labelmaps"
     for name in ("A03", "A08", "A12"):
         labels = read_image(folder / f"{name}_labels.nii.gz").array.astype(int)

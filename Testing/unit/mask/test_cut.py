@@ -1,7 +1,5 @@
 """Options of the cut together, and the sentence where nothing is left."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -20,7 +18,7 @@ def head():
 
 
 @pytest.mark.parametrize("border_mm", [-4.0, 0.0, 4.0])
-def test_the_border_moves_what_is_left_without_fluid(head, border_mm: float) -> None:
+def test_the_border_moves_what_is_left_without_fluid(head, border_mm):
     scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
     spacing = np.array(SPACING_MM)
     plain = cut_brain(scan, probability, border_mm)
@@ -36,7 +34,7 @@ def test_the_border_moves_what_is_left_without_fluid(head, border_mm: float) -> 
 
 
 @pytest.mark.parametrize("keep_csf", [True, False])
-def test_a_border_is_not_blamed_where_there_is_no_brain(head, keep_csf: bool) -> None:
+def test_a_border_is_not_blamed_where_there_is_no_brain(head, keep_csf):
     scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
     with pytest.raises(InputError, match="No brain was found"):
         cut_brain(scan, 0 * probability, -1.0, keep_csf)

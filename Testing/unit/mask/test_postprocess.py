@@ -22,9 +22,7 @@ def sphere(spacing: tuple[float, ...], radius_mm: float = RADIUS_MM) -> np.ndarr
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 2.0), (0.8, 1.2, 1.0)])
 @pytest.mark.parametrize("border_mm", [-5.0, -1.0, 0.0, 2.0, 10.0])
-def test_the_border_moves_the_surface_by_its_millimetres(
-    spacing: tuple[float, ...], border_mm: float
-) -> None:
+def test_the_border_moves_the_surface_by_its_millimetres(spacing, border_mm):
     spacing_mm = np.array(spacing)
     probability = sphere(spacing).astype(np.float32)
     mask = brain_mask_from_probability(probability, spacing_mm, border_mm)
@@ -33,7 +31,7 @@ def test_the_border_moves_the_surface_by_its_millimetres(
     assert found_radius == pytest.approx(RADIUS_MM + border_mm, abs=tolerance_mm)
 
 
-def test_signed_distance_is_the_distance_to_a_sphere() -> None:
+def test_signed_distance_is_the_distance_to_a_sphere():
     mask = sphere((1.0, 1.0, 1.0))
     axis = np.arange(-39.5, 40)
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
@@ -43,7 +41,7 @@ def test_signed_distance_is_the_distance_to_a_sphere() -> None:
     assert ((found <= 0) == mask).all()
 
 
-def test_only_the_largest_piece_is_kept() -> None:
+def test_only_the_largest_piece_is_kept():
     probability = sphere((1.0, 1.0, 1.0)).astype(np.float32)
     probability[:4, :4, :4] = 1.0
     mask = brain_mask_from_probability(probability, np.ones(3))
@@ -51,7 +49,7 @@ def test_only_the_largest_piece_is_kept() -> None:
     assert mask.sum() == sphere((1.0, 1.0, 1.0)).sum()
 
 
-def test_holes_are_filled_and_bays_are_not() -> None:
+def test_holes_are_filled_and_bays_are_not():
     solid = sphere((1.0, 1.0, 1.0))
     pierced = solid.copy()
     pierced[38:42, 38:42, 38:42] = False  # a hole
@@ -62,23 +60,23 @@ def test_holes_are_filled_and_bays_are_not() -> None:
 
 
 @pytest.mark.parametrize("border_mm", [-3.0, 0.0, 3.0])
-def test_an_empty_probability_gives_an_empty_mask(border_mm: float) -> None:
+def test_an_empty_probability_gives_an_empty_mask(border_mm):
     empty = np.zeros((10, 11, 12), np.float32)
     assert not brain_mask_from_probability(empty, np.ones(3), border_mm).any()
 
 
-def test_a_border_that_eats_the_whole_mask_leaves_it_empty() -> None:
+def test_a_border_that_eats_the_whole_mask_leaves_it_empty():
     small = sphere((1.0, 1.0, 1.0), radius_mm=4.0).astype(np.float32)
     assert not brain_mask_from_probability(small, np.ones(3), -6.0).any()
 
 
-def test_a_mask_that_fills_the_volume_is_kept_whole() -> None:
+def test_a_mask_that_fills_the_volume_is_kept_whole():
     full = np.ones((9, 9, 9), np.float32)
     assert brain_mask_from_probability(full, np.ones(3)).all()
     assert brain_mask_from_probability(full, np.ones(3), 2.0).all()
 
 
-def test_pieces_that_touch_only_at_an_edge_are_two() -> None:
+def test_pieces_that_touch_only_at_an_edge_are_two():
     mask = np.zeros((4, 4, 4), bool)
     mask[0, 0, :3] = True
     mask[1, 1, :2] = True

@@ -42,9 +42,7 @@ def assert_closed_manifold(surface: Surface) -> None:
         ("IAL", (3.0, 2.0, 4.0), 40.0),
     ],
 )
-def test_a_brains_surface_is_closed_and_has_its_volume_and_place(
-    orientation: str, spacing_mm: tuple[float, float, float], oblique: float
-) -> None:
+def test_a_brains_surface_is_closed_and_has_its_volume_and_place(orientation, spacing_mm, oblique):
     head = make_head(orientation, spacing_mm, oblique_degrees=oblique)
     surface = mask_surface(head.brain_mask, head.affine)
     assert_closed_manifold(surface)
@@ -54,7 +52,7 @@ def test_a_brains_surface_is_closed_and_has_its_volume_and_place(
     assert np.abs(radius - 1).max() < max(spacing_mm) / BRAIN_SEMI_AXES_MM.min()
 
 
-def test_the_surface_is_smooth_and_faces_outwards() -> None:
+def test_the_surface_is_smooth_and_faces_outwards():
     head = make_head("LPS", (2.0, 2.0, 2.0))
     surface = mask_surface(head.brain_mask, head.affine)
     centres = surface.points_mm[surface.triangles].mean(axis=1)
@@ -67,15 +65,13 @@ def test_the_surface_is_smooth_and_faces_outwards() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_even_noise_has_a_closed_manifold_surface(seed: int) -> None:
+def test_even_noise_has_a_closed_manifold_surface(seed):
     mask = np.random.default_rng(seed).random((14, 15, 16)) < 0.4
     assert_closed_manifold(mask_surface(mask, np.diag([9.0, 9.0, 9.0, 1.0])))
 
 
 @pytest.mark.parametrize("voxels", [[(0, 0, 0)], [(1, 1, 1), (2, 2, 1)], [(1, 1, 1), (2, 2, 2)]])
-def test_voxels_that_touch_at_an_edge_or_corner_alone_are_joined(
-    voxels: list[tuple[int, int, int]],
-) -> None:
+def test_voxels_that_touch_at_an_edge_or_corner_alone_are_joined(voxels):
     mask = np.zeros((4, 4, 4), bool)
     mask[tuple(np.transpose(voxels))] = True
     surface = mask_surface(mask, np.diag([9.0, 9.0, 9.0, 1.0]))
@@ -83,7 +79,7 @@ def test_voxels_that_touch_at_an_edge_or_corner_alone_are_joined(
     assert surface.volume_ml > 0
 
 
-def test_a_brain_cut_by_the_images_edge_is_closed_there() -> None:
+def test_a_brain_cut_by_the_images_edge_is_closed_there():
     head = make_head("RAS", (2.0, 2.0, 2.0))
     half = np.ascontiguousarray(head.brain_mask[50:])
     surface = mask_surface(half, head.affine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,12 +18,12 @@ TETRAHEDRON = Surface(
 )
 
 
-def test_a_tetrahedron_has_its_volume_and_outward_normals() -> None:
+def test_a_tetrahedron_has_its_volume_and_outward_normals():
     assert TETRAHEDRON.volume_ml == pytest.approx(1.0)
     np.testing.assert_allclose(TETRAHEDRON.normals()[0], [0, 0, -1])
 
 
-def test_stl_holds_each_triangle_with_its_normal(tmp_path: Path) -> None:
+def test_stl_holds_each_triangle_with_its_normal(tmp_path):
     write_surface(tmp_path / "brain.STL", TETRAHEDRON)
     content = (tmp_path / "brain.STL").read_bytes()
     assert len(content) == 84 + 4 * 50
@@ -36,7 +35,7 @@ def test_stl_holds_each_triangle_with_its_normal(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first[1:], TETRAHEDRON.points_mm[[0, 2, 1]])
 
 
-def test_ply_holds_points_and_faces(tmp_path: Path) -> None:
+def test_ply_holds_points_and_faces(tmp_path):
     write_surface(tmp_path / "brain.ply", TETRAHEDRON)
     header, _, body = (tmp_path / "brain.ply").read_bytes().partition(b"end_header\n")
     assert header.startswith(b"ply\nformat binary_little_endian 1.0\n")
@@ -50,7 +49,7 @@ def test_ply_holds_points_and_faces(tmp_path: Path) -> None:
     assert struct.unpack_from("<B3i", body, 48) == (3, 0, 2, 1)
 
 
-def test_vtp_points_to_its_arrays(tmp_path: Path) -> None:
+def test_vtp_points_to_its_arrays(tmp_path):
     write_surface(tmp_path / "brain.vtp", TETRAHEDRON)
     head, _, rest = (tmp_path / "brain.vtp").read_bytes().partition(b"<AppendedData")
     tree = ElementTree.fromstring(head.decode() + "</VTKFile>")
@@ -72,6 +71,6 @@ def test_vtp_points_to_its_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["brain.obj", "brain", "brain.stl.gz"])
-def test_other_endings_are_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+def test_other_endings_are_refused_in_one_sentence(tmp_path, name):
     with pytest.raises(OutputError, match=r"use one of \.vtp, \.stl, \.ply\.$"):
         write_surface(tmp_path / name, TETRAHEDRON)

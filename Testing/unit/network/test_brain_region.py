@@ -23,7 +23,7 @@ BRAIN = (slice(41, 150), slice(60, 201), slice(50, 170))
 
 
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 1.3])
-def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm: float) -> None:
+def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm):
     head = head_with_brain((190, 250, 230), BRAIN)
     region = find_brain_region(head, spacing_mm, bright_is_brain, 1)
     assert region is not None
@@ -33,7 +33,7 @@ def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm: 
         assert least <= found.stop - brain.stop <= most
 
 
-def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass() -> None:
+def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass():
     head = head_with_brain((60, 80, 70), (slice(10, 50),) * 3)
 
     def never(batch: np.ndarray) -> np.ndarray:
@@ -43,12 +43,12 @@ def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass() -> None:
 
 
 @pytest.mark.parametrize("side", [0, 30])
-def test_too_little_brain_means_no_region(side: int) -> None:
+def test_too_little_brain_means_no_region(side):
     head = head_with_brain((190, 250, 230), (slice(60, 60 + side),) * 3)
     assert find_brain_region(head, 1.0, bright_is_brain, 1) is None
 
 
-def test_a_second_brain_is_left_out_and_its_volume_told() -> None:
+def test_a_second_brain_is_left_out_and_its_volume_told():
     head = head_with_brain((420, 200, 180), (slice(20, 160), slice(20, 180), slice(20, 160)))
     head[240:340, 40:140, 40:140] = 0.9
     region = find_brain_region(head, 1.0, bright_is_brain, 1)
@@ -58,7 +58,7 @@ def test_a_second_brain_is_left_out_and_its_volume_told() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_every_window_holds_the_brain_of_its_slices(axis: int) -> None:
+def test_every_window_holds_the_brain_of_its_slices(axis):
     rng = np.random.default_rng(3)
     blocks = rng.random((20, 40, 36)) > 0.999
     blocks[9:12, 18:22, 16:20] = True
@@ -85,7 +85,5 @@ def test_every_window_holds_the_brain_of_its_slices(axis: int) -> None:
         ((50, 60), 300, (0, 128)),
     ],
 )
-def test_a_window_is_lengthened_within_the_slice(
-    extent: tuple[int, int], size: int, expected: tuple[int, int]
-) -> None:
+def test_a_window_is_lengthened_within_the_slice(extent, size, expected):
     assert to_multiple(slice(*extent), size) == slice(*expected)

@@ -16,7 +16,7 @@ MANIFEST = Manifest("a network", "weights.onnx", "0" * 64)
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def installed(monkeypatch):
     """Fill with the names of the packages that are there."""
     there: list[str] = []
     find = SimpleNamespace(find_spec=lambda name: name if name in there else None)
@@ -32,18 +32,18 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("onnxruntime", [], "onnxruntime"),
     ],
 )
-def test_what_an_engine_lacks_is_named(installed, name, there, wanted) -> None:
+def test_what_an_engine_lacks_is_named(installed, name, there, wanted):
     installed += there
     with pytest.raises(EngineError, match=f"'pip install {wanted}'"):
         create_engine(name, MANIFEST, Path())
 
 
-def test_where_nothing_is_installed_auto_says_what_to_install(installed) -> None:
+def test_where_nothing_is_installed_auto_says_what_to_install(installed):
     with pytest.raises(EngineError, match="pip install onnxruntime"):
         create_engine("auto", MANIFEST, Path())
 
 
-def test_auto_takes_the_first_engine_that_works(installed, monkeypatch) -> None:
+def test_auto_takes_the_first_engine_that_works(installed, monkeypatch):
     installed += ["onnxruntime", "onnx", "keras", "tensorflow", "jax"]
     tried = []
 
@@ -59,7 +59,7 @@ def test_auto_takes_the_first_engine_that_works(installed, monkeypatch) -> None:
     assert tried == [("onnxruntime", "auto", most), ("tensorflow", "auto", most)]
 
 
-def test_auto_tells_of_every_engine_that_failed(installed, monkeypatch) -> None:
+def test_auto_tells_of_every_engine_that_failed(installed, monkeypatch):
     installed += ["onnxruntime", "onnx", "keras", "jax"]
 
     def load(name, *_):

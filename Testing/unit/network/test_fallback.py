@@ -33,7 +33,7 @@ class SmallGpu:
 
 
 @pytest.fixture
-def batch() -> np.ndarray:
+def batch():
     return np.random.default_rng(0).random((11, 32, 64, 3), dtype=np.float32)
 
 
@@ -41,7 +41,7 @@ def no_cpu() -> ThresholdEngine:
     raise AssertionError("the CPU engine was loaded")
 
 
-def test_a_gpu_short_of_memory_gets_smaller_batches_and_keeps_them(batch: np.ndarray) -> None:
+def test_a_gpu_short_of_memory_gets_smaller_batches_and_keeps_them(batch):
     gpu = SmallGpu(capacity=3)
     engine = FallbackEngine(gpu, no_cpu)
     for _ in range(2):
@@ -51,9 +51,7 @@ def test_a_gpu_short_of_memory_gets_smaller_batches_and_keeps_them(batch: np.nda
     assert engine.note == ""
 
 
-def test_a_gpu_with_no_room_for_one_slice_is_left_for_the_cpu_with_a_note(
-    batch: np.ndarray,
-) -> None:
+def test_a_gpu_with_no_room_for_one_slice_is_left_for_the_cpu_with_a_note(batch):
     loaded = []
     engine = FallbackEngine(SmallGpu(capacity=0), lambda: loaded.append(1) or ThresholdEngine())
     for _ in range(2):
@@ -63,13 +61,13 @@ def test_a_gpu_with_no_room_for_one_slice_is_left_for_the_cpu_with_a_note(
     assert loaded == [1]
 
 
-def test_what_the_cpu_raises_is_not_swallowed(batch: np.ndarray) -> None:
+def test_what_the_cpu_raises_is_not_swallowed(batch):
     engine = FallbackEngine(SmallGpu(0), lambda: SmallGpu(0))
     with pytest.raises(RuntimeError, match="out of memory"):
         engine.predict(batch)
 
 
-def test_the_note_reaches_whoever_asked_for_the_brain(stand_in_weights: Path) -> None:
+def test_the_note_reaches_whoever_asked_for_the_brain(stand_in_weights):
     head = make_head()
     engine = FallbackEngine(SmallGpu(capacity=0), ThresholdEngine)
     found = extract_brain(head.array, head.affine, engine=engine, weights=stand_in_weights)
@@ -88,8 +86,8 @@ def load_where_the_gpu_is_full(
 
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 def test_a_gpu_with_no_room_for_the_network_is_left_for_the_cpu_with_a_note(
-    device: str, batch: np.ndarray, stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    device, batch, stand_in_weights, monkeypatch
+):
     monkeypatch.setattr(engines, "_load", load_where_the_gpu_is_full)
     engine = engines.create_engine("torch", *load_manifest(stand_in_weights), device)
     np.testing.assert_array_equal(engine.predict(batch), ThresholdEngine().predict(batch))
@@ -97,9 +95,7 @@ def test_a_gpu_with_no_room_for_the_network_is_left_for_the_cpu_with_a_note(
     assert "out of memory" in engine.note
 
 
-def test_a_runtime_that_fails_on_the_cpu_too_says_so(
-    stand_in_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_runtime_that_fails_on_the_cpu_too_says_so(stand_in_weights, monkeypatch):
     def fail(*_: object) -> ThresholdEngine:
         raise RuntimeError("illegal instruction")
 

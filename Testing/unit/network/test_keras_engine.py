@@ -1,9 +1,6 @@
 """The Keras engine and the choice of an engine; a small network with random weights."""
 
-from __future__ import annotations
-
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,14 +17,14 @@ SAME_OUTPUT = 1e-5
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Path]:
+def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / "weights.onnx"
     path.write_bytes(onnx_of(build_model(SMALL), SMALL))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Manifest("small", path.name, digest, architecture=SMALL), path
 
 
-def test_the_engine_computes_what_the_network_does(weights: tuple[Manifest, Path]) -> None:
+def test_the_engine_computes_what_the_network_does(weights):
     engine = create_engine("tensorflow", *weights, device="cpu", threads=1)
     assert engine.device == "cpu"
     model = build_model(SMALL)
@@ -38,14 +35,12 @@ def test_the_engine_computes_what_the_network_does(weights: tuple[Manifest, Path
     np.testing.assert_allclose(found, np.asarray(model.predict_on_batch(batch)), atol=SAME_OUTPUT)
 
 
-def test_an_unknown_engine_is_refused_with_the_known_ones(weights: tuple[Manifest, Path]) -> None:
+def test_an_unknown_engine_is_refused_with_the_known_ones(weights):
     with pytest.raises(EngineError, match=r"'caffe' is unknown; use one of .*tensorflow"):
         create_engine("caffe", *weights)
 
 
-def test_another_keras_backend_in_the_same_process_is_refused(
-    weights: tuple[Manifest, Path],
-) -> None:
+def test_another_keras_backend_in_the_same_process_is_refused(weights):
     other = next((n for n in ("jax", "torch") if not missing_packages(n)), None)
     if other is None:
         pytest.skip("no second Keras backend is installed")
@@ -53,7 +48,7 @@ def test_another_keras_backend_in_the_same_process_is_refused(
         create_engine(other, *weights)
 
 
-def test_a_gpu_that_is_not_there_is_refused(weights: tuple[Manifest, Path]) -> None:
+def test_a_gpu_that_is_not_there_is_refused(weights):
     import tensorflow
 
     if tensorflow.config.list_physical_devices("GPU"):

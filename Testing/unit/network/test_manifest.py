@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 
@@ -33,7 +32,7 @@ TEXTBOOK = Architecture(
 
 
 @pytest.mark.parametrize("architecture", [Architecture(), TEXTBOOK])
-def test_a_manifest_is_read_as_it_was_written(architecture: Architecture) -> None:
+def test_a_manifest_is_read_as_it_was_written(architecture):
     manifest = Manifest(
         name="a",
         weights_file="w.onnx",
@@ -68,12 +67,12 @@ def changed(**changes: object) -> str:
         "null",
     ],
 )
-def test_a_manifest_that_is_not_one_is_refused(text: str) -> None:
+def test_a_manifest_that_is_not_one_is_refused(text):
     with pytest.raises(WeightsError, match=r"\.$"):
         Manifest.from_json(text)
 
 
-def test_altered_weights_are_refused_with_both_hashes(stand_in_weights: Path, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_altered_weights_are_refused_with_both_hashes(stand_in_weights, tmp_path):
     text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
     (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
     (tmp_path / "weights.onnx").write_bytes(b"stand-in weights, altered")
@@ -81,12 +80,12 @@ def test_altered_weights_are_refused_with_both_hashes(stand_in_weights: Path, tm
         read_weights_file(*load_manifest(tmp_path))
 
 
-def test_a_missing_manifest_is_refused_with_its_path(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_refused_with_its_path(tmp_path):
     with pytest.raises(WeightsError, match=str(tmp_path)):
         load_manifest(tmp_path)
 
 
-def test_missing_weights_are_refused(stand_in_weights: Path, tmp_path: Path) -> None:
+def test_missing_weights_are_refused(stand_in_weights, tmp_path):
     text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")
     (tmp_path / MANIFEST_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(WeightsError, match="cannot be read"):
@@ -94,7 +93,7 @@ def test_missing_weights_are_refused(stand_in_weights: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("changes", [{"decoder_widths": (8, 8)}, {"skip_layers": ("a",)}])
-def test_an_impossible_architecture_is_refused(changes: dict[str, object]) -> None:
+def test_an_impossible_architecture_is_refused(changes):
     with pytest.raises(WeightsError):
         Architecture(**changes)  # type: ignore[arg-type]
 
@@ -121,7 +120,7 @@ def test_an_impossible_architecture_is_refused(changes: dict[str, object]) -> No
         ("preprocessing", "head_margin_mm", 1e300),
     ],
 )
-def test_a_value_beyond_sense_is_refused_by_name(part: str, field: str, value: object) -> None:
+def test_a_value_beyond_sense_is_refused_by_name(part, field, value):
     content = json.loads(changed())
     Manifest.from_json(json.dumps(content))
     (content[part] if part else content)[field] = value
@@ -129,7 +128,7 @@ def test_a_value_beyond_sense_is_refused_by_name(part: str, field: str, value: o
         Manifest.from_json(json.dumps(content))
 
 
-def test_a_device_or_a_giant_is_not_read(stand_in_weights: Path, tmp_path: Path) -> None:
+def test_a_device_or_a_giant_is_not_read(stand_in_weights, tmp_path):
     with pytest.raises(WeightsError, match="No manifest"):
         load_manifest("/dev/zero")
     text = (stand_in_weights / MANIFEST_NAME).read_text(encoding="utf-8")

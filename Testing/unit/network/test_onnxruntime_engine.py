@@ -51,9 +51,7 @@ def keras_model_and_weights(architecture: Architecture):
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 20])
 @pytest.mark.parametrize("architecture", [RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
-def test_onnx_runtime_computes_what_keras_computes(
-    architecture: Architecture, threads: int
-) -> None:
+def test_onnx_runtime_computes_what_keras_computes(architecture, threads):
     pytest.importorskip("keras")
     model, content = keras_model_and_weights(architecture)
     batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
@@ -80,18 +78,16 @@ def test_onnx_runtime_computes_what_keras_computes(
         ("gpu", [COREML, CPU], [COREML, CPU]),
     ],
 )
-def test_the_gpu_is_taken_where_there_is_one(
-    device: str, available: list[str], expected: list[str]
-) -> None:
+def test_the_gpu_is_taken_where_there_is_one(device, available, expected):
     assert choose_providers(device, available) == expected
 
 
-def test_asking_for_a_gpu_in_vain_is_an_error_that_says_what_to_do() -> None:
+def test_asking_for_a_gpu_in_vain_is_an_error_that_says_what_to_do():
     with pytest.raises(EngineError, match="onnxruntime-gpu"):
         choose_providers("gpu", [CPU])
 
 
-def test_a_gpu_that_fell_back_to_the_cpu_is_reported_as_what_it_is() -> None:
+def test_a_gpu_that_fell_back_to_the_cpu_is_reported_as_what_it_is():
     assert device_in_use("auto", [CPU]) == "cpu"
     assert device_in_use("auto", [CUDA, CPU]) == "gpu"
     with pytest.raises(EngineError, match="driver"):

@@ -26,7 +26,7 @@ def middle_channel(batch: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def head() -> np.ndarray:
+def head():
     return np.random.default_rng(0).random((37, 70, 41), dtype=np.float32)
 
 
@@ -36,12 +36,12 @@ def every(axes: tuple[int, ...]) -> Slices:
 
 
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
-def test_slices_return_to_where_they_were_cut(head: np.ndarray, axes: tuple[int, ...]) -> None:
+def test_slices_return_to_where_they_were_cut(head, axes):
     found = predict_head(head, middle_channel, every(axes)).probability
     assert_allclose(found, head, atol=3 * LEAST_PROBABILITY)
 
 
-def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head: np.ndarray) -> None:
+def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head):
     def by_view(batch: np.ndarray) -> np.ndarray:
         value = {(96, 64): 0.9, (64, 64): 0.6, (64, 96): 0.7}[batch.shape[1:3]]
         return np.full((*batch.shape[:3], 1), value, np.float32)
@@ -52,7 +52,7 @@ def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head: np.ndarray
     assert_allclose(found, odds / (1 + odds), atol=1e-5)
 
 
-def test_a_view_that_contradicts_what_two_agree_on_hardly_counts() -> None:
+def test_a_view_that_contradicts_what_two_agree_on_hardly_counts():
     head = ball((96, 100, 64), 25)
 
     def lost_along_z(batch: np.ndarray) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_a_view_that_contradicts_what_two_agree_on_hardly_counts() -> None:
     assert dice(found >= 0.5, head >= 0.5) > 0.97
 
 
-def test_progress_counts_every_slice_up_to_the_total(head: np.ndarray) -> None:
+def test_progress_counts_every_slice_up_to_the_total(head):
     heard: list[tuple[str, int, int]] = []
     predict_head(head, middle_channel, every((0, 2)), progress=lambda *word: heard.append(word))
     assert heard[-1] == ("predict", 37 + 41, 37 + 41)
@@ -96,7 +96,7 @@ def region_of(shape: tuple[int, ...], start: int, stop: int, margin: int = 4) ->
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axis: int) -> None:
+def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axis):
     head = ball((180, 170, 164), 40)
     network = CountingNetwork()
     region = region_of(head.shape, 40, 130)
@@ -107,7 +107,7 @@ def test_a_region_gives_the_same_surface_for_a_third_of_the_slices(axis: int) ->
     assert network.pixels < 0.34 * head.size
 
 
-def test_three_views_know_from_each_other_what_lies_between_their_slices() -> None:
+def test_three_views_know_from_each_other_what_lies_between_their_slices():
     head = ball((180, 170, 164), 40)
     region = region_of(head.shape, 40, 130)
     wrong = {
@@ -121,7 +121,7 @@ def test_three_views_know_from_each_other_what_lies_between_their_slices() -> No
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_false_brain_apart_from_the_brain_costs_no_second_look(axis: int) -> None:
+def test_false_brain_apart_from_the_brain_costs_no_second_look(axis):
     head = ball((180, 170, 164), 34)
     false_brain = [slice(70, 90)] * 3
     false_brain[axis] = slice(36, 41)
@@ -133,9 +133,7 @@ def test_false_brain_apart_from_the_brain_costs_no_second_look(axis: int) -> Non
 
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
 @pytest.mark.parametrize("region_stop", [90, 100, 110])
-def test_a_region_that_clips_the_brain_grows_there_alone(
-    axes: tuple[int, ...], region_stop: int
-) -> None:
+def test_a_region_that_clips_the_brain_grows_there_alone(axes, region_stop):
     head = ball((180, 172, 164), 40)
     network = CountingNetwork()
     region = region_of(head.shape, 60, region_stop)
@@ -146,7 +144,7 @@ def test_a_region_that_clips_the_brain_grows_there_alone(
 
 
 @pytest.mark.parametrize("step", [2, 3])
-def test_slices_between_two_have_logits_on_the_line_between_theirs(step: int) -> None:
+def test_slices_between_two_have_logits_on_the_line_between_theirs(step):
     probability = np.full((step + 1, 1, 1), -1.0, np.float32)
     probability[0], probability[step] = 0.2, 0.9
     fill_between(probability, np.array([0, step]))
@@ -155,7 +153,7 @@ def test_slices_between_two_have_logits_on_the_line_between_theirs(step: int) ->
     assert_allclose(probability[:, 0, 0], expected, atol=1e-6)
 
 
-def test_far_from_brain_the_slices_between_are_zero() -> None:
+def test_far_from_brain_the_slices_between_are_zero():
     probability = np.zeros((3, 1, 1), np.float32)
     fill_between(probability, np.array([0, 2]))
     assert probability[1, 0, 0] == 0

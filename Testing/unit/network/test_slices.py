@@ -1,7 +1,5 @@
 """Slices with neighbours: ends repeated, padding at the end."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -10,9 +8,7 @@ from skullstrip.network.brain_region import pad_to_multiple, slice_batch
 
 
 @pytest.mark.parametrize(("index", "expected"), [(0, (0, 0, 2)), (3, (1, 3, 5)), (5, (3, 5, 5))])
-def test_channels_are_neighbours_at_the_offset_and_the_ends_repeat(
-    index: int, expected: tuple[int, ...]
-) -> None:
+def test_channels_are_neighbours_at_the_offset_and_the_ends_repeat(index, expected):
     volume = np.arange(6.0)[:, None, None] * np.ones((1, 2, 4))
     batch = slice_batch(volume, np.array([index, 2]), offset=2)
     assert batch.shape == (2, 2, 4, 3)
@@ -22,7 +18,7 @@ def test_channels_are_neighbours_at_the_offset_and_the_ends_repeat(
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 64), (1, 31)])
-def test_padding_appends_air_up_to_the_multiple(height: int, width: int) -> None:
+def test_padding_appends_air_up_to_the_multiple(height, width):
     padded = pad_to_multiple(np.ones((3, height, width)), 32)
     assert padded.shape[0] == 3
     assert padded.shape[1] % 32 == padded.shape[2] % 32 == 0

@@ -1,7 +1,5 @@
 """The network as built by Keras: shapes, size, no hidden scaling, weights that fit."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -16,27 +14,25 @@ SMALL = Architecture(decoder_widths=(8, 8, 8, 8))
 
 
 @pytest.fixture(scope="module")
-def small_model():  # type: ignore[no-untyped-def]
+def small_model():
     return build_model(SMALL)
 
 
 @pytest.mark.parametrize(
     ("architecture", "most_millions"), [(Architecture(), 6.0), (TEXTBOOK, 10.2)]
 )
-def test_the_network_has_the_size_it_was_designed_for(
-    architecture: Architecture, most_millions: float
-) -> None:
+def test_the_network_has_the_size_it_was_designed_for(architecture, most_millions):
     millions = build_model(architecture).count_params() / 1e6
     assert 0.75 * most_millions < millions < most_millions
 
 
-def test_no_rescaling_or_normalisation_hides_in_the_graph(small_model) -> None:  # type: ignore[no-untyped-def]
+def test_no_rescaling_or_normalisation_hides_in_the_graph(small_model):
     kinds = {type(layer).__name__ for layer in small_model.layers}
     assert not kinds & {"Rescaling", "Normalization"}
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96)])
-def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> None:  # type: ignore[no-untyped-def]
+def test_every_pixel_gets_a_probability(small_model, size):
     batch = np.random.default_rng(0).random((2, *size, 3), dtype=np.float32)
     found = np.asarray(small_model.predict_on_batch(batch))
     assert found.shape == (2, *size, 1)
@@ -44,7 +40,7 @@ def test_every_pixel_gets_a_probability(small_model, size: tuple[int, int]) -> N
     assert 0 <= found.min() <= found.max() <= 1
 
 
-def test_weights_of_another_network_are_refused(small_model) -> None:  # type: ignore[no-untyped-def]
+def test_weights_of_another_network_are_refused(small_model):
     weights = read_weights(onnx_of(small_model, SMALL))
     with pytest.raises(WeightsError, match="shape"):
         load_weights(

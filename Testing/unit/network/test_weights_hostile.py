@@ -34,9 +34,7 @@ def bundled() -> onnx.ModelProto:
 @pytest.mark.parametrize("engine", ["onnxruntime", "tensorflow"])
 @pytest.mark.parametrize("fault", ["empty", "text", "cut", "kernel", "missing", "other", "outside"])
 @pytest.mark.slow
-def test_weights_that_are_no_network_of_ours_are_refused_by_each_engine(
-    tmp_path: Path, engine: str, fault: str
-) -> None:
+def test_weights_that_are_no_network_of_ours_are_refused_by_each_engine(tmp_path, engine, fault):
     model = bundled()
     variables = {tensor.name: tensor for tensor in model.graph.initializer}
     kernel = variables["decoder1_conv_a/kernel"]
@@ -58,14 +56,14 @@ def test_weights_that_are_no_network_of_ours_are_refused_by_each_engine(
         create_engine(engine, *load_manifest(custom(tmp_path, content)), "cpu", 1)
 
 
-def test_weights_of_another_architecture_are_refused_by_keras(tmp_path: Path) -> None:
+def test_weights_of_another_architecture_are_refused_by_keras(tmp_path):
     content = load_manifest()[1].read_bytes()
     folder = custom(tmp_path, content, Architecture(top_layer="block9z_add"))
     with pytest.raises(WeightsError):
         create_engine("tensorflow", *load_manifest(folder), "cpu", 1)
 
 
-def test_a_weight_that_is_no_number_is_refused_by_name() -> None:
+def test_a_weight_that_is_no_number_is_refused_by_name():
     model = bundled()
     bias = next(t for t in model.graph.initializer if t.name == "logits/bias")
     bias.CopyFrom(onnx.numpy_helper.from_array(np.array([np.nan], np.float16), "logits/bias"))
@@ -75,7 +73,7 @@ def test_a_weight_that_is_no_number_is_refused_by_name() -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_a_damaged_file_is_read_as_it_was_or_refused(data: st.DataObject) -> None:
+def test_a_damaged_file_is_read_as_it_was_or_refused(data):
     array = onnx.numpy_helper.from_array(np.ones((2, 3), np.float16), "a/kernel")
     graph = onnx.helper.make_graph([], "g", [], [], [array])
     content = bytearray(onnx.helper.make_model(graph).SerializeToString())
@@ -106,9 +104,7 @@ FIELDS = [
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(FIELDS), JSON)
-def test_any_json_in_a_manifest_is_refused_or_makes_sense(
-    field: tuple[str, str], value: object
-) -> None:
+def test_any_json_in_a_manifest_is_refused_or_makes_sense(field, value):
     content = json.loads(Manifest(name="a", weights_file="w", weights_sha256="0" * 64).to_json())
     part, name = field
     if part and name:

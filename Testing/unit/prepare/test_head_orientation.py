@@ -33,7 +33,7 @@ def is_upright(turn: Orientation) -> bool:
     return turn.axes == UPRIGHT.axes and turn.flipped[1:] == UPRIGHT.flipped[1:]
 
 
-def test_there_are_24_turns_and_none_mirrors() -> None:
+def test_there_are_24_turns_and_none_mirrors():
     assert len(set(turns())) == 24
     assert turns()[0] == UPRIGHT
     corner = np.zeros((2, 2, 2, 3))
@@ -44,7 +44,7 @@ def test_there_are_24_turns_and_none_mirrors() -> None:
         assert np.linalg.det(steps) == pytest.approx(1)
 
 
-def test_two_turns_in_a_row_are_one() -> None:
+def test_two_turns_in_a_row_are_one():
     array = np.arange(24).reshape(2, 3, 4)
     for first in turns()[::5]:
         for second in turns()[::3]:
@@ -53,24 +53,24 @@ def test_two_turns_in_a_row_are_one() -> None:
 
 
 @pytest.mark.parametrize("wrong", turns(), ids=str)
-def test_a_brain_is_turned_back_from_every_way_it_may_lie(wrong: Orientation) -> None:
+def test_a_brain_is_turned_back_from_every_way_it_may_lie(wrong):
     brain = wrong.apply(brain_of_ellipsoids())
     assert is_upright(then(wrong, turn_to_upright(brain, SPACING_MM)))
 
 
-def test_a_thread_to_the_neck_does_not_count() -> None:
+def test_a_thread_to_the_neck_does_not_count():
     brain = brain_of_ellipsoids()
     brain[38:41, 20:22, :20] = True
     assert turn_to_upright(brain, SPACING_MM) == UPRIGHT
 
 
-def test_a_shape_that_fits_no_way_better_is_left() -> None:
+def test_a_shape_that_fits_no_way_better_is_left():
     ball = np.square(np.indices((60, 60, 60)) - 29.5).sum(axis=0) < 25**2
     assert turn_to_upright(ball, SPACING_MM) == UPRIGHT
     assert turn_to_upright(make_head().brain_mask, SPACING_MM) == UPRIGHT
 
 
-def test_specks_are_no_brain() -> None:
+def test_specks_are_no_brain():
     specks = np.zeros((40, 40, 40), bool)
     specks[::10, ::10, ::10] = True
     assert turn_to_upright(specks, SPACING_MM) == UPRIGHT

@@ -1,7 +1,5 @@
 """Preparing a scan and returning to its grid: nothing moves, nothing is lost."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -26,7 +24,7 @@ ROUND_TRIP_DICE = 0.995
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_a_mask_comes_back_onto_its_own_grid(grid: dict) -> None:  # type: ignore[type-arg]
+def test_a_mask_comes_back_onto_its_own_grid(grid):
     head = make_head(**grid)
     volume = Volume(head.array, head.affine)
     prepared = prepare(volume, Preprocessing())
@@ -39,7 +37,7 @@ def test_a_mask_comes_back_onto_its_own_grid(grid: dict) -> None:  # type: ignor
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR", "SLA"])
-def test_the_network_sees_the_same_head_whatever_the_orientation(orientation: str) -> None:
+def test_the_network_sees_the_same_head_whatever_the_orientation(orientation):
     settings = Preprocessing(spacing_mm=2.0)
     expected = make_head("RAS", noise=0.0)
     turned = make_head(orientation, noise=0.0)
@@ -49,7 +47,7 @@ def test_the_network_sees_the_same_head_whatever_the_orientation(orientation: st
     assert np.abs(seen - reference).mean() < 0.01
 
 
-def test_the_prepared_head_is_isotropic_and_scaled() -> None:
+def test_the_prepared_head_is_isotropic_and_scaled():
     head = make_head(spacing_mm=(1.0, 2.0, 3.0))
     prepared = prepare(Volume(head.array, head.affine), Preprocessing(spacing_mm=1.5))
     assert prepared.head.dtype == np.float32
@@ -59,7 +57,7 @@ def test_the_prepared_head_is_isotropic_and_scaled() -> None:
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-def test_a_place_in_the_head_is_found_in_the_scan(grid: dict) -> None:  # type: ignore[type-arg]
+def test_a_place_in_the_head_is_found_in_the_scan(grid):
     head = make_head(**grid)
     prepared = prepare(Volume(head.array, head.affine), Preprocessing())
     spot = np.zeros_like(prepared.head)

@@ -38,7 +38,7 @@ def look(head: np.ndarray) -> BrainRegion | None:
 
 
 @pytest.mark.parametrize("wrong", turns()[1:], ids=str)
-def test_a_head_lying_wrong_is_warned_about_and_turned_on_request(wrong: Orientation) -> None:
+def test_a_head_lying_wrong_is_warned_about_and_turned_on_request(wrong):
     prepared = prepared_brain(wrong)
     kept, _, checks = find_upright(prepared, look, False)
     found, region, found_checks = find_upright(prepared, look, True)
@@ -54,19 +54,19 @@ def test_a_head_lying_wrong_is_warned_about_and_turned_on_request(wrong: Orienta
     assert best == 1.0
 
 
-def test_a_head_lying_right_is_passed_over_in_silence() -> None:
+def test_a_head_lying_right_is_passed_over_in_silence():
     prepared = prepared_brain(UPRIGHT)
     found, _, checks = find_upright(prepared, look, True)
     assert found is prepared
     assert checks == ()
 
 
-def test_without_a_region_nothing_is_said() -> None:
+def test_without_a_region_nothing_is_said():
     prepared = prepared_brain(turns()[5])
     assert find_upright(prepared, lambda _: None, True) == (prepared, None, ())
 
 
-def test_the_message_names_both_ways_and_what_to_do() -> None:
+def test_the_message_names_both_ways_and_what_to_do():
     wrong = turns()[7]
     prepared = replace(prepared_brain(wrong), orientation=Orientation((1, 2, 0), (True,) * 3))
     _, _, (check,) = find_upright(prepared, look, False)
@@ -75,7 +75,7 @@ def test_the_message_names_both_ways_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("turn", turns()[::3], ids=str)
-def test_a_turned_head_is_restored_to_the_inputs_own_grid(turn: Orientation) -> None:
+def test_a_turned_head_is_restored_to_the_inputs_own_grid(turn):
     head = make_head("PIR", (3.0, 2.5, 4.0))
     prepared = prepare(Volume(head.array, head.affine), Preprocessing(spacing_mm=3.0))
     other = turned(prepared, turn)

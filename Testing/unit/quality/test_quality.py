@@ -51,12 +51,12 @@ def soft(mask: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def brain() -> np.ndarray:
+def brain():
     return make_head("RAS", (2.0, 2.0, 2.0)).brain_mask
 
 
 @pytest.fixture(scope="module")
-def calibration() -> Calibration:
+def calibration():
     return load_calibration().of("auto")
 
 
@@ -81,9 +81,7 @@ def below(brain: np.ndarray) -> np.ndarray:
     return cut
 
 
-def test_the_right_mask_passes_with_a_high_estimate(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_the_right_mask_passes_with_a_high_estimate(brain, calibration):
     found = judge(evidence_of(brain), calibration)
     assert (found.verdict, found.reasons) == ("pass", ())
     assert found.estimate.dice > 0.98
@@ -92,9 +90,7 @@ def test_the_right_mask_passes_with_a_high_estimate(
 
 
 @pytest.mark.parametrize("damage", [half, below, ndimage.binary_dilation, ndimage.binary_erosion])
-def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(
-    brain: np.ndarray, calibration: Calibration, damage
-) -> None:
+def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(brain, calibration, damage):
     iterations = {"iterations": 3} if damage.__module__.startswith("scipy") else {}
     wrong = damage(brain, **iterations)
     found = judge(evidence_of(wrong, second=brain), calibration)
@@ -103,9 +99,7 @@ def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(
     assert found.estimate.dice == pytest.approx(real, abs=0.03)
 
 
-def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(brain, calibration):
     found = judge(evidence_of(leak(brain), second=brain), calibration)
     assert found.verdict == "check"
     assert [check.code for check in found.reasons] == ["second_look"]
@@ -113,32 +107,24 @@ def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(
     assert (leak(brain) & ~brain)[index_of(found.reasons[0])]
 
 
-def test_a_mask_that_differs_from_its_probability_is_judged_itself(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_mask_that_differs_from_its_probability_is_judged_itself(brain, calibration):
     evidence = evidence_of(brain)
     assert judge(evidence, calibration, mask=below(brain)).estimate.dice < 0.9
 
 
-def test_a_network_that_doubts_everything_is_believed(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_network_that_doubts_everything_is_believed(brain, calibration):
     evidence = evidence_of(brain)
     unsure = replace(evidence, probability=0.5 + 0.2 * (evidence.probability - 0.5))
     assert judge(unsure, calibration).verdict == "fail"
 
 
-def test_two_unsure_looks_may_differ_more_than_two_sure_ones(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_two_unsure_looks_may_differ_more_than_two_sure_ones(brain, calibration):
     measured = measure(evidence_of(brain, second=ndimage.binary_dilation(brain)))
     unsure = {**measured, "second_own_dice": 0.94}
     assert estimate(unsure, calibration).dice > estimate(measured, calibration).dice
 
 
-def test_pieces_away_from_the_brain_are_named_with_their_volume(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_pieces_away_from_the_brain_are_named_with_their_volume(brain, calibration):
     pieces = brain.copy()
     pieces[2:16, 2:16, 2:16] = True
     found = judge(evidence_of(pieces), calibration)
@@ -147,9 +133,7 @@ def test_pieces_away_from_the_brain_are_named_with_their_volume(
 
 
 @pytest.mark.parametrize(("block_mm", "code"), [(1.4, "brain_small"), (2.4, "brain_large")])
-def test_a_brain_of_an_odd_size_is_named(
-    brain: np.ndarray, calibration: Calibration, block_mm: float, code: str
-) -> None:
+def test_a_brain_of_an_odd_size_is_named(brain, calibration, block_mm, code):
     found = judge(replace(evidence_of(brain), block_mm=block_mm), calibration)
     assert code in [check.code for check in found.reasons]
 
@@ -182,9 +166,7 @@ def of_a_small_adult(evidence: Evidence) -> Evidence:
     [(without_scalp, "brain_bare"), (blanked, "brain_bare"), (beside_another, "second_brain"),
      (of_a_small_adult, "small_for_head")],
 )  # fmt: skip
-def test_a_brain_that_does_not_fit_its_head_is_named(
-    brain: np.ndarray, calibration: Calibration, spoil, code: str
-) -> None:
+def test_a_brain_that_does_not_fit_its_head_is_named(brain, calibration, spoil, code):
     evidence = spoil(evidence_of(brain))
     found = judge(evidence, calibration)
     assert found.verdict != "pass"
@@ -195,32 +177,24 @@ def test_a_brain_that_does_not_fit_its_head_is_named(
         assert surface[index_of(reason)]
 
 
-def test_a_side_far_from_the_coil_is_dark_but_not_bare(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_side_far_from_the_coil_is_dark_but_not_bare(brain, calibration):
     evidence = without_scalp(evidence_of(brain))
     dark = replace(evidence, signal=evidence_of(brain).signal)
     assert "brain_bare" not in [check.code for check in judge(dark, calibration).reasons]
 
 
-def test_a_small_brain_that_fills_its_head_as_a_childs_does_passes(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_small_brain_that_fills_its_head_as_a_childs_does_passes(brain, calibration):
     thin = ndimage.binary_dilation(brain, iterations=3)
     child = replace(evidence_of(brain), block_mm=1.7, tissue=thin & ~brain)
     assert judge(child, calibration).verdict == "pass"
 
 
-def test_air_as_bright_as_tissue_says_nothing_about_the_brains_size(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_air_as_bright_as_tissue_says_nothing_about_the_brains_size(brain, calibration):
     airless = replace(of_a_small_adult(evidence_of(brain)), tissue=np.ones(brain.shape, bool))
     assert "small_for_head" not in [check.code for check in judge(airless, calibration).reasons]
 
 
-def test_specks_of_noise_around_a_head_make_its_brain_no_smaller(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_specks_of_noise_around_a_head_make_its_brain_no_smaller(brain, calibration):
     evidence = evidence_of(brain)
     specks = np.random.default_rng(0).random(brain.shape) > 0.97
     specks = ndimage.binary_dilation(specks, np.ones((2, 2, 2)))
@@ -231,8 +205,8 @@ def test_specks_of_noise_around_a_head_make_its_brain_no_smaller(
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("is_end", [True, False])
 def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_box_not(
-    brain: np.ndarray, calibration: Calibration, axis: int, is_end: bool
-) -> None:
+    brain, calibration, axis, is_end
+):
     cut = np.moveaxis(np.moveaxis(brain, axis, 0)[brain.shape[axis] // 3 :], 0, axis)
     evidence = replace(
         evidence_of(cut), image_ends=np.full((3, 2), is_end), tissue=~cut, signal=~cut
@@ -245,9 +219,7 @@ def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_bo
         assert cut[index]
 
 
-def test_a_stem_that_leaves_the_image_is_no_cut(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_a_stem_that_leaves_the_image_is_no_cut(brain, calibration):
     x, y, _ = (size // 2 for size in brain.shape)
     stem = brain.copy()
     stem[x - 5 : x + 5, y - 5 : y + 5, : brain.shape[2] // 2] = True
@@ -255,12 +227,12 @@ def test_a_stem_that_leaves_the_image_is_no_cut(
     assert "brain_cut" not in codes
 
 
-def test_hardly_any_brain_fails(brain: np.ndarray, calibration: Calibration) -> None:
+def test_hardly_any_brain_fails(brain, calibration):
     found = judge(evidence_of(np.zeros_like(brain)), calibration)
     assert (found.verdict, [check.code for check in found.reasons]) == ("fail", ["no_brain"])
 
 
-def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents() -> None:
+def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents():
     i, j, k = np.ogrid[:60, :60, :60]
     ball = (i - 30) ** 2 + (j - 30) ** 2 + (k - 30) ** 2 <= 24**2
     noise = np.random.default_rng(0).normal(size=ball.shape)
@@ -269,7 +241,7 @@ def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents() -> None:
     assert roughness(ball & ~dents) > 1.3 * roughness(ball)
 
 
-def test_holes_are_filled_and_only_the_largest_piece_is_judged(brain: np.ndarray) -> None:
+def test_holes_are_filled_and_only_the_largest_piece_is_judged(brain):
     broken = brain.copy()
     x, y, z = (size // 2 for size in brain.shape)
     broken[x - 3 : x + 3, y - 3 : y + 3, z - 3 : z + 3] = False
@@ -277,9 +249,7 @@ def test_holes_are_filled_and_only_the_largest_piece_is_judged(brain: np.ndarray
     assert (solid_mask(broken.astype(np.float32)) == brain).all()
 
 
-def test_confidence_falls_near_the_surface_and_where_the_looks_disagree(
-    brain: np.ndarray, calibration: Calibration
-) -> None:
+def test_confidence_falls_near_the_surface_and_where_the_looks_disagree(brain, calibration):
     evidence = evidence_of(leak(brain), second=brain)
     odds = right_odds(evidence.probability, disagreement_map(evidence), calibration)
     deep = ndimage.binary_erosion(brain, iterations=8)
@@ -289,9 +259,7 @@ def test_confidence_falls_near_the_surface_and_where_the_looks_disagree(
     assert odds[surface].max() < odds[deep].min()
 
 
-def test_the_disagreement_is_found_between_the_slices_of_the_second_look(
-    brain: np.ndarray,
-) -> None:
+def test_the_disagreement_is_found_between_the_slices_of_the_second_look(brain):
     evidence = evidence_of(leak(brain), second=brain)
     found = disagreement_map(evidence)
     _, where, _ = np.unravel_index(found.argmax(), found.shape)
@@ -306,7 +274,7 @@ def by_views(calibration: Calibration) -> Calibrations:
     return Calibrations({str(views): calibration for views in VIEWS})
 
 
-def test_every_choice_of_views_has_a_calibration_of_its_own(calibration: Calibration) -> None:
+def test_every_choice_of_views_has_a_calibration_of_its_own(calibration):
     written = Calibrations(
         {str(views): replace(calibration, check_below=i / 3) for i, views in enumerate(VIEWS)}
     )
@@ -318,7 +286,7 @@ def test_every_choice_of_views_has_a_calibration_of_its_own(calibration: Calibra
 @pytest.mark.parametrize(
     "text", ["", "[1]", '{"allowance": 1}', '{"auto": {"unknown": 1}}', '{"auto": 1}']
 )
-def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) -> None:
+def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text):
     (tmp_path / "quality.json").write_text(text)
     with pytest.raises(WeightsError, match="calibration of the verdict cannot be read"):
         load_calibration(MANIFEST, tmp_path)
@@ -336,8 +304,8 @@ def test_a_broken_calibration_is_refused_in_one_sentence(tmp_path, text: str) ->
     ],
 )
 def test_a_calibration_without_its_numbers_is_refused_by_their_name(
-    calibration: Calibration, name: str, value: object, words: str
-) -> None:
+    calibration, name, value, words
+):
     if words == "hold numbers":
         value = {**calibration.doubt, **value}
     broken = replace(calibration, **{name: value})
@@ -345,16 +313,14 @@ def test_a_calibration_without_its_numbers_is_refused_by_their_name(
         Calibrations.from_json(by_views(broken).to_json())
 
 
-def test_weights_without_a_calibration_are_judged_by_the_bundled_one(
-    tmp_path, calibration: Calibration
-) -> None:
+def test_weights_without_a_calibration_are_judged_by_the_bundled_one(tmp_path, calibration):
     assert load_calibration(MANIFEST, tmp_path).of("auto") == calibration
 
 
 @pytest.mark.parametrize("named", ["", "0" * 64])
 def test_a_more_lenient_calibration_than_the_manifest_names_is_refused(
-    tmp_path, calibration: Calibration, named: str
-) -> None:
+    tmp_path, calibration, named
+):
     lenient = by_views(replace(calibration, check_below=0.1))
     (tmp_path / "quality.json").write_text(lenient.to_json())
     with pytest.raises(WeightsError, match="manifest beside it names"):
@@ -363,7 +329,7 @@ def test_a_more_lenient_calibration_than_the_manifest_names_is_refused(
     assert load_calibration(sealed, tmp_path) == lenient
 
 
-def test_a_calibration_is_the_same_with_other_line_ends(tmp_path, calibration: Calibration) -> None:
+def test_a_calibration_is_the_same_with_other_line_ends(tmp_path, calibration):
     written = by_views(calibration)
     (tmp_path / "quality.json").write_bytes(written.to_json().replace("\n", "\r\n").encode())
     sealed = replace(MANIFEST, calibration_sha256=written.sha256)

@@ -33,30 +33,30 @@ def turned(mask: np.ndarray, degrees: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("degrees", TURNS)
-def test_a_turned_brain_is_as_symmetric_as_a_straight_one(degrees: tuple[int, int]) -> None:
+def test_a_turned_brain_is_as_symmetric_as_a_straight_one(degrees):
     brain = made_brain()
     assert asymmetry(brain) < SYMMETRIC
     assert asymmetry(turned(brain, degrees)) < SYMMETRIC
 
 
-def test_a_plane_sheared_along_the_rows_would_call_a_turned_brain_asymmetric() -> None:
+def test_a_plane_sheared_along_the_rows_would_call_a_turned_brain_asymmetric():
     """Why there is a search at all."""
     assert sheared_asymmetry(turned(made_brain(), (0, 30))) > 2 * SYMMETRIC
 
 
 @pytest.mark.parametrize("degrees", [(0, 0), *TURNS])
-def test_a_missing_temporal_lobe_shows_however_the_head_is_turned(degrees: tuple[int, int]) -> None:
+def test_a_missing_temporal_lobe_shows_however_the_head_is_turned(degrees):
     brain = made_brain()
     brain[:32, 40:, :45] = False
     assert asymmetry(turned(brain, degrees)) > DAMAGED
 
 
-def test_a_shift_to_one_side_is_no_asymmetry() -> None:
+def test_a_shift_to_one_side_is_no_asymmetry():
     assert asymmetry(np.roll(made_brain(), 7, axis=0)) == pytest.approx(asymmetry(made_brain()))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (3, 1, 1), (2, 4, 1)])
-def test_a_mask_of_a_few_blocks_in_a_row_is_symmetric(shape: tuple[int, int, int]) -> None:
+def test_a_mask_of_a_few_blocks_in_a_row_is_symmetric(shape):
     mask = np.zeros((8, 8, 8), dtype=bool)
     mask[tuple(slice(2, 2 + size) for size in shape)] = True
     assert asymmetry(mask) == pytest.approx(0, abs=1e-9)

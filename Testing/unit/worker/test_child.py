@@ -50,9 +50,7 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
         ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
     ],
 )
-def test_a_bad_request_is_one_error_event_and_status_2(
-    tmp_path: Path, request_: object, words: str
-) -> None:
+def test_a_bad_request_is_one_error_event_and_status_2(tmp_path, request_, words):
     status, events = serve(request_, tmp_path)
     assert status == 2
     assert [event["event"] for event in events] == ["started", "error"]
@@ -60,7 +58,7 @@ def test_a_bad_request_is_one_error_event_and_status_2(
     assert events[1]["exit_code"] == 2
 
 
-def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path: Path) -> None:
+def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path):
     write_volume(tmp_path / "in.npz", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
     request = {
         "task": "volume",
@@ -85,11 +83,11 @@ def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path: Path) -> Non
         ("", None),
     ],
 )
-def test_an_event_is_told_from_noise(line: str, expected: dict | None) -> None:
+def test_an_event_is_told_from_noise(line, expected):
     assert parse_event(line) == expected
 
 
-def test_what_libraries_print_is_kept_out_of_the_events(tmp_path: Path) -> None:
+def test_what_libraries_print_is_kept_out_of_the_events(tmp_path):
     program = (
         "import os; from skullstrip.worker.child import event_stream\n"
         "with event_stream() as emit:\n"
@@ -104,9 +102,7 @@ def test_what_libraries_print_is_kept_out_of_the_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="asks for a process group")
-def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(
-    tmp_path: Path,
-) -> None:
+def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(tmp_path):
     request = tmp_path / "request.json"
     os.mkfifo(request)  # it waits for the request until it is ended
     command = [sys.executable, "-m", "skullstrip.worker.child", str(request)]
@@ -130,7 +126,7 @@ def test_a_leader_of_a_session_has_a_group_already(tmp_path):
 
 
 @pytest.mark.parametrize("gone", ["parent", "request"])
-def test_it_ends_by_itself_when_its_parent_or_its_request_is_gone(tmp_path: Path, gone) -> None:
+def test_it_ends_by_itself_when_its_parent_or_its_request_is_gone(tmp_path, gone):
     request = tmp_path / "request.json"
     request.write_text("{}")
     dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -148,7 +144,7 @@ def test_it_ends_by_itself_when_its_parent_or_its_request_is_gone(tmp_path: Path
         assert child.wait() == Cancelled.exit_code
 
 
-def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None:
+def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
     pytest.importorskip("psutil")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
@@ -164,7 +160,7 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path: Path) -> None
     assert "cannot be read" in failed["message"]
 
 
-def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path):
     pytest.importorskip("psutil")
     request = {"task": "batch", "source": str(tmp_path / "nowhere"), "out": str(tmp_path / "out")}
     status, events = serve(request, tmp_path)
@@ -173,7 +169,7 @@ def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path: Path) -
 
 
 @given(text=st.text(), cut=st.integers(0, 60))
-def test_no_line_that_is_cut_or_mixed_up_breaks_the_reader(text: str, cut: int) -> None:
+def test_no_line_that_is_cut_or_mixed_up_breaks_the_reader(text, cut):
     line = (MARK + json.dumps({"event": "progress", "done": 1}) + text)[:cut]
     event = parse_event(text + line)
     assert event is None or isinstance(event["event"], str)
