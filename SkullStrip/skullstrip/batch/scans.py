@@ -13,10 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
 from ..io import images
+from ..io.dicom_header import is_dicom_file
 from ..io.limits import require_regular
 
 SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
+DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
 OUR_ENDINGS = (
     *("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask"),
@@ -105,8 +107,8 @@ def find_scans(source: str, out: Path) -> list[Scan]:
         scans = [_scan(file, base) for file in sorted(map(Path, found)) if _is_scan(file)]
     if not scans:
         raise InputError(
-            f"No image file (NIfTI, MGH, NRRD) is in '{source}'; give a folder, a .csv with a "
-            "column 'path', or a quoted glob such as 'data/*_T1w.nii.gz'."
+            f"No image file (NIfTI, MGH, NRRD, DICOM) is in '{source}'; give a folder, a .csv with "
+            "a column 'path', or a quoted glob such as 'data/*_T1w.nii.gz'."
         )
     return _unique(scans)
 
@@ -129,6 +131,14 @@ def _images_below(folder: Path, out: Path) -> Iterator[Path]:
         here = Path(parent)
         folders[:] = [name for name in sorted(folders) if is_searched(here / name)]
         yield from (here / name for name in sorted(files) if _is_scan(here / name))
+        if any(_is_dicom(here / name) for name in files):
+            yield here
+
+
+def _is_dicom(path: Path) -> bool:
+    """Return whether a file is DICOM; those are opened whose names scanners and archives give."""
+    suffix = path.suffix.lower()
+    return (suffix in DICOM_SUFFIXES or suffix[1:].isdigit()) and is_dicom_file(path)
 
 
 def _is_scan(path: Path) -> bool:
@@ -145,6 +155,8 @@ def _scan(path: Path, base: Path) -> Scan:
         place = path.relative_to(base)
     except ValueError:
         place = Path(path.name)
+    if not place.name:  # DICOM in the folder itself
+        place = Path(path.resolve().name)
     suffix = images.suffix_of(path)
     return _placed(path, place.as_posix()[: len(place.as_posix()) - len(suffix)], suffix)
 

@@ -74,7 +74,8 @@ def find_series(path: Path, number: int | None = None) -> Series:
         return chosen[0]
     lines = [series.line for series in known]
     if number is None:
-        raise ChoiceError(f"{path} holds {len(known)} series; choose one with '--series N'.", lines)
+        several = f"{path} holds {len(known)} series"
+        raise ChoiceError(f"{several}; choose one with '--series N', or name a file of it.", lines)
     raise ChoiceError(f"{path} holds no series {number}; choose one of these.", lines)
 
 

@@ -234,3 +234,19 @@ def test_a_bids_scan_gets_sidecars_that_count_among_its_outputs(engine, job, tmp
     sidecar = json.loads((job.out / "sub-01/anat/sub-01_desc-brain_mask.json").read_text())
     assert sidecar["Sources"] == [f"bids:raw:{SCANS[0]}"]
     assert len(entry.outputs) == 5
+
+
+def test_a_dicom_folder_is_a_scan_that_has_changed_when_one_slice_has(engine, job, head):
+    dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
+    image = nibabel.load(head)
+    series = dicom.datasets(np.asarray(image.dataobj), image.affine)
+    head.unlink()
+    folder = dicom.save(head.parent / "visit", series)
+    (scan,) = find_scans(str(head.parents[1]), job.out)
+    entry = work.strip_one(scan, job)
+    assert entry.row["status"] == "done", entry.row
+    assert (job.out / "deep" / "visit_brain_mask.nii.gz").is_file()
+    assert entry.source.still_holds(scan.path)
+    slice_ = folder / "IM0021"
+    slice_.write_bytes(slice_.read_bytes()[:-1] + b"\1")
+    assert not entry.source.still_holds(scan.path)

@@ -161,3 +161,15 @@ def test_a_path_in_a_table_that_is_missing_is_a_scan_that_will_fail(tmp_path):
     table = tmp_path / "scans.csv"
     table.write_text("path\nmissing.nii.gz\n")
     assert list(found(table, tmp_path / "out")) == ["missing"]
+
+
+def test_a_folder_of_dicom_files_is_one_scan_called_like_the_folder(tmp_path):
+    begin = bytes(128) + b"DICM"
+    data = touch(tmp_path / "in", "a.nii", "visit 1/IM0001", "visit 2/1.2.840.77", "notes/README")
+    for file in (data / "visit 1" / "IM0001", data / "visit 2" / "1.2.840.77"):
+        file.write_bytes(begin)
+    scans = found(data, tmp_path / "out")
+    assert list(scans) == ["a", "visit 1", "visit 2"]
+    assert scans["visit 1"].path == data / "visit 1"
+    assert scans["visit 1"].mask == "visit 1_brain_mask.nii.gz"
+    assert list(found(data / "visit 1", tmp_path / "out")) == ["visit 1"]
