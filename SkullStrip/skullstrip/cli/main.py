@@ -81,7 +81,7 @@ def _command(words: list[str]) -> int:
         from .batch import batch_command
 
         return batch_command(words[1:])
-    parser = _parser()
+    parser = make_parser()
     if not words:
         return show_usage(parser)
     arguments = parser.parse_intermixed_args(words)
@@ -98,7 +98,8 @@ def _command(words: list[str]) -> int:
     return max(statuses)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command for one scan."""
     parser = Parser(
         prog="skullstrip",
         usage="skullstrip [options] T1 [T1 ...]",

@@ -1,7 +1,4 @@
-"""Write the Boutiques descriptor of `skullstrip` for one scan, from the command's own arguments.
-
-`python -m scripts.boutiques > docs/skullstrip.boutiques.json`; a test compares.
-"""
+"""`python -m skullstrip.cli.boutiques` prints the command's Boutiques descriptor, for one scan."""
 
 from __future__ import annotations
 
@@ -9,9 +6,9 @@ import json
 from argparse import Action
 from typing import Any
 
-from skullstrip._version import __version__
-from skullstrip.cli.common import count
-from skullstrip.cli.main import DESCRIPTION, OUTPUTS, _parser
+from .._version import __version__
+from .common import count
+from .main import DESCRIPTION, OUTPUTS, make_parser
 
 LEFT_OUT = {"help", "version", "image", "inputs"}
 SCAN = {
@@ -24,8 +21,8 @@ SCAN = {
 
 
 def descriptor() -> dict[str, Any]:
-    """Return the descriptor as plain data."""
-    actions = [action for action in _parser()._actions if action.dest not in LEFT_OUT]
+    """Return the descriptor as plain data, made from the command's own arguments."""
+    actions = [action for action in make_parser()._actions if action.dest not in LEFT_OUT]
     keys = " ".join(f"[{_name(action).upper()}]" for action in actions)
     return {
         "name": "skullstrip",
