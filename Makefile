@@ -51,13 +51,13 @@ lint: setup ## ruff, mypy, imports, spelling, and the workflows against their sc
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-# The report page is tested in Chromium, what leaves the machine by strace, DICOM by dicom3tools' dciodvfy;
-# got and told about like the libraries for rendering below.
+# The report page is tested in Chromium, what leaves the machine by strace, DICOM by dicom3tools' dciodvfy,
+# shell scripts by shellcheck; got and told about like the libraries for rendering below.
 test: lint test-slicer test-pipelines $(TORCH_STAMP) ## ruff, mypy and every test, the slow ones too
 	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
-		|| { command -v chromium && command -v strace && command -v dciodvfy; } >/dev/null \
-		|| { apt-get update -qq && apt-get install -qq -y chromium strace dicom3tools >/dev/null; } \
-		|| echo "Could not install chromium, strace and dicom3tools; tests that need them will be skipped."
+		|| { command -v chromium && command -v strace && command -v dciodvfy && command -v shellcheck; } >/dev/null \
+		|| { apt-get update -qq && apt-get install -qq -y chromium strace dicom3tools shellcheck >/dev/null; } \
+		|| echo "Could not install chromium, strace, dicom3tools and shellcheck; tests that need them will be skipped."
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=15
 
 test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)

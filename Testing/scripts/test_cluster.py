@@ -74,7 +74,7 @@ def test_a_slurm_job_can_be_looked_at_before_any_is_submitted(monkeypatch, start
 
 def test_kubernetes_runs_a_batch_that_the_command_accepts():
     job = yaml.safe_load(KUBERNETES.read_text(encoding="utf-8"))
-    words = job["spec"]["job"]["spec"]["containers"][0]["args"]
+    words = job["spec"]["job"]["spec"]["containers"][0]["command"]
     assert words[:2] == ["skullstrip", "batch"]
     assert _parser().parse_args(words[2:]).threads == 2
 
