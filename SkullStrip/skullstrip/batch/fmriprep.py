@@ -71,7 +71,7 @@ def with_masks(scans: Iterable[Scan], all_scans: Iterable[Scan], reference: str)
 
 def _with_mask(scan: Scan, others: list[Scan], folder: str) -> Scan:
     if others and not _have_one_grid([scan, *others]):
-        note = "no mask for fMRIPrep, which resamples this person's T1w scans to a grid of its own"
+        note = "no mask for fMRIPrep: the grids of this person's T1w scans differ, or are not known"
         return replace(scan, note=note)
     stem = scan.mask.removesuffix("_desc-brain_mask.nii.gz")
     kinds = ("desc-brain", "space-T1w_desc-brain")  # of sMRIPrep, of NiBabies

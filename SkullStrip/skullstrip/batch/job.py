@@ -14,6 +14,7 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import SkullStripError, is_out_of_memory
 from ..files import strip_file, write_by_mask
+from ..io.annex import fetch
 from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
 from ..options import Options
@@ -69,6 +70,8 @@ def strip_one(scan: Scan, job: Job) -> Entry:
     start = time.perf_counter()
     source = NO_FILE
     try:
+        if job.options.get:
+            fetch(scan.path)
         with suppress(OSError):  # of which reading it has more to say
             source = FileState.of(scan.path)
         result = _strip(scan, job)

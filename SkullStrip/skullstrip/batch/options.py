@@ -29,6 +29,8 @@ class BatchOptions:
         Only scans that somebody rejected, that failed, or whose verdict was not "pass".
     decisions : path, optional
         The CSV that the report page exports; `decisions.csv` in the output folder by default.
+    get : bool
+        Fetch scans whose content git-annex keeps elsewhere.
     """
 
     method: Options = Options()
@@ -37,3 +39,4 @@ class BatchOptions:
     overwrite: bool = False
     redo: str | None = None
     decisions: str | Path | None = None
+    get: bool = False

@@ -115,6 +115,7 @@ def strip_batch(
     overwrite: bool = False,
     redo: str | None = None,
     decisions: str | Path | None = None,
+    get: bool = False,
     **overrides: Any,
 ) -> BatchResult:
     """Strip many scans in worker processes; what is done already is left.
@@ -134,7 +135,7 @@ def strip_batch(
     fmriprep : {"first-lex", "sessionwise"}, optional
         Write into `fmriprep_<reference>` the masks that `fmriprep --derivatives` takes when it runs
         with that `--subject-anatomical-reference`.
-    jobs, scheduler, overwrite, redo, decisions
+    jobs, scheduler, overwrite, redo, decisions, get
         As for `BatchOptions`.
     **overrides
         Options by name, as ``border_mm=2``; they go before those of `options`.
@@ -153,7 +154,7 @@ def strip_batch(
     """
     found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions), fmriprep)
     method = replace(options, **overrides)
-    work = BatchOptions(method, jobs, scheduler, overwrite, redo, decisions)
+    work = BatchOptions(method, jobs, scheduler, overwrite, redo, decisions, get)
     return run_batch(found, Path(out), work)
 
 

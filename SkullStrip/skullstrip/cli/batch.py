@@ -14,6 +14,7 @@ from ..io.process import stopping
 from ..shown import say
 from .common import (
     EXIT_FAILURE,
+    GET_HELP,
     Parser,
     add_method_options,
     count,
@@ -135,6 +136,7 @@ def batch_options(arguments: argparse.Namespace) -> BatchOptions:
         overwrite=arguments.overwrite,
         redo=arguments.redo,
         decisions=arguments.decisions,
+        get=arguments.get,
     )
 
 
@@ -167,6 +169,7 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         "a line for each failure and every five minutes"
     )
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
+    add("--get", action="store_true", help=GET_HELP)
     add_method_options(parser)
 
 

@@ -19,6 +19,7 @@ from ..shown import say
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+GET_HELP = "fetch scans that DataLad or git-annex keep elsewhere; they are left here"
 INTERRUPTED = "Interrupted; nothing was written."
 
 

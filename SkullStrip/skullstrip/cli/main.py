@@ -21,6 +21,7 @@ from ..io.process import abandon_stdout, ended_by_signals, native_noise_silenced
 from ..shown import say
 from .common import (
     EXIT_INTERRUPTED,
+    GET_HELP,
     INTERRUPTED,
     Parser,
     add_method_options,
@@ -133,6 +134,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     again_help = "cut the mask from what -p wrote earlier: another border, no network run"
     add("--from-probability", metavar="FILE", help=again_help)
+    add("--get", action="store_true", help=GET_HELP)
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
     add("--version", action="version", version=f"skullstrip {__version__}")
     return parser
@@ -185,6 +187,7 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
             raise InputError(f"'{name}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
         if (meant := closest(name, tuple(COMMANDS))) and not Path(name).exists():
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
+    _fetch(named if arguments.get else [])
     if len(named) == 1:
         return [Path(named[0])]
     if missing := [name for name in named if not Path(name).exists()]:
@@ -207,6 +210,13 @@ def _distinct(named: list[Path], series: int | None) -> list[Path]:
         scans.setdefault(frozenset(files_read(path)), path)
     ours = {out for path in scans.values() for out in default_outputs(path, series).values()}
     return [path for path in scans.values() if path not in ours]
+
+
+def _fetch(names: list[str]) -> None:
+    from ..io.annex import fetch
+
+    for name in names:
+        fetch(Path(name))
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:

@@ -36,9 +36,10 @@ _COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
 )
 DICOM_START = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."
 # What is no image: its first bytes, what it is, and what to do.
+ANNEX_POINTER = rb".{0,99}/annex/objects/"
 _FOREIGN = (
     (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
-    (rb".{0,99}/annex/objects/", "a git-annex pointer, not the file itself",
+    (ANNEX_POINTER, "a git-annex pointer, not the file itself",
      "run 'git annex get' or 'datalad get'"),
     (DICOM_START, "a packed DICOM file, or one beside another image", "unpack it"),
     (rb"\s*(<!doctype html|<html)", "a web page, perhaps of a download that failed",
