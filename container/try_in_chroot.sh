@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.."
 cp -r LICENSE.txt README.md SkullStrip container pyproject.toml "$root/src"
 cp /etc/resolv.conf "$root/etc/"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+chmod 755 "$root"
 chroot "$root" sh /src/container/install.sh
 rm -r "$root/src"
 # shellcheck disable=SC2016 # $1 and $@ are of the inner shell
