@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import os
 import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +46,19 @@ def image(
         return path
 
     return make
+
+
+def saved(image: object, name: str = "T1.nii.gz") -> Callable[[Path], Path]:
+    """A file of what nibabel holds."""
+
+    def make(folder: Path) -> Path:
+        nibabel.save(image, folder / name)
+        return folder / name
+
+    return make
+
+
+spm = saved(nibabel.Spm2AnalyzeImage(*head()), "T1.img")  # whose affine is in a .mat file
 
 
 def edited(
@@ -110,19 +121,6 @@ def linked(target: str) -> Callable[[Path], Path]:
     return make
 
 
-def pipe(folder: Path) -> Path:
-    """A named pipe that nobody writes to."""
-    os.mkfifo(folder / "T1.nii.gz")
-    return folder / "T1.nii.gz"
-
-
-def half_pair(folder: Path) -> Path:
-    """A header whose voxels were not copied."""
-    path = image("T1.img")(folder)
-    path.unlink()
-    return path.with_suffix(".hdr")
-
-
 def whole_pair(folder: Path) -> Path:
     """Header and voxels, named by the header."""
     return image("T1.img", kind=nibabel.Nifti1Pair)(folder).with_suffix(".hdr")
@@ -147,39 +145,6 @@ def nrrd_bomb(folder: Path) -> Path:
     voxels = gzip.decompress(packed)
     path.write_bytes(header + b"\n\n" + gzip.compress(voxels + bytes(BOMB_BYTES), 1))
     return path
-
-
-def giant_voxels(folder: Path) -> Path:
-    """Six hundred bytes whose field of view is a metre each way."""
-    array = np.random.default_rng(0).integers(0, 999, (5, 5, 5)).astype(np.int16)
-    nibabel.save(nibabel.Nifti1Image(array, np.diag([199, 199, 199, 1.0])), folder / "T1.nii.gz")
-    return folder / "T1.nii.gz"
-
-
-def zip_file(folder: Path) -> Path:
-    """An archive that somebody renamed."""
-    with zipfile.ZipFile(folder / "T1.nii.gz", "w") as file:
-        file.writestr("T1.nii", "voxels")
-    return folder / "T1.nii.gz"
-
-
-def surface(folder: Path) -> Path:
-    """A format that nibabel reads and that holds no voxels."""
-    nibabel.save(nibabel.GiftiImage(), folder / "T1.gii")
-    return folder / "T1.gii"
-
-
-def swapped(folder: Path) -> Path:
-    """The phantom in the other byte order."""
-    array, affine = head()
-    header = nibabel.Nifti1Header(endianness=">")
-    nibabel.save(nibabel.Nifti1Image(array, affine, header), folder / "T1.nii")
-    return folder / "T1.nii"
-
-
-def coloured() -> np.ndarray:
-    """Red, green and blue in every voxel."""
-    return np.zeros(head()[0].shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
 def f32(value: float) -> bytes:
@@ -336,13 +301,6 @@ def beside(
     return make
 
 
-def spm(folder: Path) -> Path:
-    """The phantom as SPM's Analyze, whose affine is in a .mat file."""
-    voxels, affine = head()
-    nibabel.save(nibabel.Spm2AnalyzeImage(voxels, affine), folder / "T1.img")
-    return folder / "T1.img"
-
-
 def mat_bomb(path: Path) -> None:
     """130 kB that unpack to 128 MB."""
     from scipy.io import savemat
@@ -377,7 +335,7 @@ def packed(pack: Callable[[bytes], bytes], name: str) -> Callable[[Path], Path]:
     return make
 
 
-def _dicom(fields: bytes) -> bytes:
+def dicom(fields: bytes) -> bytes:
     """A file of explicit little-endian fields."""
     syntax = b"1.2.840.10008.1.2.1\0"
     meta = b"\2\0\x10\0UI" + struct.pack("<H", len(syntax)) + syntax
@@ -393,27 +351,6 @@ def dicom_claims(folder: Path) -> Path:
     whole.Rows = whole.Columns = 65535
     whole.NumberOfFrames = 10**6
     return save(folder / "series", [whole])
-
-
-def dicom_field(folder: Path) -> Path:
-    """A private field longer than anything, in a file of some bytes."""
-    (folder / "IM1").write_bytes(_dicom(b"\x09\0\x10\x10UN\0\0" + struct.pack("<I", 2**32 - 2)))
-    return folder / "IM1"
-
-
-def dicom_nested(folder: Path) -> Path:
-    """Sequences within sequences, as deep as the file goes."""
-    item = struct.pack("<HH2sHI", 0x5200, 0x9229, b"SQ", 0, 2**32 - 1) + struct.pack(
-        "<HHI", 0xFFFE, 0xE000, 2**32 - 1
-    )
-    (folder / "IM1").write_bytes(_dicom(100_000 * item))
-    return folder / "IM1"
-
-
-def packed_dicom(folder: Path) -> Path:
-    """A file that somebody packed."""
-    (folder / "IM1.dcm.gz").write_bytes(gzip.compress(_dicom(bytes(999))))
-    return folder / "IM1.dcm.gz"
 
 
 def dicom_folder(folder: Path) -> Path:
