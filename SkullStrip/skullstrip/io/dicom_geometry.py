@@ -105,10 +105,10 @@ def _require_even(depths: np.ndarray, frames: Sequence[Frame], what: str) -> Non
     counts = np.rint(gaps / gaps.min())
     if np.abs(gaps - counts * gaps.min()).max() <= tolerance * counts.max():
         missing, first = int(counts.sum()) - len(gaps), int(np.argmax(counts > 1)) + 1
-        lack = "a slice is missing" if missing == 1 else f"{missing} slices are missing"
+        lack = "a slice," if missing == 1 else f"{missing} slices, the first"
         raise InputError(
-            f"Of {what} {lack}, after number {first} of {len(frames)} at first; fetch the whole "
-            "series again."
+            f"{what} lacks {lack} after number {first} of {len(frames)}; fetch the whole series "
+            "again."
         )
     raise InputError(
         f"{what} has slices between {gaps.min():.4g} and {gaps.max():.4g} mm apart; choose a "

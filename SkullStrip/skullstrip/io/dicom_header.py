@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -140,6 +141,24 @@ def read_dataset(stream: DicomStream, **settings: Any) -> Any:
         return dcmread(stream, force=True, **settings)
 
 
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Refuse a file of which pydicom makes no sense, whose own words might quote the header.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # it raises anything at all
+        raise InputError(
+            f"{path} cannot be read as DICOM ({type(error).__name__}); send or copy it again."
+        ) from error
+
+
 @lru_cache(maxsize=2**14)  # a folder is gone through to name outputs, to guard inputs and to read
 def _read_instance(path: Path, mtime_ns: int, size: int) -> Instance | None:  # noqa: ARG001
     try:
@@ -151,19 +170,12 @@ def _read_instance(path: Path, mtime_ns: int, size: int) -> Instance | None:  # 
         import pydicom  # noqa: F401
     except ImportError as error:
         raise InputError(f"{path} is DICOM, which needs the package pydicom; {INSTALL}.") from error
-    try:
+    with understood(path):
         with DicomStream(path) as stream:
             header = read_dataset(stream, stop_before_pixels=True, specific_tags=TAGS)
         if "Rows" not in header or header.get("Modality") in NO_PICTURES:
             return None
         return _instance(path, header)
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # pydicom raises anything at all
-        # Its words would quote the header.
-        raise InputError(
-            f"{path} cannot be read as DICOM ({type(error).__name__}); send or copy it again."
-        ) from error
 
 
 def _instance(path: Path, header: Any) -> Instance:
@@ -203,10 +215,9 @@ def _frames(header: Any) -> Iterator[Frame]:
     """Yield the slices: of an enhanced file each its own, of a classic one the file's only one."""
     own = header.get("PerFrameFunctionalGroupsSequence")
     if own is None:
-        count = int(header.get("NumberOfFrames") or 1)
-        if count > 1:  # of which nothing says where they lie
+        if int(header.get("NumberOfFrames") or 1) > 1:  # of which nothing says where they lie
             header.ImagePositionPatient = None
-        yield from [_frame(lambda _, keyword: header.get(keyword), "EchoTime")] * count
+        yield _frame(lambda _, keyword: header.get(keyword), "EchoTime")
         return
     shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
 
@@ -224,7 +235,9 @@ def _frame(value: Any, echo: str) -> Frame:
 
     def numbers(group: str, keyword: str, count: int) -> tuple[float, ...]:
         found = value(group, keyword)
-        return (np.nan,) * count if not found else tuple(float(each) for each in found[:count])
+        if not found or len(found) != count:
+            return (np.nan,) * count
+        return tuple(float(each) for each in found)
 
     def number(group: str, keyword: str, default: float) -> float:
         found = value(group, keyword)

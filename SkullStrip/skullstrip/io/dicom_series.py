@@ -102,9 +102,10 @@ def _all_series(path: Path) -> list[Series]:
         instances = _of_one_file(instances[0])
     if not instances:
         raise InputError(f"{path} is DICOM without a picture in it; give the scan's series.")
-    instances = [each for each in instances if each.has_place] or instances  # no screenshots
     instances.sort(key=lambda each: (each.number is None, each.number or 0, each.series_uid))
     groups = [tuple(group) for _, group in groupby(instances, key=lambda each: each.series_uid)]
+    placed = [group for group in groups if any(each.has_place for each in group)]
+    groups = placed or groups  # no screenshots
     numbers = [group[0].number for group in groups]
     if None in numbers or len(set(numbers)) < len(numbers):  # of several studies, for example
         numbers = list(range(1, len(groups) + 1))

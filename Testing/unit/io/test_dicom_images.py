@@ -171,6 +171,16 @@ def cut_short(series):
     return series
 
 
+def of_many_frames(series):
+    series[0].NumberOfFrames = 10**9
+    return series
+
+
+def with_half_a_place(series):
+    series[0].ImagePositionPatient = [1, 2]
+    return series
+
+
 def huge(series):
     for dataset in series:
         dataset.Rows = dataset.Columns = 65535
@@ -178,15 +188,17 @@ def huge(series):
 
 
 REFUSALS = {
-    without_slices: "Of Series 3 2 slices are missing, after number 4 of 10",
+    without_slices: "Series 3 lacks 2 slices, the first after number 4 of 10",
     moved: "Series 3 has slices between 1.8 and 3.2 mm apart",
     aside: "slices up to 3 mm off the line",
     doubled: "24 slices at 12 places, of echo times 2.98 and 90 ms",
     turned: "slices of 2 orientations, as a localizer does",
     of_another_size: "slices of several sizes",
     nowhere: "does not say of every slice where it lies",
+    of_many_frames: "does not say of every slice where it lies",
+    with_half_a_place: "does not say of every slice where it lies",
     inverted: "is stored as MONOCHROME1",
-    cut_short: "cannot be read as an image",
+    cut_short: "is cut short: 860 bytes of voxels instead of 960",
     huge: "claims 65535 x 65535 x 12 voxels, more than the limit",
 }
 
@@ -198,6 +210,14 @@ def test_what_is_no_volume_is_refused_in_a_sentence(tmp_path, spoil):
         read_image(dicom.save(tmp_path / "s", series))
     assert str(refusal.value).endswith(".")
     assert str(refusal.value).count(". ") == 0
+
+
+def test_files_without_preamble_are_read_as_they_were_written_once(tmp_path):
+    array = dicom.voxels()
+    for number, dataset in enumerate(dicom.datasets(array, dicom.axial())):
+        del dataset.file_meta
+        dataset.save_as(tmp_path / str(number), implicit_vr=True, little_endian=True)
+    np.testing.assert_array_equal(read_image(tmp_path).array, array)
 
 
 def test_copies_of_files_are_left_out_and_noted(tmp_path):
@@ -227,15 +247,19 @@ def test_jpeg_is_unpacked_by_pylibjpeg():
     assert read_voxels(instance).shape == (1, 1024, 256)
 
 
-def test_a_packed_picture_of_another_size_than_its_header_names_is_never_unpacked(tmp_path):
+@pytest.mark.parametrize(("place", "size"), [(8, 60000), (40, 16384)])
+def test_a_packed_picture_of_another_size_than_its_header_names_is_never_unpacked(
+    tmp_path, place, size
+):
     dataset = pydicom.dcmread(get_testdata_file("MR_small_jp2klossless.dcm"))
     content = bytearray(dataset.PixelData)
-    start = content.index(b"\xff\x4f\xff\x51") + 8
-    content[start : start + 8] = (60000).to_bytes(4, "big") * 2
+    start = content.index(b"\xff\x4f\xff\x51") + place
+    content[start : start + 2] = size.to_bytes(2, "big")
     dataset.PixelData = bytes(content)
     dataset.save_as(tmp_path / "bomb.dcm")
     assert dataset.file_meta.TransferSyntaxUID == JPEG2000Lossless
-    with pytest.raises(ValueError, match="60000 x 60000"):
+    claimed = 64 + size * 2**16 if place == 8 else size  # the upper half of four bytes, or two
+    with pytest.raises(InputError, match=f"holds a picture of .*{claimed}"):
         read_voxels(read_instance(tmp_path / "bomb.dcm"))
 
 
@@ -243,7 +267,7 @@ def test_a_packed_picture_of_another_size_than_its_header_names_is_never_unpacke
 def test_the_size_of_a_jpeg_is_read_from_its_own_header(name):
     dataset = pydicom.dcmread(get_testdata_file(name))
     (content,) = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1)
-    assert encoded_shape(content) == (dataset.Rows, dataset.Columns)
+    assert encoded_shape(content) == (dataset.Rows, dataset.Columns, 1)
 
 
 def test_a_deflated_file_is_refused_without_being_unpacked(tmp_path, monkeypatch):
