@@ -89,6 +89,13 @@ def test_outliers_are_marked_with_their_rule(open_report):
     assert names(page) == ["sub-11"]
 
 
+def test_scans_unlike_others_of_their_person_are_marked_and_found(open_report):
+    page = open_report([row(1), row(2, unlike="unlike", message="Volumes differ."), row(3)])
+    assert page.locator("#rows .tag").all_inner_texts() == ["◆ unlike"]
+    facet(page, "outliers").click()
+    assert names(page) == ["sub-02"]
+
+
 def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report):
     page = open_report(study())
     bar = page.locator("#histogram g[role=button]").first

@@ -22,7 +22,7 @@ from .columns import CORRECTED, FAILED
 
 TEXTS = (
     "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
-    "version", "brain_mask", "brain", "qc", "finished", "judged",
+    "version", "brain_mask", "brain", "qc", "finished", "judged", "unlike",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
 STATES = {

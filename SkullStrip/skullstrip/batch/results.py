@@ -11,6 +11,7 @@ from ..errors import OutputError
 from ..io.atomic import atomic_outputs
 from ..shown import cell
 from .columns import COLUMNS, Row
+from .sessions import Spans
 
 CSV_TABLE = "results.csv"
 PAGE = "report.html"
@@ -35,7 +36,7 @@ def write_csv(rows: Iterable[Row], out: Path) -> Path:
     ):
         writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: cell(row[name]) for name in COLUMNS} for row in rows)
     return path
 
 
@@ -57,10 +58,11 @@ def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
     OutputError
         Something cannot be written.
     """
-    write_csv(rows(), out)
+    spans = Spans(rows())
+    write_csv(map(spans.noted, rows()), out)
     if importlib.util.find_spec("jinja2") is None:
         return None
     from .report_page import write_report
 
-    write_report(rows(), out / PAGE)
+    write_report(map(spans.noted, rows()), out / PAGE)
     return out / PAGE

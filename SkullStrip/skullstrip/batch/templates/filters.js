@@ -22,7 +22,7 @@ function shownScans() {
 function isShown(scan, words) {
   if (filters.states.size && !filters.states.has(scan.state)) return false;
   if (filters.decided !== "all" && decisionOn(scan).decision !== filters.decided) return false;
-  if (filters.outliers && !scan.outlier) return false;
+  if (filters.outliers && !scan.outlier && !scan.unlike) return false;
   if (filters.bin && !isInBin(scan.volume_ml, filters.bin)) return false;
   return words.every((word) => scan.haystack.includes(word));
 }
@@ -65,7 +65,7 @@ function drawFacets(changed) {
       changed(state);
     }, state);
   });
-  const outliers = scans.filter((scan) => scan.outlier).length;
+  const outliers = scans.filter((scan) => scan.outlier || scan.unlike).length;
   const more = outliers && facet("outlier facet", "◆", "Volume outliers", outliers,
     filters.outliers, () => {
       filters.outliers = !filters.outliers;

@@ -99,7 +99,9 @@ function volume(scan) {
   const figure = element("span", { class: "figure" }, milliliters(scan.volume_ml));
   const error = scan.volume_error_ml === null ? "" : ` ± ${milliliters(scan.volume_error_ml)}`;
   const parts = [figure, element("span", { class: "muted" }, error)];
-  if (scan.outlier) parts.push(element("span", { class: "tag" }, `◆ ${scan.outlier}`));
+  for (const word of [scan.outlier, scan.unlike].filter(Boolean)) {
+    parts.push(element("span", { class: "tag" }, `◆ ${word}`));
+  }
   return parts;
 }
 
