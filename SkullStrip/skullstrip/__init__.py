@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .apply import apply_brain
     from .batch.run import strip_batch
     from .errors import (
         Cancelled,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BrainExtraction": "pipeline",
+    "apply_brain": "apply",
     "extract_brain": "pipeline",
     "strip_batch": "batch.run",
     "strip_file": "files",
@@ -46,6 +48,7 @@ __all__ = [
     "SkullStripError",
     "WeightsError",
     "__version__",
+    "apply_brain",
     "extract_brain",
     "strip_batch",
     "strip_file",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .apply import apply_brain
 from .checks.fill import without_fill
-from .errors import OutputError
+from .errors import InputError, OutputError
 from .from_probability import brain_from_probability, read_on_grid, require_no_network
 from .grid.volume import Volume
 from .io import images
@@ -23,7 +24,7 @@ from .mask.surface_files import require_surface_suffix, write_surface
 from .network.manifest import load_manifest
 from .network.predict import Progress
 from .options import Options
-from .pipeline import BrainExtraction, extract_brain
+from .pipeline import BrainExtraction, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
@@ -46,6 +47,7 @@ def strip_file(
     json: str | Path | None = None,
     from_probability: str | Path | None = None,
     series: int | None = None,
+    apply_to: Mapping[Any, Mapping[str, Any]] | None = None,
     absolute_paths: bool = False,
     progress: Progress | None = None,
     **overrides: Any,
@@ -84,6 +86,9 @@ def strip_file(
         `weights`, and no network runs; so views, reorient and confidence are refused.
     series : int, optional
         Which one of a DICOM folder that holds several.
+    apply_to : mapping, optional
+        Other scans of the session, which get the same mask by `apply_brain`, and what is written of
+        each: paths for "brain", "mask" and "qc".
     absolute_paths : bool
         In the report; files are called by their names alone otherwise.
     progress, **overrides
@@ -92,7 +97,8 @@ def strip_file(
     Returns
     -------
     BrainExtraction
-        With the seconds for reading and writing among its timings.
+        With the seconds for reading and writing among its timings, and in `carried` what became of
+        the mask on each scan of `apply_to`.
 
     Raises
     ------
@@ -112,15 +118,21 @@ def strip_file(
         "json": json,
     }
     outputs = {name: Path(path) for name, path in named.items() if path is not None}
+    targets = {
+        Path(target): {name: Path(path) for name, path in paths.items()}
+        for target, paths in (apply_to or {}).items()
+    }
     options = replace(options, **overrides)
     if from_probability is not None:
-        require_no_network(options, confidence)
+        require_no_network(options, confidence=confidence, apply_to=apply_to)
     inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
-    require_outputs(inputs, outputs)
+    paths = [item for each in (outputs, *targets.values()) for item in each.items()]
+    require_outputs([*inputs, *targets], paths)
     start = time.perf_counter()
     image = images.read_image(input_path, series=series)
     if seg is not None:
         require_segmentable(image.header)
+    others = [images.read_image(path) for path in targets]
     read_seconds = time.perf_counter() - start
     if from_probability is not None:
         kept = read_on_grid(Path(from_probability), image, "probability")
@@ -134,16 +146,37 @@ def strip_file(
     else:
         result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)
-    result = replace(result, timings={"read": read_seconds, **result.timings})
+    carried: tuple[BrainExtraction, ...] = ()
+    if others:
+        options = replace(options, engine=load_engine(options))
+        carried = tuple(_apply(result, other, options, progress) for other in others)
+    timings = {"read": read_seconds, **result.timings}
+    result = replace(result, timings=timings, carried=carried)
     return _write_outputs(
-        image,
+        [image, *others],
         result,
-        outputs,
+        [outputs, *targets.values()],
         options,
         progress,
         absolute_paths=absolute_paths,
         seg_fractional=seg_fractional,
     )
+
+
+def _apply(
+    result: BrainExtraction, other: images.Image, options: Options, progress: Progress | None
+) -> BrainExtraction:
+    """Carry the mask to another scan; what goes wrong there is told with its name.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        carried = apply_brain(result, other.array, other.affine, options, progress=progress)
+    except InputError as error:
+        raise InputError(f"{other.path}: {error}") from error
+    return carried.noticing(other.checks)
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -176,7 +209,7 @@ def require_free(outputs: dict[str, Path]) -> None:
             )
 
 
-def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
+def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]]) -> None:
     """Refuse outputs that cannot be written or would overwrite an input, each other or a stranger.
 
     A file that was named is replaced, with the data file that its own header names; a data file of
@@ -187,11 +220,10 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
     OutputError
     """
     taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
-    for name, path in outputs.items():
+    for name, path in outputs:
         _require_ending(name, path)
         for file in images.files_of(path):
-            other = taken.setdefault(identity(file), f"the {name} output")
-            if other != f"the {name} output":
+            if other := taken.get(identity(file)):
                 raise OutputError(f"{path} is also {other}; name another {name} output.")
             if os.path.lexists(file) and file not in (path, *images.files_read(path)):
                 raise OutputError(
@@ -199,6 +231,7 @@ def require_outputs(inputs: Sequence[Path], outputs: dict[str, Path]) -> None:
                     "output."
                 )
             require_writable(file)
+        taken |= {identity(file): f"the {name} output" for file in images.files_of(path)}
 
 
 def _require_ending(name: str, path: Path) -> None:
@@ -260,21 +293,10 @@ def _write_qc(
     save_qc(qc_picture(voxels, image.affine, brain_mask, title, confidence), path)
 
 
-def _write_outputs(
-    image: images.Image,
-    result: BrainExtraction,
-    outputs: dict[str, Path],
-    options: Options,
-    progress: Progress | None,
-    *,
-    absolute_paths: bool,
-    seg_fractional: bool,
-) -> BrainExtraction:
-    """Write all outputs; `progress` may still end the run between them, with nothing written."""
-    start = time.perf_counter()
-
-    def timed() -> BrainExtraction:
-        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
+def _writers(
+    image: images.Image, result: BrainExtraction, options: Options, *, seg_fractional: bool
+) -> dict[str, Callable[[Path], object]]:
+    """Return what writes each output of a scan but the report."""
 
     def write_qc(path: Path) -> None:
         title = f"{volume_line(result)}, {quality_line(result)}"
@@ -287,19 +309,7 @@ def _write_outputs(
         brain = result.brain_probability if seg_fractional else result.brain_mask
         write_segmentation(path, image.header, brain, parameters)
 
-    def write_json(path: Path) -> None:
-        content = report(
-            timed(),
-            options,
-            input_path=image.path,
-            input_name=image.name,
-            outputs=outputs,
-            absolute_paths=absolute_paths,
-        )
-        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
-        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
-
-    writers: dict[str, Callable[[Path], object]] = {
+    return {
         "brain": lambda path: images.write_brain(path, image, result.brain_mask),
         "mask": lambda path: images.write_mask(path, image, result.brain_mask),
         "probability": lambda path: images.write_probability(path, image, result.brain_probability),
@@ -308,11 +318,51 @@ def _write_outputs(
         "surface": lambda path: write_surface(path, mask_surface(result.brain_mask, result.affine)),
         "seg": write_seg,
         "qc": write_qc,
-        "json": write_json,
     }
+
+
+def _write_outputs(
+    scans: Sequence[images.Image],
+    result: BrainExtraction,
+    outputs: Sequence[dict[str, Path]],
+    options: Options,
+    progress: Progress | None,
+    *,
+    absolute_paths: bool,
+    seg_fractional: bool,
+) -> BrainExtraction:
+    """Write all outputs; `progress` may still end the run between them, with nothing written.
+
+    Those of the scan come first among `scans` and `outputs`, then those of `result.carried`.
+    """
+    start = time.perf_counter()
+
+    def timed() -> BrainExtraction:
+        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
+
+    def write_json(path: Path) -> None:
+        content = report(
+            timed(),
+            options,
+            inputs=[image.path if absolute_paths else Path(image.name) for image in scans],
+            outputs=outputs,
+            absolute_paths=absolute_paths,
+        )
+        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
+        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
+
+    writers = [
+        {**_writers(image, each, options, seg_fractional=seg_fractional), "json": write_json}
+        for image, each in zip(scans, (result, *result.carried), strict=True)
+    ]
+    todo = [
+        (known[name], path)
+        for known, paths in zip(writers, outputs, strict=True)
+        for name, path in paths.items()
+    ]
     with atomic_outputs() as staged:
-        for number, (name, path) in enumerate(outputs.items(), start=1):
-            writers[name](staged(path))
+        for number, (write, path) in enumerate(todo, start=1):
+            write(staged(path))
             if progress is not None:
-                progress("write", number, len(outputs))
+                progress("write", number, len(todo))
     return timed()

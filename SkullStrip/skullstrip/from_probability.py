@@ -86,17 +86,18 @@ def brain_from_probability(
     )
 
 
-def require_no_network(options: Options, confidence: object) -> None:
+def require_no_network(options: Options, **others: object) -> None:
     """Raise InputError for what only the network gives, beside a kept probability."""
     asked = {
         "views": options.views != Options.views,
         "reorient": options.reorient,
-        "confidence": confidence is not None,
+        **{name: value is not None for name, value in others.items()},
     }
     for name, is_asked in asked.items():
         if is_asked:
+            flag = f"--{name.replace('_', '-')}"
             raise InputError(
-                f"'--{name}' needs the network, which '--from-probability' does not run; leave one "
+                f"'{flag}' needs the network, which '--from-probability' does not run; leave one "
                 "of the two out."
             )
 

@@ -16,6 +16,7 @@ from .network.engine import ENGINE_NAMES, Engine
 
 VIEWS = ("auto", 1, 3)  # those of `network.predict`, whose import would take longer than --help
 DEVICES = ("auto", "cpu", "gpu")
+REGISTER = ("rigid",)
 MAX_BORDER_MM = 100  # inwards and outwards: more than a head
 # Options that say how the network is run; the weights are told by their hash. The rest change what
 # is found.
@@ -43,6 +44,9 @@ class Options:
     views : {"auto", 1, 3}
         1: every third slice along X. 3: every third along X, Y and Z, fused. "auto": every sixth
         along X, Y and Z, fused: little slower than 1, and hardly worse than 3.
+    register : {"rigid"}, optional
+        Align other scans, which get the same mask, with the scan; by default they lie where their
+        headers say.
     engine : {"auto", "onnxruntime", "tensorflow", "torch", "jax"} or Engine
         A runtime's name, or a loaded engine to use again.
     device : {"auto", "cpu", "gpu"}
@@ -65,6 +69,10 @@ class Options:
     views: int | str = _option(
         "auto", "--views", "slices along X, Y and Z, fused: every 6th (auto, the default) or every "
         "3rd (3); 1: every 3rd along X", choices=VIEWS,
+    )  # fmt: skip
+    register: str | None = _option(
+        None, "--register", "align the scans of --apply-to with the scan first (needs SimpleITK)",
+        choices=REGISTER,
     )  # fmt: skip
     engine: str | Engine = _option(
         "auto", "--engine", "what runs the network; default auto", choices=("auto", *ENGINE_NAMES)
@@ -89,6 +97,8 @@ class Options:
         if not hasattr(self.engine, "predict"):
             _require_one_of("engine", self.engine, ("auto", *ENGINE_NAMES))
         _require_one_of("device", self.device, DEVICES)
+        registration = "rigid" if self.register is None else self.register
+        _require_one_of("registration", registration, REGISTER)
         if self.threads is not None and not (_is_number(self.threads) and self.threads >= 1):
             raise InputError(f"The number of threads is {self.threads}; give 1 or more.")
         if not isinstance(self.weights, str | os.PathLike | None):
@@ -118,8 +128,9 @@ class Options:
         return content
 
     def settings(self) -> dict[str, Any]:
-        """Return what changes the outputs, the weights aside, as plain data."""
-        return {name: value for name, value in self.to_json().items() if name not in RUNTIME}
+        """Return what changes the outputs, the weights aside, as plain data; nothing unset."""
+        content = self.to_json().items()
+        return {name: value for name, value in content if not (name in RUNTIME or value is None)}
 
     def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
         """Return a hash of everything that changes the outputs; an engine or a device does not."""

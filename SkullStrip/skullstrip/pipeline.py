@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .align import Alignment
 from .checks.contrast import contrast_checks
 from .checks.input_checks import Check, check_input
 from .errors import InputError
@@ -68,6 +69,15 @@ class BrainExtraction:
         Half width of the volume's 90 % interval, in mL; NaN for another mask than was judged.
     confidence_source : ConfidenceSource, optional
         What `brain_confidence` is made of.
+    scan : ndarray, shape (I, J, K), optional
+        The voxels it was found in, which another scan can be aligned with.
+    overlap : float
+        Of a mask that was carried over from another scan: its Dice with the network's own look at
+        this one.
+    alignment : Alignment, optional
+        How this scan lies on that one, where they were aligned first.
+    carried : tuple of BrainExtraction
+        What became of the same mask on other scans, as `strip_file` was asked to.
     """
 
     brain_mask: np.ndarray
@@ -88,6 +98,10 @@ class BrainExtraction:
     confidence_source: ConfidenceSource | None = None
     calibration_sha256: str = ""
     views_used: str = ""
+    scan: np.ndarray | None = None
+    overlap: float = math.nan
+    alignment: Alignment | None = None
+    carried: tuple[BrainExtraction, ...] = ()
 
     @property
     def findings(self) -> tuple[Check, ...]:
@@ -148,7 +162,7 @@ def extract_brain(
     EngineError
         No engine can run here.
     """
-    array, affine = _voxels_in_space(array, affine)
+    array, affine = voxels_in_space(array, affine)
     options = replace(options, **overrides)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(options.weights)
@@ -199,6 +213,7 @@ def extract_brain(
             volume.spacing_mm,
             manifest.threshold,
         ),
+        scan=array,
     )
     return result.noticing((*checks, *found.checks, *engine_checks(engine)))
 
@@ -211,7 +226,7 @@ def load_engine(options: Options) -> Engine:
     return create_engine(options.engine, manifest, weights_path, options.device, options.threads)
 
 
-def _voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
+def voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return voxels and affine, of an image of nibabel too."""
     if hasattr(array, "dataobj"):
         array, affine = array.dataobj, array.affine if affine is None else affine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,21 @@ def report(
     result: BrainExtraction,
     options: Options,
     *,
-    input_path: Path,
-    input_name: str = "",
-    outputs: Mapping[str, Path],
+    inputs: Sequence[Path],
+    outputs: Sequence[Mapping[str, Path]],
     absolute_paths: bool = False,
 ) -> dict[str, Any]:
-    """Describe a run. Keys stay as they are within a major version; new ones may come.
+    """Describe a run on a scan, and on those of `result.carried`, which are named behind it.
+
+    Keys stay as they are within a major version; new ones may come.
 
     Returns
     -------
     dict
-        ``version``: of SkullStrip. ``input``: file name, or `input_name` (of a DICOM series), or
-        the path if asked for, since folders often name people. ``outputs``: the same under "brain",
-        "mask", "probability", "confidence", "head", "surface", "seg", "qc" and "json", those that
-        were written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
+        ``version``: of SkullStrip. ``input``: file name, or the path if asked for, since folders
+        often name people; of DICOM the series. ``outputs``: the same under "brain", "mask",
+        "probability", "confidence", "head", "surface", "seg", "qc" and "json", those that were
+        written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
         interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail" or
         "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
         ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
@@ -47,16 +48,27 @@ def report(
         ``calibration_sha256``: hashes of the weights file and of what the verdict is made by.
         ``timings``: seconds of each stage. ``checks``: list of {"code", "severity", "message"}
         about the input. ``quality``: the verdict's reasons in the same form, with "position_ras"
-        (mm) where one is about a place; empty for "pass".
+        (mm) where one is about a place; empty for "pass". ``applied_to``: only where the mask was
+        carried to other scans, for each of them "input", "outputs", "volume_ml", "verdict",
+        "overlap" (Dice with the network's own look), "alignment" (null, or "moved_mm",
+        "turned_degrees" and "matrix", which leads from the scan's RAS mm to the other's), "checks"
+        and "quality".
     """
 
     def called(path: Path) -> str:
         return str(path.absolute()) if absolute_paths else path.name
 
+    def files(number: int) -> dict[str, Any]:
+        named = {name: called(path) for name, path in outputs[number].items()}
+        return {"input": called(inputs[number]), "outputs": named}
+
+    applied = [
+        {**files(number), **_applied(carried)}
+        for number, carried in enumerate(result.carried, start=1)
+    ]
     return {
         "version": __version__,
-        "input": called(input_path) if absolute_paths or not input_name else input_name,
-        "outputs": {name: called(path) for name, path in outputs.items()},
+        **files(0),
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 3),
         "verdict": result.verdict,
@@ -70,8 +82,32 @@ def report(
         "weights_sha256": result.weights_sha256,
         "calibration_sha256": result.calibration_sha256,
         "timings": {stage: round(seconds, 3) for stage, seconds in result.timings.items()},
+        **_findings(result),
+        **({"applied_to": applied} if applied else {}),
+    }
+
+
+def _findings(result: BrainExtraction) -> dict[str, Any]:
+    return {
         "checks": [check.as_dict() for check in result.checks],
         "quality": [check.as_dict() for check in result.quality],
+    }
+
+
+def _applied(carried: BrainExtraction) -> dict[str, Any]:
+    """Describe a mask on a scan that it was carried to."""
+    found = carried.alignment
+    return {
+        "volume_ml": round(carried.volume_ml, 3),
+        "verdict": carried.verdict,
+        "overlap": _rounded(carried.overlap, 4),
+        "alignment": found
+        and {
+            "moved_mm": round(found.moved_mm, 3),
+            "turned_degrees": round(found.turned_degrees, 3),
+            "matrix": found.matrix.tolist(),
+        },
+        **_findings(carried),
     }
 
 
@@ -85,6 +121,8 @@ def quality_line(result: BrainExtraction) -> str:
     said = []
     if math.isfinite(result.dice_estimate):
         said.append(f"Dice about {result.dice_estimate:.3f} ± {result.dice_error:.3f}")
+    if math.isfinite(result.overlap):
+        said.append(f"overlap {result.overlap:.3f} with the network's own look")
     if result.judged in JUDGED:
         said.append(JUDGED[result.judged])
     return f"{result.verdict} ({', '.join(said)})" if said else result.verdict

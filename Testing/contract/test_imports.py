@@ -14,8 +14,9 @@ from importlinter.cli import lint_imports
 import skullstrip
 
 HEAVY = {
-    "PIL", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib", "nibabel", "nrrd",
-    "onnx", "onnxruntime", "psutil", "slicer", "tensorflow", "torch", "tqdm", "vtk",
+    "PIL", "SimpleITK", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib",
+    "nibabel", "nrrd", "onnx", "onnxruntime", "psutil", "slicer", "tensorflow", "torch", "tqdm",
+    "vtk",
 }  # fmt: skip
 ALLOWED_AT_FILE_SCOPE = (
     set(sys.stdlib_module_names)

@@ -54,6 +54,9 @@ def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("desk")
     head = make_head("PIR", (VOXEL_MM,) * 3)
     scan = save(folder / "T1.nii.gz", head.array, head.affine)
+    for name in ("FLAIR", "T2"):
+        other = make_head("RAS", (VOXEL_MM, VOXEL_MM, 2 * VOXEL_MM))
+        save(folder / f"{name}.nii.gz", other.array, other.affine)
     bids = folder / "bids" / "sub-01" / "anat"
     for place in (folder / "scans", bids):
         place.mkdir(parents=True)

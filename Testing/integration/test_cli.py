@@ -332,3 +332,54 @@ def test_a_segmentation_is_of_dicom_and_a_dicom_file(
     assert_one_sentence(error)
     assert said in error
     assert names(tmp_path) == ["T1.nii.gz"]
+
+
+# ---- the other scans of a session ----------------------------------------------------------------
+
+
+@pytest.fixture
+def session(tmp_path, scan, phantom):
+    """T1.nii.gz, and beside it FLAIR and T2 on grids of their own."""
+    for name, grid in (("FLAIR", ("RAS", (3.0, 3.0, 5.0))), ("T2", ("LPS", (3.0, 3.0, 3.0)))):
+        head = phantom(*grid)
+        save(tmp_path / f"{name}.nii.gz", head.array.astype(np.int16), head.affine)
+    return tmp_path
+
+
+def test_other_scans_get_the_same_mask_and_each_its_lines(session, scan, stand_in, capsys):
+    everything = [str(session / name) for name in names(session)]  # T1 is among them
+    assert main([str(scan), "--apply-to", *everything, *stand_in]) == 0
+    made = {
+        f"{name}_brain{mask}.nii.gz" for name in ("T1", "FLAIR", "T2") for mask in ("", "_mask")
+    }
+    assert set(names(session)) == made | {"T1.nii.gz", "FLAIR.nii.gz", "T2.nii.gz"}
+    shown = capsys.readouterr().out
+    _, flair, t2 = (shown[shown.index(part) :] for part in ("Brain", "FLAIR.nii.gz:", "T2.nii.gz:"))
+    assert "with the network's own look" in flair[: flair.index("T2.nii.gz:")]
+    assert str(session / "T2_brain_mask.nii.gz") in t2
+    again = [str(session / name) for name in names(session)]  # now with outputs of ours
+    assert main([str(scan), "--apply-to", *again, *stand_in, "--overwrite"]) == 0
+    assert set(names(session)) == made | {"T1.nii.gz", "FLAIR.nii.gz", "T2.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--apply-to", "T1.nii.gz"], "names no scan beside the one to be stripped"),
+        (["--register", "rigid"], "'--register' aligns the scans of '--apply-to'"),
+        (["T2.nii.gz", "--apply-to", "FLAIR.nii.gz"], "2 scans are named"),
+        (["--apply-to", "FLAIR.nii.gz"], "FLAIR_brain_mask.nii.gz is there already"),
+    ],
+)
+def test_what_cannot_be_applied_is_refused_and_nothing_lost(
+    session, stand_in, monkeypatch, capsys, words, sentence
+):
+    monkeypatch.chdir(session)
+    (session / "FLAIR_brain_mask.nii.gz").write_text("by hand")
+    before = names(session)
+    assert main(["T1.nii.gz", *words, *stand_in]) == 2
+    error = capsys.readouterr().err
+    assert_one_sentence(error)
+    assert sentence in error
+    assert names(session) == before
+    assert (session / "FLAIR_brain_mask.nii.gz").read_text() == "by hand"

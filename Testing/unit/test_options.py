@@ -15,7 +15,7 @@ from Testing.stand_ins import ThresholdEngine
 
 OTHER = Options(
     border_mm=-1.5, keep_csf=False, reorient=True, views=3, engine="jax", device="cpu", threads=2,
-    weights="w",
+    weights="w", register="rigid",
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ OTHER = Options(
         ("", Options()),
         (
             "--border -1.5 --no-csf --reorient --views 3 --engine jax --device cpu --threads 2 "
-            "--weights w",
+            "--weights w --register rigid",
             OTHER,
         ),
     ],
@@ -53,6 +53,7 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
         ({"reorient": "auto"}, "'auto' for reorient"),
         ({"views": 2}, "number of views is 2; use auto, 1 or 3"),
         ({"engine": "caffe"}, "engine 'caffe' is unknown; use one of auto, onnxruntime"),
+        ({"register": "affine"}, "registration 'affine' is unknown; use one of rigid"),
         ({"device": "tpu"}, "device 'tpu' is unknown"),
         ({"threads": 0}, "number of threads is 0"),
         ({"weights": 5}, "weights are 5"),
@@ -67,7 +68,8 @@ def test_what_makes_no_sense_is_refused_wherever_it_comes_from(options: dict, wo
 def test_the_digest_changes_with_what_changes_the_outputs_and_with_nothing_else() -> None:
     same = replace(OTHER, engine="auto", device="auto", threads=None, weights=None)
     assert same.digest("hash", "calibration") == OTHER.digest("hash", "calibration")
-    others = [{"border_mm": 1.0}, {"keep_csf": True}, {"reorient": False}, {"views": 1}]
+    others = [{"border_mm": 1.0}, {"keep_csf": True}, {"reorient": False}, {"views": 1},
+              {"register": None}]  # fmt: skip
     digests = {replace(OTHER, **other).digest("hash", "calibration") for other in others}
     changed = {OTHER.digest("another", "calibration"), OTHER.digest("hash", "another")}
     assert len(digests | {OTHER.digest("hash", "calibration"), *changed}) == len(others) + 3

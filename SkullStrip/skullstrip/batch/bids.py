@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from .scans import Scan, refuse_names, sidecar_of
 
 # Phase, real and imaginary parts show no anatomy; UNIT1 is the T1-weighted image of MP2RAGE.
 NO_MAGNITUDE = "desc-|part-(?:phase|real|imag)_"
-T1W = re.compile(rf"(sub-[^_]+(?:_(?!{NO_MAGNITUDE})[^_]+)*)_(T1w|UNIT1)\.nii(?:\.gz)?")
+IMAGE = re.compile(rf"(sub-[^_]+(?:_(?!{NO_MAGNITUDE})[^_]+)*)_([a-zA-Z0-9]+)\.nii(?:\.gz)?")
+T1W = ("T1w", "UNIT1")
 
 
 def find_bids_scans(
-    data_set: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
+    data_set: Path,
+    participants: Sequence[str] = (),
+    sessions: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> list[Scan]:
     """T1-weighted scans of the raw data; derivatives inside the data set are left out.
 
@@ -29,18 +34,22 @@ def find_bids_scans(
     ----------
     participants, sessions : sequence of str
         Labels, with or without `sub-` and `ses-`; all by default.
+    also : sequence of str
+        Suffixes, T2w or FLAIR, of other anatomical scans, which get the mask of their session's
+        first T1-weighted one.
 
     Raises
     ------
     InputError
-        There is no scan, or none of a participant or session that was asked for.
+        There is no scan, or none of a participant, session or suffix that was asked for.
     """
     wanted = {
         "sub": {label.removeprefix("sub-") for label in participants},
         "ses": {label.removeprefix("ses-") for label in sessions},
     }
     files = [*data_set.glob("sub-*/anat/*"), *data_set.glob("sub-*/ses-*/anat/*")]
-    scans = [_scan(file, data_set) for file in sorted(files) if T1W.fullmatch(file.name)]
+    images = [_scan(file, data_set) for file in sorted(files) if IMAGE.fullmatch(file.name)]
+    scans = [scan for scan in images if _suffix(scan) in T1W]
     if not scans:
         raise InputError(
             f"No sub-*/[ses-*/]anat/*_T1w.nii.gz or *_UNIT1.nii.gz is in '{data_set}'; give a BIDS "
@@ -56,13 +65,40 @@ def find_bids_scans(
     ]
     if not chosen:
         raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
+    chosen = _with_others(chosen, images, also, data_set)
     refuse_names(chosen)
     return chosen
 
 
+def _with_others(
+    scans: list[Scan], images: list[Scan], also: Sequence[str], data_set: Path
+) -> list[Scan]:
+    """Give the first scan of each session the others that get its mask."""
+    for suffix in also:
+        if suffix in T1W or not any(_suffix(image) == suffix for image in images):
+            raise InputError(
+                f"No sub-*/[ses-*/]anat/*_{suffix}.nii.gz is in '{data_set}' that could get the "
+                "mask of a T1-weighted scan; name other suffixes with --also."
+            )
+    others: dict[tuple[str, str], tuple[Scan, ...]] = {}
+    for image in images:
+        if _suffix(image) in also:
+            others[_session(image)] = (*others.get(_session(image), ()), image)
+    # A T1w scan goes before UNIT1, as sorted.
+    return [replace(scan, apply_to=others.pop(_session(scan), ())) for scan in scans]
+
+
+def _session(scan: Scan) -> tuple[str, str]:
+    return scan.subject, scan.session
+
+
+def _suffix(scan: Scan) -> str:
+    return scan.name.rpartition("_")[2]
+
+
 def _scan(file: Path, data_set: Path) -> Scan:
     source = file.relative_to(data_set)
-    match = T1W.fullmatch(file.name)
+    match = IMAGE.fullmatch(file.name)
     entities, suffix = match.groups() if match else ("", "T1w")
     place = f"{source.parent.as_posix()}/{entities}"
     labels = dict(part.split("-", 1) for part in source.parts[:-2] if "-" in part)
@@ -84,9 +120,17 @@ def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]
 
 
 def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
-    """Content of the JSON files beside brain and mask, by their paths."""
-    source = f"bids:{RAW}:{scan.bids_source}"
-    common = {"Sources": [source], "SpatialReference": source}
+    """Content of the JSON files beside each brain and mask, by their paths."""
+    return {
+        path: content
+        for each in (scan, *scan.apply_to)
+        for path, content in _beside(each, scan).items()
+    }
+
+
+def _beside(scan: Scan, found_in: Scan) -> dict[str, dict[str, Any]]:
+    sources = [f"bids:{RAW}:{each.bids_source}" for each in dict.fromkeys((scan, found_in))]
+    common = {"Sources": sources, "SpatialReference": sources[0]}
     mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
     brain = {"Description": "Image inside the brain mask", "SkullStripped": True, **common}
     turned = mask | {"Description": "Brain mask by SkullStrip, its axes turned to RAS"}

@@ -17,6 +17,7 @@ COLUMNS: dict[str, str] = {
     "dice_estimate": REAL,
     "dice_error": REAL,
     "message": TEXT,
+    "applied_to": TEXT,  # other scans of the session, each with its verdict
     "seconds": REAL,
     "engine": TEXT,
     "device": TEXT,

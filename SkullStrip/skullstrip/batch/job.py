@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .._version import __version__
+from ..apply import worst
 from ..errors import SkullStripError, is_out_of_memory
 from ..files import strip_file, write_by_mask
 from ..io.annex import fetch
@@ -19,7 +20,7 @@ from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
 from ..options import Options
 from ..pipeline import BrainExtraction, load_engine
-from ..report import to_json
+from ..report import quality_line, to_json
 from .bids import sidecars
 from .columns import CORRECTED, DONE, FAILED, Row
 from .ledger import Entry, FileState
@@ -73,10 +74,13 @@ def strip_one(scan: Scan, job: Job) -> Entry:
         if job.options.get:
             fetch(scan.path)
         with suppress(OSError):  # of which reading it has more to say
-            source = FileState.of(scan.path)
+            source = FileState.of(*scan.inputs)
         result = _strip(scan, job)
         outputs = {path: FileState.of(job.out / path) for path in scan.outputs}
-        findings = _findings(result) | {"status": DONE, "mask_sha256": outputs[scan.mask].sha256}
+        findings = _findings(result, scan) | {
+            "status": DONE,
+            "mask_sha256": outputs[scan.mask].sha256,
+        }
         findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
         findings["turned"] = _turned(result, job.options.method)
         findings["message"] = "; ".join(filter(None, (str(findings["message"]), scan.note)))
@@ -107,7 +111,7 @@ def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job)
     """
     start = time.perf_counter()
     try:
-        source = FileState.of(scan.path)
+        source = FileState.of(*scan.inputs)
         volume_ml = write_by_mask(
             scan.path,
             job.out / scan.mask,
@@ -179,6 +183,10 @@ def _strip(scan: Scan, job: Job) -> BrainExtraction:
         brain=out / scan.brain,
         mask=out / scan.mask,
         qc=out / scan.qc,
+        apply_to={
+            other.path: {"brain": out / other.brain, "mask": out / other.mask, "qc": out / other.qc}
+            for other in scan.apply_to
+        },
     )
     _write_beside(scan, out, scan.outputs)
     return result
@@ -193,11 +201,15 @@ def _write_beside(scan: Scan, out: Path, writes: Sequence[str]) -> None:
             staged(out / path).write_text(to_json(beside[path]), encoding="utf-8")
 
 
-def _findings(result: BrainExtraction) -> Row:
+def _findings(result: BrainExtraction, scan: Scan) -> Row:
+    others = [*zip((other.path.name for other in scan.apply_to), result.carried, strict=True)]
+    reasons = [check.message for check in result.quality]
+    reasons += [f"{name}: {check.message}" for name, each in others for check in each.quality]
     return {
-        "verdict": result.verdict,
+        "verdict": worst(each.verdict for each in (result, *result.carried)),
         "judged": result.judged,
-        "reasons": "; ".join(check.message for check in result.quality),
+        "reasons": "; ".join(reasons),
+        "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 2),
         "dice_estimate": _rounded(result.dice_estimate, 4),

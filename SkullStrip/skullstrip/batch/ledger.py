@@ -31,7 +31,7 @@ _OWN = {"input_size": "INTEGER", "input_mtime_ns": "INTEGER", "options": "TEXT",
 
 @dataclass(frozen=True)
 class FileState:
-    """An image as it lies on disk, all the files it consists of taken together.
+    """Images as they lie on disk, all the files they consist of taken together.
 
     Size and time tell at once whether it is still the same; its hash tells for sure.
 
@@ -48,17 +48,17 @@ class FileState:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
+    def of(cls, *paths: Path) -> FileState:
         """Read a file's state; hashing reads all of it."""
-        return cls(*stat_of(path), sha256_of(path))
+        return cls(*stat_of(*paths), sha256_of(*paths))
 
-    def still_holds(self, path: Path) -> bool:
+    def still_holds(self, *paths: Path) -> bool:
         """Return whether the content is the same, read only where size and time leave doubt."""
         try:
-            size, mtime_ns = stat_of(path)
+            size, mtime_ns = stat_of(*paths)
             if size != self.size:
                 return False
-            return mtime_ns == self.mtime_ns or sha256_of(path) == self.sha256
+            return mtime_ns == self.mtime_ns or sha256_of(*paths) == self.sha256
         except OSError:
             return False
 
@@ -243,7 +243,7 @@ def _values(entry: Entry) -> list[object]:
     ]
 
 
-def stat_of(path: Path) -> tuple[int, int]:
+def stat_of(*paths: Path) -> tuple[int, int]:
     """Bytes, and the latest time of change in ns.
 
     Raises
@@ -251,14 +251,14 @@ def stat_of(path: Path) -> tuple[int, int]:
     OSError
         A file is missing.
     """
-    found = [file.stat() for file in files_read(path)]
+    found = [file.stat() for path in paths for file in files_read(path)]
     return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of the content, of all files that the image consists of."""
+def sha256_of(*paths: Path) -> str:
+    """Hash of the content, of all files that the images consist of."""
     digest = hashlib.sha256()
-    for file in files_read(path):
+    for file in (file for path in paths for file in files_read(path)):
         require_regular(file)
         with file.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):

@@ -77,7 +77,7 @@ def _reason_if_corrected(entry: Entry, scan: Scan, own: Ownership) -> str | None
         return None
     others = (scan.brain, scan.qc, *scan.for_fmriprep)
     is_complete = all(there(own.out / path) for path in others)
-    return "" if is_complete and entry.source.still_holds(scan.path) else MASK_CORRECTED
+    return "" if is_complete and entry.source.still_holds(*scan.inputs) else MASK_CORRECTED
 
 
 def _refuse_another(entry: Entry, scan: Scan, out: Path) -> None:
@@ -86,7 +86,7 @@ def _refuse_another(entry: Entry, scan: Scan, out: Path) -> None:
     A scan that was moved, or is called by another path, is the same.
     """
     other = Path(str(entry.row["path"]))
-    if other == scan.path or not other.exists() or entry.source.still_holds(scan.path):
+    if other == scan.path or not other.exists() or entry.source.still_holds(*scan.inputs):
         return
     if scan.path.exists() and scan.path.samefile(other):
         return
@@ -105,11 +105,13 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     _refuse_another(entry, scan, out)
     if entry.options != digest:
         return "other options"
-    if not entry.source.still_holds(scan.path):
+    if not entry.source.still_holds(*scan.inputs):
         return "input changed"
     if not all(state.still_holds(out / path) for path, state in entry.outputs.items()):
         return "output changed"
-    return "" if set(scan.for_fmriprep) <= set(entry.outputs) else "no mask for fMRIPrep yet"
+    wanted = {"no mask for fMRIPrep yet": scan.for_fmriprep}
+    wanted["not applied to all yet"] = tuple(other.mask for other in scan.apply_to)
+    return next((why for why, paths in wanted.items() if set(paths) - set(entry.outputs)), "")
 
 
 def rejected_names(path: Path) -> set[str]:

@@ -38,6 +38,8 @@ class Source:
         BIDS labels to keep; all by default.
     fmriprep : {"first-lex", "sessionwise"}, optional
         Write masks for fMRIPrep, too; see `fmriprep`.
+    also : tuple of str
+        BIDS suffixes of other scans, which get the mask of their session.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Source:
     participants: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
     fmriprep: str | None = None
+    also: tuple[str, ...] = ()
 
     def scans(self, out: Path) -> list[Scan]:
         """Find them.
@@ -57,7 +60,7 @@ class Source:
         if not self.bids:
             return find_scans(self.path, out)
         bids_dataset.require_place(Path(self.path), out)
-        scans = bids.find_bids_scans(Path(self.path), self.participants, self.sessions)
+        scans = bids.find_bids_scans(Path(self.path), self.participants, self.sessions, self.also)
         if self.fmriprep is None:
             return scans
         everyone = bids.find_bids_scans(Path(self.path), self.participants)
@@ -74,7 +77,8 @@ class Source:
     def inputs(self, scans: list[Scan], decisions: str | Path | None) -> list[str]:
         """Return all files that the batch reads: scans, their table, decisions."""
         tables = [self.path, *([] if decisions is None else [str(decisions)])]
-        return [*(scan.file for scan in scans), *(str(Path(path).absolute()) for path in tables)]
+        files = [str(path) for scan in scans for path in scan.inputs]
+        return [*files, *(str(Path(path).absolute()) for path in tables)]
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def strip_batch(
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
     fmriprep: str | None = None,
+    also: Sequence[str] = (),
     jobs: int | None = None,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -135,6 +140,8 @@ def strip_batch(
     fmriprep : {"first-lex", "sessionwise"}, optional
         Write into `fmriprep_<reference>` the masks that `fmriprep --derivatives` takes when it runs
         with that `--subject-anatomical-reference`.
+    also : sequence of str
+        BIDS suffixes, T2w or FLAIR, of scans that get the mask of their session's first T1w scan.
     jobs, scheduler, overwrite, redo, decisions, get
         As for `BatchOptions`.
     **overrides
@@ -152,7 +159,9 @@ def strip_batch(
     EngineError
         psutil, or with `scheduler` Dask, is not installed; or no worker process starts.
     """
-    found = Source(os.fspath(source), bids, tuple(participants), tuple(sessions), fmriprep)
+    found = Source(
+        os.fspath(source), bids, tuple(participants), tuple(sessions), fmriprep, tuple(also)
+    )
     method = replace(options, **overrides)
     work = BatchOptions(method, jobs, scheduler, overwrite, redo, decisions, get)
     return run_batch(found, Path(out), work)

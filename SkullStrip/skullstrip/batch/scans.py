@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
@@ -19,11 +20,9 @@ from ..io.limits import require_regular
 SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
+BETWEEN = ";"  # files in the column `apply_to` of a table
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
-OUR_ENDINGS = (
-    *("_brain", "_brain_mask", "_desc-brain_T1w", "_desc-brain_mask"),
-    *("_desc-brain_UNIT1", "_desc-brainUNIT1_mask"),
-)
+OURS = re.compile("_brain(_mask)?$|_desc-brain[^_]*_[^_]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class Scan:
         Masks with the axes of RAS, relative to the output folder; see `fmriprep`.
     note : str
         What its row says besides.
+    apply_to : tuple of Scan
+        Other scans of its session, which get the same mask.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scan:
     bids_source: str = ""
     for_fmriprep: tuple[str, ...] = ()
     note: str = ""
+    apply_to: tuple[Scan, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -64,11 +66,17 @@ class Scan:
         return Path(self.file)
 
     @property
+    def inputs(self) -> list[Path]:
+        """Its file, and those of the scans that get the same mask."""
+        return [self.path, *(scan.path for scan in self.apply_to)]
+
+    @property
     def outputs(self) -> list[str]:
         """Everything that is written for it, relative to the output folder."""
         images = [self.brain, self.mask, *self.for_fmriprep]
         beside = [sidecar_of(image) for image in images] if self.bids_source else []
-        return [*images, self.qc, *beside]
+        others = [path for scan in self.apply_to for path in scan.outputs]
+        return [*images, self.qc, *beside, *others]
 
     @property
     def qc(self) -> str:
@@ -147,7 +155,7 @@ def _is_scan(path: Path) -> bool:
         return False
     # A link whose file is missing, as of data that git-annex has not fetched, is a scan that fails.
     is_there = path.is_file() or (path.is_symlink() and not path.exists())
-    return is_there and not path.name[: -len(suffix)].endswith(OUR_ENDINGS)
+    return is_there and not OURS.search(path.name[: -len(suffix)])
 
 
 def _scan(path: Path, base: Path) -> Scan:
@@ -177,7 +185,7 @@ def _fixed_part(pattern: str) -> Path:
 
 
 def _scans_of_table(table: Path) -> list[Scan]:
-    """Return rows with `path`, and perhaps `name`, `subject` and `session`."""
+    """Return rows with `path`, and perhaps `name`, `subject`, `session` and `apply_to`."""
     advice = "give a CSV in UTF-8 with a column 'path' and a row for each scan"
     rows = [row for row in read_rows(table, ("path",), advice) if row["path"].strip()]
     if not rows:
@@ -186,17 +194,24 @@ def _scans_of_table(table: Path) -> list[Scan]:
     base = (folder / rows[0]["path"].strip()).parent
     for row in rows:  # two at a time: of all at once a list would be kept, part by part
         base = Path(os.path.commonpath([base, (folder / row["path"].strip()).parent]))
-    return [_scan_of_row(row, folder / row["path"].strip(), base) for row in rows]
+    return [_scan_of_row(row, folder, base) for row in rows]
 
 
-def _scan_of_row(row: dict[str, str], path: Path, base: Path) -> Scan:
+def _scan_of_row(row: dict[str, str], folder: Path, base: Path) -> Scan:
+    path = folder / row["path"].strip()
     scan = _scan(path, base)
+    named = filter(None, map(str.strip, (row.get("apply_to") or "").split(BETWEEN)))
+    others = [_scan(folder / file, base) for file in named]
     if name := (row.get("name") or "").strip():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise InputError(f"The name '{name}' would leave the output folder; use a plain one.")
         scan = _placed(path, name, images.suffix_of(path))
+        others = [
+            _placed(other.path, f"{name}_{Path(other.name).name}", images.suffix_of(other.path))
+            for other in others
+        ]
     subject, session = ((row.get(key) or "").strip() for key in ("subject", "session"))
-    return replace(scan, subject=subject, session=session)
+    return replace(scan, subject=subject, session=session, apply_to=tuple(others))
 
 
 def _unique(scans: Iterable[Scan]) -> list[Scan]:
@@ -216,7 +231,7 @@ def _unique(scans: Iterable[Scan]) -> list[Scan]:
 def refuse_names(scans: Iterable[Scan]) -> None:
     """Raise InputError for two scans of one name, and for names that no table can hold."""
     seen: dict[str, str] = {}
-    for scan in scans:
+    for scan in chain.from_iterable((scan, *scan.apply_to) for scan in scans):
         if STRAY_BYTES.search(scan.file):
             raise InputError(
                 f"{scan.file} has bytes in its name that are no text (UTF-8); rename it, or leave "
@@ -234,7 +249,7 @@ def refuse_names(scans: Iterable[Scan]) -> None:
 def _with_ending_in_name(scan: Scan) -> Scan:
     suffix = images.suffix_of(scan.path)
     named = _placed(scan.path, scan.name + suffix.replace(".", "_"), suffix)
-    return replace(named, subject=scan.subject, session=scan.session)
+    return replace(named, subject=scan.subject, session=scan.session, apply_to=scan.apply_to)
 
 
 def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:

@@ -34,7 +34,8 @@ Strip many scans; the same command again goes on where it was left.
 
   skullstrip batch IN OUT                    IN: a folder, and the folders in it
   skullstrip batch 'IN/*_T1w.nii.gz' OUT     a glob, in quotes
-  skullstrip batch scans.csv OUT             a table with a column 'path'
+  skullstrip batch scans.csv OUT             a table with a column 'path', and perhaps 'apply_to':
+                                             scans that get the same mask, 'FLAIR.nii; T2.nii'
   skullstrip batch --bids IN OUT             a BIDS data set; OUT gets BIDS derivatives
 """
 EPILOG = """\
@@ -55,9 +56,9 @@ def batch_command(words: list[str]) -> int:
     from ..batch.run import Source
 
     labels = tuple(arguments.participant_label), tuple(arguments.session_label)
-    if (any(labels) or arguments.fmriprep) and not arguments.bids:
-        raise InputError("Labels and --fmriprep are for BIDS data sets; add --bids.")
-    source = Source(arguments.source, arguments.bids, *labels, arguments.fmriprep)
+    if (any(labels) or arguments.fmriprep or arguments.also) and not arguments.bids:
+        raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
+    source = Source(arguments.source, arguments.bids, *labels, arguments.fmriprep, arguments.also)
     return run_command(source, arguments)
 
 
@@ -148,6 +149,8 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
             f"--{label}-label", f"--{label}_label", metavar="LABEL", nargs="+", default=[],
             help=f"only these {label}s, with or without prefix",
         )  # fmt: skip
+    also_help = "other scans of a session, which get the mask of its first T1w scan: T2w,FLAIR,PDw"
+    bids.add_argument("--also", metavar="SUFFIXES", type=_words, default=(), help=also_help)
     fmriprep_help = (
         "write masks for 'fmriprep --derivatives OUT/fmriprep_REFERENCE', too, where it runs with "
         "this --subject-anatomical-reference"
@@ -171,6 +174,10 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
     add("--get", action="store_true", help=GET_HELP)
     add_method_options(parser)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -56,7 +56,9 @@ def _command(words: list[str]) -> int:
 
     participants = tuple(arguments.participant_label)
     sessions = tuple(arguments.session_label)
-    source = Source(arguments.source, True, participants, sessions, arguments.fmriprep)
+    source = Source(
+        arguments.source, True, participants, sessions, arguments.fmriprep, arguments.also
+    )
     return run_command(source, arguments, shared=bool(participants))
 
 

@@ -46,6 +46,8 @@ Find the brain in a T1-weighted MRI of the head.
   skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
   skullstrip *_T1w.nii.gz    the same for each
   skullstrip DICOM_FOLDER    the same for a series of DICOM files, in that folder
+  skullstrip T1.nii.gz --apply-to FLAIR.nii.gz T2.nii.gz
+                             gives other scans of the session the same mask, each on its grid
   skullstrip batch IN OUT    strips many scans; 'skullstrip batch --help' says more
 """
 EPILOG = """\
@@ -128,6 +130,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
     paths_help = "call files by their whole paths in the JSON report, not by their names"
     add("--absolute-paths", action="store_true", help=paths_help)
+    apply_help = (
+        "other scans of the session, which get the same mask: FLAIR_brain, FLAIR_brain_mask"
+    )
+    files.add_argument("--apply-to", metavar="FILE", nargs="+", default=[], help=apply_help)
     overwrite_help = "replace T1_brain and T1_brain_mask if they are there"
     add("--overwrite", action="store_true", help=overwrite_help)
     add_method_options(parser)
@@ -144,7 +150,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     from ..files import strip_file
     from .progress_bar import terminal_progress
 
-    outputs = _outputs(arguments, input_path)
+    outputs, targets = _outputs(arguments, input_path), _targets(arguments, input_path)
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()
     with silence, terminal_progress(arguments.quiet) as progress:
@@ -155,12 +161,16 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
             from_probability=arguments.from_probability,
             series=arguments.series,
             seg_fractional=arguments.seg_fractional,
+            apply_to=targets or None,
             absolute_paths=arguments.absolute_paths,
             progress=progress,
         )
     if not arguments.quiet:
         try:
             _print_summary(result, outputs, time.perf_counter() - start)
+            for (target, images), carried in zip(targets.items(), result.carried, strict=True):
+                say(f"{target}:")
+                _print_summary(carried, images)
             if sys.stdout.isatty() and arguments.qc is None:
                 print("To look at the outline over the scan, add --qc outline.png.")
             sys.stdout.flush()
@@ -192,7 +202,9 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
         return [Path(named[0])]
     if missing := [name for name in named if not Path(name).exists()]:
         raise InputError(f"{missing[0]} does not exist; nothing was stripped.")
-    if any(getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")):
+    if arguments.apply_to or any(
+        getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")
+    ):
         raise InputError(
             f"{len(named)} scans are named, and a file that is for one; leave that out, or strip "
             "them one by one."
@@ -231,14 +243,42 @@ def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
     return {name: path for name, path in named.items() if path is not None}
 
 
-def _print_summary(result: Any, outputs: dict[str, Any], seconds: float) -> None:
+def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict[str, Path]]:
+    """Return the scans that get the same mask, each with its outputs.
+
+    A pattern may name the scan itself and outputs of an earlier run, too: these are passed over.
+
+    Raises
+    ------
+    InputError
+        There is none, or outputs are there already.
+    """
+    from ..files import default_outputs, require_free
+
+    named = [Path(name) for name in arguments.apply_to]
+    if arguments.register and not named:
+        raise InputError(
+            "'--register' aligns the scans of '--apply-to'; name some, or leave it out."
+        )
+    scans = _distinct([input_path, *named], arguments.series)
+    targets = {path: default_outputs(path) for path in scans if path != input_path}
+    if named and not targets:
+        raise InputError("'--apply-to' names no scan beside the one to be stripped.")
+    if not arguments.overwrite:
+        for outputs in targets.values():
+            require_free(outputs)
+    return targets
+
+
+def _print_summary(result: Any, outputs: dict[str, Any], seconds: float | None = None) -> None:
     for check in result.findings:
         say(f"skullstrip: {check.severity}: {check.message}", sys.stderr)
     from ..report import quality_line, volume_line
 
     print(f"Brain volume {volume_line(result)}")
     print(f"Quality      {quality_line(result)}")
-    print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
+    if seconds is not None:
+        print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
     for name, path in outputs.items():
         say(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
 

@@ -15,6 +15,7 @@ _WORDS = {
     "restore": "Returning to the scan's grid",
     "judge": "Judging the mask",
     "mask": "Drawing the mask",
+    "register": "Aligning the scans",
     "write": "Writing",
 }
 

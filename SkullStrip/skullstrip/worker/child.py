@@ -177,7 +177,7 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> None
     result = extract_brain(volume.array, volume.affine, options, progress=progress)
     confidence = result.brain_confidence if request.get("confidence") else None
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
-    content = report(result, options, input_path=source, outputs={})
+    content = report(result, options, inputs=[source], outputs=[{}])
     emit({"event": "result", "report": content})
 
 

@@ -83,3 +83,31 @@ def test_sidecars_say_what_bids_wants(data_set):
     for content in (mask, brain):
         assert content["Sources"] == [source]
         assert content["SpatialReference"] == source
+
+
+def test_other_scans_of_a_session_get_the_mask_of_its_first_t1w_scan(data_set):
+    anat = data_set / "sub-02/ses-a/anat"
+    for name in ("acq-late_T1w", "run-1_T2w", "part-phase_T2w", "FLAIR"):
+        (anat / f"sub-02_ses-a_{name}.nii.gz").touch()
+    scans = bids.find_bids_scans(data_set, also=["FLAIR", "T2w"])
+    applied = {scan.name: [other.mask for other in scan.apply_to] for scan in scans}
+    place = "sub-02/ses-a/anat/sub-02_ses-a"
+    assert applied == {
+        "sub-01_T1w": ["sub-01/anat/sub-01_desc-brainT2w_mask.nii.gz"],
+        "sub-02_ses-a_acq-late_T1w": [
+            f"{place}_desc-brainFLAIR_mask.nii.gz", f"{place}_run-1_desc-brainT2w_mask.nii.gz"
+        ],
+        "sub-02_ses-a_acq-mprage_T1w": [],
+        "sub-02_ses-b_run-1_T1w": [],
+    }  # fmt: skip
+    beside = bids.sidecars(scans[0])
+    sources = ["bids:raw:sub-01/anat/sub-01_T2w.nii.gz", "bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
+    content = beside["sub-01/anat/sub-01_desc-brain_T2w.json"]
+    assert (content["Sources"], content["SpatialReference"]) == (sources, sources[0])
+    assert set(beside) < set(scans[0].outputs)
+
+
+@pytest.mark.parametrize("suffix", ["T1w", "PDw", "t2w"])
+def test_a_suffix_that_no_other_scan_has_is_refused(data_set, suffix):
+    with pytest.raises(InputError, match=f"_{suffix}"):
+        bids.find_bids_scans(data_set, also=[suffix])

@@ -250,3 +250,20 @@ def test_a_dicom_folder_is_a_scan_that_has_changed_when_one_slice_has(engine, jo
     slice_ = folder / "IM0021"
     slice_.write_bytes(slice_.read_bytes()[:-1] + b"\1")
     assert not entry.source.still_holds(scan.path)
+
+
+def test_other_scans_of_the_session_get_the_mask_and_stand_in_the_row(engine, job, head, phantom):
+    other = phantom("RAS", (3.0, 3.0, 5.0))
+    flair = save(head.with_name("FLAIR.nii.gz"), other.array.astype(np.int16), other.affine)
+    table = head.with_name("scans.csv")
+    table.write_text("path,apply_to\nT1.nii.gz,FLAIR.nii.gz")
+    (scan,) = find_scans(str(table), job.out)
+    entry = work.strip_one(scan, job)
+    assert entry.row["status"] == "done", entry.row
+    assert entry.row["applied_to"].startswith("FLAIR.nii.gz: ")
+    assert "FLAIR.nii.gz: " in entry.row["reasons"]  # a threshold's mask is no ordinary one
+    assert set(entry.outputs) == set(scan.outputs)
+    mask = nibabel.load(job.out / "FLAIR_brain_mask.nii.gz")
+    assert mask.shape == nibabel.load(flair).shape
+    assert (job.out / "qc" / "FLAIR.png").is_file()
+    assert entry.source.still_holds(head, flair)

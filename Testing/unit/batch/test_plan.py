@@ -90,6 +90,19 @@ def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
     assert reasons((scans, ledger, out)) == ["", "no mask for fMRIPrep yet", ""]
 
 
+def test_another_scan_that_gets_the_mask_is_a_reason_and_so_is_a_change_of_it(done, tmp_path):
+    scans, ledger, out = done
+    scans[1] = replace(scans[1], apply_to=(scans[2],))
+    known = entry(scans[1], out)
+    ledger.record([replace(known, source=FileState.of(*scans[1].inputs))])
+    assert reasons((scans, ledger, out)) == ["", "not applied to all yet", ""]
+    outputs = known.outputs | {scans[2].mask: FileState.of(out / scans[2].mask)}
+    ledger.record([replace(known, source=FileState.of(*scans[1].inputs), outputs=outputs)])
+    assert reasons((scans, ledger, out)) == ["", "", ""]
+    scans[2].path.write_bytes(b"other")
+    assert reasons((scans, ledger, out))[1] == "input changed"
+
+
 def other_folder(done, content):
     """The same names in another folder, the first with this content."""
     scans, ledger, out = done

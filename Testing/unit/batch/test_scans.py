@@ -173,3 +173,19 @@ def test_a_folder_of_dicom_files_is_one_scan_called_like_the_folder(tmp_path):
     assert scans["visit 1"].path == data / "visit 1"
     assert scans["visit 1"].mask == "visit 1_brain_mask.nii.gz"
     assert list(found(data / "visit 1", tmp_path / "out")) == ["visit 1"]
+
+
+def test_a_table_names_scans_that_get_the_same_mask(tmp_path):
+    table = touch(tmp_path, "a/T1.nii", "a/FLAIR.mgz", "b/T1.nii", "b/T2.nii") / "scans.csv"
+    rows = ["path,name,apply_to", "a/T1.nii,,a/FLAIR.mgz; b/T2.nii", "b/T1.nii,x/second,b/T2.nii"]
+    table.write_text("\n".join(rows))
+    first, second = found(table, tmp_path / "out").values()
+    assert [other.mask for other in first.apply_to] == [
+        "a/FLAIR_brain_mask.mgz", "b/T2_brain_mask.nii"
+    ]  # fmt: skip
+    assert [other.brain for other in second.apply_to] == ["x/second_T2_brain.nii"]
+    assert first.inputs == [tmp_path / "a/T1.nii", tmp_path / "a/FLAIR.mgz", tmp_path / "b/T2.nii"]
+    assert {"qc/a/T1.png", "qc/a/FLAIR.png", "qc/b/T2.png"} < set(first.outputs)
+    table.write_text("path,apply_to\na/T1.nii,a/FLAIR.mgz\nb/T1.nii,a/FLAIR.mgz")
+    with pytest.raises(InputError, match="would both be called 'a/FLAIR'"):
+        find_scans(str(table), tmp_path / "out")
