@@ -52,18 +52,16 @@ def data(tmp_path, monkeypatch, phantom):
 
 
 @pytest.fixture
-def strip(data, tmp_path, monkeypatch, stand_in_weights):
+def strip(data, tmp_path, stand_in_weights):
     """Function that strips the clone's scan with the stand-in network; gives its row."""
-    monkeypatch.setattr(work, "create_engine", lambda *_: ThresholdEngine())
-    work.loaded_engine.cache_clear()
-    job = work.Job(tmp_path / "out", BatchOptions(Options(weights=stand_in_weights)), "digest")
+    method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
+    job = work.Job(tmp_path / "out", BatchOptions(method), "digest")
     (scan,) = find_scans(str(data), job.out)
 
     def stripped(get):
         return work.strip_one(scan, replace(job, options=replace(job.options, get=get))).row
 
-    yield stripped
-    work.loaded_engine.cache_clear()
+    return stripped
 
 
 def test_absent_content_is_named_as_that_and_left_where_it_is(strip, data):

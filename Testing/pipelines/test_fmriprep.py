@@ -26,10 +26,8 @@ TWO = ("sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz", "sub-01/ses-b/anat/sub-01_se
 
 
 @pytest.fixture
-def stripped(tmp_path, monkeypatch, stand_in_weights):
+def stripped(tmp_path, stand_in_weights):
     """Function that strips a data set; gives its folder, that for --derivatives, and the rows."""
-    monkeypatch.setattr(work, "create_engine", lambda *_: ThresholdEngine())
-    work.loaded_engine.cache_clear()
 
     def strip(names, reference, orientations):
         data, out = tmp_path / "data", tmp_path / "out"
@@ -37,14 +35,14 @@ def stripped(tmp_path, monkeypatch, stand_in_weights):
             head = make_head(orientation, (3.0, 3.5, 4.0), seed=number, shift_mm=(number, 0, 0))
             (data / name).parent.mkdir(parents=True)
             save(data / name, head.array.astype(np.int16), head.affine)
-        job = work.Job(out, BatchOptions(Options(weights=stand_in_weights)), "digest")
+        method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
+        job = work.Job(out, BatchOptions(method), "digest")
         scans = Source(str(data), bids=True, fmriprep=reference).scans(out)
         rows = [work.strip_one(scan, job).row for scan in scans]
         assert {row["status"] for row in rows} == {"done"}, rows
         return data, out / folder_of(reference), rows
 
-    yield strip
-    work.loaded_engine.cache_clear()
+    return strip
 
 
 def masked(scans, mask, folder, monkeypatch):
