@@ -70,7 +70,6 @@ def multiply_adds(shape: tuple[int, int, int]) -> int:
     ):
         dimension.dim_value = size
     graph = onnx.shape_inference.infer_shapes(model).graph
-    kernels = {constant.name: list(constant.dims) for constant in graph.initializer}
     sizes = {
         value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
         for value in graph.value_info
@@ -78,7 +77,7 @@ def multiply_adds(shape: tuple[int, int, int]) -> int:
     total = 0
     for node in graph.node:
         if node.op_type == "Conv":
-            outputs, inputs, rows, columns = kernels[node.input[1]]
+            outputs, inputs, rows, columns = sizes[node.input[1]]  # the kernel's
             slices, _, height, width = sizes[node.output[0]]
             total += slices * height * width * outputs * inputs * rows * columns
     return total

@@ -26,10 +26,10 @@ from .network.manifest import Preprocessing, load_manifest
 from .network.predict import VIEWS, Prediction, Progress, predict_head
 from .options import Options
 from .prepare.head_orientation import find_upright
-from .prepare.preprocess import Prepared, prepare, restore, source_index_matrix
+from .prepare.preprocess import Prepared, prepare, restore
 from .quality.calibration import load_calibration
 from .quality.confidence import ConfidenceSource, without_head
-from .quality.evidence import Evidence, box_ends, gather_evidence
+from .quality.evidence import gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
 
@@ -179,7 +179,14 @@ def extract_brain(
     with stopwatch.stage("predict"):
         found = _predict(prepared, engine, manifest.preprocessing, options, progress)
     with stopwatch.stage("judge"):
-        evidence = _look_again(found, engine, manifest.preprocessing, volume.affine)
+        evidence = gather_evidence(
+            found.prepared,
+            found.brain,
+            predict=engine.predict,
+            offset=manifest.preprocessing.neighbour_offset,
+            region=found.region,
+            affine=volume.affine,
+        )
         judgement = judge(evidence, calibrations.of(options.views))
     with stopwatch.stage("restore"):
         probability = restore(found.brain.probability, found.prepared)
@@ -264,23 +271,6 @@ def _predict(
     slices = VIEWS[options.views]
     brain = predict_head(prepared.head, engine.predict, slices, offset, progress, region)
     return _Prediction(prepared, region, brain, checks)
-
-
-def _look_again(
-    found: _Prediction, engine: Engine, settings: Preprocessing, affine: np.ndarray
-) -> Evidence:
-    """Collect what the mask is judged by."""
-    prepared = found.prepared
-    return gather_evidence(
-        prepared.head,
-        found.brain,
-        settings.spacing_mm,
-        box_ends(prepared.box, prepared.resampled_shape),
-        predict=engine.predict,
-        offset=settings.neighbour_offset,
-        region=found.region,
-        head_to_ras=affine @ source_index_matrix(prepared),
-    )
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .smooth_noise import smooth_noise
-
 
 def bias_field(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Smooth multiplicative shading, as of a receive coil."""
@@ -177,3 +175,12 @@ def defaced(
     limit = (outline[:, 0] * forward - outline[:, 1] * down).max() + rng.uniform(1, 15)
     beyond = points[:, 1] * forward - points[:, 2] * down > limit
     return np.where(np.moveaxis(beyond, 0, -1), np.float32(0), image)
+
+
+def smooth_noise(size: tuple[int, ...], frequency: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of about unit spread, float32, that varies over 1 / `frequency` pixels."""
+    import cv2
+
+    height, width = (max(2, round(length * frequency)) for length in size)
+    coarse = rng.standard_normal((height, width), dtype=np.float32)
+    return cv2.resize(coarse, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)

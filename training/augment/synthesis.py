@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.sources import Source
-from .smooth_noise import smooth_noise
+from .artefacts import smooth_noise
 from .tissue_contrast import ANYTHING, tissue_means
 
 MARROW_SHARE = 0.4  # how often a bone layer is bright with fat

@@ -29,12 +29,11 @@ from skullstrip.network.predict import (
     predict_head,
 )
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
-from skullstrip.quality.evidence import Evidence, box_ends, gather_evidence, whole_blocks
+from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
 from training.evaluation.metrics import dice
 
 from ..augment.tissue_contrast import LOOKS
-from ..data.pair import Pair
-from ..data.volumes import read_pair
+from ..data.pair import Pair, read_pair
 from ..evaluation.stress import UNTOUCHED, spoil
 from ..evaluation.synthetic import painted, read_synthetic
 
@@ -93,10 +92,8 @@ def make_cases(
     for choice, views in views_of(all_views).items():
         probability = fuse(views, head.shape)
         evidence = gather_evidence(
-            head,
+            prepared,
             Prediction(probability, views),
-            settings.spacing_mm,
-            box_ends(prepared.box, prepared.resampled_shape),
             predict=engine.predict,
             offset=offset,
             region=region,

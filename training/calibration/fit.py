@@ -159,13 +159,8 @@ def fit_limits(good: Sequence[Row]) -> dict[str, float]:
 def fit_check(estimated: np.ndarray) -> float:
     """Return the estimated Dice below which masks are flagged.
 
-    As high as `FALSE_ALARMS` allows, because a bad mask that passes does more harm; never below the
-    Dice that is called bad.
-
-    Parameters
-    ----------
-    estimated : ndarray, shape (n,)
-        Of the network's own masks whose Dice is not bad.
+    As high as `FALSE_ALARMS` of the network's good masks, whose estimates are given, allow, because
+    a bad mask that passes does more harm; never below the Dice that is called bad.
     """
     return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
 

@@ -14,10 +14,9 @@ from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 
 from .csv_manifest import write_csv
-from .pair import Pair, altered_files
+from .pair import GRID_TOLERANCE_MM, Pair, altered_files, grid_mismatch_mm, read_volume
 from .pictures import TRUTH, page, scan_row
 from .splits import load_pairs
-from .volumes import GRID_TOLERANCE_MM, grid_mismatch_mm, read_volume
 
 MIN_BRAIN_ML = 200.0  # a newborn's brain has about 350 mL
 MAX_BRAIN_ML = 2600.0
@@ -34,13 +33,13 @@ class Finding:
     subject: str
     split: str
     dataset: str
-    shape: str
-    spacing_mm: str
-    orientation: str
-    tilt_degrees: float
-    brain_ml: float
-    outside_head: float
-    problems: str
+    shape: str = ""
+    spacing_mm: str = ""
+    orientation: str = ""
+    tilt_degrees: float = float("nan")
+    brain_ml: float = float("nan")
+    outside_head: float = float("nan")
+    problems: str = ""
 
 
 def check_pair(pair: Pair) -> tuple[Finding, Volume, np.ndarray]:
@@ -142,7 +141,8 @@ def check_all(pairs: tuple[Pair, ...], out: Path) -> list[Finding]:
             row = scan_row(shown, {TRUTH: mask}, f"{caption}  {finding.problems}")
             rows.append((not finding.problems, number, row))
         except SkullStripError as error:
-            finding = _unreadable(pair, str(error))
+            about = (pair.name, pair.subject, pair.split, pair.dataset)
+            finding = Finding(*about, problems=str(error))
         findings.append(finding)
         if finding.problems:
             print(f"{pair.name}: {finding.problems}")
@@ -159,13 +159,6 @@ def _ranked(labels: Volume) -> Volume:
     """Even grey levels for labels, whose numbers mean nothing."""
     ranks = np.unique(labels.array, return_inverse=True)[1]
     return Volume(ranks.reshape(labels.array.shape), labels.affine)
-
-
-def _unreadable(pair: Pair, problem: str) -> Finding:
-    nan = float("nan")
-    return Finding(
-        pair.name, pair.subject, pair.split, pair.dataset, "", "", "", nan, nan, nan, problem
-    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -65,13 +65,7 @@ def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
 
 
 def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
-    """Return the pairs of one split, or all of them for ``all``.
-
-    Raises
-    ------
-    InputError
-        No pair belongs to the split.
-    """
+    """Return the pairs of one split, or of ``all``; raise InputError where there is none."""
     chosen = tuple(pair for pair in pairs if split in ("all", pair.split))
     if not chosen:
         known = ", ".join(sorted({pair.split or "(none)" for pair in pairs}))

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.regions import largest_component
 from skullstrip.grid.volume import Volume
 
 from .csv_manifest import write_csv
 from .label_codes import DURA, FAT, MARROW, MUSCLE, OUTER_VESSEL, SKIN, head_box, is_outside
-from .pair import LABEL_MAP_SPLIT
-from .volumes import read_volume
+from .pair import LABEL_MAP_SPLIT, read_volume
 
 HELD_BACK = Path(__file__).parents[1] / "configs" / "held_back.txt"
 HELD_BACK_SPLIT = "truth"
@@ -47,21 +46,8 @@ DEGREES = 2  # of the grid of directions in which a brain's radius is measured
 HEAD_MARGIN_MM = np.array([[30.0, 35.0, 55.0], [30.0, 30.0, 25.0]])  # beyond an infant's brain
 
 
-@dataclass(frozen=True)
-class HeadMap:
-    """A label map in the project's codes, RAS+."""
-
-    labels: np.ndarray
-    affine: np.ndarray
-
-    @property
-    def spacing_mm(self) -> np.ndarray:
-        """Voxel size, shape (3,)."""
-        return Volume(self.labels, self.affine).spacing_mm
-
-
-def read_map(path: Path, family: str) -> HeadMap:
-    """Read a map, turn it to RAS+ and translate its family's codes."""
+def read_map(path: Path, family: str) -> Volume:
+    """Read a map, turn it to RAS+ and translate its family's codes into the project's."""
     volume = reorient_to_ras(read_volume(path))[0]
     labels = np.rint(volume.array).astype(np.int32)
     table = {"brainweb": BRAINWEB, "neonate": NEONATE}.get(family)
@@ -72,7 +58,7 @@ def read_map(path: Path, family: str) -> HeadMap:
     if family == "neonate":
         inner_mm = ndimage.distance_transform_edt(is_outside(labels), sampling=volume.spacing_mm)
         labels[(labels == 258) & (inner_mm <= SKULL_MM)] = 165
-    return HeadMap(labels, volume.affine)
+    return Volume(labels, volume.affine)
 
 
 def brain_mask(labels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
@@ -80,7 +66,7 @@ def brain_mask(labels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     fluid = np.isin(labels, (CSF, OUTER_VESSEL))
     tissue = ~is_outside(labels) & ~fluid
     hull = within(closed(tissue, CLOSED_MM, spacing_mm), WIDENED_MM, spacing_mm)
-    return ndimage.binary_fill_holes(largest(hull & (tissue | fluid)))
+    return ndimage.binary_fill_holes(largest_component(hull & (tissue | fluid)))
 
 
 def within(mask: np.ndarray, mm: float, spacing_mm: np.ndarray) -> np.ndarray:
@@ -96,13 +82,7 @@ def closed(mask: np.ndarray, mm: float, spacing_mm: np.ndarray) -> np.ndarray:
     return back[(slice(edge, -edge),) * 3] | mask
 
 
-def largest(mask: np.ndarray) -> np.ndarray:
-    """Return the largest connected piece."""
-    pieces, count = ndimage.label(mask)
-    return pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:]) if count > 1 else mask
-
-
-def put_into_head(brain: HeadMap, donor: HeadMap, rng: np.random.Generator) -> HeadMap:
+def put_into_head(brain: Volume, donor: Volume, rng: np.random.Generator) -> Volume:
     """Give a brain without a head the extracerebral tissue of another map, warped around it.
 
     Both skulls' insides are taken for stars about their centres: a voxel looks up the donor in its
@@ -110,21 +90,21 @@ def put_into_head(brain: HeadMap, donor: HeadMap, rng: np.random.Generator) -> H
     """
     spacing = brain.spacing_mm
     margin = np.ceil(HEAD_MARGIN_MM / spacing).astype(int)
-    box = head_box(brain.labels, 0)
+    box = head_box(brain.array, 0)
     pad = [
         (max(0, low - part.start), max(0, part.stop + high - size))
-        for low, high, part, size in zip(*margin, box, brain.labels.shape, strict=True)
+        for low, high, part, size in zip(*margin, box, brain.array.shape, strict=True)
     ]
-    labels = np.pad(brain.labels, pad)
+    labels = np.pad(brain.array, pad)
     affine = brain.affine @ translation([-low for low, _ in pad])
     inside = closed(labels > 0, CLOSED_MM, spacing)
     inside = within(inside, float(rng.uniform(1.0, 5.0)), spacing)  # room for fluid
     theirs = inside_of_skull(donor)
-    outer = is_outside(donor.labels)
+    outer = is_outside(donor.array)
     nearest = ndimage.distance_transform_edt(
-        ~(outer & (donor.labels > 0)), return_distances=False, return_indices=True
+        ~(outer & (donor.array > 0)), return_distances=False, return_indices=True
     )
-    outside_only = np.where(outer, donor.labels, donor.labels[tuple(nearest)])
+    outside_only = np.where(outer, donor.array, donor.array[tuple(nearest)])
 
     centre, reach = radii(inside, spacing)
     their_centre, their_reach = radii(theirs, donor.spacing_mm)
@@ -141,12 +121,12 @@ def put_into_head(brain: HeadMap, donor: HeadMap, rng: np.random.Generator) -> H
     points = away * (there / distance) / donor.spacing_mm[:, None, None, None]
     points += their_centre[:, None, None, None]
     head = ndimage.map_coordinates(outside_only, points, order=0, mode="constant", prefilter=False)
-    return HeadMap(np.where(inside, np.where(labels > 0, labels, CSF), head), affine)
+    return Volume(np.where(inside, np.where(labels > 0, labels, CSF), head), affine)
 
 
-def inside_of_skull(head: HeadMap) -> np.ndarray:
+def inside_of_skull(head: Volume) -> np.ndarray:
     """Return brain and fluid of a whole head, without gaps."""
-    return closed(largest(~is_outside(head.labels)), 3.0, head.spacing_mm)
+    return closed(largest_component(~is_outside(head.array)), 3.0, head.spacing_mm)
 
 
 def radii(mask: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,10 +159,10 @@ def translation(voxels: list[int]) -> np.ndarray:
     return shift
 
 
-def cropped(head: HeadMap) -> HeadMap:
+def cropped(head: Volume) -> Volume:
     """Without the air around the head, but for a few voxels."""
-    box = head_box(head.labels)
-    return HeadMap(head.labels[box], head.affine @ translation([part.start for part in box]))
+    box = head_box(head.array)
+    return Volume(head.array[box], head.affine @ translation([part.start for part in box]))
 
 
 def held_back() -> tuple[str, ...]:
@@ -196,7 +176,7 @@ def is_newborn(name: str) -> bool:
     return name.startswith("JLF") or name.split("_")[1] in ("0mo", "1mo", "2mo", "3mo")
 
 
-def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> HeadMap:
+def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> Volume:
     """Read a map; an infant's brain gets a head from a donor on its own side of the split."""
     head = read_map(paths[name], paths[name].parent.name)
     if paths[name].parent.name == BRAIN_ONLY:
@@ -227,8 +207,8 @@ def build(manifest: Path, out: Path) -> None:
     for name, path in sorted(paths.items(), reverse=True):
         image, mask_name = f"{name}_labels.nii.gz", f"{name}_mask.nii.gz"
         head = make_head(name, paths, kept)
-        mask = brain_mask(head.labels, head.spacing_mm)
-        write_map(head.labels.astype(np.int16), head.affine, out / image)
+        mask = brain_mask(head.array, head.spacing_mm)
+        write_map(head.array.astype(np.int16), head.affine, out / image)
         write_map(mask.astype(np.uint8), head.affine, out / mask_name)
         print(
             f"{name}: {np.count_nonzero(mask) * np.prod(head.spacing_mm) / 1000:.0f} ml", flush=True

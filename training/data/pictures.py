@@ -63,13 +63,7 @@ def scan_row(
 
 
 def page(rows: Sequence[Image], columns: int = 2) -> Image:
-    """Lay rows out on one page, left to right and down.
-
-    Raises
-    ------
-    ValueError
-        There is no row.
-    """
+    """Lay rows out on one page, left to right and down; raise ValueError where there is none."""
     from PIL import Image
 
     if not rows:

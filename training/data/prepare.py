@@ -20,10 +20,9 @@ from skullstrip.prepare.preprocess import normalise
 
 from .dataset import find_pairs, require_unique_names
 from .label_codes import head_box, recode
-from .pair import Pair
+from .pair import Pair, read_pair
 from .provenance import describe_pair
 from .sources import DATA_NAME, Source, save_source
-from .volumes import read_pair
 
 
 def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:

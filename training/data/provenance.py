@@ -22,13 +22,7 @@ PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scipy", "n
 
 
 def git(*arguments: str, repository: Path = REPOSITORY) -> str:
-    """Return what a git command prints.
-
-    Raises
-    ------
-    InputError
-        git is missing, or this is no repository.
-    """
+    """Return what a git command prints; raise InputError where git or the repository is missing."""
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "-C", str(repository), *arguments],  # noqa: S607
@@ -62,19 +56,9 @@ def refuse_dirty_tree(repository: Path = REPOSITORY) -> None:
 def describe_run(
     config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
 ) -> dict[str, Any]:
-    """Describe a training run or a release.
+    """Describe a training run or a release, as plain data for JSON.
 
-    Parameters
-    ----------
-    config : mapping
-        The configuration as plain data; its ``seed`` is repeated at the top.
-    pairs : iterable of Pair
-        Every scan and label map that was used; their files are hashed.
-
-    Returns
-    -------
-    dict
-        Plain data for JSON.
+    The configuration's ``seed`` is repeated at the top; the files of all pairs are hashed.
     """
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -61,13 +61,7 @@ def split_pairs(
 
 
 def read_splits(path: Path) -> dict[str, str]:
-    """Read a list of splits.
-
-    Raises
-    ------
-    InputError
-        The columns are missing, or a subject stands in two splits.
-    """
+    """Read a list of splits; raise InputError where a column is missing or a subject is in two."""
     with open(path, newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         if not {"subject", "split"} <= set(reader.fieldnames or ()):
@@ -92,13 +86,7 @@ def refuse_leaks(pairs: Iterable[Pair]) -> None:
 
 
 def with_splits(pairs: Iterable[Pair], splits: Mapping[str, str]) -> tuple[Pair, ...]:
-    """Return the pairs with the splits of a list.
-
-    Raises
-    ------
-    InputError
-        A subject is not in the list.
-    """
+    """Return the pairs with the splits of a list; raise InputError for a subject not in it."""
     found = []
     for pair in pairs:
         if pair.subject not in splits:

@@ -18,10 +18,9 @@ from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import load_manifest
 
 from ..data.dataset import select_split
-from ..data.pair import Pair
+from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
 from ..data.splits import load_pairs
-from ..data.volumes import read_pair
 from .metrics import agreement
 from .report import evaluation_markdown, write_scores_csv
 from .scores import FIGURES, ScanScore, failed_values, summarise

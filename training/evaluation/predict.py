@@ -19,13 +19,7 @@ MASK_ENDING = "_mask.nii.gz"
 
 
 def images_to_predict(data: Path, split: str) -> dict[str, Path]:
-    """Name every scan: all images of a folder, or those of a data set's split.
-
-    Raises
-    ------
-    InputError
-        There is no image, or the split is unknown.
-    """
+    """Name every scan: all images of a folder, or those of a data set's split."""
     images = find_images(data) if data.is_dir() and split == "all" else {}
     if images:  # a folder of scans, whether or not some have masks
         return images

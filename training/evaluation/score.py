@@ -14,9 +14,8 @@ from skullstrip.grid.volume import Volume
 from ..data.csv_manifest import write_csv
 from ..data.dataset import select_split
 from ..data.layouts import split_ending
-from ..data.pair import Pair
+from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_pair, read_volume
 from ..data.splits import load_pairs
-from ..data.volumes import GRID_TOLERANCE_MM, grid_mismatch_mm, read_pair, read_volume
 from .evaluate import WorstCases, failed_score, score_mask, write_evaluation
 from .http_scorer import TIMEOUT_S, remote_dice
 from .scores import FIGURES, ScanScore, summarise
@@ -25,10 +24,7 @@ from .scores import FIGURES, ScanScore, summarise
 def find_predictions(folder: Path) -> dict[str, Path]:
     """Return the masks of a folder by scan name: ``<name>_mask`` or ``<name>_brain_mask``.
 
-    Raises
-    ------
-    InputError
-        The folder holds no mask.
+    Raise InputError where there is none.
     """
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -17,10 +17,9 @@ from skullstrip.grid.volume import Volume
 
 from ..data.csv_manifest import write_csv
 from ..data.dataset import select_split
-from ..data.pair import Pair
+from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, scan_row
 from ..data.splits import load_pairs
-from ..data.volumes import read_pair
 from .evaluate import describe_weights, score_scan
 from .perturbations import PERTURBATIONS
 from .report import markdown_table, number

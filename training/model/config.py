@@ -165,13 +165,7 @@ PLAIN_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a TOML file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, not TOML, or holds a key or type that is not known.
-    """
+    """Read a TOML file; raise InputError where it is missing, or has an unknown key or type."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:

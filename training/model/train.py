@@ -89,13 +89,7 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:
-    """Read the weights that a run keeps, by their paths.
-
-    Raises
-    ------
-    InputError
-        The run has none, or they cannot be read.
-    """
+    """Read the weights that a run keeps, by their paths; raise InputError where it has none."""
     try:
         with np.load(run / WEIGHTS_NAME, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -23,13 +23,7 @@ CONFIG_NAME = "config.json"
 
 
 def run_config(run: Path) -> Config:
-    """Read the configuration that a training run noted.
-
-    Raises
-    ------
-    InputError
-        The folder is no training run.
-    """
+    """Read the configuration that a training run noted; raise InputError where there is none."""
     path = run / CONFIG_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -43,16 +37,7 @@ def run_config(run: Path) -> Config:
 def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Manifest:
     """Write a run's half-precision weights and their manifest into a folder.
 
-    Parameters
-    ----------
-    run : Path
-        Folder that ``python -m training train`` filled.
-    out : Path
-        Folder for ``weights.onnx`` and ``manifest.json``.
-    name : str
-        Name of the model.
-    training : dict
-        Where the weights come from, kept in the manifest.
+    `training` says where the weights come from and is kept in the manifest.
 
     Raises
     ------

@@ -54,17 +54,10 @@ ENCODER_STAGES = (
 
 
 def build_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) -> bytes:
-    """Serialise the network with its weights.
+    """Serialise the network with its weights, Keras' variables by their paths.
 
-    Parameters
-    ----------
-    weights : mapping of str to ndarray
-        Keras' variables by their paths.
-
-    Returns
-    -------
-    bytes
-        An ONNX model, (N, H, W, 3) float32 to (N, H, W, 1) float32; equal weights give equal bytes.
+    The ONNX model leads from (N, H, W, 3) float32 to (N, H, W, 1) float32; equal weights give equal
+    bytes.
 
     Raises
     ------
@@ -289,13 +282,7 @@ class _Graph:
         )
 
     def serialise(self) -> bytes:
-        """Close the graph between `image` and `probability`.
-
-        Raises
-        ------
-        WeightsError
-            Weights are left over.
-        """
+        """Close the graph between `image` and `probability`; raise WeightsError for left-overs."""
         if self._weights:
             odd = min(self._weights)
             raise WeightsError(f"The weights are of another network ('{odd}' is left over).")

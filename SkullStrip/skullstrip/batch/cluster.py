@@ -24,13 +24,7 @@ LOT = 10  # items handed over by one call, at least: Dask's scheduler notes each
 
 @contextmanager
 def remote_client(address: str) -> Iterator[Any]:
-    """Give a client of a scheduler that runs already.
-
-    Raises
-    ------
-    InputError
-        It does not answer.
-    """
+    """Give a client of a scheduler that runs already; raise InputError where none answers."""
     from distributed import Client
 
     try:

@@ -170,10 +170,7 @@ class Ledger:
     def claim(self, paths: Mapping[str, Iterable[str]]) -> None:
         """Note which outputs, by the names of their scans, are about to be written.
 
-        Raises
-        ------
-        OutputError
-            As for `record`, which ends a scan's claims.
+        `record` ends a scan's claims; what goes wrong is raised as there.
         """
         now = time.time()
         with self._transaction() as connection:
@@ -244,13 +241,7 @@ def _values(entry: Entry) -> list[object]:
 
 
 def stat_of(*paths: Path) -> tuple[int, int]:
-    """Bytes, and the latest time of change in ns.
-
-    Raises
-    ------
-    OSError
-        A file is missing.
-    """
+    """Bytes, and the latest time of change in ns; raise OSError where a file is missing."""
     found = [file.stat() for path in paths for file in files_read(path)]
     return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 

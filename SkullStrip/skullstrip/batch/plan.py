@@ -117,15 +117,7 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
 def rejected_names(path: Path) -> set[str]:
     """Return names of the scans that were rejected, as `shown` shows them.
 
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns `name` and `decision` (accept or reject).
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or lacks a column.
+    The CSV has the columns `name` and `decision` (accept or reject); else InputError is raised.
     """
     rows = read_rows(path, ("name", "decision"), ADVICE)
     rejected = (row["name"] for row in rows if row["decision"].strip().lower() == REJECT)

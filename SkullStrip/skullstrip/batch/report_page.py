@@ -29,19 +29,8 @@ MOST_THUMBNAILS = 10_000  # more would make a page that no browser opens in a fe
 def write_report(rows: Iterable[Row], path: Path, title: str = TITLE) -> None:
     """Write the page; QC pictures are looked for beside it, at `path.parent / row["qc"]`.
 
-    Parameters
-    ----------
-    rows : iterable of mapping
-        With the columns of results.csv; numbers may be text, and missing values empty.
-    path : Path
-        Replaced atomically.
-
-    Raises
-    ------
-    EngineError
-        Jinja2 is not installed.
-    OutputError
-        The page cannot be written.
+    Rows have the columns of results.csv; numbers may be text, and missing values empty. Raise
+    EngineError where Jinja2 is not installed.
     """
     with (
         atomic_outputs() as staged,

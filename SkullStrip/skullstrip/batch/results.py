@@ -41,22 +41,9 @@ def write_csv(rows: Iterable[Row], out: Path) -> Path:
 
 
 def write_results(rows: Callable[[], Iterable[Row]], out: Path) -> Path | None:
-    """Write `results.csv`, and `report.html` where Jinja2 is installed.
+    """Write `results.csv` and, where Jinja2 is installed, `report.html`, whose path is returned.
 
-    Parameters
-    ----------
-    rows : callable
-        Gives the rows anew each time, so that no list of them is kept.
-
-    Returns
-    -------
-    Path or None
-        The page.
-
-    Raises
-    ------
-    OutputError
-        Something cannot be written.
+    `rows` gives the rows anew each time, so that no list of them is kept.
     """
     spans = Spans(rows())
     write_csv(map(spans.noted, rows()), out)

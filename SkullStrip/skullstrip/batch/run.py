@@ -50,13 +50,7 @@ class Source:
     also: tuple[str, ...] = ()
 
     def scans(self, out: Path) -> list[Scan]:
-        """Find them.
-
-        Raises
-        ------
-        InputError
-            There are none, or they cannot be told apart.
-        """
+        """Find them; raise InputError where there are none, or they cannot be told apart."""
         if not self.bids:
             return find_scans(self.path, out)
         bids_dataset.require_place(Path(self.path), out)

@@ -17,16 +17,7 @@ HIGHEST = 0.9
 def contrast_checks(head: np.ndarray, region: BrainRegion | None) -> tuple[Check, ...]:
     """Warn of a brain whose fluid is not clearly darker than itself.
 
-    Parameters
-    ----------
-    head : ndarray of float32, shape (X, Y, Z)
-        Intensities in [0, 1].
-    region : BrainRegion or None
-        Where its brain is; nothing is said without one.
-
-    Returns
-    -------
-    tuple of Check
+    Intensities of the head (X, Y, Z) are in [0, 1]; nothing is said without a region.
     """
     if region is None or shell_over_core(head, region) <= HIGHEST:
         return ()

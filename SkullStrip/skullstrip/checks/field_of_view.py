@@ -100,16 +100,7 @@ def _area_cm2(plane: np.ndarray, spacing_mm: np.ndarray, level: float) -> float:
 def is_salt_and_pepper(array: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Return where neighbours differ as much as their mean is high: the air of MP2RAGE.
 
-    Parameters
-    ----------
-    array : ndarray of float32, shape (I, J) or (I, J, K)
-        Not negative.
-    spacing_mm : ndarray, shape (2,) or (3,)
-
-    Returns
-    -------
-    ndarray of bool
-        Of the same shape.
+    Of values that are not negative, float32, in two or three dimensions.
     """
     size = np.maximum(3, np.round(ROUGH_MM / spacing_mm)).astype(int)
     with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest float

@@ -119,13 +119,7 @@ def print_result(result: BatchResult) -> None:
 
 
 def batch_options(arguments: argparse.Namespace) -> BatchOptions:
-    """Options from the arguments of either command.
-
-    Raises
-    ------
-    InputError
-        Two of them exclude each other.
-    """
+    """Options from the arguments of either command; raise InputError for two that conflict."""
     if arguments.scheduler and arguments.jobs:
         raise InputError("--jobs is for workers on this machine; leave it out with --scheduler.")
     if arguments.decisions and arguments.redo != "rejected":

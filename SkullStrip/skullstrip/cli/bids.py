@@ -29,18 +29,7 @@ a verdict is fail, 130 interrupted.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments without the program's name; those of the process by default.
-
-    Returns
-    -------
-    int
-        The exit status.
-    """
+    """Run the command with these arguments, or the process's own; returns the exit status."""
     return guarded(lambda: _command(sys.argv[1:] if argv is None else list(argv)))
 
 

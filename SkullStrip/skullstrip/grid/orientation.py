@@ -67,15 +67,10 @@ def then(first: Orientation, second: Orientation) -> Orientation:
 
 
 def orientation_of(affine: np.ndarray) -> Orientation:
-    """Assign each array axis to one anatomical direction.
+    """Assign each array axis of an affine (4, 4) to one anatomical direction.
 
     The assignment maximises the summed cosines between axes and directions, so that it is a
     permutation even for a grid turned by 45 degrees.
-
-    Parameters
-    ----------
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
     """
     directions = affine[:3, :3] / spacing_of(affine)
     cosines = np.abs(directions)
@@ -85,13 +80,7 @@ def orientation_of(affine: np.ndarray) -> Orientation:
 
 
 def axis_codes(affine: np.ndarray) -> str:
-    """Three letters for where the array axes point, for example "PIR".
-
-    Parameters
-    ----------
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-    """
+    """Three letters for where the array axes of an affine (4, 4) point, for example "PIR"."""
     return orientation_codes(orientation_of(affine))
 
 

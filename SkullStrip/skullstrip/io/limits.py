@@ -227,13 +227,7 @@ class BoundedStream(io.RawIOBase):
         return b"".join(parts)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position.
-
-        Raises
-        ------
-        ValueError
-            It is behind everything that would be read.
-        """
+        """Go to a position; raise ValueError for one behind everything that would be read."""
         if offset > self._max_position:
             raise ValueError(f"the header points to byte {offset:,}, behind any voxel")
         return self._file.seek(offset, whence)

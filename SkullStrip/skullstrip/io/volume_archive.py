@@ -40,13 +40,7 @@ def write_volume(path: Path, volume: Volume) -> None:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read what `write_volume` wrote.
-
-    Raises
-    ------
-    InputError
-        The file is missing or broken.
-    """
+    """Read what `write_volume` wrote; raise InputError where it is missing or broken."""
     content = _read(path, ("array", "affine"))
     return Volume(content["array"], content["affine"])
 
@@ -63,13 +57,7 @@ def write_extracted(path: Path, extracted: Extracted) -> None:
 
 
 def read_extracted(path: Path) -> Extracted:
-    """Read what `write_extracted` wrote.
-
-    Raises
-    ------
-    InputError
-        The file is missing or broken.
-    """
+    """Read what `write_extracted` wrote; raise InputError where it is missing or broken."""
     content = _read(path, ("brain_mask", "brain_probability"), ("brain_confidence",))
     content["brain_mask"] = content["brain_mask"].astype(bool)
     return Extracted(**content)

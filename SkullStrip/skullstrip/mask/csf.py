@@ -55,12 +55,7 @@ def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndar
 
 
 def darkest_class(values: np.ndarray) -> float:
-    """Return the intensity under which the darkest of three classes lies, by Otsu's criterion.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-    """
+    """Return the intensity under which the darkest of three classes lies, by Otsu's criterion."""
     low, high = (float(p) for p in np.percentile(values, [0.5, 99.5]))
     if low == high:
         return -np.inf

@@ -22,16 +22,7 @@ def cut_brain(
 ) -> np.ndarray:
     """Cut the probability at its threshold, take outer fluid off if asked to, move the surface.
 
-    Parameters
-    ----------
-    volume : Volume
-        The scan, shape (I, J, K).
-    probability : ndarray of float32, shape (I, J, K)
-        In [0, 1].
-
-    Returns
-    -------
-    ndarray of bool, shape (I, J, K)
+    Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K).
 
     Raises
     ------
@@ -58,21 +49,7 @@ def brain_mask_from_probability(
     border_mm: float = 0.0,
     threshold: float = 0.5,
 ) -> Mask:
-    """Cut the probability at its threshold, move the surface, keep one solid piece.
-
-    Parameters
-    ----------
-    probability : ndarray of float32, shape (X, Y, Z)
-        Brain probability in [0, 1].
-    spacing_mm : ndarray, shape (3,)
-        Voxel spacing, in mm.
-    border_mm : float
-        Moves the surface outwards (positive) or inwards (negative), in mm.
-
-    Returns
-    -------
-    ndarray of bool, shape (X, Y, Z)
-    """
+    """Cut the probability (X, Y, Z) at its threshold, move the surface, keep one solid piece."""
     return with_border(largest_component(probability >= threshold), spacing_mm, border_mm)
 
 

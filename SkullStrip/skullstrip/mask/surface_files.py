@@ -16,13 +16,7 @@ COMMENT = f"Brain surface by SkullStrip, in mm; {SPACE}"
 
 
 def write_surface(path: Path, surface: Surface) -> None:
-    """Write a surface in the format that the file's ending names.
-
-    Raises
-    ------
-    OutputError
-        The ending names no format.
-    """
+    """Write a surface in the format of the file's ending; raise OutputError for an unknown one."""
     require_surface_suffix(path)
     writers = {".stl": _stl, ".ply": _ply, ".vtp": _vtp}
     path.write_bytes(writers[path.suffix.lower()](surface))

@@ -146,19 +146,10 @@ def pad_to_multiple(volume: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def slice_batch(volume: np.ndarray, indices: np.ndarray, offset: int) -> np.ndarray:
-    """Slices along the first axis, each with a neighbour on both sides as channels.
+    """Slices along the first axis, each with neighbours on both sides as channels.
 
-    Parameters
-    ----------
-    volume : ndarray, shape (N, H, W)
-    indices : ndarray of int, shape (n,)
-        The slices; neighbours beyond the ends repeat the end slice.
-    offset : int
-        Distance of the neighbours, in slices.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, H, W, 3)
+    Of a volume (N, H, W), those at `indices` become (n, H, W, 3) float32. Neighbours are `offset`
+    slices away; beyond the ends they repeat the end slice.
     """
     batch = np.empty((len(indices), *volume.shape[1:], 3), dtype=np.float32)
     for channel, step in enumerate((-offset, 0, offset)):

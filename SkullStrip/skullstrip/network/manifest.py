@@ -147,11 +147,6 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
     path : path, optional
         A manifest, or the folder that holds one; the bundled weights by default.
 
-    Returns
-    -------
-    manifest : Manifest
-    weights_path : Path
-
     Raises
     ------
     WeightsError

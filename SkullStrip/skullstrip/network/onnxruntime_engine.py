@@ -89,12 +89,9 @@ class OnnxRuntimeEngine:
 
 
 def choose_providers(device: str, available: Iterable[str]) -> list[str]:
-    """Choose the execution providers to ask for, best first, of those that there are.
+    """Choose the execution providers to ask for, best first.
 
-    Raises
-    ------
-    EngineError
-        `gpu` was asked for and there is none.
+    Raise EngineError where `gpu` was asked for and there is none.
     """
     gpus = [name for name in GPU_PROVIDERS if name in set(available)]
     if device == "cpu":
@@ -110,10 +107,7 @@ def choose_providers(device: str, available: Iterable[str]) -> list[str]:
 def device_in_use(device: str, providers: Iterable[str]) -> str:
     """Return "gpu" or "cpu": what a session really runs on, whatever it was asked for.
 
-    Raises
-    ------
-    EngineError
-        `gpu` was asked for and its driver does not work.
+    Raise EngineError where `gpu` was asked for and its driver does not work.
     """
     if any(name in GPU_PROVIDERS for name in providers):
         return "gpu"

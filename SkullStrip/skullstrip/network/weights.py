@@ -42,13 +42,7 @@ def read_weights(content: bytes) -> dict[str, np.ndarray]:
 
 
 def load_weights(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Set every variable of a network by its path; nothing may be missing, left over or misshapen.
-
-    Raises
-    ------
-    WeightsError
-        The arrays belong to another network.
-    """
+    """Set every variable of a network by its path; raise WeightsError where one does not fit."""
     expected = {variable.path: variable for variable in model.weights}
     if arrays.keys() != expected.keys():
         odd = sorted(arrays.keys() ^ expected.keys())

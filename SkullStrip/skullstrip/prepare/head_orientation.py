@@ -103,16 +103,8 @@ def turns() -> list[Orientation]:
 def turn_to_upright(brain: np.ndarray, spacing_mm: np.ndarray) -> Orientation:
     """Return how a brain must be turned to lie as brains do.
 
-    Parameters
-    ----------
-    brain : ndarray of bool, shape (X, Y, Z)
-        Axes that should run right, anterior and superior.
-    spacing_mm : ndarray, shape (3,)
-
-    Returns
-    -------
-    Orientation
-        `UPRIGHT` where no other way fits clearly better.
+    Its axes (X, Y, Z) should run right, anterior and superior; `UPRIGHT` where no other way fits
+    clearly better.
     """
     moments = brain_moments(brain, spacing_mm)
     if moments is None:

@@ -18,17 +18,10 @@ SPIKE_PERCENTILE = 99.95  # voxels brighter than this count as if they were no b
 def intensity_window(
     array: np.ndarray, low_percentile: float, high_percentile: float
 ) -> tuple[float, float]:
-    """Intensities that become 0 and 1.
+    """Intensities that become 0 and 1, of finite values (X, Y, Z).
 
     The lower end is a percentile of all voxels, the upper one a percentile of those brighter than
     the mean: roughly the head, however much air the field of view holds.
-
-    Parameters
-    ----------
-    array : ndarray, shape (X, Y, Z)
-        Finite values.
-    low_percentile, high_percentile : float
-        In percent.
     """
     sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)].astype(np.float64)
     low, spike = (float(p) for p in np.percentile(sample, [low_percentile, SPIKE_PERCENTILE]))

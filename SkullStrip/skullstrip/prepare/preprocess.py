@@ -117,13 +117,9 @@ def turned(prepared: Prepared, turn: Orientation) -> Prepared:
 
 
 def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
-    """Refuse a field of view that would take gigabytes at the network's spacing, or at 1 mm.
+    """Raise InputError for a field of view that takes gigabytes at the network's spacing or 1 mm.
 
     A few voxels with a broken spacing are enough to ask for that.
-
-    Raises
-    ------
-    InputError
     """
     extent_mm = volume.spacing_mm * volume.array.shape
     if float(np.prod(extent_mm / np.minimum(target_mm, 1.0))) > MAX_WORKING_VOXELS:

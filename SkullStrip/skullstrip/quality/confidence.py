@@ -39,12 +39,7 @@ def disagreement_map(evidence: Evidence) -> np.ndarray:
 def right_odds(
     probability: np.ndarray, disagreement: np.ndarray, calibration: Calibration
 ) -> np.ndarray:
-    """Log odds that the more likely label is right.
-
-    Parameters
-    ----------
-    probability, disagreement : ndarray of float32, of one shape
-    """
+    """Log odds that the more likely label is right; all arrays have one shape."""
     found = confidence_terms(probability, disagreement)
     return np.asarray(sum(calibration.confidence[name] * term for name, term in found.items()))
 

@@ -21,6 +21,7 @@ from ..grid.regions import Box, block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
 from ..network.predict import Predict, Prediction, View, predict_view
 from ..prepare.head_box import tissue
+from ..prepare.preprocess import Prepared, source_index_matrix
 
 CORONAL = 1  # the axis along which the second look's slices are stacked
 APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
@@ -69,45 +70,43 @@ class Evidence:
 
 
 def gather_evidence(
-    head: np.ndarray,
+    prepared: Prepared,
     found: Prediction,
-    spacing_mm: float,
-    image_ends: np.ndarray,
     *,
     predict: Predict,
     offset: int,
     region: BrainRegion | None,
-    head_to_ras: np.ndarray | None = None,
+    affine: np.ndarray | None = None,
 ) -> Evidence:
     """Look a second time and keep what the verdict and the confidence need.
 
     Parameters
     ----------
-    head : ndarray of float32, shape (X, Y, Z)
-        Intensities in [0, 1].
+    prepared : Prepared
+        The head.
     found : Prediction
-        What the network made of them.
-    spacing_mm : float
-        Isotropic.
-    image_ends : ndarray of bool, shape (3, 2)
-        Whether the image ends where the head's box does; see `box_ends`.
+        What the network made of it.
     predict, offset, region
         As for `predict.predict_head`.
-    head_to_ras : ndarray, shape (4, 4), optional
-        Voxel index of `head` to RAS mm.
+    affine : ndarray, shape (4, 4), optional
+        The scan's; without it the verdict names no places.
     """
+    head, spacing_mm = prepared.head, float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))
     probability = found.probability
     coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
     second = second_look(head, found.views, spacing_mm, predict, offset, region)
     blocks = whole_blocks(block_means(head, factor), head.shape, factor)
+    to_ras = None
+    if affine is not None:
+        to_ras = affine @ source_index_matrix(prepared) @ block_matrix(factor)
     return Evidence(
         probability=coarse,
         second=plane_means(second.slices, factor),
         places=second.places // factor,
         block_mm=factor * spacing_mm,
-        image_ends=image_ends,
-        to_ras=None if head_to_ras is None else head_to_ras @ block_matrix(factor),
+        image_ends=box_ends(prepared.box, prepared.resampled_shape),
+        to_ras=to_ras,
         tissue=tissue(blocks, SCALP),
         signal=tissue(blocks, SCALP, SIGNAL),
         other_ml=0.0 if region is None else region.other_ml,

@@ -83,13 +83,7 @@ def parse_event(line: str) -> dict[str, Any] | None:
 
 
 def read_request(path: Path) -> dict[str, Any]:
-    """Read the request.
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or asks for something unknown.
-    """
+    """Read the request; raise InputError where it cannot be read, or asks for something unknown."""
     try:
         request = json.loads(path.read_text(encoding="utf-8"))
         Options.from_json(request.get("options", {}))

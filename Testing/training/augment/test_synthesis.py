@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from Testing.small_sources import small_label_map
-from training.augment.smooth_noise import smooth_noise
+from training.augment.artefacts import smooth_noise
 from training.augment.synthesis import is_mixed, label_window, random_means, synthesise
 from training.augment.tissue_contrast import ANYTHING, LOOKS, SHARES, draw_look
 from training.data.sources import Source

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from skullstrip.grid.volume import Volume
 from Testing.small_sources import SPACING_MM, label_array
 from training.data.dataset import find_pairs
 from training.data.heads import (
     BRAIN_ONLY,
     CSF,
     HELD_BACK_SPLIT,
-    HeadMap,
     brain_mask,
     build,
     held_back,
@@ -29,10 +29,10 @@ AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 SPACING = np.full(3, SPACING_MM)
 
 
-def brain_without_head(factor: float = 0.7) -> HeadMap:
+def brain_without_head(factor: float = 0.7) -> Volume:
     """The small head's tissue alone, shrunk to an infant's."""
     tissue = np.where(is_outside(label_array()) | (label_array() == CSF), 0, label_array())
-    return HeadMap(ndimage.zoom(tissue, factor, order=0), AFFINE)
+    return Volume(ndimage.zoom(tissue, factor, order=0), AFFINE)
 
 
 def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull() -> None:
@@ -47,15 +47,15 @@ def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull() -> None:
 
 
 def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull() -> None:
-    brain, donor = brain_without_head(), HeadMap(label_array(), AFFINE)
+    brain, donor = brain_without_head(), Volume(label_array(), AFFINE)
     head = put_into_head(brain, donor, np.random.default_rng(0))
     shift = np.rint((brain.affine - head.affine)[:3, 3] / SPACING).astype(int)
-    kept = tuple(slice(s, s + n) for s, n in zip(shift, brain.labels.shape, strict=True))
-    tissue = brain.labels > 0
-    assert np.array_equal(head.labels[kept][tissue], brain.labels[tissue])
-    inside = ~is_outside(head.labels)
+    kept = tuple(slice(s, s + n) for s, n in zip(shift, brain.array.shape, strict=True))
+    tissue = brain.array > 0
+    assert np.array_equal(head.array[kept][tissue], brain.array[tissue])
+    inside = ~is_outside(head.array)
     assert inside.sum() > tissue.sum()  # fluid around the brain
-    touching = head.labels[ndimage.binary_dilation(inside) & ~inside]
+    touching = head.array[ndimage.binary_dilation(inside) & ~inside]
     assert (touching == 165).mean() > 0.9
     assert (touching > 0).all()
 
@@ -66,8 +66,8 @@ def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging
     brain = brain_without_head()
     rows = [("C01", "synthseg_C", label_array()), ("C03", "synthseg_C", label_array())]
     rows += [
-        ("JLF_Template09", BRAIN_ONLY, brain.labels),
-        ("bibsnet_8mo_x", BRAIN_ONLY, brain.labels),
+        ("JLF_Template09", BRAIN_ONLY, brain.array),
+        ("bibsnet_8mo_x", BRAIN_ONLY, brain.array),
     ]
     for name, family, labels in rows:
         (tmp_path / family).mkdir(exist_ok=True)
@@ -90,7 +90,7 @@ def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data: Path) -> None:
-    from training.data.volumes import read_pair
+    from training.data.pair import read_pair
 
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == "B01")
     volume, given = read_pair(pair)

@@ -12,8 +12,8 @@ from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training.data import label_codes
 from training.data.dataset import find_pairs
 from training.data.label_codes import SHELL_MM, SKIN_MM, head_box, recode, tissue_of
+from training.data.pair import read_pair
 from training.data.prepare import source_from_pair
-from training.data.volumes import read_pair
 
 SPACING = np.full(3, SPACING_MM)
 PARTS = {"in", "shell", "skin", "fat", "deep"}

@@ -19,7 +19,7 @@ import pytest
 
 from skullstrip.errors import InputError
 from training.data.dataset import find_pairs
-from training.data.volumes import read_pair
+from training.data.pair import read_pair
 from training.evaluation.http_scorer import ScorerError, nifti_bytes, remote_dice
 from training.evaluation.metrics import dice
 from training.evaluation.score import find_predictions, main, score_folder

@@ -144,7 +144,7 @@ def test_a_scan_is_prepared_as_the_library_prepares_it(
     phantom_pair: Pair, head: tuple[Volume, np.ndarray]
 ) -> None:
     from skullstrip.prepare.preprocess import normalise
-    from training.data.volumes import read_pair
+    from training.data.pair import read_pair
 
     source = source_from_pair(phantom_pair, Preprocessing())
     image, mask = read_pair(phantom_pair)
