@@ -47,7 +47,10 @@ class Series:
 
 def is_dicom(path: Path) -> bool:
     """Return whether a path is a DICOM file, or a folder with one in it."""
-    return any(is_dicom_file(file) for file in _files(path))
+    try:
+        return any(is_dicom_file(file) for file in _files(path))
+    except OSError:  # a name that is too long, for example: whoever reads it says so
+        return False
 
 
 def find_series(path: Path, number: int | None = None) -> Series:
