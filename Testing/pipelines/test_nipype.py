@@ -36,7 +36,14 @@ def test_every_option_is_a_trait_and_nothing_is_given_unless_set(interface):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"views": 2}, {"border_mm": "thick"}, {"keep_csf": "no"}, {"write": ["bones"]}]
+    "wrong",
+    [
+        {"views": 2},
+        {"engine": "caffe"},
+        {"border_mm": "thick"},
+        {"keep_csf": "no"},
+        {"write": ["bones"]},
+    ],
 )
 def test_a_trait_refuses_what_the_option_would(interface, wrong):
     with pytest.raises(TraitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,32 @@ def test_keys_accept_and_reject_and_go_on(open_report, tmp_path):
     assert current(page) == "sub-01"
     assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Rejected", "sub-05": "Accepted"}
     path = exported(page, tmp_path)
-    assert [*read(path)[0]] == ["name", "path", "decision", "comment"]
+    assert [*read(path)[0]] == ["name", "path", "decision", "comment", "rater", "decided"]
+    assert page.inner_text("#progress") == "Decided 3 of 12"
     assert {line["name"]: line["decision"] for line in read(path)} == {
         "sub-05": "accept", "sub-11": "reject", "sub-12": "reject",
     }  # fmt: skip
     assert rejected_names(path) == {"sub-11", "sub-12"}  # as `batch --redo rejected` reads it
+
+
+def test_decisions_carry_their_time_and_the_name_that_was_given_once(open_report, tmp_path):
+    page = open_report(study())
+    page.fill("#rater", "Ann")
+    page.focus("#grid")
+    page.keyboard.press("r")
+    page = open_report(study(), context=page.context)
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    first, second = read(exported(page, tmp_path))
+    assert (first["rater"], second["rater"]) == ("Ann", "Ann")
+    assert datetime.fromisoformat(second["decided"][:-1] + "+00:00") <= datetime.now(timezone.utc)
+
+
+def test_a_filter_leads_to_the_first_of_its_scans(open_report):
+    page = open_report(study())
+    page.keyboard.press("End")
+    page.click("[data-facet=pass]")
+    assert current(page) == names(page)[0] != "sub-11"
 
 
 def test_u_clears_a_decision(open_report):

@@ -37,6 +37,7 @@ Strip many scans; the same command again goes on where it was left.
   skullstrip batch scans.csv OUT             a table with a column 'path', and perhaps 'apply_to':
                                              scans that get the same mask, 'FLAIR.nii; T2.nii'
   skullstrip batch --bids IN OUT             a BIDS data set; OUT gets BIDS derivatives
+  skullstrip batch --decisions A.csv B.csv   how far two raters of the report page agree
 """
 EPILOG = """\
 OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv
@@ -52,6 +53,12 @@ def batch_command(words: list[str]) -> int:
     parser = _parser()
     if not words:
         return show_usage(parser)
+    if words[0] == "--decisions" and len(words) == 3:
+        from ..batch.raters import comparison
+
+        for line in comparison(Path(words[1]), Path(words[2])):
+            say(line)
+        return 0
     arguments = parser.parse_args(words)
     from ..batch.run import Source
 

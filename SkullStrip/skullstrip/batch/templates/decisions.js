@@ -1,8 +1,9 @@
 // What the reader decided on each scan, kept by the browser under the scan's own id.
 
 const STORAGE_PREFIX = "skullstrip-decision:";
-const DECISION_COLUMNS = ["name", "path", "decision", "comment"];
-const NONE_YET = Object.freeze({ decision: "", comment: "" });
+const RATER = "skullstrip-rater"; // whose name is asked once, and kept by the browser
+const DECISION_COLUMNS = ["name", "path", "decision", "comment", "rater", "decided"];
+const NONE_YET = Object.freeze({ decision: "", comment: "", rater: "", decided: "" });
 
 const storage = findStorage();
 const decisions = new Map();
@@ -27,8 +28,12 @@ function loadDecisions() {
 
 function validDecision(text) {
   try {
-    const { decision, comment } = JSON.parse(text);
-    return { decision: Object.hasOwn(DECISIONS, decision) ? decision : "", comment: String(comment ?? "") };
+    const { decision, ...kept } = JSON.parse(text);
+    const texts = ["comment", "rater", "decided"].map((name) => [name, String(kept[name] ?? "")]);
+    return {
+      ...Object.fromEntries(texts),
+      decision: Object.hasOwn(DECISIONS, decision) ? decision : "",
+    };
   } catch {
     return NONE_YET;
   }
@@ -39,7 +44,8 @@ function decisionOn(scan) {
 }
 
 function decide(scan, change) {
-  const decided = { ...decisionOn(scan), ...change };
+  const by = { rater: byId("rater").value.trim(), decided: `${new Date().toISOString().slice(0, 19)}Z` };
+  const decided = { ...decisionOn(scan), ...by, ...change };
   const isEmpty = !decided.decision && !decided.comment;
   if (isEmpty) decisions.delete(scan.id);
   else decisions.set(scan.id, decided);
@@ -53,8 +59,8 @@ function decide(scan, change) {
 
 function decisionsCsv() {
   const rows = scans.filter((scan) => decisions.has(scan.id)).map((scan) => {
-    const { decision, comment } = decisionOn(scan);
-    return [shown(scan.name), shown(scan.path), decision, comment];
+    const { decision, comment, rater, decided } = decisionOn(scan);
+    return [shown(scan.name), shown(scan.path), decision, comment, rater, decided];
   });
   return toCsv([DECISION_COLUMNS, ...rows]);
 }
@@ -70,7 +76,7 @@ function exportDecisions() {
 function importDecisions(text) {
   const [head, ...rows] = fromCsv(text);
   const places = DECISION_COLUMNS.map((column) => (head ?? []).indexOf(column));
-  const [name, path, decision, comment] = places;
+  const [name, path, decision, comment, rater, decided] = places;
   if (decision < 0 || (name < 0 && path < 0)) {
     throw new Error("it has no columns name or path, and decision");
   }
@@ -81,7 +87,12 @@ function importDecisions(text) {
     const scan = byPath.get(row[path]) ?? byName.get(row[name]);
     const given = (row[decision] ?? "").trim();
     if (!scan || !(given === "" || Object.hasOwn(DECISIONS, given))) continue;
-    decide(scan, { decision: given, comment: row[comment] ?? "" });
+    decide(scan, {
+      decision: given,
+      comment: row[comment] ?? "",
+      rater: row[rater] ?? "",
+      decided: row[decided] ?? "",
+    });
     taken += 1;
   }
   return { taken, left: rows.length - taken };

@@ -8,6 +8,7 @@ function refresh(focusId) {
   drawFacets(refresh);
   drawHistogram(shown, refresh);
   setShown(shown);
+  goTo(0);
   byId("clear").hidden = !isFiltered();
   byId("count").textContent =
     `${grouped.format(shown.length)} of ${grouped.format(scans.length)} scans`;
@@ -149,6 +150,8 @@ function wireControls() {
     refresh();
     byId("grid").focus();
   });
+  byId("rater").value = storage?.getItem(RATER) ?? "";
+  byId("rater").addEventListener("change", (event) => storage?.setItem(RATER, event.target.value));
   byId("export").addEventListener("click", exportDecisions);
   byId("import").addEventListener("click", () => byId("file").click());
   byId("file").addEventListener("change", onFile);

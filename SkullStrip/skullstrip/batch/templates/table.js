@@ -33,6 +33,9 @@ function setShown(shown) {
   table.shown = shown;
   const place = current ? shown.indexOf(current) : 0;
   table.current = place >= 0 ? place : Math.min(table.current, Math.max(shown.length - 1, 0));
+  const decided = scans.filter((scan) => decisionOn(scan).decision).length;
+  byId("progress").textContent =
+    `Decided ${grouped.format(decided)} of ${grouped.format(scans.length)}`;
   byId("empty").hidden = shown.length > 0;
   byId("grid").setAttribute("aria-rowcount", shown.length + 1);
   drawRows(true);

@@ -1,0 +1,59 @@
+"""How far two raters agree: what each exported on the report page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import InputError
+from ..shown import from_cell, shown
+from .scans import read_rows
+
+DECISIONS = ("accept", "reject")
+ADVICE = "give two files that 'Export decisions' on the report page wrote"
+
+
+def comparison(one: Path, other: Path) -> Iterator[str]:
+    """Yield how far two files agree, and a line for each scan where they don't.
+
+    Cohen's kappa is 1 where they agree on all and 0 where they do so as often as by chance.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or no scan is decided in both.
+    """
+    first, second = _decisions(one), _decisions(other)
+    both = sorted(first.keys() & second.keys())
+    if not both:
+        raise InputError(f"No scan is decided in both {one} and {other}; {ADVICE}.")
+    pairs = Counter((first[name], second[name]) for name in both)
+    alike = sum(count for (left, right), count in pairs.items() if left == right)
+    alone = len(first.keys() ^ second.keys())
+    yield (
+        f"Both decided {len(both)} scans, {alike} of them alike ({alike / len(both):.0%}); "
+        f"{_kappa(pairs)}. One alone decided {alone}."
+    )
+    for name in both:
+        if first[name] != second[name]:
+            yield f"{name}: {first[name]} in {one}, {second[name]} in {other}"
+
+
+def _decisions(path: Path) -> dict[str, str]:
+    rows = read_rows(path, ("name", "decision"), ADVICE)
+    given = {shown(from_cell(row["name"])): row["decision"].strip().lower() for row in rows}
+    return {name: decision for name, decision in given.items() if decision in DECISIONS}
+
+
+def _kappa(pairs: Counter[tuple[str, str]]) -> str:
+    total = pairs.total()
+    agreed = sum(pairs[each, each] for each in DECISIONS) / total
+    shares = [  # of each decision, with one rater and with the other
+        [sum(count for pair, count in pairs.items() if pair[who] == each) / total for who in (0, 1)]
+        for each in DECISIONS
+    ]
+    chance = sum(left * right for left, right in shares)
+    if chance == 1:
+        return "Cohen's kappa is not defined where all is decided alike"
+    return f"Cohen's kappa {(agreed - chance) / (1 - chance):.2f}"
