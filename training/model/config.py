@@ -134,6 +134,9 @@ class Config:
     initial_encoder, initial_weights : str
         Where to start: a Keras file of EfficientNet-B0 without top for the encoder, or the folder
         of a manifest with weights of the whole network; at random where neither is given.
+    trained_share : float
+        Share of what was trained in the weights that a run gives; the rest are the initial weights,
+        which know better what they were made for (Wortsman et al. 2022).
     """
 
     name: str
@@ -143,10 +146,18 @@ class Config:
     validation_slices: int = 240
     initial_encoder: str = ""
     initial_weights: str = ""
+    trained_share: float = 1.0
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     sampling: Sampling = field(default_factory=Sampling)
     optimisation: Optimisation = field(default_factory=Optimisation)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.trained_share <= 1 or (self.trained_share < 1 and not self.initial_weights):
+            raise InputError(
+                f"The trained share is {self.trained_share:g}; use a number up to 1, and below 1 "
+                "only with initial weights."
+            )
 
     @property
     def total_steps(self) -> int:

@@ -48,8 +48,7 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
     Returns
     -------
     keras.Model
-        The network with what the run's `weights.npz` holds: averaged weights, under patience
-        those of the best epoch.
+        The network with the weights that the run gives, `final_weights`.
     """
     import keras
 
@@ -84,8 +83,35 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
         separate_averages(trainer)
         if trainer.stop_training:
             break
-    load_weights(network, run_weights(run))
+    load_weights(network, final_weights(run, config))
     return network
+
+
+def final_weights(run: Path, config: Config) -> dict[str, np.ndarray]:
+    """Return the weights that a run gives, by their paths.
+
+    What its `weights.npz` holds, averaged over steps, under patience of the best epoch; mixed with
+    the initial weights where the configuration says so.
+
+    Raises
+    ------
+    InputError
+        The run has none, or its initial weights are not there any more.
+    """
+    weights = run_weights(run)
+    if config.trained_share == 1:
+        return weights
+    manifest, path = load_manifest(config.initial_weights)
+    if f"SHA-256 {manifest.weights_sha256}" not in (run / RUN_NAME).read_text(encoding="utf-8"):
+        raise InputError(
+            f"{config.initial_weights} holds {manifest.name}, not the weights that the run {run} "
+            "started from; put those there."
+        )
+    share, initial = config.trained_share, read_weights(read_weights_file(manifest, path))
+    return {
+        name: ((1 - share) * initial[name].astype(np.float32) + share * trained).astype(np.float32)
+        for name, trained in weights.items()
+    }
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 from ..data.pair import file_sha256
 from ..data.provenance import git
 from ..model.config import Config, config_from_dict
-from ..model.train import RUN_NAME, run_weights
+from ..model.train import RUN_NAME, final_weights
 from .onnx_graph import build_onnx
 
 WEIGHTS_NAME = "weights.onnx"
@@ -47,7 +47,7 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
         The weights do not fit the configuration's network.
     """
     config = run_config(run)
-    content = build_onnx(config.architecture, run_weights(run))
+    content = build_onnx(config.architecture, final_weights(run, config))
     out.mkdir(parents=True, exist_ok=True)
     (out / WEIGHTS_NAME).write_bytes(content)
     manifest = Manifest(

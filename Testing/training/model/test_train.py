@@ -17,6 +17,7 @@ from training.model.checkpoint import cut_log
 from training.model.config import Config, Optimisation, Stage, load_config
 from training.model.train import (
     claim_run,
+    final_weights,
     make_optimiser,
     make_trainer,
     note_provenance,
@@ -103,6 +104,20 @@ def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path):
     note_provenance(config, tmp_path, tmp_path)
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["initial_weights"].startswith("first, SHA-256 ")
+
+    replace_with(tmp_path / "weights.npz", {name: array + 1 for name, array in arrays.items()})
+    mixed = final_weights(tmp_path, dataclasses.replace(config, trained_share=0.25))
+    for name, array in arrays.items():
+        np.testing.assert_allclose(mixed[name], array + 0.25, atol=2e-3)
+    record["initial_weights"] = "others, SHA-256 0"
+    (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InputError, match="started from"):
+        final_weights(tmp_path, dataclasses.replace(config, trained_share=0.25))
+
+
+def test_a_mixture_needs_initial_weights():
+    with pytest.raises(InputError, match=r"0\.5; use a number"):
+        dataclasses.replace(load_config(SMOKE), trained_share=0.5)
 
 
 def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path):
