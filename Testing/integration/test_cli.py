@@ -323,9 +323,7 @@ def test_a_segmentation_goes_where_it_is_named_again_and_again(series, stand_in,
 
 
 @pytest.mark.parametrize(("name", "said"), [("s.dcm", "refers to DICOM images"), ("s.nii", ".dcm")])
-def test_a_segmentation_is_of_dicom_and_a_dicom_file(
-    scan, tmp_path, monkeypatch, capsys, name, said
-):
+def test_only_dicom_gets_a_segmentation(scan, tmp_path, monkeypatch, capsys, name, said):
     monkeypatch.setattr(pipeline, "create_engine", None)  # no network runs in vain
     assert main([str(scan), "--seg", str(tmp_path / name)]) == 2
     error = capsys.readouterr().err

@@ -260,8 +260,9 @@ def _description(header: Any) -> str:
     """Return the series' description, unless a word of the patient's name or number is in it."""
     text = " ".join(str(header.get("SeriesDescription") or "").split())[:LONGEST_DESCRIPTION]
     patient = f"{header.get('PatientName', '')} {header.get('PatientID', '')}".casefold()
-    words = [word for word in re.split(r"[\W_]+", patient) if len(word) > 2]
-    return "" if any(word in text.casefold() for word in words) else text
+    names, words = (set(re.split(r"[\W_]+", part)) - {""} for part in (patient, text.casefold()))
+    within = any(name in text.casefold() for name in names if len(name) > 2)
+    return "" if within or names & words else text
 
 
 def _contrast(header: Any) -> str:

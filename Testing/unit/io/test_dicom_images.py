@@ -332,6 +332,14 @@ def test_nothing_of_the_patient_gets_out_of_the_files(study, tmp_path):
         assert not [word for word in (b"roe", b"jane", b"4711", b"1970") if word in content]
 
 
+@pytest.mark.parametrize(("patient", "kept"), [("Li^X", ""), ("Doe^J", "t1 li axial")])
+def test_a_description_that_names_the_patient_is_left_out(tmp_path, patient, kept):
+    series = dicom.datasets(
+        dicom.voxels(), dicom.axial(), PatientName=patient, SeriesDescription="t1 li axial"
+    )
+    assert read_instance(dicom.save(tmp_path / "s", series) / "IM0000").description == kept
+
+
 def test_files_that_share_a_uid_by_mistake_are_no_copies(tmp_path):
     uid = generate_uid()
     series = dicom.datasets(dicom.voxels(), dicom.axial(), SOPInstanceUID=uid)
