@@ -22,6 +22,7 @@ from SkullStripSlicer.advanced_panel import AdvancedPanel
 from SkullStripSlicer.batch_panel import BatchPanel
 from SkullStripSlicer.input_panel import InputPanel
 from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.others_panel import OthersPanel
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.run_panel import RunPanel
@@ -96,6 +97,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ensure = self.advancedPanel.ensurePackages
         self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
         self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
+        self.othersPanel = OthersPanel(self.ui, self.logic, ensure)
         self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -107,6 +109,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """End what runs: the panel is destroyed."""
         self.runPanel.cancel()
         self.batchPanel.cancel()
+        self.othersPanel.cancel()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -117,7 +120,8 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
         """Bind the panel to settings; None while the scene is closed."""
-        parts = (self.inputPanel, self.runPanel, self.resultPanel, self.batchPanel)
+        panels = (self.inputPanel, self.runPanel, self.resultPanel)
+        parts = (*panels, self.othersPanel, self.batchPanel)
         for part in parts:
             part.setParameterNode(None)
         modified = vtk.vtkCommand.ModifiedEvent
@@ -159,6 +163,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         isReady = self._parameterNode is not None and not self.inputPanel.isRefused
         self.ui.stripButton.enabled = isReady or self.runPanel.isRunning
         self.resultPanel.apply()
+        self.othersPanel.draw(self.resultPanel.segmentation)
 
     @told
     def onScanChanged(self) -> None:

@@ -19,11 +19,12 @@ from .batch import Batch, FolderBatch, ScanChanged
 from .border import BorderField
 from .child_process import ChildProcess
 from .mask_files import saveMask
+from .other_scans import ApplyBatch, OtherScan, appliedMask, findOtherScans
 from .results import Result, Results
 from .scene_batch import SceneBatch
 from .scene_scans import SceneHead, findHeads
 from .segment import readMask
-from .strip_run import Progress, StripRun
+from .strip_run import AppliedMask, Progress, StripRun
 from .volume_node import requireScalarVolume, spacingMm, voxelMl
 
 
@@ -56,6 +57,7 @@ class StripLogic:
         surface: bool = False,
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
+        applied: AppliedMask | None = None,
         **overrides: Any,
     ):
         """Find the brain in a volume and put it into the scene.
@@ -81,6 +83,8 @@ class StripLogic:
         finished : callable, optional
             With it the call returns at once; it gets the `StripRun`, with `error` or
             `segmentationNode`, when the run is over.
+        applied : AppliedMask, optional
+            Carry this mask to the volume instead; see `applyTo`.
         **overrides
             Options by name, as ``border_mm=2``; they go before those of `options`.
 
@@ -109,7 +113,7 @@ class StripLogic:
                 return True
             return earlier is not None and outputs.isFilled(earlier, role)
 
-        wantsConfidence = isWanted(confidence, outputs.CONFIDENCE_ROLE)
+        wantsConfidence = applied is None and isWanted(confidence, outputs.CONFIDENCE_ROLE)
 
         shown = outputs.readState(earlier) if earlier is not None else {}
 
@@ -133,19 +137,14 @@ class StripLogic:
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
-        run = self.startRun(
-            volumeNode, options, deliver, progress, finished, confidence=wantsConfidence
-        )
+        asked = {"confidence": wantsConfidence, "applied": applied}
+        run = self.startRun(volumeNode, options, deliver, progress, finished, **asked)
         return run if finished is not None else run.wait()
 
-    def startRun(
-        self, volumeNode, options, deliver, progress, finished, *, confidence: bool = False
-    ) -> StripRun:
+    def startRun(self, volumeNode, options, deliver, progress, finished, **asked: Any) -> StripRun:
         """Start the child on one volume; see `StripRun`."""
         process = self.processFactory()
-        run = StripRun(
-            volumeNode, options, process, deliver, progress, finished, confidence=confidence
-        )
+        run = StripRun(volumeNode, options, process, deliver, progress, finished, **asked)
         run.start()
         return run
 
@@ -249,6 +248,55 @@ class StripLogic:
         if not scans:
             raise InputError("The scene has no head MRI; load one.")
         run = SceneBatch(self, scans, options, scanChanged, finished)
+        run.start()
+        return run if finished is not None else run.wait()
+
+    def findOtherScans(self, segmentationNode) -> list[OtherScan]:
+        """Find the volumes that `applyTo` may take: of the same study, else patient, else scene."""
+        return findOtherScans(segmentationNode)
+
+    def applyTo(
+        self,
+        segmentationNode,
+        volumeNodes: Sequence[Any] | None = None,
+        options: Options = Options(),
+        *,
+        scanChanged: ScanChanged | None = None,
+        finished: Callable[[Batch], None] | None = None,
+        **overrides: Any,
+    ):
+        """Give other volumes the mask of a result, as it is now, each in a segmentation of its own.
+
+        Volumes and result stay where they are; linear parent transforms count.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode
+            A result.
+        volumeNodes : sequence of vtkMRMLScalarVolumeNode, optional
+            By default those of `findOtherScans` in which some of the brain lies.
+        options, **overrides
+            As for `strip`; with ``register="rigid"`` the scans are aligned first.
+        scanChanged, finished
+            As for `stripScene`.
+
+        Returns
+        -------
+        list of BatchScan, or Batch where `finished` was given
+
+        Raises
+        ------
+        InputError
+            There is no other volume, or the result lies elsewhere than its scan.
+        """
+        options = replace(options, **overrides)
+        if volumeNodes is None:
+            others = self.findOtherScans(segmentationNode)
+            volumeNodes = [other.volumeNode for other in others if other.share]
+        if not volumeNodes:
+            raise InputError("No other scan in the scene shows this brain; load or choose one.")
+        mask = appliedMask(self, segmentationNode)
+        run = ApplyBatch(self, mask, volumeNodes, options, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()
 

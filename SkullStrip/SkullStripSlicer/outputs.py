@@ -104,8 +104,9 @@ def prepareSegmentation(segmentationNode, volumeNode) -> str:
 
 def placeOn(segmentationNode, volumeNode) -> None:
     """Let a segmentation lie where the volume lies now, for what is written to it next."""
-    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    # First the transform: the geometry is kept as seen from where the segmentation lies.
     segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
 
 
 def hasMoved(segmentationNode) -> bool:

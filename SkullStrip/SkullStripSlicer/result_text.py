@@ -73,6 +73,9 @@ def _details(volumeMl: float, checks, report, state) -> list[str]:
     if dice is not None and error is not None:
         text = _("Estimated Dice with a careful reference: {dice} ± {error}")
         lines.append(text.format(dice=f"{dice:.3f}", error=f"{error:.3f}"))
+    if report.get("overlap") is not None:
+        text = _("Carried over; its Dice with what the network finds here: {dice}")
+        lines.append(text.format(dice=f"{report['overlap']:.3f}"))
     changed = {
         "before border": _("Judged before the border moved."),
         "before CSF": _("Judged before fluid was taken off."),

@@ -164,7 +164,7 @@ def findHeads(scene) -> list[SceneHead]:
     Left out are label maps, what we made, hidden volumes, the volumes that show a sequence's
     current frame, and what the input checks refuse.
     """
-    groups = [[SceneScan(node.GetName(), node)] for node in _volumes(scene)]
+    groups = [[SceneScan(node.GetName(), node)] for node in standAlone(scene)]
     groups += map(_frames, slicer.util.getNodesByClass("vtkMRMLSequenceNode", scene))
     return [head for head in map(_head, filter(None, groups)) if head is not None]
 
@@ -173,8 +173,8 @@ def _browsers(scene) -> list:
     return slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene)
 
 
-def _volumes(scene) -> list:
-    """Scalar volumes that stand for themselves."""
+def standAlone(scene) -> list:
+    """Return the scalar volumes that stand for themselves, and that are not ours."""
     browsers = _browsers(scene)
     return [
         node

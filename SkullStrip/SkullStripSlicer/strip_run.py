@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import vtk
 
 from skullstrip.errors import EngineError, InputError, SkullStripError
+from skullstrip.grid.volume import Volume
 from skullstrip.io.volume_archive import Extracted, read_extracted, write_volume
 from skullstrip.options import Options
 
@@ -18,6 +20,23 @@ from .scene_watch import Observations
 from .volume_node import volumeFromNode
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class AppliedMask:
+    """A mask that another scan gets.
+
+    Parameters
+    ----------
+    scan : Volume
+        Where it was found, as it lies in the world.
+    brainMask : ndarray of bool, shape (I, J, K)
+    verdict : str
+    """
+
+    scan: Volume
+    brainMask: np.ndarray
+    verdict: str
 
 
 class StripRun:
@@ -37,6 +56,8 @@ class StripRun:
         Gets this run, once, also when it failed or was cancelled.
     confidence : bool
         Whether the confidence map is made, too.
+    applied : AppliedMask, optional
+        Carried to the scan, in the place of a mask of its own.
 
     Attributes
     ----------
@@ -56,10 +77,11 @@ class StripRun:
         finished: Callable[[StripRun], None] | None = None,
         *,
         confidence: bool = False,
+        applied: AppliedMask | None = None,
     ) -> None:
         self.volumeNode, self._options = volumeNode, options
         self._onExtracted, self._progress, self._finished = onExtracted, progress, finished
-        self._confidence = confidence
+        self._confidence, self._applied = confidence, applied
         self.segmentationNode = None
         self.report: dict[str, Any] = {}
         self.error: SkullStripError | None = None
@@ -85,6 +107,10 @@ class StripRun:
                 "options": replace(self._options, border_mm=0.0).to_json(),
                 "confidence": self._confidence,
             }
+            if self._applied is not None:
+                path = folder / "applied.npz"
+                write_volume(path, self._applied.scan, self._applied.brainMask)
+                request |= {"applied": str(path), "verdict": self._applied.verdict}
             self._observe()
             self._child.start(request)
         except BaseException as error:

@@ -121,6 +121,40 @@ def apply_brain(
     )
 
 
+def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtraction:
+    """Return a mask that is there, edited by hand perhaps, as what `apply_brain` carries.
+
+    Parameters
+    ----------
+    scan : Volume
+    brain_mask : ndarray of bool, shape of `scan.array`
+    verdict : {"pass", "check", "fail", "not judged"}
+        What is thought of it.
+
+    Raises
+    ------
+    InputError
+        The mask is empty or of another shape, or the verdict is none.
+    """
+    if verdict not in WORSE:
+        raise InputError(f"The verdict '{verdict}' is unknown; use one of {', '.join(WORSE)}.")
+    if brain_mask.shape != scan.array.shape or not brain_mask.any():
+        raise InputError("There is no mask of this scan that other scans could get.")
+    return BrainExtraction(
+        brain_mask=brain_mask,
+        brain_probability=brain_mask.astype(np.float32),
+        affine=scan.affine,
+        volume_ml=float(np.count_nonzero(brain_mask)) * scan.voxel_volume_ml,
+        timings={},
+        engine="none",
+        device="none",
+        weights_sha256="",
+        checks=(),
+        verdict=verdict,
+        scan=scan.array,
+    )
+
+
 def carried(
     result: BrainExtraction,
     target: Volume,

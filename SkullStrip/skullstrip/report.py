@@ -96,10 +96,18 @@ def _findings(result: BrainExtraction) -> dict[str, Any]:
 
 def _applied(carried: BrainExtraction) -> dict[str, Any]:
     """Describe a mask on a scan that it was carried to."""
-    found = carried.alignment
     return {
         "volume_ml": round(carried.volume_ml, 3),
         "verdict": carried.verdict,
+        **carrying(carried),
+        **_findings(carried),
+    }
+
+
+def carrying(carried: BrainExtraction) -> dict[str, Any]:
+    """Return the "overlap" and "alignment" of a mask that was carried to another scan."""
+    found = carried.alignment
+    return {
         "overlap": _rounded(carried.overlap, 4),
         "alignment": found
         and {
@@ -107,7 +115,6 @@ def _applied(carried: BrainExtraction) -> dict[str, Any]:
             "turned_degrees": round(found.turned_degrees, 3),
             "matrix": found.matrix.tolist(),
         },
-        **_findings(carried),
     }
 
 

@@ -67,6 +67,19 @@ while not Path(request["options"]["weights"]).exists():
 )
 
 
+# Carries a mask as the real child does, without a look of the network's; else finds the brain.
+APPLYING = (
+    """
+if request.get("applied"):
+    from skullstrip import InputError, apply
+    from skullstrip.worker import child
+    apply._own_look = lambda *_: InputError("no network runs in this test")
+    sys.exit(child.main([sys.argv[1]]))
+"""
+    + THRESHOLD
+)
+
+
 class PipeProcess:
     """In place of `ChildProcess` where no event loop runs; `pump` delivers what a thread read."""
 

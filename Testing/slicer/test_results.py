@@ -379,6 +379,8 @@ def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, sc
     assert np.allclose(worldAffine(volume), matrix @ own)
     segmentation = StripLogic(script_process(THRESHOLD)).strip(volume)
     assert segmentation.GetTransformNodeID() == transform.GetID()
+    assert not outputs.hasMoved(segmentation)
+    assert not outputs.isEdited(segmentation)
 
 
 def test_an_output_removed_by_hand_is_made_again(volume, scene):

@@ -34,15 +34,27 @@ class Extracted:
     brain_confidence: np.ndarray | None = None
 
 
-def write_volume(path: Path, volume: Volume) -> None:
-    """Write voxels (I, J, K) and affine (4, 4); `path` ends in .npz."""
-    np.savez(path, array=volume.array, affine=volume.affine)
+def write_volume(path: Path, volume: Volume, brain_mask: np.ndarray | None = None) -> None:
+    """Write voxels (I, J, K) and affine (4, 4), perhaps a mask, too; `path` ends in .npz."""
+    mask = {} if brain_mask is None else {"brain_mask": brain_mask.astype(np.uint8)}
+    np.savez(path, array=volume.array, affine=volume.affine, **mask)  # type: ignore[arg-type]
 
 
 def read_volume(path: Path) -> Volume:
     """Read what `write_volume` wrote; raise InputError where it is missing or broken."""
     content = _read(path, ("array", "affine"))
     return Volume(content["array"], content["affine"])
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read the mask that `write_volume` wrote, bool (I, J, K).
+
+    Raises
+    ------
+    InputError
+        The file is missing or broken, or holds none.
+    """
+    return _read(path, ("brain_mask",))["brain_mask"].astype(bool)
 
 
 def write_extracted(path: Path, extracted: Extracted) -> None:

@@ -7,7 +7,9 @@ crash of a native library harms nobody. The request is a JSON object::
      "confidence": true}
     {"task": "batch", "source": "IN", "out": "OUT", "options": {}}
 
-With "confidence" the output holds that map, too; options are those of `Options.to_json`.
+With "applied", the path of a scan with a mask, and "verdict", that mask's, a volume gets that mask,
+as by `apply_brain`. With "confidence" the output holds that map, too; options are those of
+`Options.to_json`.
 Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
 "started", "progress", "result" or "error"; for a batch also what `batch.progress` tells, "start",
 "scan" and "end". The exit status is the command's: 0, 1, 2, 130; a batch in which scans failed has
@@ -97,6 +99,8 @@ def read_request(path: Path) -> dict[str, Any]:
         raise InputError("The request's paths must be texts.")
     if not isinstance(request.get("confidence"), bool | None):
         raise InputError("The request's confidence must be true or false.")
+    if not isinstance(request.get("applied"), str | None):
+        raise InputError("The request's mask must be a path.")
     if not isinstance(request.get("parent_pid"), int | None):
         raise InputError("The request's parent_pid must be a number.")
     return dict(request)
@@ -159,19 +163,28 @@ def _serve(request: dict[str, Any], emit: Emit) -> int:
 
 
 def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> None:
-    from ..io.volume_archive import Extracted, read_volume, write_extracted
+    from ..apply import apply_brain, of_mask
+    from ..io.volume_archive import Extracted, read_mask, read_volume, write_extracted
     from ..pipeline import extract_brain
-    from ..report import report
+    from ..report import carrying, report
 
     def progress(stage: str, done: int, total: int) -> None:
         emit({"event": "progress", "stage": stage, "done": done, "total": total})
 
     source, target = Path(request["input"]), Path(request["output"])
     volume = read_volume(source)
-    result = extract_brain(volume.array, volume.affine, options, progress=progress)
+    if applied := request.get("applied"):
+        given = of_mask(
+            read_volume(Path(applied)), read_mask(Path(applied)), request.get("verdict", "")
+        )
+        result = apply_brain(given, volume.array, volume.affine, options, progress=progress)
+    else:
+        result = extract_brain(volume.array, volume.affine, options, progress=progress)
     confidence = result.brain_confidence if request.get("confidence") else None
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
     content = report(result, options, inputs=[source], outputs=[{}])
+    if applied:
+        content |= carrying(result)
     emit({"event": "result", "report": content})
 
 

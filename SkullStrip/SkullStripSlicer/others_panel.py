@@ -1,0 +1,136 @@
+"""The panel's "Also strip": the other scans of the study, which get the mask of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .batch import DONE, FAILED, RUNNING
+from .other_scans import OtherScan
+from .parameter_node import runOptions
+from .scene_scans import standAlone
+from .telling import STATUS_MILLISECONDS, say, told
+
+
+class OthersPanel:
+    """Lists the other scans, ticked where they show the brain, and gives those that are the mask.
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of the .ui file by name.
+    logic : StripLogic
+    ensurePackages : callable
+        As `AdvancedPanel.ensurePackages`.
+    """
+
+    def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
+        self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
+        self._parameterNode: Any = None
+        self._segmentation: Any = None
+        self._others: list[OtherScan] = []
+        self._volumes: list = []  # of the scene, when they were listed
+        self._rows: dict[int, int] = {}  # of the table, by the index in the run
+        self._run: Any = None
+        ui.othersTable.setHorizontalHeaderLabels([_("Scan"), _("State")])
+        header = ui.othersTable.horizontalHeader()
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
+        ui.othersButton.connect("clicked()", self.onClicked)
+        say(ui.othersLabel, "")
+        self._showIdle()
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Work on these settings; a run goes on, unless the scene is closed."""
+        self._parameterNode = parameterNode
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether scans get a mask now."""
+        return self._run is not None
+
+    @told
+    def draw(self, segmentation) -> None:
+        """List the other scans of a result anew, where the result or the scans are others."""
+        if self.isRunning:
+            return
+        volumes = [] if segmentation is None else standAlone(slicer.mrmlScene)
+        if segmentation is self._segmentation and volumes == self._volumes:
+            return
+        self._segmentation, self._volumes = segmentation, volumes
+        self._others = [] if segmentation is None else self._logic.findOtherScans(segmentation)
+        others = self._others
+        self._ui.othersBox.visible = bool(others)
+        table = self._ui.othersTable
+        table.setRowCount(len(others))
+        for row, other in enumerate(others):
+            item = qt.QTableWidgetItem(other.volumeNode.GetName())
+            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
+            item.setCheckState(qt.Qt.Checked if other.share else qt.Qt.Unchecked)
+            table.setItem(row, 0, item)
+            self._showState(row, "" if other.share else _("shows none of this brain"))
+        say(self._ui.othersLabel, "")
+
+    @told
+    def onClicked(self) -> None:
+        """Cancel what runs, or give the ticked scans the mask."""
+        if self._run is not None:
+            self._run.cancel()
+            return
+        node, table = self._parameterNode, self._ui.othersTable
+        ticked = [
+            row
+            for row in range(len(self._others))
+            if table.item(row, 0).checkState() == qt.Qt.Checked
+        ]
+        self._ensurePackages(node.engine.value, node.wheels.strip())
+        self._rows = dict(enumerate(ticked))
+        self._run = self._logic.applyTo(
+            self._segmentation,
+            [self._others[row].volumeNode for row in ticked],
+            runOptions(node),
+            register="rigid" if self._ui.alignCheck.checked else None,
+            scanChanged=self._onScanChanged,
+            finished=self._onFinished,
+        )
+        if self._run.isFinished:
+            self._run = None
+        else:
+            self._ui.othersButton.text = _("Cancel")
+
+    def cancel(self) -> None:
+        """End the run, if one is on."""
+        if self._run is not None:
+            self._run.cancel()
+
+    @told
+    def _onScanChanged(self, scan) -> None:
+        words = {RUNNING: _("running"), DONE: _("done"), FAILED: _("failed")}
+        verdict = {"check": _("look at it"), "fail": _("do not use it")}.get(scan.verdict, "")
+        texts = (words.get(scan.state, scan.state), verdict, scan.message)
+        self._showState(self._rows[scan.index], ". ".join(filter(None, texts)))
+
+    @told
+    def _onFinished(self, run) -> None:
+        self._run = None
+        self._showIdle()
+        text = _("{done} of {count} scans got the mask.")
+        text = text.format(done=run.count(DONE), count=run.total)
+        say(self._ui.othersLabel, " ".join(str(one) for one in (text, run.error) if one))
+        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        say(self._ui.othersLabel, text, "error")
+
+    def _showIdle(self) -> None:
+        self._ui.othersButton.text = _("Strip the ticked scans")
+
+    def _showState(self, row: int, text: str) -> None:
+        item = qt.QTableWidgetItem(text)
+        item.setToolTip(text)
+        self._ui.othersTable.setItem(row, 1, item)

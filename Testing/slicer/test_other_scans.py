@@ -1,0 +1,129 @@
+"""The mask of a result for the other scans of its study; the child carries it without a network."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+
+pytest.importorskip("PySide6")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+from PySide6.QtCore import Qt
+
+from skullstrip.errors import InputError
+from SkullStripSlicer import outputs
+from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.segment import readMask
+from Testing.phantoms import make_head
+from Testing.slicer.child_stand_ins import APPLYING, script_process, wait_for
+from Testing.slicer.panel_fixtures import click, strip
+from Testing.slicer.pythonqt import unwrap
+from Testing.slicer.scene import addVolume, centreMm, harden
+from training.evaluation.metrics import dice
+
+DICE = 0.95  # of a mask carried from 2 to 3 mm with the true one
+
+
+@pytest.fixture
+def logic():
+    return StripLogic(script_process(APPLYING))
+
+
+@pytest.fixture
+def flair(scene):
+    """A scan on another grid, which a transform of the scene brings to where the T1 is."""
+    other = make_head("RAS", (1.5, 1.5, 5.0))
+    turn = vtk.vtkTransform()
+    turn.RotateZ(25)
+    turn.Translate(40, -10, 5)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "to T1")
+    transform.SetMatrixTransformToParent(turn.GetMatrix())
+    matrix = slicer.util.arrayFromVTKMatrix(turn.GetMatrix())
+    node = addVolume(scene, other.array, np.linalg.inv(matrix) @ other.affine, "FLAIR")
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    return node, other.brain_mask, transform
+
+
+def maskOf(volume) -> np.ndarray:
+    found = outputs.findSegmentation(volume)
+    return readMask(found, outputs.segmentOf(found), volume)
+
+
+def test_another_scan_gets_the_mask_where_its_transform_has_it(volume, flair, logic):
+    node, brain, transform = flair
+    result = logic.strip(volume)
+    before = slicer.util.arrayFromTransformMatrix(transform).copy()
+    (scan,) = logic.applyTo(result)
+    assert (scan.name, scan.state) == ("FLAIR", "done")
+    assert dice(maskOf(node), brain) > DICE
+    found = outputs.findSegmentation(node)
+    assert np.allclose(centreMm(found), centreMm(result), atol=3.0)
+    assert node.GetTransformNodeID() == found.GetTransformNodeID() == transform.GetID()
+    assert np.array_equal(slicer.util.arrayFromTransformMatrix(transform), before)
+    assert logic.report(found)["verdict"] == "check"  # of which no network has said anything
+    assert {"overlap", "alignment"} <= logic.report(found).keys()
+
+
+def test_border_and_edits_go_along(volume, flair, logic):
+    node, _, _ = flair
+    result = logic.strip(volume)
+    logic.applyTo(result)
+    plain = maskOf(node).sum()
+    logic.setBorder(result, -5.0)
+    logic.applyTo(result)
+    assert maskOf(node).sum() < 0.9 * plain
+
+
+def test_a_result_whose_scan_was_moved_since_is_refused(volume, flair, logic):
+    result = logic.strip(volume)
+    harden(volume, (0, 30, 0))
+    with pytest.raises(InputError, match="was moved since"):
+        logic.applyTo(result, [flair[0]])
+
+
+def test_the_study_comes_before_the_scene_and_what_shows_no_brain_is_told(
+    scene, volume, head, logic
+):
+    names = ("in the study", "far away", "of another study")
+    nodes = [addVolume(scene, head.array, head.affine, name) for name in names]
+    away = head.affine.copy()
+    away[0, 3] += 500
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(away.ravel())
+    nodes[1].SetIJKToRASMatrix(matrix)
+    result = logic.strip(volume)
+    assert [one.volumeNode for one in logic.findOtherScans(result)] == nodes
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    constants = slicer.vtkMRMLSubjectHierarchyConstants
+    top = hierarchy.GetSceneItemID()
+    studies = [hierarchy.CreateStudyItem(top, name) for name in ("first", "second")]
+    assert constants.GetDICOMLevelStudy() == hierarchy.GetItemLevel(studies[0])
+    for node, study in zip((volume, *nodes), (0, 0, 0, 1), strict=True):
+        hierarchy.CreateItem(studies[study], node)
+    others = logic.findOtherScans(result)
+    assert [(one.volumeNode, one.share) for one in others] == [(nodes[0], 1.0), (nodes[1], 0.0)]
+
+
+def test_the_panel_lists_the_others_and_strips_those_that_are_ticked(
+    widget, child, scene, head, flair
+):
+    child(APPLYING)
+    addVolume(scene, head.array, head.affine, "T2")
+    assert not widget.ui.othersBox.visible
+    strip(widget)
+    assert widget.ui.othersBox.visible
+    table = unwrap(widget.ui.othersTable)
+    assert [table.item(row, 0).text() for row in range(table.rowCount())] == ["FLAIR", "T2"]
+    assert table.item(0, 0).checkState() == Qt.CheckState.Checked
+    table.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
+    widget.ui.othersBox.collapsed = False
+    click(widget.ui.othersButton)
+    assert widget.othersPanel.isRunning
+    assert wait_for(lambda: not widget.othersPanel.isRunning)
+    assert widget.ui.othersLabel.text == "1 of 1 scans got the mask."
+    assert table.item(0, 1).text().startswith("done. look at it")
+    assert outputs.findSegmentation(flair[0]) is not None
+    assert outputs.findSegmentation(scene.GetFirstNodeByName("T2")) is None
