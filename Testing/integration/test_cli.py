@@ -300,6 +300,19 @@ def test_files_of_a_series_that_a_shell_names_one_by_one_are_one_scan(series, st
     assert len(list(series.glob("*.nii.gz"))) == 2
 
 
+def test_the_mask_goes_to_another_series_of_the_same_folder(series, stand_in, phantom):
+    dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
+    head = phantom("LPS", (3.0, 3.0, 3.0))
+    other = dicom.datasets(
+        head.array.astype(np.int16), head.affine, SeriesNumber=5, SeriesDescription="FLAIR"
+    )
+    dicom.save(series / "flair", other)
+    words = ["--series", "3", "--apply-to", str(series / "flair" / "IM0000")]
+    assert main([str(series), *words, *stand_in]) == 0
+    assert (series / "series_3_t1_mprage_sag_brain_mask.nii.gz").is_file()
+    assert (series / "flair" / "series_5_FLAIR_brain_mask.nii.gz").is_file()
+
+
 def test_a_dicom_file_is_never_replaced(series, stand_in, capsys):
     dicom_file = next(series.glob("IM*")).rename(series / "slice.nii")
     before = dicom_file.read_bytes()

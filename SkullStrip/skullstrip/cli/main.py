@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -198,10 +198,10 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
             f"{len(named)} scans are named, and a file that is for one; leave that out, or strip "
             "them one by one."
         )
-    return _distinct([Path(name) for name in named], arguments.series)
+    return _distinct([Path(name) for name in named])
 
 
-def _distinct(named: list[Path], series: int | None) -> list[Path]:
+def _distinct(named: list[Path]) -> list[Path]:
     """Return each scan once, and none of our outputs; files of one DICOM series are one scan."""
     from ..files import default_outputs
     from ..io.images import files_read
@@ -209,7 +209,10 @@ def _distinct(named: list[Path], series: int | None) -> list[Path]:
     scans: dict[frozenset[Path], Path] = {}
     for path in named:
         scans.setdefault(frozenset(files_read(path)), path)
-    ours = {out for path in scans.values() for out in default_outputs(path, series).values()}
+    ours: set[Path] = set()
+    for path in scans.values():
+        with suppress(InputError):  # of DICOM that cannot be read, or of which one is to be chosen
+            ours |= set(default_outputs(path).values())
     return [path for path in scans.values() if path not in ours]
 
 
@@ -249,7 +252,7 @@ def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict
         raise InputError(
             "'--register' aligns the scans of '--apply-to'; name some, or leave it out."
         )
-    scans = _distinct([input_path, *named], arguments.series)
+    scans = _distinct([input_path, *named])
     targets = {path: default_outputs(path) for path in scans if path != input_path}
     if named and not targets:
         raise InputError("'--apply-to' names no scan beside the one to be stripped.")
