@@ -235,7 +235,11 @@ class BatchPanel:
 def headWords(head) -> tuple[str, ...]:
     """Return what the table says of a head before it runs."""
     frames = _("{name} ({count} frames)").format(name=head.name, count=len(head.scans))
-    contrast = {"t1_like": _("T1-like."), "inverted": _("Bright fluid, unlike T1.")}
+    contrast = {
+        "t1_like": _("T1-like."),
+        "inverted": _("Bright fluid, unlike T1."),
+        "ct_like": _("CT-like."),
+    }
     notes = [contrast.get(head.contrast, ""), *(check.message for check in head.checks)]
     name = head.name if head.scans[0].frames is None else frames
     return name, "", "", "", " ".join(filter(None, notes))

@@ -17,9 +17,9 @@ from .border import BorderField
 from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
 from .volume_node import inspectVolume, spacingMm, voxelMl
 
-LABEL_MAP, CONTRAST_INVERTED = "label_map", "contrast_inverted"
+LABEL_MAP, CONTRAST_INVERTED, CT_LIKE = "label_map", "contrast_inverted", "ct_like"
 # Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
-DOUBTFUL = {"ct_like", "already_stripped"}
+DOUBTFUL = {CT_LIKE, "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
 FRAME_SEGMENT = "Brain"  # the same id in all frames, so that they are displayed alike
 
@@ -66,7 +66,7 @@ class SceneHead:
     scans : list of SceneScan
         One, or one for each frame.
     contrast : str
-        "t1_like" or "inverted", as an earlier run found; else empty.
+        "ct_like" by its values, "t1_like" or "inverted" as an earlier run found; else empty.
     checks : tuple of Check
         What was noticed; empty for an ordinary head.
     """
@@ -192,10 +192,12 @@ def _head(scans: list[SceneScan]) -> SceneHead | None:
     if any(check.severity == "refuse" or check.code == LABEL_MAP for check in checks):
         return None
     name = first.name if first.frames is None else first.frames.source.GetName()
-    return SceneHead(name, scans, _contrast(first.volumeNode), checks)
+    return SceneHead(name, scans, _contrast(first.volumeNode, checks), checks)
 
 
-def _contrast(volumeNode) -> str:
+def _contrast(volumeNode, checks: tuple[Check, ...]) -> str:
+    if any(check.code == CT_LIKE for check in checks):
+        return CT_LIKE
     result = outputs.newestSegmentation(volumeNode)
     report = outputs.readState(result).get("report") if result is not None else None
     if not report:
