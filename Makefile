@@ -13,7 +13,7 @@ PIPELINES_VENV   := .venv-pipelines
 PIPELINES_PYTHON := $(PIPELINES_VENV)/bin/python
 PIPELINES_STAMP  := $(PIPELINES_VENV)/.setup-done
 # Slicer 5.12 has Python 3.12; before it, True and False can be miscounted by extension modules, and
-# 3.11 then aborts at exit.
+# 3.11 then aborts at exit. sMRIPrep's newest release, too, asks for 3.12.
 SLICER_PYTHON3 ?= $(shell for python in python3.12 python3.13 $(PYTHON3); do \
 	$$python -c '' 2>/dev/null && { echo $$python; break; }; done)
 SLICER_LIBRARIES := libegl1 libgl1-mesa-dri libosmesa6 libdbus-1-3 libxkbcommon0 libfontconfig1
@@ -67,7 +67,7 @@ test-pipelines: $(PIPELINES_STAMP) ## only the tests with fMRIPrep's and Nipype'
 	@test ! -e $(PIPELINES_STAMP) || $(PIPELINES_PYTHON) -m pytest Testing/pipelines --durations=5
 
 $(PIPELINES_STAMP): requirements/pipelines.lock | setup
-	@$(PIPELINES_PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear $(PIPELINES_VENV)
+	@$(PIPELINES_PYTHON) -m pip --version >/dev/null 2>&1 || $(SLICER_PYTHON3) -m venv --clear $(PIPELINES_VENV)
 	@echo "Installing what requirements/pipelines.lock pins into $(PIPELINES_VENV) ..."
 	@$(PIPELINES_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/pipelines.lock \
 		&& touch $@ || echo "Could not install it; the tests with other pipelines' code are skipped."
