@@ -17,7 +17,8 @@ from .border import BorderField
 from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
 from .volume_node import inspectVolume, spacingMm, voxelMl
 
-LABEL_MAP, CONTRAST_INVERTED, CT_LIKE = "label_map", "contrast_inverted", "ct_like"
+LABEL_MAP, CT_LIKE = "label_map", "ct_like"
+CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted", "contrast_flat": "flat"}
 # Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
 DOUBTFUL = {CT_LIKE, "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
@@ -66,7 +67,7 @@ class SceneHead:
     scans : list of SceneScan
         One, or one for each frame.
     contrast : str
-        "ct_like" by its values, "t1_like" or "inverted" as an earlier run found; else empty.
+        "ct_like" by its values, "t1_like", "inverted" or "flat" by an earlier run; or empty.
     checks : tuple of Check
         What was noticed; empty for an ordinary head.
     """
@@ -202,8 +203,8 @@ def _contrast(volumeNode, checks: tuple[Check, ...]) -> str:
     report = outputs.readState(result).get("report") if result is not None else None
     if not report:
         return ""
-    inverted = any(check.code == CONTRAST_INVERTED for check in outputs.noticed(report))
-    return "inverted" if inverted else "t1_like"
+    named = (CONTRASTS.get(check.code) for check in outputs.noticed(report))
+    return next(filter(None, named), "t1_like")
 
 
 def _frames(sequence) -> list[SceneScan]:

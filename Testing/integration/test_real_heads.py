@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skullstrip.checks.appearance import appearance_findings
-from skullstrip.checks.contrast import HIGHEST, shell_over_core
+from skullstrip.checks.contrast import CT_BONE, DARK_FLUID, fluid_and_bone
 from skullstrip.checks.field_of_view import field_of_view_findings
 from skullstrip.checks.input_checks import check_input
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
@@ -50,8 +50,10 @@ def test_real_fluid_is_dark_and_that_of_negatives_is_not(heads):
         brain, _ = reorient_to_ras(Volume(mask.astype(np.float32), scan.affine))
         head = resample(volume.array, volume.spacing_mm, np.ones(3))
         region = region_of(resample(brain.array, volume.spacing_mm, np.ones(3)) >= 0.5)
-        assert shell_over_core(head, region) < HIGHEST - MARGIN / 2, scan.path
-        assert shell_over_core(1 - head, region) > HIGHEST + MARGIN, scan.path
+        fluid, bone = fluid_and_bone(head, region)
+        assert fluid < DARK_FLUID - MARGIN / 2, scan.path
+        assert bone < CT_BONE, scan.path
+        assert fluid_and_bone(1 - head, region)[0] > DARK_FLUID + MARGIN, scan.path
 
 
 def test_no_reference_mask_leaves_the_box_that_the_network_sees(heads):

@@ -1,4 +1,4 @@
-"""Whether a scan's contrast is that of T1, told once the brain's place is known."""
+"""What kind of image a scan looks like, told once the brain's place is known."""
 
 from __future__ import annotations
 
@@ -9,34 +9,60 @@ from ..network.brain_region import BrainRegion
 from .input_checks import Check
 
 SHELL_BLOCKS, CORE_BLOCKS = 2, 5  # of 2 mm: the outer 4 mm are mostly fluid, the core is none
+BONE_BLOCKS = (1, 4)  # outside the brain lies bone, from so many blocks to so many
 # Brightness of the brain's shell over that of its core: 0.45 to 0.68 in 157 real T1 scans and 0.87
-# in one with little contrast, 0.93 in PD, about 1 in CT, and above where fluid is bright.
-HIGHEST = 0.9
+# in one with little contrast, 0.93 in PD, 0.85 to 1.16 in CT, 1.15 and more in T2.
+DARK_FLUID, BRIGHT_FLUID = 0.9, 1.1
+CT_FLUID = (0.75, 1.25)
+CT_BONE = 1.3  # brightness of bone over that of the core: 1.37 to 2.1 in CT
 
 
 def contrast_checks(head: np.ndarray, region: BrainRegion | None) -> tuple[Check, ...]:
-    """Warn of a brain whose fluid is not clearly darker than itself.
+    """Say where a scan does not look T1-weighted; warn of CT, and where brain looks like fluid.
 
     Intensities of the head (X, Y, Z) are in [0, 1]; nothing is said without a region.
     """
-    if region is None or shell_over_core(head, region) <= HIGHEST:
+    if region is None:
         return ()
-    message = (
-        "The fluid around the brain is hardly darker than the brain, or brighter, unlike in a "
-        "T1-weighted scan; it was stripped all the same, so look at the outline."
-    )
-    return (Check("contrast_inverted", "warn", message),)
+    fluid, bone = fluid_and_bone(head, region)
+    if CT_FLUID[0] < fluid < CT_FLUID[1] and bone > CT_BONE:
+        message = (
+            "The brain is uniform and the bone around it bright, as in CT, which the network was "
+            "not made for; look at the outline."
+        )
+        return (Check("ct_like", "warn", message),)
+    if fluid > BRIGHT_FLUID:
+        message = (
+            "The fluid around the brain is brighter than the brain, as in T2-weighted scans; the "
+            "network knows T1-weighted ones best."
+        )
+        return (Check("contrast_inverted", "note", message),)
+    if fluid > DARK_FLUID:
+        message = (
+            "Brain and the fluid around it are about equally bright, so the brain's edge is hard "
+            "to see; look at the outline."
+        )
+        return (Check("contrast_flat", "warn", message),)
+    return ()
 
 
-def shell_over_core(head: np.ndarray, region: BrainRegion) -> float:
-    """Median intensity of the brain's shell over that of its core; 0 where there is no core."""
+def fluid_and_bone(head: np.ndarray, region: BrainRegion) -> tuple[float, float]:
+    """Median intensity of the brain's shell, and of what lies around its upper half, over its core.
+
+    0 where there is no core, or nothing around it.
+    """
     middles = tuple(slice(block // 2, None, block) for block in region.block)
     values = head[middles]
     blocks = region.blocks[tuple(slice(0, size) for size in values.shape)]
     values = values[tuple(slice(0, size) for size in blocks.shape)]
     in_plane = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], dtype=bool)
     core = ndimage.binary_erosion(blocks, in_plane, iterations=CORE_BLOCKS)
-    shell = blocks & ~ndimage.binary_erosion(blocks, in_plane, iterations=SHELL_BLOCKS)
     if not core.any():
-        return 0.0
-    return float(np.median(values[shell])) / max(float(np.median(values[core])), 1e-6)
+        return 0.0, 0.0
+    shell = blocks & ~ndimage.binary_erosion(blocks, in_plane, iterations=SHELL_BLOCKS)
+    near, far = (ndimage.binary_dilation(blocks, in_plane, iterations=n) for n in BONE_BLOCKS)
+    middle = round(float(np.argwhere(blocks)[:, 2].mean()))
+    around = (far & ~near)[:, :, middle:]
+    inside = max(float(np.median(values[core])), 1e-6)
+    bone = float(np.median(values[:, :, middle:][around])) if around.any() else 0.0
+    return float(np.median(values[shell])) / inside, bone / inside

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skullstrip.checks.contrast import contrast_checks, shell_over_core
+from skullstrip.checks.contrast import contrast_checks, fluid_and_bone
 from skullstrip.network.brain_region import BrainRegion
 
 BLOCK = (6, 2, 2)
@@ -17,9 +17,11 @@ def region_of(brain: np.ndarray) -> BrainRegion:
     return BrainRegion(blocks, BLOCK, 9, brain.shape)
 
 
-def brain_in_fluid(fluid: float, tissue: float) -> tuple[np.ndarray, BrainRegion]:
+def brain_in_fluid(
+    fluid: float, tissue: float, bone: float = 0.05
+) -> tuple[np.ndarray, BrainRegion]:
     radius = np.sqrt(np.square(np.indices((120, 120, 120)) - 59.5).sum(axis=0))
-    head = np.where(radius < 46, tissue, np.where(radius < 50, fluid, 0.05)).astype(np.float32)
+    head = np.select([radius < 46, radius < 50], [tissue, fluid], bone).astype(np.float32)
     return head, region_of(radius < 50)
 
 
@@ -27,10 +29,17 @@ def test_dark_fluid_is_nothing_to_speak_of():
     assert contrast_checks(*brain_in_fluid(0.2, 0.6)) == ()
 
 
-@pytest.mark.parametrize(("fluid", "tissue"), [(0.9, 0.4), (0.50, 0.51)])
-def test_bright_fluid_is_a_warning_and_so_is_that_of_ct(fluid, tissue):
-    (check,) = contrast_checks(*brain_in_fluid(fluid, tissue))
-    assert (check.code, check.severity) == ("contrast_inverted", "warn")
+@pytest.mark.parametrize(
+    ("fluid", "bone", "found"),
+    [
+        (0.9, 0.05, ("contrast_inverted", "note")),
+        (0.41, 0.05, ("contrast_flat", "warn")),
+        (0.38, 0.9, ("ct_like", "warn")),
+    ],
+)
+def test_fluid_and_bone_tell_the_contrast(fluid, bone, found):
+    (check,) = contrast_checks(*brain_in_fluid(fluid, 0.4, bone))
+    assert (check.code, check.severity) == found
 
 
 def test_without_a_region_nothing_is_said():
@@ -40,4 +49,4 @@ def test_without_a_region_nothing_is_said():
 def test_a_brain_without_a_core_is_no_reason_to_fail():
     head, region = brain_in_fluid(0.9, 0.4)
     thin = BrainRegion(region.blocks & (np.arange(60)[:, None] == 30), BLOCK, 9, region.shape)
-    assert shell_over_core(head, thin) == 0.0
+    assert fluid_and_bone(head, thin) == (0.0, 0.0)
