@@ -238,7 +238,6 @@ def headWords(head) -> tuple[str, ...]:
     contrast = {
         "t1_like": _("T1-like."),
         "inverted": _("Bright fluid, unlike T1."),
-        "flat": _("Little contrast."),
         "ct_like": _("CT-like."),
     }
     notes = [contrast.get(head.contrast, ""), *(check.message for check in head.checks)]

@@ -18,7 +18,7 @@ from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
 from .volume_node import inspectVolume, spacingMm, voxelMl
 
 LABEL_MAP, CT_LIKE = "label_map", "ct_like"
-CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted", "contrast_flat": "flat"}
+CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted"}
 # Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
 DOUBTFUL = {CT_LIKE, "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
@@ -67,7 +67,7 @@ class SceneHead:
     scans : list of SceneScan
         One, or one for each frame.
     contrast : str
-        "ct_like" by its values, "t1_like", "inverted" or "flat" by an earlier run; or empty.
+        "ct_like" by its values, "t1_like" or "inverted" by an earlier run; or empty.
     checks : tuple of Check
         What was noticed; empty for an ordinary head.
     """

@@ -33,7 +33,7 @@ def test_dark_fluid_is_nothing_to_speak_of():
     ("fluid", "bone", "found"),
     [
         (0.9, 0.05, ("contrast_inverted", "note")),
-        (0.41, 0.05, ("contrast_flat", "warn")),
+        (0.41, 0.05, ("contrast_inverted", "note")),
         (0.38, 0.9, ("ct_like", "warn")),
     ],
 )
