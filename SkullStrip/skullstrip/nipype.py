@@ -25,7 +25,7 @@ ENDINGS = {
     "qc": "_qc.png",
     "json": "_report.json",
 }
-DOCUMENTATION = """Find the brain in a T1-weighted MRI of the head.
+DOCUMENTATION = """Find the brain in an MRI of the head, T1-weighted best.
 
 Examples
 --------
@@ -46,7 +46,7 @@ def _classes() -> dict[str, type]:
     named = traits.List(
         traits.Enum(*ENDINGS), ["brain", "mask"], usedefault=True, desc="what is written"
     )
-    scan = File(exists=True, mandatory=True, desc="the scan: a whole head, T1-weighted")
+    scan = File(exists=True, mandatory=True, desc="the scan: a whole head, T1-weighted best")
     options = {option.name: _trait(option, traits) for option in fields(Options)}
     inputs = {"in_file": scan, "write": named, **options}
     outputs = {

@@ -135,7 +135,7 @@ def extract_brain(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> BrainExtraction:
-    """Find the brain in a T1-weighted head.
+    """Find the brain in an MRI of the head, T1-weighted best.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def test_the_input_is_left_as_it_was(stand_in_weights):
 
 
 def test_a_scan_without_brain_is_refused_instead_of_giving_an_empty_mask(stand_in_weights):
-    with pytest.raises(InputError, match=r"No brain was found; give a T1-weighted"):
+    with pytest.raises(InputError, match=r"No brain was found; give an MRI"):
         strip(make_head(), stand_in_weights, engine=BlindEngine())
 
 

@@ -14,7 +14,7 @@ LEFT_OUT = {"help", "version", "image", "inputs"}
 SCAN = {
     "id": "scan",
     "name": "scan",
-    "description": "A whole head, T1-weighted",
+    "description": "A whole head, T1-weighted best",
     "type": "File",
     "value-key": "[SCAN]",
 }

@@ -41,7 +41,7 @@ COMMANDS = {
 }
 _LABELS = {"seg": "DICOM SEG", "qc": "QC picture", "json": "Report"}
 DESCRIPTION = """\
-Find the brain in a T1-weighted MRI of the head.
+Find the brain in an MRI of the head, T1-weighted best.
 
   skullstrip T1.nii.gz       writes T1_brain.nii.gz and T1_brain_mask.nii.gz beside it
   skullstrip *_T1w.nii.gz    the same for each
@@ -99,7 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     add = parser.add_argument
-    add("inputs", nargs="*", metavar="T1", help="the scan: a whole head, T1-weighted; or several")
+    add("inputs", nargs="*", metavar="T1", help="the scan: a whole head, T1 best; or several")
     series_help = "which series of a DICOM folder that holds several"
     add("--series", metavar="N", type=int, help=series_help)
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")

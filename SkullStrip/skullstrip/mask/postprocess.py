@@ -31,9 +31,7 @@ def cut_brain(
     """
     mask = brain_mask_from_probability(probability, volume.spacing_mm, threshold=threshold)
     if not mask.any():
-        raise InputError(
-            "No brain was found; give a T1-weighted scan of a human head with the brain in view."
-        )
+        raise InputError("No brain was found; give an MRI of a human head with the brain in view.")
     if not keep_csf:
         mask = without_outer_csf(mask, volume.array, volume.affine)
     if border_mm or not keep_csf:

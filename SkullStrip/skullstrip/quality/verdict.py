@@ -92,7 +92,7 @@ def judge(
         Another mask than that of the probability.
     """
     if not (evidence.probability >= 0.5).any():
-        message = "Hardly any brain was found; is this a T1-weighted head?"
+        message = "Hardly any brain was found; is this an MRI of a head?"
         return Judgement("fail", (Check("no_brain", "warn", message),), Estimate(0.0, 1.0, 0.0))
     found = judge_measures(measure(evidence, mask), calibration)
     return replace(found, reasons=located(found.reasons, evidence, mask))
