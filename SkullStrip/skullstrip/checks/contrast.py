@@ -11,11 +11,11 @@ from .input_checks import Check
 SHELL_BLOCKS, CORE_BLOCKS = 2, 5  # of 2 mm: the outer 4 mm are mostly fluid, the core is none
 BONE_BLOCKS = (1, 4)  # outside the brain lies bone, from so many blocks to so many
 # Brightness of the brain's shell over that of its core: 0.45 to 0.68 in 157 real T1 scans and 0.89
-# in one with little contrast, 0.93 in PD, 1.15 and more in T2. In CT it is about 0.97: fluid has 10
-# Hounsfield units, brain 35, air -1000.
+# in one with little contrast, 0.93 in PD, 1.15 and more in T2; in painted CT 1.14 to 1.33, because
+# what the network takes for brain there reaches into bone.
 DARK_FLUID = 0.9
-CT_FLUID = (0.92, 1.1)
-CT_BONE = 1.3  # brightness of bone over that of the core: 1.37 to 2.1 in CT
+CT_FLUID = (DARK_FLUID, 1.4)
+CT_BONE = 1.3  # brightness of bone over that of the core: 1.37 to 2.9 in painted CT
 
 
 def contrast_checks(head: np.ndarray, region: BrainRegion | None) -> tuple[Check, ...]:
