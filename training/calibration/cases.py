@@ -34,7 +34,7 @@ from training.evaluation.metrics import dice
 
 from ..augment.tissue_contrast import LOOKS
 from ..data.pair import Pair, read_pair
-from ..evaluation.stress import UNTOUCHED, spoil
+from ..evaluation.stress import spoil
 from ..evaluation.synthetic import painted, read_synthetic
 
 SAMPLES = 60_000  # voxels of each case for the confidence
@@ -131,7 +131,7 @@ def read_spoilt(pair: Pair, what: str, strength: float) -> tuple[Volume, np.ndar
     if what in LOOKS:
         return read_synthetic(painted(pair, what, strength))
     volume, mask = read_pair(pair)
-    return spoil(volume, mask, what, strength, pair.name) if what != UNTOUCHED else (volume, mask)
+    return spoil(volume, mask, what, strength, pair.name)
 
 
 def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:

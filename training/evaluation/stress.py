@@ -49,9 +49,12 @@ def spoil(
 ) -> tuple[Volume, np.ndarray]:
     """Apply one perturbation, with random numbers that depend on scan, name and seed only.
 
+    `UNTOUCHED` leaves the scan as it is.
     The same scan is turned about the same axis at every strength, so that a row of the table
     shows the strength and nothing else.
     """
+    if name == UNTOUCHED:
+        return volume, mask
     rng = np.random.default_rng([seed, zlib.crc32(f"{scan}/{name}".encode())])
     return PERTURBATIONS[name](volume, mask, strength, rng)
 
@@ -75,11 +78,7 @@ def stress_scan(
     scores, pictures = [], []
     runs = [(UNTOUCHED, 0.0), *((name, strength) for name in names for strength in strengths)]
     for name, strength in runs:
-        spoilt, truth = (
-            (volume, mask)
-            if name == UNTOUCHED
-            else spoil(volume, mask, name, strength, pair.name, seed)
-        )
+        spoilt, truth = spoil(volume, mask, name, strength, pair.name, seed)
         score, predicted = score_scan(pair, spoilt, truth, segment)
         found = StressScore(
             pair.name, name, strength, score["dice"], score["hd95_mm"], score.failure

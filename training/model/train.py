@@ -102,7 +102,8 @@ def final_weights(run: Path, config: Config) -> dict[str, np.ndarray]:
     if config.trained_share == 1:
         return weights
     manifest, path = load_manifest(config.initial_weights)
-    if f"SHA-256 {manifest.weights_sha256}" not in (run / RUN_NAME).read_text(encoding="utf-8"):
+    start = training_record(run).get("initial_weights", "")
+    if not start.endswith(f"SHA-256 {manifest.weights_sha256}"):
         raise InputError(
             f"{config.initial_weights} holds {manifest.name}, not the weights that the run {run} "
             "started from; put those there."
@@ -112,6 +113,12 @@ def final_weights(run: Path, config: Config) -> dict[str, np.ndarray]:
         name: ((1 - share) * initial[name].astype(np.float32) + share * trained).astype(np.float32)
         for name, trained in weights.items()
     }
+
+
+def training_record(run: Path) -> dict[str, Any]:
+    """Return what the training noted about itself when it began; empty if it did not."""
+    path = run / RUN_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 from ..data.pair import file_sha256
 from ..data.provenance import git
 from ..model.config import Config, config_from_dict
-from ..model.train import RUN_NAME, final_weights
+from ..model.train import final_weights, training_record
 from .onnx_graph import build_onnx
 
 WEIGHTS_NAME = "weights.onnx"
@@ -75,12 +75,6 @@ def seal_calibration(folder: Path) -> None:
         sha256 = Calibrations.from_json(calibration.read_text(encoding="utf-8")).sha256
     sealed = dataclasses.replace(manifest, calibration_sha256=sha256)
     path.write_text(sealed.to_json(), encoding="utf-8")
-
-
-def training_record(run: Path) -> dict[str, Any]:
-    """Return what the training noted about itself when it began; empty if it did not."""
-    path = run / RUN_NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def training_facts(config: Config, commit: str, initial_weights: str = "") -> dict[str, Any]:

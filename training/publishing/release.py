@@ -29,14 +29,13 @@ from ..data.splits import load_pairs
 from ..evaluation.evaluate import WorstCases, evaluate, write_evaluation
 from ..evaluation.scores import FIGURES, ScanScore, summarise
 from ..evaluation.segmenter import make_segmenter
-from ..model.train import RUN_NAME
+from ..model.train import RUN_NAME, training_record
 from .export import (
     WEIGHTS_NAME,
     export_run,
     run_config,
     seal_calibration,
     training_facts,
-    training_record,
 )
 from .model_card import fill_model_card
 

@@ -14,7 +14,7 @@ BONE_BLOCKS = (1, 4)  # outside the brain lies bone, from so many blocks to so m
 # in one with little contrast, 0.93 in PD, 1.15 and more in T2; in painted CT 1.14 to 1.33, because
 # what the network takes for brain there reaches into bone.
 DARK_FLUID = 0.9
-CT_FLUID = (DARK_FLUID, 1.4)
+BRIGHTEST_CT_FLUID = 1.4
 CT_BONE = 1.3  # brightness of bone over that of the core: 1.37 to 2.9 in painted CT
 
 
@@ -26,7 +26,7 @@ def contrast_checks(head: np.ndarray, region: BrainRegion | None) -> tuple[Check
     if region is None:
         return ()
     fluid, bone = fluid_and_bone(head, region)
-    if CT_FLUID[0] < fluid < CT_FLUID[1] and bone > CT_BONE:
+    if DARK_FLUID < fluid < BRIGHTEST_CT_FLUID and bone > CT_BONE:
         message = (
             "The brain is uniform and the bone around it bright, as in CT, which the network was "
             "not made for; look at the outline."
