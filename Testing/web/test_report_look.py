@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from skullstrip.batch.report_page import write_report
-from Testing.web.reports import names, row, study
+from Testing.web.reports import names, row, study, wait_until
 
 # For each visible text: what it says, its contrast as WCAG 2.2 defines it, and whether it is large.
 CONTRASTS = """
@@ -182,3 +185,22 @@ def test_the_page_names_no_address_of_another_computer(open_report, tmp_path):
     open_report(study())
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_a_key_hides_the_outline_and_shows_it_again(open_report):
+    def is_coloured() -> bool:
+        wait_until(page, "() => document.querySelector('#picture img')?.naturalWidth > 0")
+        picture = Image.open(io.BytesIO(page.locator("#picture img").screenshot()))
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+        return bool((np.ptp(pixels, axis=-1) > 40).any())
+
+    page = open_report([row(number) for number in range(3)])
+    page.keyboard.press("Enter")
+    assert is_coloured()
+    page.keyboard.press("o")
+    assert not is_coloured()
+    page.keyboard.press("j")  # stays hidden from scan to scan
+    assert not is_coloured()
+    page.click("#outline")
+    assert is_coloured()
+    assert page.get_attribute("#outline", "aria-pressed") == "true"

@@ -27,9 +27,12 @@ LABEL = 26  # pixels above each row
 BACKGROUND = (16, 17, 20)
 TEXT = (232, 232, 236)
 FAINT_TEXT = (146, 149, 158)
-OUTLINE = (255, 112, 40)
-# Of the outline, from unsure to sure; told apart whatever colours one sees.
-RAMP = ((255, 60, 0), (255, 214, 70), (60, 170, 255))
+# An outline is red and blue alone: the green of its pixels stays the scan's, so that the report
+# page can hide it by showing green as grey. The ramp, from unsure to sure, is told apart whatever
+# colours one sees.
+OUTLINE = (255, 20)
+RAMP = ((255, 0), (255, 170), (140, 255))
+GREEN = 112  # where there is no scan below: legend and thumbnail
 # Confidence around the outline: on the surface itself, no network is sure.
 AROUND_MM = 9.0
 UNSURE, SURE = 0.60, 0.92
@@ -99,7 +102,7 @@ def qc_picture(
         Drawn above the slices.
     brain_confidence : ndarray of float32, shape (I, J, K), optional
         Colours the outline by its mean in 9 mm around, with a legend; without it the outline is
-        orange.
+        orange. The green of its pixels is the scan's.
 
     Returns
     -------
@@ -194,10 +197,10 @@ def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
     tile = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
     inside = sample(content.mask) >= 0.5
     outline = inside & ~ndimage.binary_erosion(inside)
-    tile[outline] = OUTLINE
+    tile[outline, ::2] = OUTLINE
     if content.confidence is not None:
         around = ndimage.uniform_filter(sample(content.confidence), round(AROUND_MM / PIXEL_MM))
-        tile[outline] = _colours(around[outline])
+        tile[outline, ::2] = _red_and_blue(around[outline])
     return _Tile(tile, outline)
 
 
@@ -217,7 +220,7 @@ def _thumbnail(tiles: Sequence[_Tile]) -> str:
             np.array(Image.fromarray(array).resize(size, Image.Resampling.BOX))
             for array in (pixels, outline.astype(np.uint8) * np.uint8(255))
         )
-        small[share > 255 * FAINT] = OUTLINE
+        small[share > 255 * FAINT] = np.insert(OUTLINE, 1, GREEN)
         cuts.append(small)
     stream = io.BytesIO()
     page = Image.fromarray(np.concatenate(cuts, axis=1))
@@ -225,8 +228,8 @@ def _thumbnail(tiles: Sequence[_Tile]) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _colours(confidence: np.ndarray) -> np.ndarray:
-    """RGB uint8 of confidences, shape (n, 3)."""
+def _red_and_blue(confidence: np.ndarray) -> np.ndarray:
+    """Red and blue of confidences, uint8, shape (n, 2)."""
     share = np.clip((confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
     stops = np.linspace(0.0, 1.0, len(RAMP))
     channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
@@ -237,7 +240,8 @@ def _draw_legend(page: Image, right: int) -> None:
     from PIL import Image, ImageDraw, ImageFont
 
     width, height = LEGEND
-    bar = np.repeat(_colours(np.linspace(UNSURE, SURE, width))[None], height, axis=0)
+    colours = np.insert(_red_and_blue(np.linspace(UNSURE, SURE, width)), 1, GREEN, axis=1)
+    bar = np.repeat(colours[None], height, axis=0)
     small = ImageFont.load_default(15)
     draw = ImageDraw.Draw(page)
     middle = HEADER // 2 + 4

@@ -70,6 +70,7 @@ const ACTIONS = {
   r: () => mark({ decision: "reject" }),
   u: () => mark({ decision: "", comment: "" }),
   c: commentOn,
+  o: toggleOutline,
   "?": () => byId("keys").showModal(),
 };
 
@@ -162,6 +163,7 @@ function wireViewer() {
   byId("accept").addEventListener("click", ACTIONS.a);
   byId("reject").addEventListener("click", ACTIONS.r);
   byId("undecide").addEventListener("click", ACTIONS.u);
+  byId("outline").addEventListener("click", toggleOutline);
   byId("previous").addEventListener("click", () => walk(-1));
   byId("next").addEventListener("click", () => walk(1));
   byId("close").addEventListener("click", () => byId("viewer").close());

@@ -74,6 +74,11 @@ function picture(scan) {
   return link;
 }
 
+function toggleOutline() {
+  const isShown = byId("picture").classList.toggle("bare") === false;
+  byId("outline").setAttribute("aria-pressed", isShown);
+}
+
 function facts(scan) {
   return FACTS.flatMap(([word, value]) => {
     const content = value(scan);
