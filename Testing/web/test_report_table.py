@@ -230,3 +230,17 @@ def test_of_5000_scans_a_few_rows_are_in_the_page_wherever_one_looks(open_report
     place = "document.elementFromPoint(400, 500)?.closest('tr')?.dataset.place"
     wait_until(page, f"Math.abs({place} - 2500) < 500")
     assert rows.count() < ROWS_IN_DOCUMENT
+
+
+def test_scans_that_got_the_same_mask_are_shown_below_it(open_report):
+    applied = {"qc_applied": "qc/1.png;qc/2.png", "applied_to": "FLAIR.nii.gz: pass, overlap 0.96"}
+    page = open_report([row(0, **applied), row(1)])
+    page.keyboard.press("Enter")
+    pictures = page.locator("#picture img")
+    assert [each.get_attribute("src") for each in pictures.all()] == [
+        "./qc/0.png", "./qc/1.png", "./qc/2.png",
+    ]  # fmt: skip
+    assert "FLAIR.nii.gz: pass, overlap 0.96" in page.inner_text("#facts")
+    pictures.last.scroll_into_view_if_needed()
+    page.keyboard.press("j")
+    assert pictures.count() == 1

@@ -35,6 +35,7 @@ COLUMNS: dict[str, str] = {
     "brain_mask": TEXT,
     "brain": TEXT,
     "qc": TEXT,
+    "qc_applied": TEXT,  # pictures of the other scans, between semicolons
     "finished": TEXT,
 }
 DONE, FAILED = "done", "failed"

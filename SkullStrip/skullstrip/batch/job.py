@@ -25,7 +25,7 @@ from .bids import sidecars
 from .columns import CORRECTED, DONE, FAILED, Row
 from .ledger import Entry, FileState
 from .options import BatchOptions
-from .scans import Scan, sidecar_of
+from .scans import BETWEEN, Scan, sidecar_of
 
 loaded_engine = lru_cache(maxsize=1)(load_engine)  # once in each process
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
@@ -210,6 +210,7 @@ def _findings(result: BrainExtraction, scan: Scan) -> Row:
         "judged": result.judged,
         "reasons": "; ".join(reasons),
         "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
+        "qc_applied": BETWEEN.join(other.qc for other in scan.apply_to),
         "volume_ml": round(result.volume_ml, 3),
         "volume_error_ml": _rounded(result.volume_error_ml, 2),
         "dice_estimate": _rounded(result.dice_estimate, 4),

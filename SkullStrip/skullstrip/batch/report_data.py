@@ -22,7 +22,8 @@ from .columns import CORRECTED, FAILED
 
 TEXTS = (
     "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
-    "version", "brain_mask", "brain", "qc", "finished", "judged", "unlike",
+    "version", "brain_mask", "brain", "qc", "qc_applied", "finished", "judged", "unlike",
+    "applied_to",
 )  # fmt: skip
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
 STATES = {

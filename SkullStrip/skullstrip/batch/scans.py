@@ -20,7 +20,7 @@ from ..io.limits import require_regular
 SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
-BETWEEN = ";"  # files in the column `apply_to` of a table
+BETWEEN = ";"  # files in one cell of a table
 STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
 OURS = re.compile("_brain(_mask)?$|_desc-brain[^_]*_[^_]+$")
 

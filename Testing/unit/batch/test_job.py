@@ -265,5 +265,5 @@ def test_other_scans_of_the_session_get_the_mask_and_stand_in_the_row(engine, jo
     assert set(entry.outputs) == set(scan.outputs)
     mask = nibabel.load(job.out / "FLAIR_brain_mask.nii.gz")
     assert mask.shape == nibabel.load(flair).shape
-    assert (job.out / "qc" / "FLAIR.png").is_file()
+    assert (job.out / entry.row["qc_applied"]).read_bytes().startswith(b"\x89PNG")
     assert entry.source.still_holds(head, flair)

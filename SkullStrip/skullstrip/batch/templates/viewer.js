@@ -12,6 +12,7 @@ const FACTS = [
   ["Scan", (scan) => scan.path],
   ["Brain mask", (scan) => scan.brain_mask],
   ["Stripped scan", (scan) => scan.brain],
+  ["Also applied to", (scan) => scan.applied_to],
   ["Time", (scan) => duration(scan.seconds)],
   ["Run by", (scan) => [scan.engine, scan.device].filter(Boolean).join(", ")],
   ["Border", (scan) => scan.border_mm && `${scan.border_mm} mm`],
@@ -38,7 +39,8 @@ function drawViewer() {
   byId("viewer-name").textContent = scan.name;
   byId("viewer-place").textContent =
     `${grouped.format(table.current + 1)} of ${grouped.format(table.shown.length)}`;
-  byId("picture").replaceChildren(picture(scan));
+  byId("picture").replaceChildren(...pictures(scan));
+  byId("picture").scrollTop = 0;
   byId("facts").replaceChildren(...facts(scan));
   byId("previous").disabled = table.current === 0;
   byId("next").disabled = table.current === table.shown.length - 1;
@@ -55,15 +57,20 @@ function drawDecision(scan) {
   byId("comment").value = comment;
 }
 
-function picture(scan) {
+function pictures(scan) {
   if (!scan.qc) {
     const reason = scan.state === "error" ? "it was not stripped" : "none was made";
-    return element("p", { class: "missing" }, `There is no picture of this scan: ${reason}.`);
+    return [element("p", { class: "missing" }, `There is no picture of this scan: ${reason}.`)];
   }
-  const address = relativeAddress(scan.qc);
+  const applied = scan.qc_applied ? scan.qc_applied.split(";") : [];
+  return [scan.qc, ...applied].map((path) => picture(scan, path));
+}
+
+function picture(scan, path) {
+  const address = relativeAddress(path);
   const missing = () => {
     if (link.isConnected) link.replaceWith(element("p", { class: "missing" },
-      `The picture ${scan.qc} is not beside this page. Keep the page in the folder of the results.`));
+      `The picture ${path} is not beside this page. Keep the page in the folder of the results.`));
   };
   const image = element("img", {
     src: address, onerror: missing,
