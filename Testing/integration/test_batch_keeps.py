@@ -8,6 +8,7 @@ import pytest
 
 from skullstrip.cli.main import main
 from Testing.image_files import assert_one_sentence, names, save
+from training.data.dataset import find_pairs
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_a_mask_corrected_by_hand_survives_the_batch_until_overwrite(tmp_path, s
         assert float(row["volume_ml"]) == pytest.approx(np.count_nonzero(array) * 0.064, abs=1e-3)
         assert "corrected 1" in capsys.readouterr().out
         assert '"corrected"' in (out / "report.html").read_text()
+    assert [pair.mask for pair in find_pairs(out)] == [mask]  # what training takes
     brain = np.asarray(nibabel.load(out / "T1_brain.nii.gz").dataobj)
     assert not brain[: array.shape[0] // 2].any()
     assert batch(scans, out, "--overwrite") == 0

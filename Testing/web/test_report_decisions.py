@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.batch.plan import rejected_names
+from skullstrip.batch.plan import REJECT, decided_names
 from skullstrip.shown import cell, shown
 from Testing.web.reports import current, names, row, study, wait_until
 
@@ -52,7 +52,8 @@ def test_keys_accept_and_reject_and_go_on(open_report, tmp_path):
     assert {line["name"]: line["decision"] for line in read(path)} == {
         "sub-05": "accept", "sub-11": "reject", "sub-12": "reject",
     }  # fmt: skip
-    assert rejected_names(path) == {"sub-11", "sub-12"}  # as `batch --redo rejected` reads it
+    # As `batch --redo rejected` reads it:
+    assert decided_names(path, REJECT) == {"sub-11", "sub-12"}
 
 
 def test_decisions_carry_their_time_and_the_name_that_was_given_once(open_report, tmp_path):
@@ -210,7 +211,7 @@ def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(ope
     page.keyboard.press("r")
     path = exported(page, tmp_path)
     assert read(path)[0]["name"] == cell(name) == r"'=cmd\x1b[2J\rx"
-    assert rejected_names(path) == {shown(name)}
+    assert decided_names(path, REJECT) == {shown(name)}
     page.keyboard.press("u")
     path.write_text(path.read_text().replace("/scans/x", "/moved/x"))
     page.set_input_files("#file", path)

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from skullstrip.batch.ledger import sha256_of
 from skullstrip.errors import InputError
 
-from .pair import Pair, file_sha256
+from .pair import Pair
 
 ACCESSION = re.compile(r"\bds\d{6}\b")  # of OpenfMRI, now OpenNeuro
 MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
@@ -94,8 +95,8 @@ def write_manifest(path: Path, pairs: Iterable[Pair]) -> None:
                "sha256_image", "sha256_mask"]  # fmt: skip
     described = [
         {name: str(getattr(pair, name)) for name in columns[:8]}
-        | {"image": str(pair.image.resolve()), "sha256_image": file_sha256(pair.image)}
-        | {"mask": str(pair.mask.resolve()), "sha256_mask": file_sha256(pair.mask)}
+        | {"image": str(pair.image.resolve()), "sha256_image": sha256_of(pair.image)}
+        | {"mask": str(pair.mask.resolve()), "sha256_mask": sha256_of(pair.mask)}
         | dict(pair.groups)
         for pair in pairs
     ]

@@ -8,19 +8,24 @@ from pathlib import Path
 from skullstrip.errors import InputError
 
 from .csv_manifest import MANIFEST_NAMES, read_manifest
-from .layouts import find_in_bids, find_in_folders, is_bids
+from .layouts import find_in_batch, find_in_bids, find_in_folders, is_batch_output, is_bids
 from .pair import Pair
 
 
-def find_pairs(data: str | Path) -> tuple[Pair, ...]:
+def find_pairs(
+    data: str | Path, scans: Path | None = None, accepted: bool = False
+) -> tuple[Pair, ...]:
     """Find every scan with a mask in a data set, sorted by name.
 
     Parameters
     ----------
     data : path
-        A CSV manifest; a folder that holds ``MANIFEST.csv`` or ``manifest.csv``; a BIDS folder
+        A CSV manifest; a folder that holds ``MANIFEST.csv`` or ``manifest.csv``; the output
+        folder of a batch, of which masks corrected by hand are taken; a BIDS folder
         with masks under ``derivatives/``; or a folder in either layout of the original project
         (``<id>.nii.gz`` with ``<id>_mask.nii.gz``; ``<id>/T1w.nii.gz`` with ``<id>/mask.nii.gz``).
+    scans, accepted
+        For the output of a batch; see `find_in_batch`.
 
     Raises
     ------
@@ -35,6 +40,8 @@ def find_pairs(data: str | Path) -> tuple[Pair, ...]:
         pairs = read_manifest(root)
     elif manifests:
         pairs = read_manifest(manifests[0])
+    elif is_batch_output(root):
+        pairs = find_in_batch(root, scans, accepted)
     elif is_bids(root):
         pairs = find_in_bids(root)
     else:
@@ -59,7 +66,7 @@ def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
     require_unique_names(pairs)
     for pair in pairs:
         for path in (pair.image, pair.mask):
-            if not path.is_file():
+            if not path.exists():
                 raise InputError(f"The file {path} of scan {pair.name} is missing.")
     return tuple(sorted(pairs, key=lambda pair: pair.name))
 

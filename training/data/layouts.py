@@ -1,21 +1,27 @@
-"""Pairs found by the names of files: the original project's two layouts, and BIDS."""
+"""Pairs of a folder: the original project's two layouts, BIDS, and what a batch wrote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from skullstrip.batch.bids import find_bids_scans
+from skullstrip.batch.columns import CORRECTED, DONE, Row
+from skullstrip.batch.ledger import LEDGER, Ledger
+from skullstrip.batch.plan import ACCEPT, DECISIONS, decided_names
+from skullstrip.batch.scans import Scan, find_scans
+from skullstrip.errors import InputError
+from skullstrip.io.images import suffix_of
+from skullstrip.shown import shown
+
 from .pair import Pair
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr")
 _MASK_SUFFIXES = ("_mask", "_brainmask", "_brain_mask")
 
 
 def split_ending(path: Path) -> tuple[str, str]:
     """Split a file's name into stem and image ending; the ending is empty for other files."""
-    for ending in IMAGE_ENDINGS:
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)], ending
-    return path.name, ""
+    ending = suffix_of(path)
+    return path.name[: len(path.name) - len(ending)], ending
 
 
 def find_in_folders(root: Path) -> list[Pair]:
@@ -78,22 +84,13 @@ def find_in_bids(root: Path) -> list[Pair]:
     """
     masks = _bids_masks(root)
     pairs = []
-    for image in sorted(_bids_scans(root)):
-        entities = split_ending(image)[0].removesuffix("_T1w")
+    for scan in find_bids_scans(root):
+        entities = scan.name.removesuffix("_T1w")
         mask = masks.get(entities)
         if mask is not None:
             subject = entities.split("_")[0]
-            pairs.append(Pair(subject, image, mask, scan=entities, dataset=root.name))
+            pairs.append(Pair(subject, scan.path, mask, scan=entities, dataset=root.name))
     return pairs
-
-
-def _bids_scans(root: Path) -> list[Path]:
-    return [
-        path
-        for pattern in ("sub-*/anat/*_T1w.*", "sub-*/ses-*/anat/*_T1w.*")
-        for path in root.glob(pattern)
-        if split_ending(path)[1]
-    ]
 
 
 def _bids_masks(root: Path) -> dict[str, Path]:
@@ -112,3 +109,59 @@ def _bids_masks(root: Path) -> dict[str, Path]:
             )
             masks.setdefault(key, path)
     return masks
+
+
+def is_batch_output(root: Path) -> bool:
+    """Return whether a batch wrote its results into this folder."""
+    return (root / LEDGER).is_file()
+
+
+def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) -> list[Pair]:
+    """Pair the masks of a batch that somebody corrected with the scans that they are of.
+
+    Parameters
+    ----------
+    out : Path
+        The batch's output folder.
+    scans : Path, optional
+        Where the batch's input folder, or BIDS data set, lies now, if it was moved.
+    accepted : bool
+        Take masks, too, that nobody had to correct: those accepted on the report page.
+
+    Raises
+    ------
+    InputError
+        No mask was corrected, a scan is not where it was, or the decisions cannot be read.
+    """
+    names = decided_names(out / DECISIONS, ACCEPT) if accepted else set()
+    with Ledger(out, shared=True) as ledger:
+        rows = [row for row in ledger.rows() if _is_chosen(row, names)]
+    if not rows:
+        raise InputError(
+            f"No mask in {out} is listed as corrected; start the batch once more, so that it "
+            "notices masks that were changed, or take accepted ones with --accepted."
+        )
+    moved = {} if scans is None else {scan.name: scan.path for scan in _scans_in(scans, out)}
+    return [_corrected_pair(row, out, moved) for row in rows]
+
+
+def _is_chosen(row: Row, accepted: set[str]) -> bool:
+    is_accepted = row["status"] == DONE and shown(row["name"]) in accepted
+    return row["status"] == CORRECTED or is_accepted
+
+
+def _scans_in(folder: Path, out: Path) -> list[Scan]:
+    return find_bids_scans(folder) if is_bids(folder) else find_scans(str(folder), out)
+
+
+def _corrected_pair(row: Row, out: Path, moved: dict[str, Path]) -> Pair:
+    name = str(row["name"])
+    image = moved.get(name, Path(str(row["path"])))
+    if not image.exists():
+        raise InputError(
+            f"The scan {image}, whose mask was corrected, is not there; name the folder that the "
+            "batch's scans were moved to with --scans."
+        )
+    scan = name.replace("/", "_")  # it names files
+    mask = out / str(row["brain_mask"])
+    return Pair(str(row["subject"] or scan), image, mask, scan=scan, dataset=out.name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from skullstrip.batch.ledger import sha256_of
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
@@ -61,16 +61,11 @@ class Pair:
         return self.split == LABEL_MAP_SPLIT
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def altered_files(pair: Pair) -> tuple[Path, ...]:
     """Return the pair's files whose bytes differ from the manifest's hash."""
     listed = ((pair.image, pair.image_sha256), (pair.mask, pair.mask_sha256))
     return tuple(
-        path for path, digest in listed if digest and not file_sha256(path).startswith(digest)
+        path for path, digest in listed if digest and not sha256_of(path).startswith(digest)
     )
 
 

@@ -11,9 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from skullstrip.batch.ledger import sha256_of
 from skullstrip.errors import InputError
 
-from .pair import Pair, file_sha256
+from .pair import Pair
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CODE = ("SkullStrip", "training", "pyproject.toml", "requirements")  # what decides the outcome
@@ -87,8 +88,8 @@ def describe_pair(pair: Pair) -> dict[str, str]:
         "split": pair.split,
         "dataset": pair.dataset,
         "licence": pair.licence,
-        "image_sha256": file_sha256(pair.image),
-        "mask_sha256": file_sha256(pair.mask),
+        "image_sha256": sha256_of(pair.image),
+        "mask_sha256": sha256_of(pair.mask),
     }
 
 

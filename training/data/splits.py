@@ -115,7 +115,15 @@ def _fractions(text: str) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> int:
     """Split a data set by subject and list the result."""
     parser = argparse.ArgumentParser("python -m training split", description=main.__doc__)
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument(
+        "data", type=Path, help="data set: folder, BIDS, CSV manifest, or a batch's output folder"
+    )
+    parser.add_argument("--scans", type=Path, help="where the batch's scans were moved to")
+    parser.add_argument(
+        "--accepted",
+        action="store_true",
+        help="of a batch's output, masks accepted on its page besides those corrected by hand",
+    )
     parser.add_argument("-o", "--out", type=Path, default=Path("splits.csv"))
     parser.add_argument("--manifest", type=Path, help="write a data set with these splits too")
     parser.add_argument("--seed", type=int, default=0)
@@ -124,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
-    pairs = find_pairs(arguments.data)
+    pairs = find_pairs(arguments.data, arguments.scans, arguments.accepted)
     splits = split_pairs(pairs, arguments.fractions, arguments.seed)
     write_csv(arguments.out, ("subject", "split"), splits.items())
     if arguments.manifest is not None:

@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from skullstrip.batch.ledger import sha256_of
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest, without_retired
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
-from ..data.pair import file_sha256
 from ..data.provenance import git
 from ..model.config import Config, config_from_dict
 from ..model.train import final_weights, training_record
@@ -53,7 +53,7 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
     manifest = Manifest(
         name=name,
         weights_file=WEIGHTS_NAME,
-        weights_sha256=file_sha256(out / WEIGHTS_NAME),
+        weights_sha256=sha256_of(out / WEIGHTS_NAME),
         architecture=config.architecture,
         preprocessing=config.preprocessing,
         training=training,

@@ -15,7 +15,7 @@ from .scans import Scan, read_rows
 
 MASK_CORRECTED = "mask corrected by hand, kept"
 DECISIONS = "decisions.csv"  # below the output folder
-REJECT = "reject"
+ACCEPT, REJECT = "accept", "reject"
 ADVICE = "export the decisions on the report page, and name the file with --decisions"
 
 
@@ -42,7 +42,7 @@ def reasons_to_do(
         raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")
     rejected = set()
     if options.redo == "rejected":
-        rejected = rejected_names(Path(options.decisions or out / DECISIONS))
+        rejected = decided_names(Path(options.decisions or out / DECISIONS), REJECT)
     own = Ownership(out, ledger)
     for scan in scans:
         entry = ledger.get(scan.name) if ledger else None
@@ -114,11 +114,11 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     return next((why for why, paths in wanted.items() if set(paths) - set(entry.outputs)), "")
 
 
-def rejected_names(path: Path) -> set[str]:
-    """Return names of the scans that were rejected, as `shown` shows them.
+def decided_names(path: Path, decision: str) -> set[str]:
+    """Return names of the scans that were accepted, or rejected, as `shown` shows them.
 
     The CSV has the columns `name` and `decision` (accept or reject); else InputError is raised.
     """
     rows = read_rows(path, ("name", "decision"), ADVICE)
-    rejected = (row["name"] for row in rows if row["decision"].strip().lower() == REJECT)
-    return {shown(from_cell(name)) for name in rejected}
+    names = (row["name"] for row in rows if row["decision"].strip().lower() == decision)
+    return {shown(from_cell(name)) for name in names}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from skullstrip.batch.columns import CORRECTED, DONE, FAILED
+from skullstrip.batch.ledger import Entry, FileState, Ledger
 from skullstrip.errors import InputError
 from training.data.dataset import find_pairs, select_split
 from training.data.pair import Pair, altered_files
@@ -137,3 +139,40 @@ def test_the_development_data_are_read_as_they_are(shared_data):
     }
     assert all(len(pair.image_sha256) == 16 for pair in pairs)
     assert all(pair.licence for pair in pairs)
+
+
+def write_batch(out: Path, **rows: dict[str, str]) -> None:
+    """Write the output folder of a batch: a mask for each scan, and the ledger."""
+    with Ledger(out) as ledger:
+        for name, row in rows.items():
+            mask = f"{name}_brain_mask.nii.gz"
+            touch(out / mask)
+            known = {"name": name, "brain_mask": mask, "status": CORRECTED} | row
+            ledger.record([Entry(known, FileState(0, 0, ""), "")])
+
+
+def test_of_a_batch_those_masks_are_taken_that_somebody_corrected(tmp_path):
+    image, out = touch(tmp_path / "in/a.nii.gz"), tmp_path / "out"
+    untouched = {"path": str(image), "status": DONE}
+    write_batch(out, a={"path": str(image)}, b=untouched, c=untouched | {"status": FAILED})
+    touch(out / "dataset_description.json")  # a batch of BIDS is no data set of ours
+    assert find_pairs(out) == (Pair("a", image, out / "a_brain_mask.nii.gz", "a", dataset="out"),)
+
+
+def test_of_a_batch_accepted_masks_are_taken_if_asked_for(tmp_path):
+    scan = {"path": str(touch(tmp_path / "scan.nii.gz")), "status": DONE}
+    write_batch(tmp_path, a=scan, b=scan, c=scan | {"status": FAILED}, d=scan)
+    decisions = "name,decision\na,accept\nb,reject\nc,accept\n"
+    (tmp_path / "decisions.csv").write_text(decisions, encoding="utf-8")
+    assert [pair.name for pair in find_pairs(tmp_path, accepted=True)] == ["a"]
+    with pytest.raises(InputError, match=r"listed as corrected; start the batch once more"):
+        find_pairs(tmp_path)
+
+
+def test_scans_of_a_batch_that_were_moved_are_found_by_their_names(tmp_path):
+    moved, out = touch(tmp_path / "now/s1/T1.nii.gz"), tmp_path / "out"
+    write_batch(out, **{"s1/T1": {"path": "/before/s1/T1.nii.gz", "subject": "x"}})
+    with pytest.raises(InputError, match=r"/before/s1/T1.nii.gz, .* is not there; .* --scans\.$"):
+        find_pairs(out)
+    (pair,) = find_pairs(out, scans=tmp_path / "now")
+    assert (pair.subject, pair.name, pair.image) == ("x", "s1_T1", moved)
