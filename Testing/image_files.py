@@ -3,6 +3,8 @@
 import nibabel
 import numpy as np
 
+from Testing.phantoms import make_head
+
 SHAPE = (12, 10, 8)
 OBLIQUE = np.array(
     [[-0.9, 0.1, 0.3, 31.7], [0.2, -0.1, 2.9, -12.1], [0.1, 1.1, 0.2, 3.3], [0, 0, 0, 1]]
@@ -50,12 +52,17 @@ def save(path, array, affine=None):
     return path
 
 
-def save_heads(folder, number, phantom):
-    """As many scans, head00.nii.gz and so on, in a new folder; returns it."""
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    folder.mkdir(parents=True)
+def save_head(path, orientation="RAS", spacing_mm=(4.0, 4.0, 4.0), **grid):
+    """The phantom as a NIfTI file of 16-bit integers, its folder made where there is none."""
+    head = make_head(orientation, spacing_mm, **grid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, head.array.astype(np.int16), head.affine)
+
+
+def save_heads(folder, number, phantom=None):
+    """As many scans, head00.nii.gz and so on, in a folder; returns it."""
     for index in range(number):
-        save(folder / f"head{index:02}.nii.gz", head.array.astype(np.int16), head.affine)
+        save_head(folder / f"head{index:02}.nii.gz")
     return folder
 
 

@@ -4,32 +4,22 @@ The network here is `ThresholdEngine`, a stand-in that knows brain by its intens
 commands run on the phantom head without trained weights.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.options import Options
+from Testing.image_files import save
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
-from training.evaluation.segmenter import make_segmenter
-
-Writer = Callable[..., Path]
+from training.evaluation.evaluate import make_segmenter
 
 
-def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:
+def write_nifti(path, array, affine):
     """Write an array as NIfTI; bool becomes uint8."""
-    import nibabel
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    stored = array.astype(np.uint8 if array.dtype == bool else np.float32)
-    nibabel.save(nibabel.Nifti1Image(stored, affine), path)
-    return path
+    return save(path, array.astype(np.uint8 if array.dtype == bool else np.float32), affine)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +51,19 @@ def phantom_pair(phantom_data):
 
 
 @pytest.fixture
-def stand_in_segment(stand_in_weights):
+def segment_by(stand_in_weights):
+    """The real pipeline around a network of choice."""
+    return lambda engine: make_segmenter(Options(weights=stand_in_weights, engine=engine))
+
+
+@pytest.fixture
+def stand_in_segment(segment_by):
     """The real pipeline around a stand-in network."""
-    return make_segmenter(Options(weights=stand_in_weights, engine=ThresholdEngine()))
+    return segment_by(ThresholdEngine())
+
+
+@pytest.fixture
+def stand_in(monkeypatch, stand_in_weights):
+    """Let commands run the stand-in network; the arguments that choose its weights."""
+    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
+    return ["--weights", str(stand_in_weights)]

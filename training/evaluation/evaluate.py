@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from skullstrip.errors import Cancelled, SkullStripError
 from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import load_manifest
+from skullstrip.options import Options
+from skullstrip.pipeline import BrainExtraction, extract_brain, load_engine
 
 from ..data.dataset import select_split
 from ..data.pair import Pair, read_pair
@@ -24,7 +26,6 @@ from ..data.splits import load_pairs
 from .metrics import agreement
 from .report import evaluation_markdown, write_scores_csv
 from .scores import FIGURES, ScanScore, failed_values, summarise
-from .segmenter import Segmenter, make_segmenter
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +34,15 @@ WORST_SHOWN = 8
 AGE_GROUPS = ((2, "infant"), (18, "child"), (65, "adult"))  # below so many years
 OLDEST = "65 and older"
 THICKNESS_EDGES_MM = (1.1, 1.6, 2.5, 4.5)
+
+
+Segmenter = Callable[[Volume], BrainExtraction]
+
+
+def make_segmenter(options: Options = Options()) -> Segmenter:
+    """Load the engine and return a function from a scan to its brain mask on the scan's grid."""
+    loaded = replace(options, engine=load_engine(options))
+    return lambda volume: extract_brain(volume.array, volume.affine, loaded)
 
 
 @dataclass
@@ -52,6 +62,11 @@ class WorstCases:
         self.rows.append((score["dice"], score.scan, row))
         self.rows.sort(key=lambda entry: entry[:2])
         del self.rows[self.limit :]
+
+    def save(self, path: Path) -> None:
+        """Write the pictures as one page, if there are any."""
+        if self.rows:
+            page([row for *_, row in self.rows], columns=2).save(path)
 
 
 def evaluate(
@@ -161,8 +176,7 @@ def write_evaluation(
     out.mkdir(parents=True, exist_ok=True)
     write_scores_csv(out / "scores.csv", scores)
     (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")
-    if worst.rows:
-        page([row for *_, row in worst.rows], columns=2).save(out / "worst.png")
+    worst.save(out / "worst.png")
 
 
 def describe_weights(weights: str | Path | None) -> list[str]:
@@ -171,18 +185,27 @@ def describe_weights(weights: str | Path | None) -> list[str]:
     return [f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Judge weights on a split."""
-    parser = argparse.ArgumentParser("python -m training evaluate", description=__doc__)
+def add_data_options(parser: argparse.ArgumentParser, out: str) -> None:
+    """Add what every command has that judges weights on a data set."""
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
     parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
-    parser.add_argument("-o", "--out", type=Path, default=Path("evaluation"))
+    parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
+
+
+def chosen_pairs(arguments: argparse.Namespace) -> tuple[Pair, ...]:
+    """Return the scans that `add_data_options` was given."""
+    return select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Judge weights on a split."""
+    parser = argparse.ArgumentParser("python -m training evaluate", description=__doc__)
+    add_data_options(parser, "evaluation")
     add_method_options(parser)
     arguments = parser.parse_args(argv)
-    pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
     worst = WorstCases()
-    scores = evaluate(pairs, make_segmenter(method_options(arguments)), worst)
+    scores = evaluate(chosen_pairs(arguments), make_segmenter(method_options(arguments)), worst)
     facts = [
         *describe_weights(arguments.weights),
         f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",

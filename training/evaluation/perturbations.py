@@ -7,6 +7,7 @@ its affine unless the perturbation is one of the grid or of the header, the mask
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -96,17 +97,8 @@ def _average_slices(volume: Volume, mask: np.ndarray, axis: int, factor: int) ->
     return Volume(average(volume.array), volume.affine @ step), average(mask) >= 0.5
 
 
-def crop_top(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
-    """End the field of view up to 40 mm below the top of the brain."""
-    return _crop(volume, mask, strength, _SUPERIOR)
-
-
-def crop_front(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
-    """End the field of view up to 40 mm behind the front of the brain."""
-    return _crop(volume, mask, strength, _ANTERIOR)
-
-
-def _crop(volume: Volume, mask: np.ndarray, strength: float, towards: np.ndarray) -> Scan:
+def crop(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, towards: np.ndarray) -> Scan:
+    """End the field of view up to 40 mm inside the brain's side in a direction."""
     if strength == 0:
         return volume, mask
     axis, ascending = _axis_along(volume.affine, towards)
@@ -171,17 +163,9 @@ def wrong_header(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -
     return Volume(volume.array, lie @ volume.affine), mask
 
 
-def enlarge(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
-    """Claim voxels up to 1.5 times as large: a head of giant size."""
-    return _scale(volume, mask, 1 + strength * (MAX_SCALE - 1))
-
-
-def shrink(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
-    """Claim voxels down to 1/1.5 of their size: the head of a newborn."""
-    return _scale(volume, mask, 1 / (1 + strength * (MAX_SCALE - 1)))
-
-
-def _scale(volume: Volume, mask: np.ndarray, factor: float) -> Scan:
+def scale(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, larger: bool) -> Scan:
+    """Claim voxels up to 1.5 times as large, a giant's, or down to 1/1.5, a newborn's."""
+    factor = (1 + strength * (MAX_SCALE - 1)) ** (1 if larger else -1)
     return Volume(volume.array, np.diag([factor, factor, factor, 1.0]) @ volume.affine), mask
 
 
@@ -203,16 +187,10 @@ def _axis_along(affine: np.ndarray, direction: np.ndarray) -> tuple[int, bool]:
 
 PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
     {
-        "rotate": rotate,
-        "bias": bias,
-        "noise": noise,
-        "thick_slices": thick_slices,
-        "crop_top": crop_top,
-        "crop_front": crop_front,
-        "deface": deface,
-        "invert": invert,
-        "wrong_header": wrong_header,
-        "enlarge": enlarge,
-        "shrink": shrink,
+        "rotate": rotate, "bias": bias, "noise": noise, "thick_slices": thick_slices,
+        "crop_top": partial(crop, towards=_SUPERIOR),
+        "crop_front": partial(crop, towards=_ANTERIOR),
+        "deface": deface, "invert": invert, "wrong_header": wrong_header,
+        "enlarge": partial(scale, larger=True), "shrink": partial(scale, larger=False),
     }
-)
+)  # fmt: skip

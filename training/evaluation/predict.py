@@ -13,7 +13,7 @@ from skullstrip.io.images import read_image, write_mask
 
 from ..data.dataset import find_pairs, select_split
 from ..data.layouts import find_images
-from .segmenter import Segmenter, make_segmenter
+from .evaluate import Segmenter, make_segmenter
 
 MASK_ENDING = "_mask.nii.gz"
 

@@ -27,10 +27,9 @@ from ..data.pair import Pair
 from ..data.prepare import source_from_pair
 from ..data.sources import Source
 from ..data.splits import load_pairs
-from .evaluate import WorstCases, describe_weights, evaluate, write_evaluation
+from .evaluate import WorstCases, describe_weights, evaluate, make_segmenter, write_evaluation
 from .perturbations import PERTURBATIONS
 from .report import group_table
-from .segmenter import make_segmenter
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
 SCANS = {

@@ -26,9 +26,8 @@ from ..data.dataset import select_split
 from ..data.pair import Pair
 from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from ..data.splits import load_pairs
-from ..evaluation.evaluate import WorstCases, evaluate, write_evaluation
+from ..evaluation.evaluate import WorstCases, evaluate, make_segmenter, write_evaluation
 from ..evaluation.scores import FIGURES, ScanScore, summarise
-from ..evaluation.segmenter import make_segmenter
 from ..model.train import RUN_NAME, training_record
 from .export import (
     WEIGHTS_NAME,

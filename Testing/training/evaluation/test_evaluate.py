@@ -1,7 +1,5 @@
 """The evaluation around the real pipeline; its network is a stand-in (`ThresholdEngine`)."""
 
-from __future__ import annotations
-
 import csv
 import re
 from pathlib import Path
@@ -10,10 +8,7 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import Cancelled, EngineError
-from skullstrip.grid.volume import Volume
-from skullstrip.options import Options
-from skullstrip.pipeline import BrainExtraction
-from Testing.stand_ins import FailingEngine, ThresholdEngine
+from Testing.stand_ins import FailingEngine
 from training.data.dataset import find_pairs
 from training.data.pair import Pair
 from training.data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
@@ -21,12 +16,11 @@ from training.evaluation.evaluate import (
     WorstCases,
     evaluate,
     main,
-    score_scan,
+    score_mask,
     subgroups,
     thickness_band,
     write_evaluation,
 )
-from training.evaluation.segmenter import make_segmenter
 
 
 def test_the_pipeline_is_scored_on_the_scan_s_own_grid(phantom_data, stand_in_segment):
@@ -50,41 +44,24 @@ def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(head):
     ]  # fmt: skip
 
 
-def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, stand_in_weights):
-    failing = make_segmenter(
-        Options(weights=stand_in_weights, engine=FailingEngine(EngineError("no memory")))
-    )
-    (score,) = evaluate([phantom_pair], failing)
-    assert score["dice"] == 0
-    assert score.failure == "no memory"
+def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, segment_by):
+    (score,) = evaluate([phantom_pair], segment_by(FailingEngine(EngineError("no memory"))))
+    assert (score["dice"], score.failure) == (0, "no memory")
 
 
-def test_a_cancelled_run_stops_the_evaluation(phantom_pair, stand_in_weights):
-    stopped = make_segmenter(
-        Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
-    )
+def test_a_cancelled_run_stops_the_evaluation(phantom_pair, segment_by):
     with pytest.raises(Cancelled):
-        evaluate([phantom_pair], stopped)
+        evaluate([phantom_pair], segment_by(FailingEngine(Cancelled("stopped"))))
 
 
 def test_only_the_worst_scans_are_drawn(head):
     volume, truth = head
-    worst = WorstCases(limit=2)
-    pair = Pair("s", Path("i"), Path("m"))
+    worst, paths = WorstCases(limit=2), (Path("i"), Path("m"))
     for shift in (0, 3, 1, 2):
         moved = np.roll(truth, shift, axis=0)
-        score, _ = score_scan(
-            Pair(f"shift{shift}", pair.image, pair.mask),
-            volume,
-            truth,
-            lambda given, moved=moved: _extraction(given, moved),
-        )
+        score = score_mask(Pair(f"shift{shift}", *paths), volume, truth, moved)
         worst.offer(score, volume, truth, moved)
     assert [name for _, name, _ in worst.rows] == ["shift3", "shift2"]
-
-
-def _extraction(volume: Volume, mask: np.ndarray) -> BrainExtraction:
-    return BrainExtraction(mask, mask.astype(np.float32), volume.affine, 0, {}, "", "", "", ())
 
 
 def test_the_picture_passes_through_the_largest_error():
@@ -118,11 +95,7 @@ def test_the_evaluation_is_written_whole(phantom_data, stand_in_segment, tmp_pat
     assert {"contrast", "age group", "slice thickness"} <= set(rows[0])
 
 
-def test_the_command_judges_a_data_set(
-    phantom_data, stand_in_weights, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
-    command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
-    assert main([*command, "--weights", str(stand_in_weights)]) == 0
+def test_the_command_judges_a_data_set(phantom_data, stand_in, tmp_path, capsys):
+    assert main([str(phantom_data), "--split", "all", "-o", str(tmp_path), *stand_in]) == 0
     assert re.search(r"mean Dice (1\.0|0\.9)", capsys.readouterr().out)
     assert "weights: stand-in" in (tmp_path / "report.md").read_text()

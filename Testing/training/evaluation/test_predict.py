@@ -5,10 +5,8 @@ import pytest
 
 from skullstrip.errors import Cancelled
 from skullstrip.io.images import read_image
-from skullstrip.options import Options
-from Testing.stand_ins import FailingEngine, ThresholdEngine
+from Testing.stand_ins import FailingEngine
 from training.evaluation.predict import images_to_predict, main, predict
-from training.evaluation.segmenter import make_segmenter
 
 
 def test_every_scan_gets_a_mask_on_its_own_grid(phantom_data, stand_in_segment, tmp_path):
@@ -30,16 +28,11 @@ def test_scans_without_masks_are_predicted_too(tmp_path):
     }
 
 
-def test_finished_scans_are_left_as_they_are(
-    phantom_data, stand_in_weights, stand_in_segment, tmp_path
-):
+def test_finished_scans_are_left_as_they_are(phantom_data, stand_in_segment, segment_by, tmp_path):
     images = images_to_predict(phantom_data, "all")
     predict(images, tmp_path, stand_in_segment)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    failing = make_segmenter(
-        Options(weights=stand_in_weights, engine=FailingEngine(AssertionError("run again")))
-    )
-    assert predict(images, tmp_path, failing) == {}
+    assert predict(images, tmp_path, segment_by(FailingEngine(AssertionError("run again")))) == {}
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
@@ -52,24 +45,15 @@ def test_a_broken_scan_does_not_stop_the_others(phantom_data, stand_in_segment, 
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_a_cancelled_run_stops_and_leaves_nothing_half_done(
-    phantom_data, stand_in_weights, tmp_path
-):
-    stopped = make_segmenter(
-        Options(weights=stand_in_weights, engine=FailingEngine(Cancelled("stopped")))
-    )
+def test_a_cancelled_run_stops_and_leaves_nothing_half_done(phantom_data, segment_by, tmp_path):
+    stopped = segment_by(FailingEngine(Cancelled("stopped")))
     with pytest.raises(Cancelled):
         predict(images_to_predict(phantom_data, "all"), tmp_path, stopped)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_reports_failures_in_its_exit_status(
-    phantom_data, stand_in_weights, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
-    command = [str(phantom_data), str(tmp_path / "out"), "--weights", str(stand_in_weights)]
-    assert main(command) == 0
+def test_the_command_reports_failures_in_its_exit_status(phantom_data, stand_in, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.nii.gz").write_bytes(b"no image")
-    command[:2] = [str(tmp_path / "bad"), str(tmp_path / "out")]
-    assert main(command) == 1
+    for data, status in ((phantom_data, 0), (tmp_path / "bad", 1)):
+        assert main([str(data), str(tmp_path / "out"), *stand_in]) == status

@@ -1,11 +1,8 @@
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import pytest
 
-from training.evaluation.metrics import agreement
 from training.evaluation.report import evaluation_markdown, group_table, number
 from training.evaluation.scores import (
     FIGURES,
@@ -19,7 +16,7 @@ from training.evaluation.scores import (
 DICE, HD95, VOLUME = FIGURES[0], FIGURES[2], FIGURES[6]
 
 
-def score(scan: str, dice: float, hd95: float = 1.0, **groups: str) -> ScanScore:
+def score(scan, dice, hd95=1.0, **groups):
     values = failed_values() | {"dice": dice, "hd95_mm": hd95, "volume_error_percent": -dice}
     return ScanScore(scan, scan, tuple(groups.items()), values)
 
@@ -33,27 +30,11 @@ def test_the_interval_covers_the_mean_as_often_as_it_claims():
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_the_interval_is_the_same_for_the_same_seed():
+def test_the_interval_is_the_same_for_the_same_seed_and_one_value_has_none():
     values = np.random.default_rng(1).random(40)
     assert mean_interval(values, 3) == mean_interval(values, 3)
     assert mean_interval(values, 3) != mean_interval(values, 4)
-
-
-def test_one_value_has_no_interval():
-    assert all(math.isnan(bound) for bound in mean_interval(np.array([0.9])))
-
-
-def test_every_figure_of_a_known_shift_is_right():
-    truth = np.zeros((12, 12, 12), dtype=bool)
-    truth[2:8, 2:8, 2:8] = True
-    predicted = np.roll(truth, 2, axis=0)
-    values = agreement(predicted, truth, np.array([1.0, 1.0, 1.0]))
-    assert values.keys() == {figure.name for figure in FIGURES}
-    assert values["dice"] == pytest.approx(4 / 6)
-    assert values["jaccard"] == pytest.approx(4 / 8)
-    assert values["sensitivity"] == pytest.approx(4 / 6)
-    assert values["hd95_mm"] == pytest.approx(2)
-    assert values["volume_error_percent"] == 0
+    assert all(math.isnan(bound) for bound in mean_interval(values[:1]))
 
 
 def test_the_worst_is_the_lowest_dice_and_the_largest_distance():

@@ -1,33 +1,33 @@
 """Perturbations on the phantom, and the stress test around a stand-in network."""
 
-from __future__ import annotations
-
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from skullstrip.errors import InputError
 from skullstrip.grid.orientation import axis_codes, reorient_to_ras
 from skullstrip.grid.volume import Volume
-from Testing.stand_ins import ThresholdEngine
+from Testing.phantoms import make_head
 from training.data.pair import Pair
+from training.evaluation.evaluate import evaluate
 from training.evaluation.metrics import dice
 from training.evaluation.perturbations import PERTURBATIONS
 from training.evaluation.stress import (
-    StressScore,
     choose_scans,
     main,
+    read_spoilt,
+    runs_of,
     spoil,
-    stress_scan,
-    stress_table,
+    stress_markdown,
 )
 
-Head = tuple[Volume, np.ndarray]
 NAMES = sorted(PERTURBATIONS)
 
 
-def brain_extent_mm(volume: Volume, mask: np.ndarray) -> np.ndarray:
+def brain_extent_mm(volume, mask):
     """Size of the brain along right, anterior and superior, in mm."""
     ras = reorient_to_ras(Volume(mask, volume.affine))[0]
     box = ndimage.find_objects(ras.array.astype(np.uint8))[0]
@@ -80,8 +80,6 @@ def test_noise_lifts_air_as_a_magnitude_image_does(head):
 
 
 def test_thick_slices_keep_the_brain_where_it_is(head):
-    from Testing.phantoms import make_head
-
     phantom = make_head("PIR", (2.0, 2.0, 2.0))
     volume, mask = spoil(Volume(phantom.array, phantom.affine), phantom.brain_mask,
                          "thick_slices", 1.0, "s")  # fmt: skip
@@ -94,8 +92,6 @@ def test_thick_slices_keep_the_brain_where_it_is(head):
 @pytest.mark.parametrize(("name", "axis"), [("crop_top", 2), ("crop_front", 1)])
 @pytest.mark.parametrize("orientation", ["RAS", "PIR", "LPS"])
 def test_a_crop_takes_the_named_side_of_the_brain(name, axis, orientation):
-    from Testing.phantoms import make_head
-
     phantom = make_head(orientation, (4.0, 4.0, 4.0))
     before = Volume(phantom.array, phantom.affine), phantom.brain_mask
     after = spoil(*before, name, 0.5, "s")
@@ -140,20 +136,16 @@ def test_scaling_changes_the_size_of_voxels_only(head, name, factor):
 
 
 def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, stand_in_segment):
-    scores, pictures = stress_scan(phantom_pair, stand_in_segment, ["noise", "shrink"], [0.5, 1.0])
-    assert [(score.perturbation, score.strength) for score in scores] == [
-        ("none", 0), ("noise", 0.5), ("noise", 1.0), ("shrink", 0.5), ("shrink", 1.0),
-    ]  # fmt: skip
-    assert scores[0].dice > 0.9
-    assert scores[2].dice < scores[0].dice
-    assert len(pictures) == 2
-
-
-def test_the_table_has_mean_and_worst_of_each_strength():
-    scores = [StressScore("a", "noise", 1, 0.9, 1), StressScore("b", "noise", 1, 0.7, 1)]
-    ((name, strength, count, mean, worst),) = stress_table(scores)
-    assert (name, strength, count, worst) == ("noise", 1, 2, 0.7)
-    assert mean == pytest.approx(0.8)
+    runs = runs_of(phantom_pair, ["noise", "shrink"], [0.5, 1.0])
+    scores = evaluate(runs, stand_in_segment, read=read_spoilt)
+    assert [score.scan for score in scores] == [
+        f"one {run}" for run in ("none 0", "noise 0.5", "noise 1", "shrink 0.5", "shrink 1")
+    ]
+    assert scores[0]["dice"] > 0.9
+    assert scores[2]["dice"] < scores[0]["dice"]
+    mean = (scores[2]["dice"] + 0.1) / 2
+    table = stress_markdown(["a fact"], [*scores, replace(scores[2], values={"dice": 0.1})])
+    assert f"| noise | 1 | 2 | {mean:.4f} | 0.1000 |" in table
 
 
 def test_scans_are_taken_in_turn_from_each_data_set():
@@ -162,19 +154,16 @@ def test_scans_are_taken_in_turn_from_each_data_set():
     assert [pair.subject for pair in choose_scans(pairs, 5)] == ["a0", "b0", "a1", "b1", "a2"]
 
 
-def test_the_command_writes_the_tables(phantom_data, stand_in_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
+def test_the_command_writes_the_tables(phantom_data, stand_in, tmp_path):
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
-    chosen = ["--only", "bias", "--strengths", "1", "--weights", str(stand_in_weights)]
-    assert main([*command, *chosen]) == 0
+    assert main([*command, "--only", "bias", "--strengths", "1", *stand_in]) == 0
     assert "| bias | 1 | 2 |" in (tmp_path / "stress.md").read_text()
     assert (tmp_path / "stress.csv").read_text().count("\n") == 5
     assert (tmp_path / "stress.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("wrong", [["--only", "blur"], ["--strengths", "2"]])
-def test_an_unknown_perturbation_or_strength_is_refused(phantom_data, wrong):
-    from skullstrip.errors import InputError
-
-    with pytest.raises(InputError, match=r"blur|between 0 and 1"):
-        main([str(phantom_data), *wrong])
+def test_an_unknown_perturbation_or_strength_is_refused(phantom_data):
+    with pytest.raises(SystemExit):
+        main([str(phantom_data), "--only", "blur"])
+    with pytest.raises(InputError, match="between 0 and 1"):
+        main([str(phantom_data), "--strengths", "2"])

@@ -1,14 +1,9 @@
 """Judging on scans painted from held-back maps; the network is a stand-in."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from Testing.small_sources import SPACING_MM, brain_array, label_array
-from Testing.stand_ins import ThresholdEngine
 from training.data.heads import HELD_BACK_SPLIT, write_map
 from training.data.pair import Pair
 from training.evaluation.synthetic import SCANS, main, read_synthetic, scans_of
@@ -27,7 +22,7 @@ def heads(tmp_path_factory):
     return root
 
 
-def pair_of(heads: Path, group: str) -> Pair:
+def pair_of(heads, group):
     groups = (("age_group", group),)
     paths = heads / "labels.nii.gz", heads / "mask.nii.gz"
     return Pair(group, *paths, split=HELD_BACK_SPLIT, groups=groups)
@@ -50,12 +45,8 @@ def test_thick_slices_are_as_thick_as_their_name_says(heads):
         assert mask.any()
 
 
-def test_the_command_reports_each_contrast_and_age_group(
-    heads, stand_in_weights, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
-    command = [str(heads), "--weights", str(stand_in_weights), "--out", str(tmp_path)]
-    assert main(command) == 0
+def test_the_command_reports_each_contrast_and_age_group(heads, stand_in, tmp_path):
+    assert main([str(heads), "--out", str(tmp_path), *stand_in]) == 0
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     for group, scans in SCANS.items():
         assert f"| age group | {group} | {len(scans)} |" in report
