@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from Testing.phantoms import make_head
+from Testing.programs import LIBRARY
 from Testing.stand_ins import write_stand_in_weights
 
 # Where pytest itself runs in the background of a script, or under nohup, these are ignored, and so
@@ -41,4 +42,4 @@ def stand_in_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def library_path():
     """What PYTHONPATH needs so that a new process finds the library."""
-    return str(Path(__file__).resolve().parents[1] / "SkullStrip")
+    return str(LIBRARY)

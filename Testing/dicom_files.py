@@ -1,14 +1,14 @@
 """Series of DICOM files to read in tests, classic and enhanced, of a scan with a known affine."""
 
+import gzip
+from pathlib import Path
+
+import nibabel
 import numpy as np
+import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import (
-    EnhancedMRImageStorage,
-    ExplicitVRLittleEndian,
-    MRImageStorage,
-    generate_uid,
-)
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 PATIENT = "Roe^Jane"
@@ -107,6 +107,16 @@ def enhanced(array, affine, scaling=(1.0, 0.0)):
     whole.PerFrameFunctionalGroupsSequence = Sequence(frames)
     whole.PixelData = np.ascontiguousarray(array.transpose(2, 1, 0)).tobytes()
     return whole
+
+
+def of_a_scanner(folder, name):
+    """One of the real files that nibabel carries, unpacked into a folder of its own."""
+    packed = Path(nibabel.__file__).parent / "nicom" / "tests" / "data" / f"{name}.dcm.gz"
+    if not packed.is_file():
+        pytest.skip(f"this nibabel carries no {packed.name}")
+    folder.mkdir()
+    (folder / "image").write_bytes(gzip.decompress(packed.read_bytes()))
+    return folder
 
 
 def save(folder, made, names="IM{:04}"):

@@ -266,10 +266,7 @@ def philips(folder: Path) -> Path:
                 ("Max. number of dynamics", "1"),
                 ("Angulation midslice", "0 0 0"),
                 ("Off Centre midslice", "0 0 0"),
-                (
-                    "FOV (ap,fh,rl)",
-                    " ".join(str(n * SPACING_MM) for n in (rows, slices, columns)),
-                ),
+                ("FOV (ap,fh,rl)", " ".join(str(n * SPACING_MM) for n in (rows, slices, columns))),
             ):
                 if field in line:
                     line = f"{line.partition(':')[0]}:   {value}"  # noqa: PLW2901

@@ -1,10 +1,8 @@
 """Fixtures of the contract tests: the repository as files."""
 
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from Testing.programs import ROOT
 
 
 @pytest.fixture(scope="session")

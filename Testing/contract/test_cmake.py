@@ -3,10 +3,7 @@
 CMake fails on a listed file that is missing but never on one that was forgotten.
 """
 
-from __future__ import annotations
-
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,7 @@ LIBRARY_FILES = ("SkullStrip.py", "skullstrip/**/*.py", "SkullStripSlicer/**/*.p
 RESOURCE_FILES = ("Resources/**/*", "skullstrip/**/templates/*")
 
 
-def listed_files(cmake: str, variable: str) -> list[str]:
+def listed_files(cmake, variable):
     """Entries of `set(variable ...)`, with the module's name filled in."""
     match = re.search(rf"set\({variable}\b([^)]*)\)", cmake)
     assert match, f"CMakeLists.txt sets no {variable}"
@@ -23,7 +20,7 @@ def listed_files(cmake: str, variable: str) -> list[str]:
     return match[1].replace("${MODULE_NAME}", name[1]).split()
 
 
-def files_in(folder: Path, patterns: tuple[str, ...]) -> list[str]:
+def files_in(folder, patterns):
     """Files to install, relative to the module's folder; hidden files stay behind."""
     found = (path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
     return [p.relative_to(folder).as_posix() for p in found if not p.name.startswith(".")]

@@ -5,11 +5,11 @@ the module's files call and an installation that keeps each file's sub-folder, a
 """
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from Testing.programs import run_program, run_python
 
 STAND_IN = {
     "SlicerConfig.cmake": """
@@ -55,8 +55,8 @@ def configured(root, tmp_path_factory):
     slicer.mkdir()
     for name, content in STAND_IN.items():
         (slicer / name).write_text(content, encoding="utf-8")
-    command = ["cmake", "-S", root, "-B", build, f"-DSlicer_DIR={slicer}", "-DBUILD_TESTING=ON"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = (f"-DSlicer_DIR={slicer}", "-DBUILD_TESTING=ON")
+    done = run_program("cmake", "-S", root, "-B", build, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     return build, done.stdout
 
@@ -65,8 +65,7 @@ def configured(root, tmp_path_factory):
 def installed(configured, tmp_path_factory):
     """The folder that Slicer would load the module from."""
     prefix = tmp_path_factory.mktemp("installed")
-    command = ["cmake", "--install", configured[0], "--prefix", prefix]
-    subprocess.run(command, check=True, capture_output=True)
+    run_program("cmake", "--install", configured[0], "--prefix", prefix, check=True)
     return prefix / "modules"
 
 
@@ -88,8 +87,7 @@ def test_the_installed_library_finds_its_weights_and_knows_its_version(root, ins
         "from skullstrip.network.manifest import load_manifest; "
         "print(skullstrip.__version__, skullstrip.__file__, load_manifest()[1], sep='\\n')"
     )
-    command = [sys.executable, "-I", "-c", program, str(installed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python("-I", "-c", program, installed)
     assert done.returncode == 0, done.stderr
     version, library, weights = done.stdout.splitlines()
     assert f'"{version}"' in (root / "SkullStrip/skullstrip/_version.py").read_text("utf-8")

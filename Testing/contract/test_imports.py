@@ -1,17 +1,13 @@
 """Who may import whom, and what may happen when a file is merely imported."""
 
-from __future__ import annotations
-
 import ast
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
 
 import skullstrip
+from Testing.programs import LIBRARY, run_python
 
 HEAVY = {
     "PIL", "SimpleITK", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib",
@@ -29,7 +25,7 @@ STATEMENTS_WITHOUT_WORK = (
 )  # fmt: skip
 
 
-def imported_packages(node: ast.AST) -> set[str]:
+def imported_packages(node):
     """Top-level names of the absolute imports of one statement."""
     if isinstance(node, ast.Import):
         return {alias.name.split(".", 1)[0] for alias in node.names}
@@ -38,11 +34,11 @@ def imported_packages(node: ast.AST) -> set[str]:
     return set()
 
 
-def is_type_checking(node: ast.AST) -> bool:
+def is_type_checking(node):
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
-def file_scope_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+def file_scope_nodes(tree):
     """Walk what runs on import: neither function bodies nor type-checking blocks."""
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -53,23 +49,15 @@ def file_scope_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from file_scope_nodes(child)
 
 
-def reviewed_files(root: Path) -> list[Path]:
+def reviewed_files(root):
     """Every .py but the tests, which only pytest imports."""
     folders = ("SkullStrip", "training", "scripts", "benchmarks")
     return sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
 
 
-def modules_after(statement: str, root: Path) -> set[str]:
-    """Names of all modules that a new Python holds after one import statement."""
-    return set(
-        subprocess.run(
-            [sys.executable, "-c", f"import sys; {statement}; print(*sys.modules)"],
-            cwd=root / "SkullStrip",
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-    )
+def printed(program):
+    """Words that a new Python prints which finds library and module."""
+    return run_python("-c", program, cwd=LIBRARY, check=True).stdout.split()
 
 
 @pytest.mark.parametrize(
@@ -77,30 +65,29 @@ def modules_after(statement: str, root: Path) -> set[str]:
     ["skullstrip", "skullstrip.pipeline", "skullstrip.cli.main", "skullstrip.cli.batch",
      "skullstrip.cli.bids"],
 )  # fmt: skip
-def test_importing_library_and_commands_loads_nothing_heavy(root: Path, name: str) -> None:
-    loaded = modules_after(f"import {name}", root)
+def test_importing_library_and_commands_loads_nothing_heavy(name):
+    loaded = set(printed(f"import sys; import {name}; print(*sys.modules)"))
     assert name in loaded
     assert HEAVY & loaded == set()
 
 
-@pytest.mark.parametrize("name", sorted(set(skullstrip.__all__) - {"__version__"}))
-def test_a_public_name_is_the_thing_and_not_the_module_of_that_name(root: Path, name: str) -> None:
-    modules_after(f"from skullstrip import {name}; assert callable({name})", root)
+def test_a_public_name_is_the_thing_and_not_the_module_of_that_name():
+    names = ", ".join(set(skullstrip.__all__) - {"__version__"})
+    assert set(printed(f"from skullstrip import {names}; print(*map(callable, ({names},)))")) == {
+        "True"
+    }
 
 
-def test_module_and_library_load_from_one_folder_though_only_case_differs(root: Path) -> None:
+def test_module_and_library_load_from_one_folder_though_only_case_differs():
     program = (
         "from importlib.util import find_spec; "
-        "print(*(find_spec(name).origin for name in ('SkullStrip', 'skullstrip')), sep='\\n')"
+        "print(*(find_spec(name).origin for name in ('SkullStrip', 'skullstrip')))"
     )
-    command = [sys.executable, "-c", program]
-    folder = root / "SkullStrip"
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    origins = [Path(line) for line in done.stdout.splitlines()]
-    assert origins == [folder / "SkullStrip.py", folder / "skullstrip" / "__init__.py"]
+    origins = [str(LIBRARY / "SkullStrip.py"), str(LIBRARY / "skullstrip" / "__init__.py")]
+    assert printed(program) == origins
 
 
-def test_file_scope_imports_are_those_the_extensions_index_allows(root: Path) -> None:
+def test_file_scope_imports_are_those_the_extensions_index_allows(root):
     offending = {
         f"{path.relative_to(root)}:{node.lineno} imports {', '.join(sorted(foreign))}"
         for path in reviewed_files(root)
@@ -110,7 +97,7 @@ def test_file_scope_imports_are_those_the_extensions_index_allows(root: Path) ->
     assert offending == set()
 
 
-def test_no_file_does_work_when_it_is_imported(root: Path) -> None:
+def test_no_file_does_work_when_it_is_imported(root):
     offending = [
         f"{path.relative_to(root)}:{node.lineno}"
         for path in reviewed_files(root)
@@ -120,12 +107,10 @@ def test_no_file_does_work_when_it_is_imported(root: Path) -> None:
     assert offending == []
 
 
-def is_docstring(node: ast.AST) -> bool:
+def is_docstring(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def test_rooms_and_packages_are_imported_as_the_contracts_say(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rooms_and_packages_are_imported_as_the_contracts_say(root, monkeypatch):
     monkeypatch.chdir(root)  # `training` lies there
     assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0

@@ -1,24 +1,22 @@
 """What `pip install` gives: the library, its weights and the command, of one version."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from Testing.image_files import save
-from Testing.phantoms import make_head
+from Testing.image_files import names, save_head
+from Testing.programs import run_program, run_python
 
+QUIETLY = ("--quiet", "--no-deps", "--no-index")
 PACKAGED = ("pyproject.toml", "README.md", "LICENSE.txt", "SkullStrip")
 
 
-def version_of(root: Path) -> str:
+def version_of(root):
     text = (root / "SkullStrip/skullstrip/_version.py").read_text(encoding="utf-8")
     match = re.search(r'__version__ = "([^"]+)"', text)
     assert match
@@ -43,11 +41,10 @@ def wheel(source, tmp_path_factory):
     return build_wheel(source, tmp_path_factory.mktemp("wheel"))
 
 
-def build_wheel(source: Path, folder: Path) -> Path:
+def build_wheel(source, folder):
     """Build a wheel from a folder or an sdist with the build tools of this environment."""
-    pip_wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    command = [*pip_wheel, "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ("--no-build-isolation", "--wheel-dir", folder)
+    built = run_python("-m", "pip", "wheel", *QUIETLY, *options, source, env=os.environ)
     assert built.returncode == 0, built.stderr
     return next(folder.glob("*.whl"))
 
@@ -56,24 +53,16 @@ def build_wheel(source: Path, folder: Path) -> Path:
 def installed(wheel, tmp_path_factory):
     """The wheel in a folder of its own; its dependencies are those of this environment."""
     target = tmp_path_factory.mktemp("installed")
-    pip_install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip_install, "--target", str(target), str(wheel)], check=True)
+    run_python("-m", "pip", "install", *QUIETLY, "--target", target, wheel, check=True)
     return target
 
 
-def run_installed(installed: Path, *command: str) -> str:
+def run_installed(installed, *command):
     """Run a command that sees the installed wheel and not the checkout."""
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run(
-        command, cwd=installed, env=environment, capture_output=True, text=True, check=False
-    )
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    done = run_program(*command, cwd=installed, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-def scripts_folder() -> str:
-    """Where pip puts commands."""
-    return "Scripts" if os.name == "nt" else "bin"
 
 
 def test_the_wheel_carries_every_library_file_and_every_model_file(root, wheel):
@@ -87,13 +76,12 @@ def test_the_wheel_carries_every_library_file_and_every_model_file(root, wheel):
 
 def test_the_source_distribution_builds_the_same_wheel(source, wheel, tmp_path):
     program = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    run_python("-c", program, tmp_path, cwd=source, env=os.environ, check=True)
     rebuilt = build_wheel(next(tmp_path.glob("*.tar.gz")), tmp_path)
     assert packed_code(rebuilt) == packed_code(wheel)
 
 
-def packed_code(wheel: Path) -> dict[str, int]:
+def packed_code(wheel):
     """Names and checksums of what a wheel installs, its own metadata aside."""
     members = zipfile.ZipFile(wheel).infolist()
     return {m.filename: m.CRC for m in members if ".dist-info/" not in m.filename}
@@ -106,37 +94,22 @@ def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed)
     assert weights.is_file()
 
 
-def test_the_installed_command_knows_its_version(root, installed):
-    program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
+@pytest.mark.slow
+def test_the_installed_command_knows_its_version_and_strips_a_head(root, installed, tmp_path):
+    scan = save_head(tmp_path / "head.nii.gz", "PIR", (3.0, 3.0, 3.0))
+    folder = installed / ("Scripts" if os.name == "nt" else "bin")
+    program = shutil.which("skullstrip", path=folder)
     assert program
     assert version_of(root) in run_installed(installed, program, "--version")
-
-
-@pytest.mark.slow
-def test_the_installed_command_strips_a_head_far_from_the_checkout(installed, tmp_path):
-    head = make_head("PIR", (3.0, 3.0, 3.0))
-    scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
-    program = shutil.which("skullstrip", path=str(installed / scripts_folder()))
-    assert program
     run_installed(installed, program, str(scan), "--engine", "onnxruntime")
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "head.nii.gz",
-        "head_brain.nii.gz",
-        "head_brain_mask.nii.gz",
-    }
+    assert names(tmp_path) == ["head.nii.gz", "head_brain.nii.gz", "head_brain_mask.nii.gz"]
 
 
 def test_the_wheel_has_the_version_and_the_licence(root, wheel):
     version = version_of(root)
     assert wheel.name == f"skullstrip-{version}-py3-none-any.whl"
-    assert (
-        f"skullstrip-{version}.dist-info/licenses/LICENSE.txt" in zipfile.ZipFile(wheel).namelist()
-    )
-
-
-def test_the_citation_has_the_version_of_the_library(root):
-    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"\nversion: {version_of(root)}\n" in citation
+    licence = f"skullstrip-{version}.dist-info/licenses/LICENSE.txt"
+    assert licence in zipfile.ZipFile(wheel).namelist()
 
 
 def test_users_get_lower_bounds_and_developers_a_pin_for_each(root):

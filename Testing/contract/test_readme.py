@@ -1,12 +1,7 @@
-"""What the README says is there is there: make targets, options, names and files."""
-
-from __future__ import annotations
+"""Targets, extras and files that the README names are there; `test_readme_commands.py` runs it."""
 
 import re
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +15,7 @@ def readme(root):
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
-def shell_commands(markdown: str) -> list[list[str]]:
+def shell_commands(markdown):
     """Words of every command in shell blocks and inline code, comments left out."""
     lines = [line for block in fenced_blocks(markdown, "bash") for line in block.splitlines()]
     inline = re.findall(r"`((?:make|skullstrip|pip) [^`\n]+)`", markdown)
@@ -34,40 +29,6 @@ def test_the_readme_and_the_makefile_name_the_same_targets(root, readme):
     assert mentioned == targets
 
 
-HELPS = {
-    "skullstrip": "skullstrip.cli.main",
-    "skullstrip batch": "skullstrip.cli.main batch",
-    "skullstrip-bids": "skullstrip.cli.bids",
-}
-
-
-@pytest.mark.parametrize("name", HELPS)
-def test_the_commands_options_in_the_readme_are_in_its_help(root, readme, name):
-    module, *more = HELPS[name].split()
-    program = f"import sys; from {module} import main; sys.exit(main())"
-    shown = subprocess.run(
-        [sys.executable, "-c", program, *more, "--help"],
-        cwd=root / "SkullStrip",
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown))
-    used = {
-        word
-        for words in shell_commands(readme)
-        if command_of(words) == name
-        for word in words
-        if word.startswith("-")
-    }
-    assert used - known == set()
-
-
-def command_of(words: list[str]) -> str:
-    """The entry of HELPS that a command line belongs to."""
-    return max((name for name in HELPS if f"{' '.join(words)} ".startswith(f"{name} ")), default="")
-
-
 def test_the_extras_in_the_readme_are_declared(root, readme):
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     extras = re.findall(r"pip install '\.\[([a-z]+)\]'", readme)
@@ -75,13 +36,13 @@ def test_the_extras_in_the_readme_are_declared(root, readme):
     assert [extra for extra in extras if f"\n{extra} = [" not in pyproject] == []
 
 
-def pages(root: Path) -> list[Path]:
+def pages(root):
     """Every Markdown page of ours."""
     folders = ("", "docs", "training", "Testing", "benchmarks", "SkullStrip/Resources/Models")
     return [page for folder in folders for page in (root / folder).glob("*.md")]
 
 
-def anchors(page: Path) -> set[str]:
+def anchors(page):
     """The headings of a page as GitHub names them in addresses."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -3,27 +3,22 @@
 Those that cannot run here are skipped with the reason, so that a test run's summary lists them.
 """
 
-from __future__ import annotations
-
 import ast
 import itertools
 import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
 from skullstrip.options import Options
-from Testing.image_files import save
+from Testing.image_files import save_head
 from Testing.markdown import fenced_blocks
 from Testing.phantoms import make_head
+from Testing.programs import ENVIRONMENT, ROOT, run_program, run_python
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / name for name in ("README.md", "docs/command.md", "docs/dicom.md", "docs/slicer.md")
 ]
@@ -37,31 +32,26 @@ VOXEL_MM = 3.0
 COMMAND_SECONDS = 300
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language):
     texts = (page.read_text(encoding="utf-8") for page in PAGES)
     return [block for text in texts for block in fenced_blocks(text, language)]
 
 
-def command_lines() -> list[str]:
+def command_lines():
     """Commands in order, a line that ends in a backslash joined with the next."""
     lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
     return [line for line in dict.fromkeys(lines) if shlex.split(line, comments=True)]
 
 
 @pytest.fixture(scope="module")
-def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def desk(root, tmp_path_factory):
     """A folder as the README's reader has it: one scan, a folder of scans, a BIDS data set."""
     folder = tmp_path_factory.mktemp("desk")
     head = make_head("PIR", (VOXEL_MM,) * 3)
-    scan = save(folder / "T1.nii.gz", head.array, head.affine)
-    for name in ("FLAIR", "T2"):
-        other = make_head("RAS", (VOXEL_MM, VOXEL_MM, 2 * VOXEL_MM))
-        save(folder / f"{name}.nii.gz", other.array, other.affine)
-    bids = folder / "bids" / "sub-01" / "anat"
-    for place in (folder / "scans", bids):
-        place.mkdir(parents=True)
-    shutil.copy(scan, folder / "scans" / "first.nii.gz")
-    shutil.copy(scan, bids / "sub-01_T1w.nii.gz")
+    for name in ("T1.nii.gz", "scans/first.nii.gz", "bids/sub-01/anat/sub-01_T1w.nii.gz"):
+        save_head(folder / name, "PIR", (VOXEL_MM,) * 3)
+    for name in ("FLAIR.nii.gz", "T2.nii.gz"):
+        save_head(folder / name, "RAS", (VOXEL_MM, VOXEL_MM, 2 * VOXEL_MM))
     description = '{"Name": "made", "BIDSVersion": "1.8.0"}'
     (folder / "bids" / "dataset_description.json").write_text(description, encoding="utf-8")
     dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
@@ -71,7 +61,7 @@ def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_commands(root: Path, folder: Path) -> None:
+def write_commands(root, folder):
     """The package's commands, of this checkout, whatever is installed."""
     folder.mkdir()
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
@@ -88,16 +78,18 @@ def write_commands(root: Path, folder: Path) -> None:
         program.chmod(0o755)
 
 
-def environment(root: Path, desk: Path) -> dict[str, str]:
-    """Variables of this process, with our commands first on the path."""
+def run(command, desk):
+    """Run a command at the desk, with our commands first on the path; it must not fail."""
     path = f"{desk / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "PYTHONPATH": str(root / "SkullStrip"), "HOME": str(desk)}
+    environment = ENVIRONMENT | {"PATH": path, "HOME": str(desk)}
+    done = run_program(*command, cwd=desk, env=environment, timeout=COMMAND_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the README's lines are those of a POSIX shell")
 @pytest.mark.parametrize("line", command_lines(), ids=lambda line: line.split("#")[0].strip())
-def test_a_command_of_the_readme_runs(root: Path, desk: Path, line: str) -> None:
+def test_a_command_of_the_readme_runs(root, desk, line):
     words = " ".join(shlex.split(line, comments=True))
     for beginning, reason in NOT_RUN.items():
         if words.startswith(f"{beginning} "):
@@ -106,32 +98,21 @@ def test_a_command_of_the_readme_runs(root: Path, desk: Path, line: str) -> None
     # Of the line before; they would not be replaced.
     for output in (*desk.glob("T1_brain*"), *desk.glob("DICOM_FOLDER/series_*")):
         output.unlink()
-    done = subprocess.run(
-        ["bash", "-euc", line],
-        cwd=desk,
-        env=environment(root, desk),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=COMMAND_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(["bash", "-euc", line], desk)
     missing = [word for word in outputs(line) if not (desk / word).exists()]
     assert missing == []
 
 
-def look_up_options(root: Path, words: list[str]) -> None:
+def look_up_options(root, words):
     """The options of `python -m PACKAGE [COMMAND] ...` are in its help."""
     if words[:2] != ["python", "-m"]:
         return
     subcommand = words[3:4] if words[2] == "training" else []
-    command = [sys.executable, "-m", words[2], *subcommand, "--help"]
-    paths = os.environ | {"PYTHONPATH": f"{root / 'SkullStrip'}{os.pathsep}{root}"}
-    done = subprocess.run(command, cwd=root, env=paths, capture_output=True, text=True, check=True)
+    done = run_python("-m", words[2], *subcommand, "--help", cwd=root, check=True)
     assert [word for word in words if word.startswith("--") and word not in done.stdout] == []
 
 
-def outputs(line: str) -> list[str]:
+def outputs(line):
     """Files that a command names after an option, which therefore must be there afterwards."""
     words = shlex.split(line, comments=True)
     pairs = itertools.pairwise(words)
@@ -140,20 +121,11 @@ def outputs(line: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_a_python_example_of_the_readme_runs(root: Path, desk: Path, number: int) -> None:
-    command = [sys.executable, "-c", blocks("python")[number]]
-    done = subprocess.run(
-        command,
-        cwd=desk,
-        env=environment(root, desk),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_python_example_of_the_readme_runs(desk, number):
+    run([sys.executable, "-c", blocks("python")[number]], desk)
 
 
-def test_calls_in_slicers_console_are_those_of_the_logic(root: Path) -> None:
+def test_calls_in_slicers_console_are_those_of_the_logic(root):
     """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
     overrides = {option.name for option in fields(Options)}
     methods = {

@@ -1,15 +1,13 @@
 """The repository as a stranger finds it: small and readable."""
 
-from __future__ import annotations
-
 import ast
 import os
 import re
-import subprocess
 import warnings
-from pathlib import Path
 
 import pytest
+
+from Testing.programs import run_program
 
 CLONE_LIMIT_MB = 90.0  # the Extensions Index refuses 100 MB, history included
 ABSOLUTE_PATH = re.compile(
@@ -18,7 +16,7 @@ ABSOLUTE_PATH = re.compile(
 )
 
 
-def size_mb(folder: Path) -> float:
+def size_mb(folder):
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sum(path.stat().st_size for path in files) / 1e6
 
@@ -27,8 +25,7 @@ def test_a_clone_with_its_history_stays_under_the_limit(root, tmp_path):
     if not (root / ".git").exists():
         pytest.skip("not a git checkout (an unpacked sdist?)")
     clone = tmp_path / "clone"
-    command = ["git", "clone", "--quiet", "--no-local", str(root), str(clone)]
-    subprocess.run(command, check=True, capture_output=True)
+    run_program("git", "clone", "--quiet", "--no-local", root, clone, check=True)
     if (clone / ".git" / "shallow").exists():
         warnings.warn("a shallow checkout: only its part of the history was measured", stacklevel=1)
     assert size_mb(clone) < CLONE_LIMIT_MB

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-from Testing.image_files import save
-from Testing.phantoms import make_head
+from Testing.image_files import save_head
+from Testing.programs import run_program, run_python
 
 RELEASES = {
     "Slicer 5.10": {"numpy": "2.0.2", "scipy": "1.13.1"},
@@ -39,8 +39,7 @@ class Environment(NamedTuple):
     bundled: dict[str, str]
 
     def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pip", "--python", str(self.python), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return run_python("-m", "pip", "--python", self.python, *arguments)
 
     def install(self, *arguments: str) -> None:
         """Wheels only, as Slicer's packaging does."""
@@ -63,15 +62,13 @@ def python_3_12() -> Path:
 
 def runs_3_12(python: str) -> bool:
     program = "import sys; print(sys.version_info[:2] == (3, 12))"
-    done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
-    return done.stdout.strip() == "True"
+    return run_program(python, "-c", program).stdout.strip() == "True"
 
 
 @pytest.fixture(scope="module", params=list(RELEASES))
 def slicer(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("slicer")
-    command = [python_3_12(), "-m", "venv", "--without-pip", folder]
-    subprocess.run(command, check=True)
+    run_program(python_3_12(), "-m", "venv", "--without-pip", folder, check=True)
     bundled = RELEASES[request.param]
     programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
     environment = Environment(programs / "python", bundled)
@@ -87,14 +84,14 @@ def slicer(request, tmp_path_factory):
 def test_the_first_click_installs_beside_slicers_packages_and_strips(root, slicer, tmp_path):
     slicer.install("--requirement", str(root / "SkullStrip" / "Resources" / "requirements.txt"))
     assert unchanged(slicer)
-    head = make_head("PIR", (3.0, 3.0, 3.0))
-    scan, mask = save(tmp_path / "head.nii.gz", head.array, head.affine), tmp_path / "mask.nii.gz"
+    scan, mask = tmp_path / "head.nii.gz", tmp_path / "mask.nii.gz"
+    save_head(scan, "PIR", (3.0, 3.0, 3.0))
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); from skullstrip import strip_file; "
         "print(strip_file(sys.argv[2], mask=sys.argv[3]).volume_ml)"
     )
-    command = [slicer.python, "-I", "-c", program, root / "SkullStrip", scan, mask]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = (slicer.python, "-I", "-c", program, root / "SkullStrip", scan, mask)
+    done = run_program(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert 500 < float(done.stdout) < 2000
     assert mask.is_file()

@@ -1,13 +1,11 @@
 """A scan on disk for the command to strip."""
 
-import numpy as np
 import pytest
 
-from Testing.image_files import save
+from Testing.image_files import save_head
 
 
 @pytest.fixture
-def scan(tmp_path, phantom):
+def scan(tmp_path):
     """T1.nii.gz in a folder of its own."""
-    head = phantom("PIR", (3.0, 3.0, 3.0))
-    return save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    return save_head(tmp_path / "T1.nii.gz", "PIR", (3.0, 3.0, 3.0))

@@ -1,10 +1,7 @@
 """`skullstrip batch` and `skullstrip-bids` as processes of their own, with the real network."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import psutil
@@ -15,24 +12,22 @@ from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
 from Testing.image_files import assert_one_sentence, names, save_heads
+from Testing.programs import start_python
 
 ORPHAN_SECONDS = 10
 
 
-@pytest.fixture(scope="module")
-def start(library_path):
-    """Starts the command with stdout and stderr as pipes."""
+def start(*words, module="skullstrip.cli.main"):
+    return start_python("-m", module, *words)
 
-    def start(*arguments, module="skullstrip.cli.main"):
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, arguments)],
-            env=os.environ | {"PYTHONPATH": library_path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
-    return start
+@pytest.fixture
+def one_scan(tmp_path, monkeypatch):
+    """The current folder, with a file in the folder `in`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nii").write_bytes(b"x")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -51,10 +46,8 @@ def start(library_path):
         (["in", "out", "--redo", "rejected"], "decisions"),
     ],
 )
-def test_a_bad_argument_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, words, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.nii").write_bytes(b"x")
+@pytest.mark.usefixtures("one_scan")
+def test_a_bad_argument_is_refused_in_one_sentence(capsys, words, message):
     assert main(["batch", *words]) == 2
     output, error = capsys.readouterr()
     assert output == ""
@@ -62,18 +55,15 @@ def test_a_bad_argument_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys
     assert message in error
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.nii").write_bytes(b"x")
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(one_scan, capsys):
     assert main(["batch", "in", "out", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("a_brain_mask.nii (new)")
     assert lines[1] == "1 of 1 scans would be stripped."
-    assert names(tmp_path) == ["in"]
+    assert names(one_scan) == ["in"]
 
 
-def test_a_reader_that_is_gone_is_one_sentence(tmp_path, start):
+def test_a_reader_that_is_gone_is_one_sentence(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(2000):  # more lines than a pipe holds
         (tmp_path / "in" / f"{number}.nii").touch()
@@ -86,11 +76,13 @@ def test_a_reader_that_is_gone_is_one_sentence(tmp_path, start):
     assert "Output pipe closed." in error
 
 
-def test_a_dry_run_of_bids_keeps_to_the_participants(tmp_path, capsys):
+def test_a_dry_run_of_bids_keeps_to_the_participants_and_there_is_no_group_yet(tmp_path, capsys):
     data_set = make_bids(tmp_path / "data")
     words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
     assert bids.main([*map(str, words), "--dry-run"]) == 0
     assert "2 of 2 scans" in capsys.readouterr().out
+    assert bids.main([str(data_set), str(tmp_path / "out"), "group"]) == 2
+    assert_one_sentence(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -106,16 +98,11 @@ def test_verdicts_are_told_at_the_end_and_strict_makes_a_fail_the_exit_status(
     assert "pass 2, check 1, fail 1, corrected 0" in capsys.readouterr().out
 
 
-def test_a_group_of_nothing_is_refused(tmp_path, capsys):
-    assert bids.main([str(tmp_path), str(tmp_path / "out"), "group"]) == 2
-    assert_one_sentence(capsys.readouterr().err)
-
-
 @pytest.mark.slow
-def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start):
-    source, out = save_heads(tmp_path / "in", 6, phantom), tmp_path / "out"
-    words = ["batch", source, out, "--jobs", "2", "--progress", "json"]
-    process = start(*words)
+def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path):
+    source, out = save_heads(tmp_path / "in", 6), tmp_path / "out"
+    words = ["batch", source, out, "--progress", "json", "--jobs"]
+    process = start(*words, 2)
     done = []
     for line in process.stdout:
         event = json.loads(line)
@@ -130,7 +117,7 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
     assert workers
     assert alive == []
 
-    process = start(*words)
+    process = start(*words, 5000)  # of which no more start than there are scans
     output, error = process.communicate()
     assert process.returncode == 0, error
     assert error == ""
@@ -140,6 +127,7 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
     assert skipped >= set(done)
     assert skipped | again == {f"head{number:02}" for number in range(6)}
     assert skipped & again == set()
+    assert [event["jobs"] for event in events if event["event"] == "start"] == [len(again)]
     assert events[-1] == {
         "event": "end", "done": 6, "failed": 0, "skipped": len(skipped),
         "report": events[-1]["report"], "verdicts": events[-1]["verdicts"],
@@ -149,18 +137,9 @@ def test_a_killed_batch_loses_only_the_scans_in_flight(tmp_path, phantom, start)
 
 
 @pytest.mark.slow
-def test_no_more_workers_start_than_there_are_scans(tmp_path, phantom, start):
-    source = save_heads(tmp_path / "in", 1, phantom)
-    process = start("batch", source, tmp_path / "out", "--jobs", "5000", "--progress", "json")
-    output, error = process.communicate()
-    assert process.returncode == 0, error
-    assert json.loads(output.splitlines()[0])["jobs"] == 1
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("to_group", [False, True])
-def test_an_interrupted_batch_finishes_what_it_began(tmp_path, phantom, start, to_group):
-    source, out = save_heads(tmp_path / "in", 6, phantom), tmp_path / "out"
+def test_an_interrupted_batch_finishes_what_it_began(tmp_path, to_group):
+    source, out = save_heads(tmp_path / "in", 6), tmp_path / "out"
     process = start("batch", source, out, "--jobs", "1", "--progress", "json")
     for line in process.stdout:
         if json.loads(line).get("status") == "done":
@@ -181,16 +160,14 @@ def test_an_interrupted_batch_finishes_what_it_began(tmp_path, phantom, start, t
 
 
 @pytest.mark.slow
-def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_path, start):
+def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_path):
     data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
     out = tmp_path / "out"
+    words = (data_set, out, "participant", "--jobs", "1")
     jobs = [
-        start(
-            data_set, out, "participant", "--participant-label", label, "--jobs", "1",
-            module="skullstrip.cli.bids",
-        )
+        start(*words, "--participant-label", label, module="skullstrip.cli.bids")
         for label in ("01", "02")
-    ]  # fmt: skip
+    ]
     for job in jobs:
         output, error = job.communicate()
         assert job.returncode == 0, error
@@ -201,8 +178,8 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_batch_that_is_told_to_end_twice_ends_at_once(tmp_path, phantom, start):
-    source = save_heads(tmp_path / "in", 3, phantom)
+def test_a_batch_that_is_told_to_end_twice_ends_at_once(tmp_path):
+    source = save_heads(tmp_path / "in", 3)
     process = start("batch", source, tmp_path / "out", "--jobs", "1", "--progress", "json")
     for line in process.stdout:
         if json.loads(line).get("status") == "running":

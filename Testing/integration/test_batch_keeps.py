@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 
 from skullstrip.cli.main import main
-from Testing.image_files import assert_one_sentence, names, save
+from Testing.image_files import assert_one_sentence, names, save_head
 from training.data.dataset import find_pairs
 
 
 @pytest.fixture
-def scans(tmp_path, phantom):
+def scans(tmp_path):
     """A folder with a scan."""
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    (tmp_path / "in").mkdir()
-    save(tmp_path / "in" / "T1.nii.gz", head.array.astype(np.int16), head.affine)
-    return tmp_path / "in"
+    return save_head(tmp_path / "in" / "T1.nii.gz").parent
 
 
 def batch(*words):

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from skullstrip.io.temporary import TEMPORARY_PREFIX
-from Testing.image_files import assert_one_sentence, names, save
+from Testing.image_files import assert_one_sentence, names, save_head
 from Testing.processes import INSIDE, STAGES, run, strip, strip_until
+from Testing.programs import ENVIRONMENT, start_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 OUTPUTS = ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
@@ -32,9 +33,6 @@ def run_command(stand_in_weights, scan):
 def is_whole(path):
     """Whether an image can be read to its last voxel."""
     return np.asarray(nibabel.load(path).dataobj).any()
-
-
-# ---- signals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", [*STAGES, "half a file"])
@@ -109,13 +107,7 @@ sys.exit(main(sys.argv[3:]))
     ],
 )
 def test_a_real_process_is_terminated_wherever_it_is(scan, event, what, engine):
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOP_AT, event, what, scan, "--engine", engine],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_python("-c", STOP_AT, event, what, scan, "--engine", engine)
     assert process.stdout.read(1) == "!"
     process.terminate()
     _, error = process.communicate()
@@ -124,12 +116,8 @@ def test_a_real_process_is_terminated_wherever_it_is(scan, event, what, engine):
     assert names(scan.parent) == ["T1.nii.gz"]
 
 
-# ---- runs at the same time -----------------------------------------------------------------------
-
-
-def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command, phantom):
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    other = save(tmp_path / "other.nii.gz", head.array.astype(np.uint8), head.affine)
+def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command):
+    other = save_head(tmp_path / "other.nii.gz")
     outputs = ["-o", tmp_path / "b.nii.gz", "-m", tmp_path / "m.nii.gz"]
     first = strip_until("write", *run_command, *outputs)
     first.wait_until_there()
@@ -140,22 +128,15 @@ def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command, phantom
     assert is_whole(tmp_path / "m.nii.gz")
 
 
-# ---- memory --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("megabytes", [200, 400, 600])
 def test_a_limit_of_memory_that_libraries_hang_or_crash_by_is_one_sentence(scan, megabytes):
     command = [sys.executable, "-m", "skullstrip.cli.main", str(scan)]
     limited = ["sh", "-c", f'ulimit -v {megabytes * 1000}; exec "$@"', "sh", *command]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(limited, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(limited, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 1
     assert_one_sentence(done.stderr)
     assert "ulimit -v" in done.stderr
     assert names(scan.parent) == ["T1.nii.gz"]
-
-
-# ---- disks ---------------------------------------------------------------------------------------
 
 
 def files_in(folder):
@@ -204,11 +185,10 @@ def test_a_read_only_file_system_is_refused(scan, run_command):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_folder_of_somebody_else_is_refused(stand_in_weights, phantom):
+def test_a_folder_of_somebody_else_is_refused(stand_in_weights):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        head = phantom("RAS", (4.0, 4.0, 4.0))
-        scan = save(folder / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+        scan = save_head(folder / "T1.nii.gz")
         weights = shutil.copytree(stand_in_weights, folder / "weights")
         for path in (folder, weights):
             path.chmod(0o755)
@@ -234,9 +214,6 @@ def test_what_vanishes_during_the_run_does_not_keep_it_from_its_end(
         (tmp_path / "out").rmdir()  # it is made again, as one that was not there is made
     assert process.finish() == 0
     assert is_whole(tmp_path / "out" / "m.nii.gz")
-
-
-# ---- streams -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])

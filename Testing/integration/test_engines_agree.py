@@ -3,12 +3,6 @@
 Each engine runs in a process of its own: Keras has one backend a process.
 """
 
-from __future__ import annotations
-
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,6 +13,7 @@ from skullstrip.network.engine import ENGINE_NAMES
 from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import default_manifest_path, load_manifest
 from skullstrip.prepare.preprocess import prepare
+from Testing.programs import run_python
 from training.evaluation.metrics import dice
 
 REFERENCE = "tensorflow"
@@ -53,14 +48,12 @@ def batch(shared_data, tmp_path_factory):
     return path
 
 
-def predict(engine: str, batch: Path) -> np.ndarray:
+def predict(engine, batch):
     """Probability by one engine, remembered beside the batch."""
     found = batch.with_name(f"{engine}.npy")
     if not found.exists():
-        library = Path(__file__).resolve().parents[2] / "SkullStrip"
-        command = [sys.executable, "-c", PREDICT, engine, str(batch), str(found)]
-        result = subprocess.run(command, cwd=library, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
+        done = run_python("-c", PREDICT, engine, batch, found)
+        assert done.returncode == 0, done.stderr
     return np.load(found)
 
 

@@ -3,8 +3,6 @@
 The network is `ThresholdEngine`. `SKULLSTRIP_FUZZ_EXAMPLES=5000` lets it go on for longer.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import struct
@@ -56,7 +54,7 @@ class Edit(NamedTuple):
     place: float
     choice: int
 
-    def at(self, length: int) -> int:
+    def at(self, length):
         return min(int(self.place * length), length - 1)
 
 
@@ -90,7 +88,7 @@ def seeds(tmp_path_factory):
     return found, write_stand_in_weights(folder / "weights")
 
 
-def damaged(content: bytes, edit: Edit) -> bytes:
+def damaged(content, edit):
     if edit.kind.startswith("inflated "):
         return damaged_inside(content, edit._replace(kind=edit.kind.removeprefix("inflated ")))
     if not content:
@@ -111,7 +109,7 @@ def damaged(content: bytes, edit: Edit) -> bytes:
     return bytes(changed)
 
 
-def damaged_inside(content: bytes, edit: Edit) -> bytes:
+def damaged_inside(content, edit):
     """Damage what a gzip file holds, behind an intact checksum."""
     if content[:2] != b"\x1f\x8b":
         return damaged(content, edit)
@@ -121,7 +119,7 @@ def damaged_inside(content: bytes, edit: Edit) -> bytes:
         return content
 
 
-def with_absurd_text(content: bytes, edit: Edit) -> bytes:
+def with_absurd_text(content, edit):
     """Put an absurd value behind the colon of a text header's line."""
     lines = content.split(b"\n", 30)
     number = edit.at(len(lines))
@@ -131,7 +129,7 @@ def with_absurd_text(content: bytes, edit: Edit) -> bytes:
     return b"\n".join(lines)
 
 
-def absurd_field(choice: int) -> bytes:
+def absurd_field(choice):
     """An absurd number in the bytes of one of the types that binary headers have."""
     number = NUMBERS[choice % len(NUMBERS)]
     code = ("<f", "<h", "<i", "<q", "<d", ">f", ">h", ">i")[choice // len(NUMBERS) % 8]
@@ -143,11 +141,11 @@ def absurd_field(choice: int) -> bytes:
         return struct.pack(code, float("inf"))
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def strip_damaged(seed: Path, edits: list[Edit], weights: Path, folder: Path) -> str:
+def strip_damaged(seed, edits, weights, folder):
     """Damage a seed, strip it in an empty folder and hold what comes out against the rules."""
     for file in images.files_read(seed):
         (folder / file.name).write_bytes(file.read_bytes())

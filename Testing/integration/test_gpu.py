@@ -4,15 +4,8 @@ A whole head is stripped with the bundled weights, each time in a process of its
 backend a process. GPUs multiply with fewer bits than CPUs (TF32), hence the tolerances.
 """
 
-from __future__ import annotations
-
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +13,7 @@ from skullstrip.files import strip_file
 from skullstrip.io.images import read_image
 from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import default_manifest_path
+from Testing.programs import run_python
 from training.evaluation.metrics import dice
 
 BACKENDS = ("tensorflow", "torch", "jax")
@@ -57,20 +51,17 @@ pytestmark = [
 ]
 
 
-def run_python(code: str, *arguments: str) -> str:
+def said_by(code, *arguments):
     """Standard output of a process that finds the library."""
-    library = str(Path(__file__).resolve().parents[2] / "SkullStrip")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([library, *sys.path])}
-    command = [sys.executable, "-c", code, *arguments]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    done = run_python("-c", code, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def require_gpu(backend: str) -> None:
+def require_gpu(backend):
     if missing_packages(backend):
         pytest.skip(f"{backend} is not installed")
-    if not run_python(FIND, backend).strip().endswith("1"):
+    if not said_by(FIND, backend).strip().endswith("1"):
         pytest.skip(f"{backend} finds no GPU")
 
 
@@ -86,10 +77,10 @@ def mask_by_cpu(scan, tmp_path_factory):
     return read_image(mask).array > 0
 
 
-def strip(scan: Path, folder: Path, backend: str, limit_mib: int = 0) -> dict[str, Any]:
+def strip(scan, folder, backend, limit_mib=0):
     """Strip a scan on the GPU; the report, with the mask."""
     mask = folder / "mask.nii.gz"
-    found = run_python(STRIP, str(scan), str(mask), backend, "gpu", str(limit_mib))
+    found = said_by(STRIP, scan, mask, backend, "gpu", limit_mib)
     report = json.loads(found.splitlines()[-1])
     print(report)  # timings, for whoever runs this by hand with -s
     return {**report, "mask": read_image(mask).array > 0}

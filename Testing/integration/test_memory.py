@@ -1,17 +1,11 @@
 """A scan of 512 x 512 x 512 voxels within 4 GB, in a process of its own, with the real network."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import nibabel
 import numpy as np
 import pytest
 
-import skullstrip
+from Testing.programs import run_python
 
-LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 LIMIT_KB = 4 * 2**20
 COARSE_MM, REPEATS, SIZE = 2.0, 4, 512
 # Runs the command and prints the peak of its resident memory, in kB.
@@ -44,14 +38,8 @@ def large_scan(tmp_path_factory, phantom):
 def test_a_scan_of_512_cubed_is_stripped_within_4_gigabytes(large_scan):
     folder = large_scan.parent
     outputs = ["-o", "b.nii", "-m", "m.nii", "--qc", "qc.png", "-b", "1"]
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, large_scan, "-q", "--engine", "onnxruntime", *outputs],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [large_scan, "-q", "--engine", "onnxruntime", *outputs]
+    done = run_python("-c", MEASURED, *words, cwd=folder)
     assert done.returncode == 0, done.stderr
     peak_kb = int(done.stdout.split()[-1])
     assert SIZE**3 * 4 / 1024 < peak_kb < LIMIT_KB

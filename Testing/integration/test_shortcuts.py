@@ -1,9 +1,5 @@
 """What makes the fine pass short never costs brain: real heads, bundled weights."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,7 +13,7 @@ from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engines import create_engine, missing_packages
 from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
 from skullstrip.network.predict import VIEWS, predict_head
-from skullstrip.prepare.preprocess import Prepared, prepare, restore
+from skullstrip.prepare.preprocess import prepare, restore
 from training.evaluation.metrics import dice
 
 LEAST_MARGIN_MM = 2.0
@@ -44,7 +40,7 @@ def engine():
     return create_engine("onnxruntime", *load_manifest(), device="cpu")
 
 
-def load(data: Path, subject: str) -> tuple[Prepared, np.ndarray, np.ndarray]:
+def load(data, subject):
     """A prepared head, its reference mask, and that mask's voxel spacing."""
     image = read_image(data / "t1" / f"{subject}_T1w.nii.gz")
     volume = Volume(image.array, image.affine)

@@ -1,7 +1,5 @@
 """Scans whose content git-annex keeps elsewhere, with the real git-annex."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -9,14 +7,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from skullstrip.batch import job as work
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.scans import find_scans
 from skullstrip.options import Options
-from Testing.image_files import save
+from Testing.image_files import save_head
 from Testing.stand_ins import ThresholdEngine
 
 BIN = str(Path(sys.executable).parent)
@@ -24,7 +21,7 @@ IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NA
 
 
 @pytest.fixture
-def data(tmp_path, monkeypatch, phantom):
+def data(tmp_path, monkeypatch):
     """A clone, as DataLad makes one, that has a scan's name and not its content."""
     if shutil.which("git-annex", path=BIN) is None or shutil.which("git") is None:
         pytest.skip("git-annex is not installed")
@@ -37,9 +34,7 @@ def data(tmp_path, monkeypatch, phantom):
         subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
 
     origin, clone = tmp_path / "origin", tmp_path / "clone"
-    origin.mkdir()
-    head = phantom("LAS", (4.0, 4.0, 4.0))
-    save(origin / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+    save_head(origin / "T1.nii.gz", "LAS")
     git(origin, "init")
     git(origin, "annex", "init")
     git(origin, "annex", "add", "T1.nii.gz")

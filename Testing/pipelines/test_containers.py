@@ -1,7 +1,5 @@
 """The container files: what hadolint says, and that both take the same sources."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -12,8 +12,7 @@ from skullstrip.batch.fmriprep import folder_of
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import Source
 from skullstrip.options import Options
-from Testing.image_files import save
-from Testing.phantoms import make_head
+from Testing.image_files import save_head
 from Testing.stand_ins import ThresholdEngine
 
 collect_derivatives = pytest.importorskip("smriprep.utils.bids").collect_derivatives
@@ -32,9 +31,8 @@ def stripped(tmp_path, stand_in_weights):
     def strip(names, reference, orientations):
         data, out = tmp_path / "data", tmp_path / "out"
         for number, (name, orientation) in enumerate(zip(names, orientations, strict=True)):
-            head = make_head(orientation, (3.0, 3.5, 4.0), seed=number, shift_mm=(number, 0, 0))
-            (data / name).parent.mkdir(parents=True)
-            save(data / name, head.array.astype(np.int16), head.affine)
+            grid = {"seed": number, "shift_mm": (number, 0, 0)}
+            save_head(data / name, orientation, (3.0, 3.5, 4.0), **grid)
         method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
         job = work.Job(out, BatchOptions(method), "digest")
         scans = Source(str(data), bids=True, fmriprep=reference).scans(out)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skullstrip.options import Options
-from Testing.image_files import save
+from Testing.image_files import save_head
 
 engine = pytest.importorskip("nipype.pipeline.engine")
 utility = pytest.importorskip("nipype.interfaces.utility")
@@ -37,23 +37,17 @@ def test_every_option_is_a_trait_and_nothing_is_given_unless_set(interface):
 
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"views": 2},
-        {"engine": "caffe"},
-        {"border_mm": "thick"},
-        {"keep_csf": "no"},
-        {"write": ["bones"]},
-    ],
-)
+    [{"views": 2}, {"engine": "caffe"}, {"border_mm": "thick"}, {"keep_csf": "no"},
+     {"write": ["bones"]}],
+)  # fmt: skip
 def test_a_trait_refuses_what_the_option_would(interface, wrong):
     with pytest.raises(TraitError):
         interface(**wrong)
 
 
 @pytest.mark.parametrize("plugin", ["Linear", "MultiProc"])
-def test_a_workflow_of_two_nodes_runs(interface, plugin, tmp_path, phantom):
-    head = phantom("PSR", (4.0, 4.0, 4.0))
-    scan = save(tmp_path / "T1.nii", head.array.astype(np.int16), head.affine)
+def test_a_workflow_of_two_nodes_runs(interface, plugin, tmp_path):
+    scan = save_head(tmp_path / "T1.nii", "PSR")
     asked = {"in_file": scan, "border_mm": -2.0, "keep_csf": False, "views": 1, "threads": 1}
     strip = engine.Node(interface(write=["mask", "qc"], **asked), "strip")
     measure = engine.Node(

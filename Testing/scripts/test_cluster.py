@@ -3,8 +3,6 @@
 `SlurmStandIn` takes the place of dask-jobqueue's cluster; nothing is submitted anywhere.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,12 +55,8 @@ def test_slurm_starts_a_batch_on_its_scheduler_with_the_options_behind_the_dashe
     assert started[0] == "batch"
     arguments = _parser().parse_args(started[1:])
     assert (arguments.scheduler, arguments.threads) == ("tcp://node:8786", 4)
-    assert (arguments.source, arguments.out, arguments.border_mm, arguments.bids) == (
-        "/in",
-        "/out",
-        1.0,
-        True,
-    )
+    asked = arguments.source, arguments.out, arguments.border_mm, arguments.bids
+    assert asked == ("/in", "/out", 1.0, True)
 
 
 def test_a_slurm_job_can_be_looked_at_before_any_is_submitted(monkeypatch, started, capsys):
@@ -72,17 +66,12 @@ def test_a_slurm_job_can_be_looked_at_before_any_is_submitted(monkeypatch, start
     assert capsys.readouterr().out == "#SBATCH 01:30:00\n"
 
 
-def test_kubernetes_runs_a_batch_that_the_command_accepts():
+def test_kubernetes_runs_a_batch_that_the_command_accepts_on_one_volume():
     job = yaml.safe_load(KUBERNETES.read_text(encoding="utf-8"))
-    words = job["spec"]["job"]["spec"]["containers"][0]["command"]
+    cluster, runner = job["spec"]["cluster"]["spec"], job["spec"]["job"]["spec"]
+    words = runner["containers"][0]["command"]
     assert words[:2] == ["skullstrip", "batch"]
     assert _parser().parse_args(words[2:]).threads == 2
-
-
-def test_kubernetes_gives_workers_the_volume_and_the_service_the_clusters_name():
-    job = yaml.safe_load(KUBERNETES.read_text(encoding="utf-8"))
-    cluster = job["spec"]["cluster"]["spec"]
-    runner = job["spec"]["job"]["spec"]
     worker = cluster["worker"]["spec"]
     assert worker["volumes"] == runner["volumes"]
     mounts = [pod["containers"][0]["volumeMounts"] for pod in (worker, runner)]

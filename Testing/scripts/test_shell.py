@@ -3,19 +3,16 @@
 The stand-in runs the jobs one after another, as Slurm would start them; no cluster is there.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from Testing.bids_data import make_bids
+from Testing.programs import ENVIRONMENT, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SBATCH = """\
 import argparse, os, subprocess, sys
 
@@ -47,22 +44,15 @@ def test_shellcheck_finds_nothing():
 
 
 @pytest.mark.slow
-def test_an_array_of_jobs_strips_every_participant_and_the_last_writes_the_table(
-    tmp_path, library_path
-):
+def test_an_array_of_jobs_strips_every_participant_and_the_last_writes_the_table(tmp_path):
     data, out = make_bids(tmp_path / "a data set", spacing_mm=4.0), tmp_path / "out"
-    for name, words in {
-        "sbatch": [str(tmp_path / "sbatch.py")],
-        "skullstrip-bids": ["-m", "skullstrip.cli.bids"],
-    }.items():
+    programs = {"sbatch": tmp_path / "sbatch.py", "skullstrip-bids": "-m skullstrip.cli.bids"}
+    for name, words in programs.items():
         command = tmp_path / name
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {" ".join(words)} "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         command.chmod(0o755)
     (tmp_path / "sbatch.py").write_text(SBATCH)
-    environment = os.environ | {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": library_path,
-    }
+    environment = ENVIRONMENT | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     words = ["bash", str(ROOT / "scripts/cluster/slurm_array.sh"), str(data), str(out)]
     subprocess.run([*words, "--views", "1"], env=environment, check=True)
     masks = {path.name for path in out.glob("sub-*/**/*_desc-brain_mask.nii.gz")}

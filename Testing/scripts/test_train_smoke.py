@@ -1,7 +1,5 @@
 """The data that `make train-smoke` makes; the steps themselves are run by the training tests."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from scripts import train_smoke
@@ -22,9 +20,9 @@ def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path):
 
 
 def test_every_step_is_run_and_the_first_failure_ends_it(tmp_path, monkeypatch):
-    done: list[str] = []
+    done = []
 
-    def fail_at_export(command: list[str]) -> int:  # stands in for the commands
+    def fail_at_export(command):  # stands in for the commands
         done.append(command[0])
         return 2 if command[0] == "export" else 0
 

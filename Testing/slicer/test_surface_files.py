@@ -11,11 +11,7 @@ from Testing.phantoms import BRAIN_VOLUME_ML, make_head
 
 VOLUME_TOLERANCE = 0.01
 PLACE_TOLERANCE_MM = 1.0
-READERS = {
-    ".stl": vtk.vtkSTLReader,
-    ".ply": vtk.vtkPLYReader,
-    ".vtp": vtk.vtkXMLPolyDataReader,
-}
+READERS = {".stl": vtk.vtkSTLReader, ".ply": vtk.vtkPLYReader, ".vtp": vtk.vtkXMLPolyDataReader}
 
 
 @pytest.fixture(scope="module")

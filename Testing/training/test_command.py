@@ -1,13 +1,10 @@
 import importlib
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from Testing.programs import ROOT, run_python
 from training.__main__ import COMMANDS, main
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("keras", "tensorflow", "nibabel", "cv2", "matplotlib", "PIL")
 
 
@@ -20,12 +17,9 @@ def test_every_command_has_its_module_and_explains_itself(command, capsys):
     assert f"python -m training {command}" in capsys.readouterr().out
 
 
-def test_an_unknown_command_is_refused(capsys):
+def test_an_error_is_one_sentence_with_its_exit_status(tmp_path, capsys):
     assert main(["trian"]) == 2
     assert "no command 'trian'" in capsys.readouterr().err
-
-
-def test_an_error_is_one_sentence_with_its_exit_status(tmp_path, capsys):
     assert main(["check", str(tmp_path / "absent")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -41,12 +35,4 @@ def test_importing_every_module_loads_nothing_heavy():
         f"for name in {modules}: importlib.import_module(name)\n"
         f"print(*[name for name in {HEAVY} if name in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT / 'SkullStrip'}:{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == ""
+    assert run_python("-c", program, check=True).stdout.strip() == ""

@@ -1,10 +1,7 @@
 """The notebook, run from its first cell to its last on phantoms with the smoke configuration."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,11 +13,6 @@ RESULTS = (
     "check/contact_sheet.png", "splits.csv", "data.csv", "run/weights.npz",
     "weights/manifest.json", "evaluation/report.md", "evaluation/worst.png", "stress/stress.md",
 )  # fmt: skip
-
-
-def cells(kind: str) -> list[str]:
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
 def test_the_notebook_is_stored_without_outputs():
@@ -51,6 +43,6 @@ def test_the_notebook_runs_from_check_to_stress_test(tmp_path, monkeypatch, nift
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"SKULLSTRIP_{name}", str(value))
-    notebook: Any = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
     assert [name for name in RESULTS if not (tmp_path / "work" / name).is_file()] == []

@@ -1,21 +1,39 @@
 """A scan in a file, and `strip_file` with a stand-in for the network."""
 
-import numpy as np
 import pytest
 
 from skullstrip.files import strip_file
+from Testing.image_files import save_head
+from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
-from Testing.stripping_files import save
+
+GRID = ("LPS", (3.0, 3.0, 3.0))
+ALL_OUTPUTS = {
+    "brain": "brain.nii.gz",
+    "mask": "mask.nii.gz",
+    "probability": "p.nii.gz",
+    "confidence": "c.nii.gz",
+    "head": "head.nii.gz",
+    "surface": "brain.stl",
+    "qc": "qc.png",
+    "json": "out.json",
+}
 
 
 @pytest.fixture(scope="module")
-def head(phantom):
-    return phantom("LPS", (3.0, 3.0, 3.0))
+def head():
+    return make_head(*GRID)
 
 
 @pytest.fixture
-def scan(tmp_path, head):
-    return save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+def scan(tmp_path):
+    return save_head(tmp_path / "T1.nii.gz", *GRID)
+
+
+@pytest.fixture
+def all_outputs(tmp_path):
+    """Every output that `strip_file` has, and its file."""
+    return {name: tmp_path / file for name, file in ALL_OUTPUTS.items()}
 
 
 @pytest.fixture

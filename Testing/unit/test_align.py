@@ -1,7 +1,5 @@
 """Rigid alignment by the real SimpleITK, of made-up heads whose motion is known."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A mask on the grids of other scans, with a stand-in network (`stand_ins.ThresholdEngine`)."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 
@@ -18,11 +16,6 @@ from training.evaluation.metrics import dice
 
 GRID_DICE = 0.96  # of a mask carried from 3 mm with the true one
 HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@pytest.fixture(scope="module")
-def head():
-    return make_head("LPS", (3.0, 3.0, 3.0))
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,18 @@
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.errors import InputError, OutputError
+from skullstrip.errors import InputError
 from skullstrip.files import default_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
 from skullstrip.quality.calibration import load_calibration
-from Testing.stripping_files import all_outputs, names, save
+from Testing.image_files import names, save, save_head
 from training.evaluation import metrics
 
 PHANTOM_DICE = 0.97
@@ -25,58 +26,45 @@ JSON_KEYS = {
 }  # fmt: skip
 
 
-# ---- what is written -----------------------------------------------------------------------------
-
-
-def test_every_output_agrees_with_the_result(tmp_path, scan, head, strip):
-    result = strip(scan, **all_outputs(tmp_path), border_mm=1.0, views=3)
-    mask = nibabel.load(tmp_path / "mask.nii.gz")
-    brain = nibabel.load(tmp_path / "brain.nii.gz")
-    probability = nibabel.load(tmp_path / "p.nii.gz")
-    np.testing.assert_array_equal(mask.dataobj, result.brain_mask)
-    np.testing.assert_array_equal(probability.dataobj, result.brain_probability)
-    confidence = nibabel.load(tmp_path / "c.nii.gz")
-    np.testing.assert_array_equal(confidence.dataobj, result.brain_confidence)
+def test_every_output_agrees_with_the_result(tmp_path, scan, strip, all_outputs):
+    result = strip(scan, **all_outputs, border_mm=1.0, views=3)
     stored = np.asarray(nibabel.load(scan).dataobj)
-    np.testing.assert_array_equal(brain.dataobj, stored * result.brain_mask)
-    assert [image.get_data_dtype() for image in (mask, brain, probability)] == [
-        np.uint8,
-        np.int16,
-        np.float32,
-    ]
-    assert (tmp_path / "qc.png").read_bytes().startswith(b"\x89PNG")
-    report = json.loads((tmp_path / "out.json").read_text())
+    for name, dtype, expected in (
+        ("mask", np.uint8, result.brain_mask),
+        ("brain", np.int16, stored * result.brain_mask),
+        ("head", np.int16, stored * ~result.brain_mask),
+        ("probability", np.float32, result.brain_probability),
+        ("confidence", np.float32, result.brain_confidence),
+    ):
+        image = nibabel.load(all_outputs[name])
+        assert image.get_data_dtype() == dtype
+        np.testing.assert_array_equal(image.dataobj, expected)
+    assert all_outputs["qc"].read_bytes().startswith(b"\x89PNG")
+    report = json.loads(all_outputs["json"].read_text())
     assert report.keys() == JSON_KEYS
     assert report["volume_ml"] == pytest.approx(result.volume_ml, abs=1e-3)
-    assert report["verdict"] == result.verdict
-    assert (report["judged"], report["volume_error_ml"]) == ("before border", None)
     assert report["dice_estimate"] == pytest.approx(result.dice_estimate, abs=1e-4)
-    assert (report["border_mm"], report["views"]) == (1.0, 3)
-    assert report["views_used"] == result.views_used == "every slice along X, Y, Z"
-    assert (report["engine"], report["device"]) == ("stand-in", "cpu")
-    assert report["weights_sha256"] == result.weights_sha256
-    assert report["calibration_sha256"] == load_calibration().sha256
-    assert report["input"] == "T1.nii.gz"
-    assert report["outputs"] == {name: p.name for name, p in all_outputs(tmp_path).items()}
     assert {"read", "predict", "write"} <= report["timings"].keys()
-    assert report["checks"] == []
+    expected = {
+        "input": "T1.nii.gz", "outputs": {name: p.name for name, p in all_outputs.items()},
+        "verdict": result.verdict, "judged": "before border", "volume_error_ml": None,
+        "border_mm": 1.0, "views": 3, "views_used": "every slice along X, Y, Z",
+        "engine": "stand-in", "device": "cpu", "weights_sha256": result.weights_sha256,
+        "calibration_sha256": load_calibration().sha256, "checks": [],
+    }  # fmt: skip
+    assert report | expected == report
 
 
-def test_the_report_holds_paths_only_when_asked_to(tmp_path, scan, strip):
+def test_paths_may_be_texts_in_other_letters_and_the_report_holds_them_only_when_asked(
+    tmp_path, strip
+):
+    folder = tmp_path / "Köpfe 頭"
+    scan, mask, report = (folder / name for name in ("T1 ä.nii", "Maske ß.nii", "ö.json"))
+    save_head(scan, "LPS", (3.0, 3.0, 3.0))
     for asked in (False, True):
-        strip(scan, json=tmp_path / "out.json", absolute_paths=asked)
-        assert (str(tmp_path) in (tmp_path / "out.json").read_text()) is asked
-
-
-def test_brain_and_head_are_the_scan_between_them(tmp_path, scan, strip):
-    strip(scan, brain=tmp_path / "b.nii.gz", head=tmp_path / "h.nii.gz", mask=tmp_path / "m.nii.gz")
-    stored, brain, rest, mask = (
-        np.asarray(nibabel.load(path).dataobj)
-        for path in (scan, *(tmp_path / f"{name}.nii.gz" for name in "bhm"))
-    )
-    assert rest.dtype == stored.dtype
-    np.testing.assert_array_equal(brain + rest, stored)
-    np.testing.assert_array_equal(rest, np.where(mask, 0, stored))
+        strip(str(scan), mask=str(mask), json=str(report), absolute_paths=asked)
+        assert (folder.name in report.read_text(encoding="utf-8")) is asked
+    assert names(folder) == sorted(path.name for path in (scan, mask, report))
 
 
 def test_the_surface_encloses_the_masks_volume_even_without_csf(tmp_path, scan, strip):
@@ -86,13 +74,6 @@ def test_the_surface_encloses_the_masks_volume_even_without_csf(tmp_path, scan, 
     a, b, c = np.moveaxis(np.frombuffer(content, record, offset=84)["corners"], 1, 0)
     volume_ml = np.einsum("ij,ij->", a.astype(float), np.cross(b, c).astype(float)) / 6000
     assert volume_ml == pytest.approx(result.volume_ml, rel=0.01)
-
-
-def test_the_kept_probability_is_not_overwritten(tmp_path, scan, strip):
-    kept = tmp_path / "p.nii.gz"
-    strip(scan, probability=kept)
-    with pytest.raises(OutputError, match="is also the input"):
-        strip(scan, from_probability=kept, mask=kept)
 
 
 @pytest.mark.parametrize("option", [{"views": 3}, {"reorient": True}, {"confidence": "c.nii.gz"}])
@@ -105,35 +86,14 @@ def test_what_needs_the_network_is_refused_beside_a_kept_probability(tmp_path, s
 def test_a_kept_probability_is_cut_at_the_threshold_of_the_weights(
     tmp_path, scan, head, strip, stand_in_weights
 ):
-    (tmp_path / "w").mkdir()
-    for file in stand_in_weights.iterdir():
-        (tmp_path / "w" / file.name).write_bytes(file.read_bytes())
-    manifest = tmp_path / "w" / MANIFEST_NAME
-    content = json.loads(manifest.read_text()) | {"threshold": 0.1}
-    manifest.write_text(json.dumps(content))
+    weights = shutil.copytree(stand_in_weights, tmp_path / "w")
+    content = json.loads((weights / MANIFEST_NAME).read_text()) | {"threshold": 0.1}
+    (weights / MANIFEST_NAME).write_text(json.dumps(content))
     kept = save(tmp_path / "p.nii", np.float32(0.3) * head.brain_mask, head.affine)
-    found = strip(scan, weights=tmp_path / "w", from_probability=kept)
+    found = strip(scan, weights=weights, from_probability=kept)
     np.testing.assert_array_equal(found.brain_mask, head.brain_mask)
     with pytest.raises(InputError, match="No brain was found"):
         strip(scan, from_probability=kept)
-
-
-def test_only_what_is_named_is_written(tmp_path, scan, strip):
-    (tmp_path / "out").mkdir()
-    strip(scan, probability=tmp_path / "out" / "p.nii")
-    assert names(tmp_path / "out") == ["p.nii"]
-    strip(scan)
-    assert names(tmp_path) == ["T1.nii.gz", "out"]
-
-
-def test_outputs_may_be_paths_as_text_with_other_letters(tmp_path, head, strip):
-    folder = tmp_path / "Köpfe 頭"
-    folder.mkdir()
-    scan = save(folder / "T1 ä.nii", head.array, head.affine)
-    strip(str(scan), mask=str(folder / "Maske ß.nii.gz"), json=str(folder / "ö.json"),
-              absolute_paths=True)  # fmt: skip
-    assert names(folder) == sorted(["T1 ä.nii", "Maske ß.nii.gz", "ö.json"])
-    assert "Köpfe 頭" in (folder / "ö.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -148,9 +108,6 @@ def test_outputs_may_be_paths_as_text_with_other_letters(tmp_path, head, strip):
 def test_default_names_stand_beside_the_input(name, brain, mask):
     outputs = default_outputs(Path("folder") / name)
     assert outputs == {"brain": Path("folder") / brain, "mask": Path("folder") / mask}
-
-
-# ---- odd but good inputs -------------------------------------------------------------------------
 
 
 def test_nan_and_infinity_are_background_with_a_warning(tmp_path, head, strip):

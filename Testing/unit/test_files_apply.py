@@ -3,8 +3,6 @@
 `ThresholdEngine` and `FailingEngine` are stand-ins; everything else is the real thing.
 """
 
-from __future__ import annotations
-
 import json
 
 import nibabel
@@ -14,16 +12,15 @@ from numpy.testing import assert_array_equal
 
 from skullstrip.errors import InputError, OutputError
 from skullstrip.files import default_outputs
+from Testing.image_files import names, save, save_head
 from Testing.stand_ins import FailingEngine
-from Testing.stripping_files import names, save
 
 NEVER = FailingEngine(AssertionError("the network ran"))
 
 
 @pytest.fixture
-def flair(tmp_path, phantom):
-    other = phantom("PIR", (3.0, 5.0, 3.0))
-    return save(tmp_path / "FLAIR.nii.gz", other.array.astype(np.int16), other.affine)
+def flair(tmp_path):
+    return save_head(tmp_path / "FLAIR.nii.gz", "PIR", (3.0, 5.0, 3.0))
 
 
 def test_each_scan_gets_brain_and_mask_on_its_own_grid_and_the_report_tells(

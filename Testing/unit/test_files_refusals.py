@@ -10,41 +10,44 @@ import nrrd
 import pytest
 
 from skullstrip.errors import OutputError
+from Testing.image_files import names
 from Testing.stand_ins import FailingEngine
-from Testing.stripping_files import ALL_OUTPUTS, all_outputs, names
+
+NEVER = FailingEngine(AssertionError("the network ran"))
 
 
-@pytest.mark.parametrize("name", ALL_OUTPUTS)
-@pytest.mark.parametrize("where", ["T1.nii.gz/{}", "T1.nii.gz/more/{}"])
+@pytest.mark.parametrize("where", ["T1.nii.gz", "T1.nii.gz/more"])
 def test_an_output_that_cannot_be_written_is_refused_before_the_run(
-    tmp_path, scan, strip, name, where
+    tmp_path, scan, strip, all_outputs, where
 ):
-    outputs = all_outputs(tmp_path) | {name: tmp_path / where.format(ALL_OUTPUTS[name])}
-    never = FailingEngine(AssertionError("the network ran"))
-    with pytest.raises(OutputError, match="cannot be written"):
-        strip(scan, engine=never, **outputs)
+    for name, path in all_outputs.items():
+        outputs = all_outputs | {name: tmp_path / where / path.name}
+        with pytest.raises(OutputError, match="cannot be written"):
+            strip(scan, engine=NEVER, **outputs)
     assert names(tmp_path) == ["T1.nii.gz"]
 
 
 @pytest.mark.parametrize("how", ["same", "dotted", "symlink", "hardlink", "folder link"])
 def test_an_output_equal_to_the_input_is_refused(tmp_path, scan, strip, how):
-    before = scan.read_bytes()
+    before, other = scan.read_bytes(), tmp_path / "other.nii.gz"
     (tmp_path / "sub").mkdir()
-    output = tmp_path / "other.nii.gz"
-    if how == "same":
-        output = scan
-    elif how == "dotted":
-        output = tmp_path / "sub" / ".." / "T1.nii.gz"
-    elif how == "symlink":
-        output.symlink_to(scan)
+    (tmp_path / "link").symlink_to(tmp_path)
+    if how == "symlink":
+        other.symlink_to(scan)
     elif how == "hardlink":
-        os.link(scan, output)
-    else:
-        (tmp_path / "link").symlink_to(tmp_path)
-        output = tmp_path / "link" / "T1.nii.gz"
+        os.link(scan, other)
+    places = {"same": scan, "dotted": tmp_path / "sub" / ".." / scan.name,
+              "folder link": tmp_path / "link" / scan.name}  # fmt: skip
     with pytest.raises(OutputError, match="is also the input"):
-        strip(scan, mask=output)
+        strip(scan, mask=places.get(how, other))
     assert scan.read_bytes() == before
+
+
+def test_the_kept_probability_is_not_overwritten(tmp_path, scan, strip):
+    kept = tmp_path / "p.nii.gz"
+    strip(scan, probability=kept)
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, from_probability=kept, mask=kept)
 
 
 def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
@@ -53,20 +56,14 @@ def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
         strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
 
 
-def written_as_nhdr(folder, head, encoding="gzip"):
-    """T1.nhdr, whose voxels lie where the data of vox.nhdr would."""
-    header = {"space": "RAS", "space directions": head.affine[:3, :3].T, "encoding": encoding}
-    nrrd.write(str(folder / "vox.nhdr"), head.array, header)
-    (folder / "vox.nhdr").rename(folder / "T1.nhdr")
-    return folder / "T1.nhdr"
-
-
 @pytest.mark.parametrize(
     "field",
     ["data file: ", "data file:=", ":x\ndata file: ", "data file:" + " " * 70_000, "DATA FILE: "],
 )
 def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(tmp_path, head, strip, field):
-    scan = written_as_nhdr(tmp_path, head)
+    header = {"space": "RAS", "space directions": head.affine[:3, :3].T}
+    nrrd.write(str(tmp_path / "vox.nhdr"), head.array, header)
+    scan = (tmp_path / "vox.nhdr").rename(tmp_path / "T1.nhdr")
     scan.write_text(scan.read_text().replace("data file: ", field))
     before = (tmp_path / "vox.raw.gz").read_bytes()
     with pytest.raises(OutputError, match="is also the input"):
@@ -98,21 +95,18 @@ def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):
 def test_an_ending_that_cannot_be_written_is_refused_before_the_run(
     tmp_path, scan, strip, name, file
 ):
-    never = FailingEngine(AssertionError("the network ran"))
     with pytest.raises(OutputError, match=file):
-        strip(scan, engine=never, **{name: tmp_path / file})
+        strip(scan, engine=NEVER, **{name: tmp_path / file})
 
 
-def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, strip):
-    outputs = all_outputs(tmp_path)
-
+def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, strip, all_outputs):
     def vanish(stage, done, total):
         if stage == "mask":  # the folder of one output disappears while the network runs
             (tmp_path / "sub").rmdir()
             (tmp_path / "sub").write_text("a file")
 
     (tmp_path / "sub").mkdir()
-    outputs["json"] = tmp_path / "sub" / "out.json"
+    outputs = all_outputs | {"json": tmp_path / "sub" / "out.json"}
     with pytest.raises(OutputError, match="nothing was changed"):
         strip(scan, progress=vanish, **outputs)
     assert names(tmp_path) == ["T1.nii.gz", "sub"]

@@ -22,15 +22,10 @@ def test_another_border_needs_no_network(stand_in_weights, border_mm, keep_csf):
     head = make_head("LPS", SPACING_MM)
     options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
     first = extract_brain(head.array, head.affine, **options)
-    wanted = extract_brain(
-        head.array, head.affine, border_mm=border_mm, keep_csf=keep_csf, **options
-    )
-    found = brain_from_probability(
-        head.array,
-        head.affine,
-        first.brain_probability,
-        Options(border_mm=border_mm, keep_csf=keep_csf),
-    )
+    cut = {"border_mm": border_mm, "keep_csf": keep_csf}
+    wanted = extract_brain(head.array, head.affine, **cut, **options)
+    kept = first.brain_probability
+    found = brain_from_probability(head.array, head.affine, kept, Options(**cut))
     np.testing.assert_array_equal(found.brain_mask, wanted.brain_mask)
     assert found.volume_ml == wanted.volume_ml
     assert found.engine == "none"

@@ -1,7 +1,5 @@
 """One object says how a scan is stripped; every face makes it, none has options of its own."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import replace
@@ -30,13 +28,13 @@ OTHER = Options(
         ),
     ],
 )
-def test_the_command_has_an_argument_for_each_option(words: str, options: Options) -> None:
+def test_the_command_has_an_argument_for_each_option(words, options):
     parser = argparse.ArgumentParser()
     add_method_options(parser)
     assert method_options(parser.parse_args(words.split())) == options
 
 
-def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default() -> None:
+def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default():
     assert Options.from_json(json.loads(json.dumps(OTHER.to_json()))) == OTHER
     assert Options.from_json({"border_mm": 2}) == Options(border_mm=2.0)
     loaded = Options(engine=ThresholdEngine())
@@ -60,12 +58,12 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
         ({"speed": 1}, "option 'speed' is unknown"),
     ],
 )
-def test_what_makes_no_sense_is_refused_wherever_it_comes_from(options: dict, words: str) -> None:
+def test_what_makes_no_sense_is_refused_wherever_it_comes_from(options, words):
     with pytest.raises(InputError, match=words):
         Options.from_json(options)
 
 
-def test_the_digest_changes_with_what_changes_the_outputs_and_with_nothing_else() -> None:
+def test_the_digest_changes_with_what_changes_the_outputs_and_with_nothing_else():
     same = replace(OTHER, engine="auto", device="auto", threads=None, weights=None)
     assert same.digest("hash", "calibration") == OTHER.digest("hash", "calibration")
     others = [{"border_mm": 1.0}, {"keep_csf": True}, {"reorient": False}, {"views": 1},

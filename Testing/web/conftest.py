@@ -1,7 +1,5 @@
 """Fixtures of the report page's tests: real Chromium, which may load nothing but the page."""
 
-from __future__ import annotations
-
 import shutil
 
 import pytest
@@ -38,7 +36,7 @@ def open_report(browser, pictures, tmp_path):
     (tmp_path / "qc").symlink_to(pictures)
     contexts, wrong = [], []
 
-    def allow(route) -> None:
+    def allow(route):
         address = route.request.url
         if address.startswith((tmp_path.as_uri(), "data:", "blob:")):
             route.continue_()

@@ -1,9 +1,6 @@
 """Rows as a batch makes them, and QC pictures to go with them."""
 
-from __future__ import annotations
-
 import shutil
-from pathlib import Path
 
 from skullstrip.batch.columns import COLUMNS
 from skullstrip.figures.qc import qc_picture, save_qc
@@ -16,7 +13,7 @@ BROKEN = "sub-12.nii.gz cannot be read: it is no NIfTI file."
 VOLUMES = (1400, 1420, 1440, 1455, 1460, 1480, 1500, 1510, 1530, 1560, 700)
 
 
-def write_pictures(folder: Path) -> Path:
+def write_pictures(folder):
     """Pictures `qc/0.png` and so on; returns the folder `qc`."""
     target = folder / "qc"
     target.mkdir()
@@ -28,7 +25,7 @@ def write_pictures(folder: Path) -> Path:
     return target
 
 
-def row(number: int, **changes: object) -> dict[str, object]:
+def row(number, **changes):
     """A scan that went well."""
     name = f"sub-{number:02d}"
     made = dict.fromkeys(COLUMNS, "") | {
@@ -57,7 +54,7 @@ def row(number: int, **changes: object) -> dict[str, object]:
     return made | changes
 
 
-def study() -> list[dict[str, object]]:
+def study():
     """Twelve scans: nine good, one to check, one failed by its volume, one not stripped."""
     rows = [row(number, volume_ml=volume) for number, volume in enumerate(VOLUMES, start=1)]
     rows[4] |= {"verdict": "check", "reasons": REASON}
@@ -67,17 +64,17 @@ def study() -> list[dict[str, object]]:
     return [*rows, empty | lost]
 
 
-def names(page) -> list[str]:
+def names(page):
     """The scans in the table, top to bottom."""
     return page.locator("#rows td.name .title").all_inner_texts()
 
 
-def current(page) -> str:
+def current(page):
     """The scan that the keys act on."""
     return page.locator("#rows tr[aria-selected] td.name .title").inner_text()
 
 
-def wait_until(page, expression: str, seconds: float = 10.0) -> None:
+def wait_until(page, expression, seconds=10.0):
     """Wait for something to be true in the page, whose policy forbids Playwright's own way."""
     for _ in range(round(seconds / 0.05)):
         if page.evaluate(expression):

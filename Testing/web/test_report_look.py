@@ -1,7 +1,5 @@
 """The report page in real Chromium: contrast, narrow screens, paper, keys alone, hostile names."""
 
-from __future__ import annotations
-
 import io
 import re
 
@@ -55,13 +53,15 @@ HOSTILE = (
 )
 
 
-def contrasts(page) -> list[tuple[str, float, bool]]:
+def contrasts(page):
     return page.evaluate(f"({CONTRASTS})()")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_the_contrast_that_wcag_asks_for(open_report, scheme):
     page = open_report(study(), scheme=scheme)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (min(map(int, re.findall(r"\d+", ground)[:3])) > 128) is (scheme == "light")
     page.keyboard.press("a")
     page.keyboard.press("r")
     page.click("[data-facet=pass]")
@@ -74,14 +74,6 @@ def test_every_text_has_the_contrast_that_wcag_asks_for(open_report, scheme):
     texts += contrasts(page)
     assert len(texts) > 200
     assert [text for text in texts if text[1] < (3.0 if text[2] else 4.5)] == []
-
-
-def test_light_and_dark_are_different(open_report):
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light, dark = (
-        open_report(study(), scheme=scheme).evaluate(ground) for scheme in ("light", "dark")
-    )
-    assert light != dark
 
 
 @pytest.mark.parametrize("width", [360, 820, 1024])
@@ -188,7 +180,7 @@ def test_the_page_names_no_address_of_another_computer(open_report, tmp_path):
 
 
 def test_a_key_hides_the_outline_and_shows_it_again(open_report):
-    def is_coloured() -> bool:
+    def is_coloured():
         wait_until(page, "() => document.querySelector('#picture img')?.naturalWidth > 0")
         picture = Image.open(io.BytesIO(page.locator("#picture img").screenshot()))
         pixels = np.asarray(picture.convert("RGB")).astype(int)

@@ -1,16 +1,11 @@
 """What scanners, diseases and anonymisers do."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from Testing.small_sources import small_scan
 from training.augment import artefacts
-from training.data.sources import Source
-from training.model.random_slices import Slab, centred_slab
+from training.model.random_slices import centred_slab
 from training.model.sampler import read_image, read_mask
 
 SEEDS = range(6)
@@ -19,51 +14,46 @@ PLAIN = (
     artefacts.rician_noise, artefacts.low_resolution, artefacts.thick_planes, artefacts.blurred,
     artefacts.ghosted, artefacts.noisy_air, artefacts.enhanced_lines, artefacts.dropout,
 )  # fmt: skip
-SHAPE_KEEPING = [
-    *[(function.__name__, lambda i, _m, r, f=function: f(i, r)) for function in PLAIN],
-    ("thick_slices", lambda i, _m, r: artefacts.thick_slices(i, 1.0, r)),
-    ("lesion", artefacts.lesion),
-    ("outside_removed", artefacts.outside_removed),
-    ("cropped", lambda i, m, r: artefacts.cropped(i, m, r)[0]),
-    ("defaced", lambda i, _m, r: artefacts.defaced(i, positions_mm(), outline_mm(), r)),
-]
-Spoil = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
-spoilt = pytest.mark.parametrize(
-    "spoil", [spoil for _, spoil in SHAPE_KEEPING], ids=[name for name, _ in SHAPE_KEEPING]
-)
+SPOIL = {
+    **{function.__name__: lambda i, _m, r, f=function: f(i, r) for function in PLAIN},
+    "thick_slices": lambda i, _m, r: artefacts.thick_slices(i, 1.0, r),
+    "lesion": artefacts.lesion,
+    "outside_removed": artefacts.outside_removed,
+    "cropped": lambda i, m, r: artefacts.cropped(i, m, r)[0],
+    "defaced": lambda i, _m, r: artefacts.defaced(i, *brain_in_mm(), r),
+}
 
 
-def slice_of(source: Source, plane: int = 0) -> tuple[Slab, np.ndarray, np.ndarray]:
+def slice_of(source, plane=0):
     middle = float(source.brain_box_mm.mean(axis=0)[plane])
     slab = centred_slab(source, plane, middle, 64, 2.0)
     return slab, read_image(source, slab), read_mask(source, slab)
 
 
-def positions_mm() -> np.ndarray:
-    source = small_scan()
-    return slice_of(source)[0].voxel * source.spacing_mm.reshape(3, 1, 1)
+def brain_in_mm(source=None, plane=0):
+    """Positions of a slice's pixels, and the brain's outline."""
+    source = source or small_scan()
+    points = slice_of(source, plane)[0].voxel * source.spacing_mm.reshape(3, 1, 1)
+    return points, source.brain_outline_mm
 
 
-def outline_mm() -> np.ndarray:
-    return small_scan().brain_outline_mm
-
-
-@spoilt
-def test_an_image_stays_an_image_that_the_generator_alone_decides(spoil):
+@pytest.mark.parametrize("name", SPOIL)
+def test_an_image_stays_an_image_that_the_generator_alone_decides(name):
     _, image, mask = slice_of(small_scan())
     before, mask_before, changed = image.copy(), mask.copy(), False
     for seed in SEEDS:
-        result = spoil(image, mask, np.random.default_rng(seed))
+        result, again = (SPOIL[name](image, mask, np.random.default_rng(seed)) for _ in range(2))
         assert (result.shape, result.dtype) == (image.shape, np.float32)
         assert np.isfinite(result).all()
         assert result.min() >= 0
-        assert np.array_equal(result, spoil(image, mask, np.random.default_rng(seed)))
+        assert np.array_equal(result, again)
         changed |= not np.array_equal(result, image)
     assert changed, "something is done to the image"
     assert np.array_equal(image, before)  # the caller's arrays are left as they are
     assert np.array_equal(mask, mask_before)
     empty = np.zeros_like(image)
-    assert np.isfinite(spoil(empty, np.zeros_like(mask), np.random.default_rng(1))).all()
+    nothing = SPOIL[name](empty, np.zeros_like(mask), np.random.default_rng(1))
+    assert np.isfinite(nothing).all()
 
 
 def test_where_cropping_takes_the_image_it_takes_the_mask():
@@ -76,28 +66,16 @@ def test_where_cropping_takes_the_image_it_takes_the_mask():
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize("plane", [0, 1, 2])
-def test_defacing_never_removes_brain(plane, spacing_mm):
-    source = small_scan(spacing_mm=spacing_mm)
-    slab = centred_slab(source, plane, float(source.brain_box_mm.mean(axis=0)[plane]), 64, 2.0)
-    mask = read_mask(source, slab)
-    ones = np.ones((64, 64, 3), np.float32)
-    points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
+def test_defacing_removes_front_and_below_and_never_brain(plane, spacing_mm):
+    source, ones = small_scan(spacing_mm=spacing_mm), np.ones((64, 64, 3), np.float32)
+    mask, removed = slice_of(source, plane)[2], np.zeros((64, 64), bool)
     for seed in range(30):
-        left = artefacts.defaced(ones, points, source.brain_outline_mm, np.random.default_rng(seed))
+        left = artefacts.defaced(ones, *brain_in_mm(source, plane), np.random.default_rng(seed))
         assert left[mask][:, 1].min() == 1
-
-
-def test_defacing_removes_front_and_below_and_never_behind_and_above():
-    source = small_scan()
-    slab, _, _ = slice_of(source)
-    points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
-    ones = np.ones((64, 64, 3), np.float32)
-    removed = np.zeros((64, 64), bool)
-    for seed in range(30):
-        left = artefacts.defaced(ones, points, source.brain_outline_mm, np.random.default_rng(seed))
         removed |= left[..., 1] == 0
-    assert removed[-1, 0]  # rows run to anterior, columns to superior
-    assert not removed[0, -1]
+    if plane == 0 and spacing_mm == 2.0:  # rows run to anterior, columns to superior
+        assert removed[-1, 0]
+        assert not removed[0, -1]
 
 
 def test_the_outline_clears_every_voxel_of_the_brain():
@@ -111,16 +89,11 @@ def test_the_outline_clears_every_voxel_of_the_brain():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_rough_strip_keeps_all_of_the_brain_and_loses_the_distance(seed):
+def test_a_lesion_stays_in_the_brain_and_a_rough_strip_takes_what_is_far_from_it(seed):
     _, image, mask = slice_of(small_scan())
     left = artefacts.outside_removed(image, mask, np.random.default_rng(seed))
     assert np.array_equal(left[mask], image[mask])
     assert not left[0].any()
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_lesion_stays_in_the_brain(seed):
-    _, image, mask = slice_of(small_scan())
     result = artefacts.lesion(image, mask, np.random.default_rng(seed))
     assert np.array_equal(result[~mask], image[~mask])
 

@@ -3,8 +3,6 @@
 The rows are made: their measures follow from their Dice by known rules.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +27,7 @@ from training.calibration.rows import BOTH, OWN, Row
 from training.data.pair import Pair
 
 
-def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
+def made_rows(count=120, seed=0):
     """Own masks whose doubts tell their Dice, and damaged ones that only the second look sees."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -50,6 +48,10 @@ def made_rows(count: int = 120, seed: int = 0) -> list[Row]:
     return rows
 
 
+def but(row, **measured):
+    return replace(row, measured=row.measured | measured)
+
+
 @pytest.fixture
 def calibration():
     return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
@@ -63,6 +65,7 @@ def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
 
 def test_bad_masks_are_flagged_and_good_ones_pass(calibration):
     judged = judge_rows(made_rows(seed=2), calibration)
+    assert roc(judged)[2] > 0.999  # the area under its curve
     bad = [entry.is_flagged for entry in judged if entry.row.dice < BAD_DICE]
     good = [entry.is_flagged for entry in judged if entry.row.dice >= BAD_DICE]
     assert len(bad) > 10
@@ -73,10 +76,10 @@ def test_bad_masks_are_flagged_and_good_ones_pass(calibration):
 def test_no_doubt_makes_a_mask_better():
     rows = made_rows()
     inverted = [
-        Row(r.scan, r.kind, r.what, r.strength, r.dice, r.volume_ml, r.truth_ml,
-            {**r.measured, "surface_entropy": 1.0 - r.measured["surface_entropy"]})
-        for r in rows if r.kind == OWN
-    ]  # fmt: skip
+        but(row, surface_entropy=1.0 - row.measured["surface_entropy"])
+        for row in rows
+        if row.kind == OWN
+    ]
     assert fit_doubt(inverted)["entropy"] == 0.0
 
 
@@ -90,7 +93,7 @@ def test_the_allowance_is_what_the_second_look_adds_to_the_error():
 
 def test_a_second_look_that_doubts_itself_is_trusted_less_where_it_misleads():
     misled = [
-        replace(row, measured={**row.measured, "second_dice": 0.9, "second_own_dice": 0.94})
+        but(row, second_dice=0.9, second_own_dice=0.94)
         for row in made_rows(seed=1)
         if row.kind == OWN
     ]
@@ -114,7 +117,7 @@ def test_intervals_hold_for_nineteen_of_twenty_masks_whatever_the_estimate_rests
 
 
 def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch):
-    fitted: list[set[str]] = []
+    fitted = []
 
     def fit(rows, confidence, provenance):
         fitted.append({row.scan for row in rows})
@@ -137,23 +140,12 @@ def test_the_threshold_stays_between_bad_and_doubtful(estimated, expected):
     assert fit_check(np.full(50, estimated)) == pytest.approx(expected, abs=1e-3)
 
 
-def test_specks_never_flag_a_mask():
-    assert fit_limits(made_rows())["removed_ml"] == 14.0
-
-
 def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit():
     rows = made_rows()
-    areas = np.linspace(0, 4, len(rows))
-    spread = [
-        replace(row, measured={**row.measured, "disagreement_cm2": float(area)})
-        for row, area in zip(rows, areas, strict=True)
-    ]
+    areas = np.linspace(0, 4, len(rows)).tolist()
+    spread = [but(row, disagreement_cm2=area) for row, area in zip(rows, areas, strict=True)]
     assert fit_disagreement(spread) == pytest.approx(3.92, abs=0.01)
-
-
-def test_the_roc_of_a_perfect_estimate_has_area_one(calibration):
-    _, _, area = roc(judge_rows(made_rows(seed=3), calibration))
-    assert area > 0.999
+    assert fit_limits(rows)["removed_ml"] == 14.0  # specks never flag a mask
 
 
 def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch):
@@ -170,7 +162,7 @@ def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeyp
 
 
 def test_every_scan_gets_its_own_stress_and_always_the_same():
-    def scan(name: str, split: str = "train") -> Pair:
+    def scan(name, split="train"):
         return Pair(name, Path(), Path(), split=split)
 
     assert stress_of(scan("A")) == stress_of(scan("A"))
@@ -181,11 +173,8 @@ def test_every_scan_gets_its_own_stress_and_always_the_same():
 
 
 def test_small_data_sets_are_taken_whole():
-    class Named:
-        def __init__(self, name: str, dataset: str) -> None:
-            self.name, self.dataset = name, dataset
-
-    pairs = [Named(f"big{i}", "big") for i in range(9)] + [Named("x", "one"), Named("y", "two")]
-    chosen = choose_scans(pairs, 4)  # type: ignore[arg-type]
+    sets = {f"big{i}": "big" for i in range(9)} | {"x": "one", "y": "two"}
+    pairs = [Pair(name, Path(), Path(), dataset=dataset) for name, dataset in sets.items()]
+    chosen = choose_scans(pairs, 4)
     assert [pair.name for pair in chosen[:2]] == ["x", "y"]
     assert len(chosen) == 4

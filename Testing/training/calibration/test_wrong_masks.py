@@ -1,7 +1,5 @@
 """Damaged masks are wrong in the way that they are named after, and always in the same way."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,7 @@ def brain():
     return make_head("RAS", (2.0, 2.0, 2.0), field_of_view_mm=(220, 260, 260)).brain_mask
 
 
-def damaged(brain: np.ndarray, name: str, seed: int = 0) -> np.ndarray:
+def damaged(brain, name, seed=0):
     return DAMAGES[name](brain, BLOCK_MM, np.random.default_rng(seed))
 
 

@@ -1,9 +1,6 @@
 """Label maps of other families: their codes, their masks, and heads for brains without one."""
 
-from __future__ import annotations
-
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,13 +26,13 @@ AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 SPACING = np.full(3, SPACING_MM)
 
 
-def brain_without_head(factor: float = 0.7) -> Volume:
+def brain_without_head(factor=0.7):
     """The small head's tissue alone, shrunk to an infant's."""
     tissue = np.where(is_outside(label_array()) | (label_array() == CSF), 0, label_array())
     return Volume(ndimage.zoom(tissue, factor, order=0), AFFINE)
 
 
-def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull() -> None:
+def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull():
     labels = label_array().copy()
     labels[label_array().shape[0] // 2, :, :][labels[28] == 3] = CSF  # a cleft as wide as a voxel
     mask = brain_mask(labels, SPACING)
@@ -46,7 +43,7 @@ def test_a_mask_fills_the_sulci_and_leaves_the_fluid_above_the_hull() -> None:
     assert mask[(label_array() == CSF)].mean() < 0.2
 
 
-def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull() -> None:
+def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull():
     brain, donor = brain_without_head(), Volume(label_array(), AFFINE)
     head = put_into_head(brain, donor, np.random.default_rng(0))
     shift = np.rint((brain.affine - head.affine)[:3, 3] / SPACING).astype(int)
@@ -60,9 +57,7 @@ def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull() -> None:
     assert (touching > 0).all()
 
 
-def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging(
-    tmp_path: Path,
-) -> None:
+def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging(tmp_path):
     brain = brain_without_head()
     rows = [("C01", "synthseg_C", label_array()), ("C03", "synthseg_C", label_array())]
     rows += [
@@ -89,7 +84,7 @@ def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging
 
 @pytest.mark.shared_data
 @pytest.mark.slow
-def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data: Path) -> None:
+def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data):
     from training.data.pair import read_pair
 
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == "B01")
@@ -98,6 +93,6 @@ def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data: Pat
     assert 2 * (made & given).sum() / (made.sum() + given.sum()) > 0.999
 
 
-def test_six_adults_and_four_infants_are_held_back() -> None:
+def test_six_adults_and_four_infants_are_held_back():
     assert len(held_back()) == len(set(held_back())) == 10
     assert sum(name.startswith(("C", "subject")) for name in held_back()) == 6

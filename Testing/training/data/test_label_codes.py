@@ -1,9 +1,5 @@
 """Label maps recoded for synthesis."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,7 +15,7 @@ SPACING = np.full(3, SPACING_MM)
 PARTS = {"in", "shell", "skin", "fat", "deep"}
 
 
-def recoded(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, list[list[str]]]:
+def recoded(monkeypatch):
     """The small head, its soft tissue large enough to be split by depth."""
     monkeypatch.setattr(label_codes, "SMALLEST_SPLIT", 1000)
     codes, names = recode(label_array(), brain_array(), SPACING)
@@ -35,30 +31,22 @@ def recoded(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, list[list[str]
         (507, "soft"), (530, "soft"),
     ],
 )  # fmt: skip
-def test_a_label_belongs_to_its_tissue(label: int, tissue: str) -> None:
+def test_a_label_belongs_to_its_tissue(label, tissue):
     assert tissue_of(label) == tissue
 
 
-def test_every_voxel_keeps_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_voxel_keeps_its_label_under_unique_names_of_which_in_means_inside(monkeypatch):
     codes, names = recoded(monkeypatch)
     label_of_code = np.array([int(label) for _, label, _ in names])
     assert np.array_equal(label_of_code[codes], label_array())
-
-
-def test_each_name_is_unique_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes, names = recoded(monkeypatch)
     assert len({tuple(name) for name in names}) == len(names)
     assert np.array_equal(np.unique(codes), np.arange(len(names)))
     assert {part for _, _, part in names[1:]} == PARTS
-
-
-def test_inside_the_mask_means_part_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes, names = recoded(monkeypatch)
     inside = np.array([part == "in" for _, _, part in names])
     assert np.array_equal(inside[codes], brain_array() & (label_array() > 0))
 
 
-def test_the_shell_touches_the_mask_and_the_skin_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shell_touches_the_mask_and_the_skin_the_air(monkeypatch):
     from scipy import ndimage
 
     codes, names = recoded(monkeypatch)
@@ -70,7 +58,7 @@ def test_the_shell_touches_the_mask_and_the_skin_the_air(monkeypatch: pytest.Mon
     assert depth[part == "skin"].max() <= SKIN_MM < depth[part == "fat"].min()
 
 
-def test_too_many_tissues_for_a_byte_are_refused() -> None:
+def test_too_many_tissues_for_a_byte_are_refused():
     labels = np.arange(1, 8**3 + 1).reshape(8, 8, 8)
     mask = np.zeros(labels.shape, dtype=bool)
     mask[4, 4, 4] = True
@@ -81,7 +69,7 @@ def test_too_many_tissues_for_a_byte_are_refused() -> None:
 @pytest.mark.shared_data
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", ["A01", "B01"])
-def test_a_real_label_map_keeps_every_label(shared_data: Path, subject: str) -> None:
+def test_a_real_label_map_keeps_every_label(shared_data, subject):
     from skullstrip.grid.orientation import reorient_to_ras
     from skullstrip.network.manifest import Preprocessing
 

@@ -7,26 +7,19 @@ from a copy of its folder after the first epoch. In child processes, because onl
 can be made to repeat to the bit.
 """
 
-from __future__ import annotations
-
 import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from skullstrip.network.unet import build_model
 from skullstrip.network.weights import load_weights
+from Testing.programs import ENVIRONMENT, ROOT, run_python
 from Testing.small_sources import write_cache
 from training.model.config import config_from_dict
 from training.model.train import run_weights
 
-ROOT = Path(__file__).resolve().parents[3]
 SMOKE = ROOT / "training" / "configs" / "smoke.toml"
 # Arguments: configuration, cache, folder, epochs after which the run is cut short; none: go on.
 STAND_IN_NETWORK = """
@@ -126,33 +119,27 @@ def cache(tmp_path_factory):
     return write_cache(tmp_path_factory.mktemp("cache"))
 
 
-def child(program: str, folder: Path, *arguments: object) -> int:
+def child(program, folder, *arguments):
     """Run a program whose arithmetic repeats to the bit; its exit status."""
     script = folder / "program.py"
     script.write_text(program, encoding="utf-8")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "SkullStrip")]),
-        "KERAS_BACKEND": "tensorflow",
-        "TF_DETERMINISTIC_OPS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    command = [sys.executable, str(script), *map(str, arguments)]
-    return subprocess.run(command, env=environment, timeout=600, check=False).returncode
+    exact = {"KERAS_BACKEND": "tensorflow", "TF_DETERMINISTIC_OPS": "1"}
+    environment = ENVIRONMENT | exact | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return run_python(script, *arguments, env=environment, timeout=600).returncode
 
 
-def log_of(run: Path) -> list[list[str]]:
+def log_of(run):
     with open(run / "log.csv", newline="", encoding="utf-8") as stream:
         return list(csv.reader(stream))
 
 
-def checkpoint_arrays(run: Path) -> dict[str, np.ndarray]:
+def checkpoint_arrays(run):
     """Every array of the checkpoint, the optimiser's too."""
     import h5py
 
-    found: dict[str, np.ndarray] = {}
+    found = {}
 
-    def note(name: str, node: Any) -> None:
+    def note(name, node):
         if isinstance(node, h5py.Dataset):
             found[name] = np.asarray(node)
 
@@ -162,7 +149,7 @@ def checkpoint_arrays(run: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def assert_same_run(first: Path, second: Path) -> None:
+def assert_same_run(first, second):
     """Equal logs, checkpoints and weights, to the bit."""
     assert log_of(first) == log_of(second)
     one, other = checkpoint_arrays(first), checkpoint_arrays(second)
@@ -207,23 +194,10 @@ def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run, cache):
 
 
 @pytest.mark.slow
-def test_the_smoke_configuration_trains_from_end_to_end(smoke_run):
-    names = {path.name for path in smoke_run.iterdir()}
-    assert {"config.json", "run.json", "log.csv", "weights.npz", "progress.json"} <= names
-    header, *rows = log_of(smoke_run)
-    assert {"epoch", "loss", "dice_score", "val_loss", "val_dice_score"} <= set(header)
-    assert [row[0] for row in rows] == ["0", "1"]
-    assert all(np.isfinite(float(value)) for row in rows for value in row)
-    assert not list(smoke_run.glob("*.fresh"))
-
-
-@pytest.mark.slow
 def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run):
+    assert all(np.isfinite(float(value)) for row in log_of(smoke_run)[1:] for value in row)
     config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
-    network = build_model(config.architecture)
-    load_weights(network, run_weights(smoke_run))
-    image = np.random.default_rng(0).random((1, 32, 32, 3), dtype=np.float32)
-    assert np.isfinite(np.asarray(network(image))).all()
+    load_weights(build_model(config.architecture), run_weights(smoke_run))
     kept = run_weights(smoke_run)["stem_conv/kernel"]
     stored = {
         name: np.mean(array == kept)

@@ -1,11 +1,8 @@
 """The parts of a training run; whole runs are in test_resume.py."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +35,7 @@ def test_a_folder_of_another_configuration_is_refused(tmp_path):
         claim_run(dataclasses.replace(config, seed=1), tmp_path / "run")
 
 
-def tiny_config(**optimisation: Any) -> Config:
+def tiny_config(**optimisation):
     smoke = load_config(SMOKE)
     return dataclasses.replace(smoke, optimisation=Optimisation(**optimisation))
 
@@ -115,12 +112,9 @@ def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path):
         final_weights(tmp_path, dataclasses.replace(config, trained_share=0.25))
 
 
-def test_a_mixture_needs_initial_weights():
+def test_a_mixture_needs_initial_weights_and_stages_whole_epochs_before_a_folder_is_made(tmp_path):
     with pytest.raises(InputError, match=r"0\.5; use a number"):
         dataclasses.replace(load_config(SMOKE), trained_share=0.5)
-
-
-def test_stages_must_be_whole_epochs_before_a_folder_is_made(tmp_path):
     stage = Stage(steps=3, batch_size=1, patch=32, spacing_mm=4.0)
     config = Config(name="odd", stages=(stage,), steps_per_epoch=2)
     with pytest.raises(InputError, match="no multiple"):

@@ -1,7 +1,5 @@
 """How far two raters agree."""
 
-from __future__ import annotations
-
 import pytest
 
 from skullstrip.cli.main import main

@@ -1,9 +1,6 @@
 """What the page's script is given of each scan."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -11,7 +8,7 @@ from skullstrip.batch.report_data import ReportData
 from Testing.web.reports import row, study
 
 
-def scans_of(rows: Iterable[dict]) -> list[dict]:
+def scans_of(rows):
     data = json.loads("".join(ReportData(rows).json()))
     return [dict(zip(data["columns"], values, strict=True)) for values in data["rows"]]
 
@@ -45,7 +42,7 @@ def test_what_is_no_number_is_missing():
 
 
 def test_a_scan_keeps_its_id_until_its_mask_is_another():
-    def identity(**changes: object) -> str:
+    def identity(**changes):
         scans = scans_of([row(0), row(1, **changes)])
         return {scan["name"]: scan["id"] for scan in scans}["sub-01"]
 
@@ -75,16 +72,16 @@ def test_rows_are_read_one_at_a_time_and_none_is_kept():
     class Counted(dict):
         alive = 0
 
-        def __init__(self, content: dict) -> None:
+        def __init__(self, content):
             super().__init__(content)
             Counted.alive += 1
 
-        def __del__(self) -> None:
+        def __del__(self):
             Counted.alive -= 1
 
     most = 0
 
-    def rows() -> Iterator[dict]:
+    def rows():
         nonlocal most
         for number in range(100):
             yield Counted(row(number))

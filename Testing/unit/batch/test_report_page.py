@@ -1,11 +1,8 @@
 """What is written into the page; what the page does with it is tested in `Testing/web`."""
 
-from __future__ import annotations
-
 import builtins
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +11,16 @@ from skullstrip.errors import EngineError, OutputError
 from Testing.web.reports import row, study, write_pictures
 
 
-def render(rows: list[dict], folder: Path) -> str:
+def render(rows, folder):
     return "".join(page(rows, folder))
 
 
-def data_of(html: str) -> dict:
+def data_of(html):
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     return json.loads(text)
 
 
-def scans_of(html: str) -> list[dict]:
+def scans_of(html):
     data = data_of(html)
     return [dict(zip(data["columns"], values, strict=True)) for values in data["rows"]]
 
@@ -42,7 +39,7 @@ def test_thumbnails_are_in_the_order_of_the_scans(tmp_path):
 
 
 def test_the_script_comes_after_the_first_thumbnails_and_before_the_rest(tmp_path):
-    def parts(scans: int) -> list[str]:
+    def parts(scans):
         html = render([row(number, qc="") for number in range(scans)], tmp_path)
         return re.findall(r'thumbnails-\d(?=">)|"use strict"', html)
 
@@ -68,7 +65,7 @@ def test_the_page_is_replaced_whole_or_not_at_all(tmp_path):
 def test_without_jinja2_one_sentence_says_what_to_install(tmp_path, monkeypatch):
     real = builtins.__import__
 
-    def fake(name: str, *rest: object) -> object:
+    def fake(name, *rest):
         if name == "jinja2":
             raise ImportError(name)
         return real(name, *rest)

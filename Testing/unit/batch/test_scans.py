@@ -1,7 +1,5 @@
 """Which scans a batch has, and what their outputs are called."""
 
-from __future__ import annotations
-
 import os
 
 import pytest
@@ -42,39 +40,37 @@ def test_our_outputs_hidden_files_and_the_output_folder_are_left_out(tmp_path):
 def test_folders_that_are_links_are_searched_once_and_loops_are_not(tmp_path):
     data = touch(tmp_path / "in", "a/x.nii", "z.nii")
     touch(tmp_path / "elsewhere", "y.nii", "deep/y.nii")
-    for name, target in {
-        "linked": "../elsewhere",
-        "linked_again": "../elsewhere",
-        "a/inside": "../a",
-        "a/top": "..",
-        "above": "../..",
-        "gone": "nowhere",
-    }.items():
+    links = {"linked": "../elsewhere", "linked_again": "../elsewhere", "a/inside": "../a",
+             "a/top": "..", "above": "../..", "gone": "nowhere"}  # fmt: skip
+    for name, target in links.items():
         (data / name).symlink_to(target)
     (tmp_path / "elsewhere" / "back").symlink_to("../in")
     assert sorted(found(data, tmp_path / "out")) == ["a/x", "linked/deep/y", "linked/y", "z"]
 
 
-def test_a_link_whose_file_is_missing_is_a_scan_that_will_fail(tmp_path):
+def test_a_link_or_path_whose_file_is_missing_is_a_scan_that_will_fail(tmp_path):
     data = touch(tmp_path / "in", "a.nii")
     (data / "b.nii").symlink_to("annex/b.nii")
     (data / "folder.nii").mkdir()
     (data / "c.nii").symlink_to("folder.nii")
     assert list(found(data, tmp_path / "out")) == ["a", "b"]
     assert list(found(data / "*.nii", tmp_path / "out")) == ["a", "b"]
+    (data / "scans.csv").write_text("path\nmissing.nii.gz\n")
+    assert list(found(data / "scans.csv", tmp_path / "out")) == ["missing"]
 
 
-def test_results_may_lie_beside_the_scans(tmp_path):
-    data = touch(tmp_path, "a.nii.gz", "a_brain.nii.gz", "sub/b.nii")
-    assert list(found(data, data)) == ["a", "sub/b"]
-
-
-def test_a_header_and_its_data_file_are_one_scan(tmp_path):
-    data = touch(tmp_path, "a.hdr", "a.img", "b.nhdr", "b.raw.gz")
-    assert [scan.mask for scan in found(data, tmp_path / "out").values()] == [
-        "a_brain_mask.hdr",
-        "b_brain_mask.nhdr",
-    ]
+@pytest.mark.parametrize(
+    ("files", "masks"),
+    [
+        (("a.nii.gz", "a_brain.nii.gz", "sub/b.nii"),
+         ["a_brain_mask.nii.gz", "sub/b_brain_mask.nii"]),
+        (("a.hdr", "a.img", "b.nhdr", "b.raw.gz"), ["a_brain_mask.hdr", "b_brain_mask.nhdr"]),
+    ],
+    ids=["results beside them", "headers and data files"],
+)  # fmt: skip
+def test_each_scan_is_found_once(tmp_path, files, masks):
+    scans = found(touch(tmp_path, *files), tmp_path)
+    assert [scan.mask for scan in scans.values()] == masks
 
 
 def test_scans_that_differ_by_their_ending_alone_get_it_into_their_names(tmp_path):
@@ -127,26 +123,30 @@ def test_a_table_of_excels_may_name_the_scans_itself(tmp_path):
     data = touch(tmp_path, "s1/T1.nii.gz", "s2/T1.nii.gz")
     table = data / "scans.csv"
     table.write_text("name,path\none,s1/T1.nii.gz\nb/two,s2/T1.nii.gz\n", encoding="utf-8-sig")
-    scans = found(table, data / "out")
-    assert [scan.mask for scan in scans.values()] == [
-        "one_brain_mask.nii.gz",
-        "b/two_brain_mask.nii.gz",
-    ]
+    masks = [scan.mask for scan in found(table, data / "out").values()]
+    assert masks == ["one_brain_mask.nii.gz", "b/two_brain_mask.nii.gz"]
 
 
-@pytest.mark.parametrize("name", ["../up", "/top", "a/../../b", "c:\\up"])
-def test_a_name_that_leaves_the_output_folder_is_refused(tmp_path, name):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *(
+            ("", "column 'path'"),
+            ("file\na.nii\n", "column 'path'"),
+            ("path\n,\n", "column 'path'"),
+        ),
+        *(
+            (f"name,path\n{name},a.nii\n", "would leave the output folder")
+            for name in ("../up", "/top", "a/../../b", "c:\\up")
+        ),
+    ],
+)
+def test_a_table_without_scans_or_with_names_that_leave_the_folder_is_refused(
+    tmp_path, text, message
+):
     table = touch(tmp_path, "a.nii") / "scans.csv"
-    table.write_text(f"name,path\n{name},a.nii\n")
-    with pytest.raises(InputError, match="would leave the output folder"):
-        find_scans(str(table), tmp_path / "out")
-
-
-@pytest.mark.parametrize("text", ["", "file\na.nii\n", "path\n", "path\n,\n"])
-def test_a_table_without_scans_is_refused(tmp_path, text):
-    table = tmp_path / "scans.csv"
     table.write_text(text)
-    with pytest.raises(InputError, match="column 'path'"):
+    with pytest.raises(InputError, match=message):
         find_scans(str(table), tmp_path / "out")
 
 
@@ -155,12 +155,6 @@ def test_no_scan_at_all_is_refused(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError):
         find_scans(source, tmp_path / "out")
-
-
-def test_a_path_in_a_table_that_is_missing_is_a_scan_that_will_fail(tmp_path):
-    table = tmp_path / "scans.csv"
-    table.write_text("path\nmissing.nii.gz\n")
-    assert list(found(table, tmp_path / "out")) == ["missing"]
 
 
 def test_a_folder_of_dicom_files_is_one_scan_called_like_the_folder(tmp_path):

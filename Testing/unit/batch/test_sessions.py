@@ -1,7 +1,5 @@
 """Scans of one person whose volumes differ by more than their intervals explain."""
 
-from __future__ import annotations
-
 import csv
 
 import pytest

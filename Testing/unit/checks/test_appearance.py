@@ -1,7 +1,5 @@
 """Images that are no T1-weighted heads, and real heads that must pass clean."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from skullstrip.checks.appearance import appearance_findings
 from Testing.phantoms import make_head
 
 
-def codes(array: np.ndarray, affine: np.ndarray) -> list[str]:
+def codes(array, affine):
     """Codes of what was found."""
     return [code for code, _ in appearance_findings(array, affine)]
 

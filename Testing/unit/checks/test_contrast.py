@@ -1,7 +1,5 @@
 """Whether fluid is brighter than brain, on phantoms with a layer of fluid and on real heads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -11,15 +9,13 @@ from skullstrip.network.brain_region import BrainRegion
 BLOCK = (6, 2, 2)
 
 
-def region_of(brain: np.ndarray) -> BrainRegion:
+def region_of(brain):
     """What the coarse pass would find of a brain in 1 mm voxels."""
     blocks = brain[tuple(slice(block // 2, None, block) for block in BLOCK)]
     return BrainRegion(blocks, BLOCK, 9, brain.shape)
 
 
-def brain_in_fluid(
-    fluid: float, tissue: float, bone: float = 0.05
-) -> tuple[np.ndarray, BrainRegion]:
+def brain_in_fluid(fluid, tissue, bone=0.05):
     radius = np.sqrt(np.square(np.indices((120, 120, 120)) - 59.5).sum(axis=0))
     head = np.select([radius < 46, radius < 50], [tissue, fluid], bone).astype(np.float32)
     return head, region_of(radius < 50)

@@ -1,15 +1,13 @@
 """Heads that do not fit into their image, and those that do."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from skullstrip.checks.field_of_view import MOST_CM2, field_of_view_findings, tissue_at_sides
-from Testing.phantoms import Phantom, make_head
+from Testing.phantoms import make_head
 
 
-def findings(head: Phantom) -> list[str]:
+def findings(head):
     return [code for code, _ in field_of_view_findings(head.array, head.affine)]
 
 

@@ -1,7 +1,5 @@
 """Orientation: axes are permuted and mirrored, positions in space never move."""
 
-from __future__ import annotations
-
 import itertools
 
 import nibabel
@@ -22,7 +20,7 @@ ALL_ORIENTATIONS = [
 ]
 
 
-def volume_in(orientation: str, degrees: float = 0.0) -> Volume:
+def volume_in(orientation, degrees=0.0):
     """Random voxels whose axes point as the letters say."""
     shape = (4, 5, 6)
     affine = grid_affine(orientation, (1.0, 1.5, 3.0), degrees, (200.0,) * 3, (3.0, -7.0, 11.0))
@@ -62,11 +60,7 @@ def test_a_grid_turned_by_45_degrees_still_gets_each_direction_once():
 
 @pytest.mark.parametrize(
     ("affine", "reason"),
-    [
-        (np.zeros((4, 4)), "singular"),
-        (np.full((4, 4), np.nan), "finite"),
-        (np.eye(3), "4x4"),
-    ],
+    [(np.zeros((4, 4)), "singular"), (np.full((4, 4), np.nan), "finite"), (np.eye(3), "4x4")],
 )
 def test_an_impossible_affine_is_refused(affine, reason):
     with pytest.raises(InputError, match=reason):

@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skullstrip.grid.resample import (
-    interpolation_matrix,
-    resample,
-    resample_part,
-    resampled_length,
-)
+from skullstrip.grid.resample import interpolation_matrix, resample, resample_part, resampled_length
 
 RAMP_TOLERANCE_MM = 0.05  # a widened triangle is not quite linear at uneven ratios
 ONE_MM = np.ones(3)

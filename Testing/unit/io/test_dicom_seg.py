@@ -1,12 +1,9 @@
 """A brain as DICOM Segmentation, read back by others and found valid by dciodvfy."""
 
-import gzip
 import shutil
 import subprocess
 import warnings
-from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -21,7 +18,6 @@ from Testing import dicom_files as dicom  # noqa: E402
 
 PARAMETERS = {"weights_sha256": "5e" * 32, "border_mm": 1.5}
 PLACE_MM = 1e-4
-PHILIPS = Path(nibabel.__file__).parent / "nicom" / "tests" / "data" / "philips_mprage.dcm.gz"
 
 
 def some_probability(shape):
@@ -104,28 +100,24 @@ def test_it_says_what_it_is_who_made_it_and_of_which_images(tmp_path, kind):
     assert len(found.PerFrameFunctionalGroupsSequence) == brain.any(axis=(0, 1)).sum()
 
 
-def philips(folder):
-    if not PHILIPS.is_file():
-        pytest.skip("this nibabel carries no file of a Philips scanner")
-    folder.mkdir()
-    (folder / "image").write_bytes(gzip.decompress(PHILIPS.read_bytes()))
-    return folder
+# What a segmentation repeats, and may be empty.
+REPEATED = ("PatientName", "PatientBirthDate", "StudyDate", "StudyID")
 
 
-def anonymous(folder):
-    """Without what a segmentation repeats and may be empty."""
+def without(*keywords):
     made = dicom.datasets(dicom.voxels(), dicom.axial())
     for dataset in made:
-        del dataset.PatientName, dataset.PatientBirthDate, dataset.StudyDate, dataset.StudyID
-    return dicom.save(folder, made)
+        for keyword in keywords:
+            delattr(dataset, keyword)
+    return made
 
 
 SOURCES = {
     "classic": lambda folder: series(folder, "classic", dicom.oblique()),
     "tilted": lambda folder: series(folder, "classic", dicom.sheared()),
     "enhanced": lambda folder: series(folder, "enhanced", dicom.sagittal()),
-    "anonymous": anonymous,
-    "a scanner's": philips,
+    "anonymous": lambda folder: dicom.save(folder, without(*REPEATED)),
+    "a scanner's": lambda folder: dicom.of_a_scanner(folder, "philips_mprage"),
 }
 
 
@@ -143,9 +135,6 @@ def test_dciodvfy_finds_no_error(tmp_path, source, fractional):
 
 
 def test_images_that_nothing_can_refer_to_are_refused(tmp_path):
-    made = dicom.datasets(dicom.voxels(), dicom.axial())
-    for dataset in made:
-        del dataset.FrameOfReferenceUID
-    image = read_image(dicom.save(tmp_path / "s", made))
+    image = read_image(dicom.save(tmp_path / "s", without("FrameOfReferenceUID")))
     with pytest.raises(InputError, match="series_3_t1_mprage_sag names no FrameOfReferenceUID"):
         require_segmentable(image.header)

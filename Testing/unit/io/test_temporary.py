@@ -1,8 +1,6 @@
 """Temporaries of killed runs go, those of living ones stay."""
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from skullstrip.io.temporary import (
     temporary_folder,
 )
 from Testing.image_files import names
+from Testing.programs import start_python
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no folder locks")
 
@@ -35,32 +34,23 @@ with temporary_folder(Path(sys.argv[1])) as path:
 @pytest.fixture
 def holder(tmp_path):
     """Another process with a temporary folder in `tmp_path`, and that folder."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    process = start_python("-c", HOLD, tmp_path)
     yield process, process.stdout.readline().strip()
     process.kill()
     process.communicate()
 
 
-def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder):
+@pytest.mark.parametrize("where", ["the same", "any below"])
+def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder, where):
     process, _ = holder
     process.kill()
     process.wait()
     assert len(names(tmp_path)) == 1
-    with temporary_folder(tmp_path) as mine:
-        assert names(tmp_path) == [mine.parent.name]
-    assert names(tmp_path) == []
-
-
-def test_temporaries_of_killed_runs_are_removed_from_a_whole_folder(tmp_path, holder):
-    process, _ = holder
-    process.kill()
-    process.wait()
-    remove_abandoned_below(tmp_path.parent)
+    if where == "any below":
+        remove_abandoned_below(tmp_path.parent)
+    else:
+        with temporary_folder(tmp_path) as mine:
+            assert names(tmp_path) == [mine.parent.name]
     assert names(tmp_path) == []
 
 

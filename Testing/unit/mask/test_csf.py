@@ -1,7 +1,5 @@
 """Fluid around a brain is taken off, fluid within it stays, whatever the contrast."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -21,9 +19,7 @@ OUTER_FLUID = 24
 WHITE_LABELS = (2, 41, 7, 46, 16, 28, 60)
 
 
-def head_in_fluid(
-    spacing_mm: tuple[float, float, float],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def head_in_fluid(spacing_mm):
     """Scan, affine, mask with fluid, and mask without."""
     head = make_head("PIR", spacing_mm)
     depth = ndimage.distance_transform_edt(head.brain_mask, sampling=spacing_mm)
@@ -57,7 +53,7 @@ def test_integers_and_nan_are_taken():
     assert dice(without_outer_csf(mask, whole, affine), tissue) > 0.97
 
 
-def painted(labels: np.ndarray, inverted: bool, seed: int) -> np.ndarray:
+def painted(labels, inverted, seed):
     """A T1-like image of a label map, or its negative, with a bias of 25 % and noise of 3 %."""
     rng = np.random.default_rng(seed)
     means = np.full(600, GREY)

@@ -1,7 +1,5 @@
 """From probability to mask: closed-form spheres, stray pieces, holes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ DISTANCE_TOLERANCE_MM = 1.1  # a voxel and a bit at 1 mm: distances are between 
 SURFACE_TOLERANCE = 0.5  # of a voxel
 
 
-def sphere(spacing: tuple[float, ...], radius_mm: float = RADIUS_MM) -> np.ndarray:
+def sphere(spacing, radius_mm=RADIUS_MM):
     """Distance from the centre below a radius, on a grid of 80 mm."""
     axes = [np.arange(-40 + step / 2, 40, step) for step in spacing]
     x, y, z = np.meshgrid(*axes, indexing="ij")

@@ -1,11 +1,9 @@
 """Closed, smooth, outward: surfaces of balls, brains and noise on many grids."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from skullstrip.mask.surface import Surface, mask_surface
+from skullstrip.mask.surface import mask_surface
 from Testing.phantoms import BRAIN_SEMI_AXES_MM, make_head
 
 VOLUME_TOLERANCE = 0.01
@@ -13,17 +11,17 @@ DISTANCE_TOLERANCE_MM = 0.5  # of a vertex to the ellipsoid, in 2 mm voxels
 ANGLE_TOLERANCE_DEGREES = 15.0  # of the steepest triangle against the ellipsoid; stairs have 45
 
 
-def voxels_ml(mask: np.ndarray, affine: np.ndarray) -> float:
+def voxels_ml(mask, affine):
     return float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
 
 
-def edges_of(surface: Surface) -> np.ndarray:
+def edges_of(surface):
     """Directed edges of all triangles, shape (3 T, 2)."""
     corners = surface.triangles
     return np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
 
 
-def assert_closed_manifold(surface: Surface) -> None:
+def assert_closed_manifold(surface):
     """Every edge lies between two triangles that run along it in opposite directions."""
     edges = edges_of(surface)
     directed, counts = np.unique(edges, axis=0, return_counts=True)

@@ -1,19 +1,17 @@
 """The coarse pass, with a stand-in network that calls bright voxels brain."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from skullstrip.network.brain_region import BrainRegion, find_brain_region, to_multiple
 
 
-def bright_is_brain(batch: np.ndarray) -> np.ndarray:
+def bright_is_brain(batch):
     """Stand-in network."""
     return (batch[..., 1:2] > 0.6).astype(np.float32)
 
 
-def head_with_brain(shape: tuple[int, ...], brain: tuple[slice, slice, slice]) -> np.ndarray:
+def head_with_brain(shape, brain):
     head = np.full(shape, 0.3, np.float32)
     head[brain] = 0.9
     return head
@@ -36,7 +34,7 @@ def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm):
 def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass():
     head = head_with_brain((60, 80, 70), (slice(10, 50),) * 3)
 
-    def never(batch: np.ndarray) -> np.ndarray:
+    def never(batch):
         raise AssertionError("the network ran")
 
     assert find_brain_region(head, 2.0, never, 1) is None

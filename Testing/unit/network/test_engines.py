@@ -1,7 +1,5 @@
 """Which engine is chosen, and what is said where there is none. The engines are stand-ins."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +16,7 @@ MANIFEST = Manifest("a network", "weights.onnx", "0" * 64)
 @pytest.fixture
 def installed(monkeypatch):
     """Fill with the names of the packages that are there."""
-    there: list[str] = []
+    there = []
     find = SimpleNamespace(find_spec=lambda name: name if name in there else None)
     monkeypatch.setattr(engines, "importlib", SimpleNamespace(util=find))
     return there
@@ -30,17 +28,13 @@ def installed(monkeypatch):
         ("torch", ["torch"], "keras onnx"),
         ("torch", ["keras"], "onnx torch"),
         ("onnxruntime", [], "onnxruntime"),
+        ("auto", [], "onnxruntime"),
     ],
 )
 def test_what_an_engine_lacks_is_named(installed, name, there, wanted):
     installed += there
-    with pytest.raises(EngineError, match=f"'pip install {wanted}'"):
+    with pytest.raises(EngineError, match=f"pip install {wanted}"):
         create_engine(name, MANIFEST, Path())
-
-
-def test_where_nothing_is_installed_auto_says_what_to_install(installed):
-    with pytest.raises(EngineError, match="pip install onnxruntime"):
-        create_engine("auto", MANIFEST, Path())
 
 
 def test_auto_takes_the_first_engine_that_works(installed, monkeypatch):

@@ -1,16 +1,12 @@
 """A GPU that runs out of memory, with a stand-in engine for the GPU: CI has none."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from skullstrip import extract_brain
 from skullstrip.network import engines
 from skullstrip.network.engines import FallbackEngine
-from skullstrip.network.manifest import Manifest, load_manifest
+from skullstrip.network.manifest import load_manifest
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 
@@ -21,11 +17,11 @@ class SmallGpu:
     name = "stand-in"
     device = "gpu"
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity):
         self.capacity = capacity
-        self.sizes: list[int] = []
+        self.sizes = []
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         self.sizes.append(len(batch))
         if len(batch) > self.capacity:
             raise RuntimeError("CUDA failure 2: out of memory")
@@ -37,7 +33,7 @@ def batch():
     return np.random.default_rng(0).random((11, 32, 64, 3), dtype=np.float32)
 
 
-def no_cpu() -> ThresholdEngine:
+def no_cpu():
     raise AssertionError("the CPU engine was loaded")
 
 
@@ -75,9 +71,7 @@ def test_the_note_reaches_whoever_asked_for_the_brain(stand_in_weights):
     assert [check.code for check in found.checks] == ["gpu_gave_up"]
 
 
-def load_where_the_gpu_is_full(
-    name: str, manifest: Manifest, weights: Path, device: str, threads: int
-) -> ThresholdEngine:
+def load_where_the_gpu_is_full(name, manifest, weights, device, threads):
     """Stand-in for the loading of a runtime whose GPU other programs fill."""
     if device != "cpu":
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB.")
@@ -96,7 +90,7 @@ def test_a_gpu_with_no_room_for_the_network_is_left_for_the_cpu_with_a_note(
 
 
 def test_a_runtime_that_fails_on_the_cpu_too_says_so(stand_in_weights, monkeypatch):
-    def fail(*_: object) -> ThresholdEngine:
+    def fail(*_):
         raise RuntimeError("illegal instruction")
 
     monkeypatch.setattr(engines, "_load", fail)

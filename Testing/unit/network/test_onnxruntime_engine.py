@@ -3,8 +3,6 @@
 Weights are random, so that no part of the network is idle; slices are small.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -12,11 +10,7 @@ import pytest
 
 from skullstrip.errors import EngineError, WeightsError
 from skullstrip.network.manifest import Architecture
-from skullstrip.network.onnxruntime_engine import (
-    OnnxRuntimeEngine,
-    choose_providers,
-    device_in_use,
-)
+from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine, choose_providers, device_in_use
 from skullstrip.network.weights import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
 from training.publishing.onnx_graph import build_onnx
@@ -27,7 +21,7 @@ RELEASED = Architecture()
 NARROW_TEXTBOOK = dataclasses.replace(TEXTBOOK, decoder_widths=(32, 24, 16, 16, 8))
 
 
-def random_array(path: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def random_array(path, shape, rng):
     """Draw a weight such that features neither vanish nor explode."""
     if path.endswith("kernel"):
         inputs = shape[0] * shape[1] * (1 if "dwconv" in path else shape[2])
@@ -37,7 +31,7 @@ def random_array(path: str, shape: tuple[int, ...], rng: np.random.Generator) ->
     return rng.normal(0, 0.3, shape)
 
 
-def keras_model_and_weights(architecture: Architecture):
+def keras_model_and_weights(architecture):
     from skullstrip.network.unet import build_model
 
     model = build_model(architecture)

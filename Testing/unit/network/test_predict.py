@@ -1,24 +1,17 @@
 """Stitching, with plain functions in the network's place."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skullstrip.network.brain_region import BrainRegion
-from skullstrip.network.predict import (
-    LEAST_PROBABILITY,
-    Slices,
-    fill_between,
-    predict_head,
-)
+from skullstrip.network.predict import LEAST_PROBABILITY, Slices, fill_between, predict_head
 from training.evaluation.metrics import dice
 
 SAGITTA_SHARE = 0.005  # of a ball's voxels
 
 
-def middle_channel(batch: np.ndarray) -> np.ndarray:
+def middle_channel(batch):
     """A 'network' that returns the slice itself."""
     assert batch.dtype == np.float32
     assert batch.shape[1] % 32 == batch.shape[2] % 32 == 0
@@ -30,7 +23,7 @@ def head():
     return np.random.default_rng(0).random((37, 70, 41), dtype=np.float32)
 
 
-def every(axes: tuple[int, ...]) -> Slices:
+def every(axes):
     """All slices along these axes, where there is no region."""
     return Slices(axes, 1)
 
@@ -42,7 +35,7 @@ def test_slices_return_to_where_they_were_cut(head, axes):
 
 
 def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head):
-    def by_view(batch: np.ndarray) -> np.ndarray:
+    def by_view(batch):
         value = {(96, 64): 0.9, (64, 64): 0.6, (64, 96): 0.7}[batch.shape[1:3]]
         return np.full((*batch.shape[:3], 1), value, np.float32)
 
@@ -55,7 +48,7 @@ def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head):
 def test_a_view_that_contradicts_what_two_agree_on_hardly_counts():
     head = ball((96, 100, 64), 25)
 
-    def lost_along_z(batch: np.ndarray) -> np.ndarray:
+    def lost_along_z(batch):
         sees_z = batch.shape[1:3] == (96, 128)
         return 0 * batch[..., 1:2] if sees_z else batch[..., 1:2]
 
@@ -64,7 +57,7 @@ def test_a_view_that_contradicts_what_two_agree_on_hardly_counts():
 
 
 def test_progress_counts_every_slice_up_to_the_total(head):
-    heard: list[tuple[str, int, int]] = []
+    heard = []
     predict_head(head, middle_channel, every((0, 2)), progress=lambda *word: heard.append(word))
     assert heard[-1] == ("predict", 37 + 41, 37 + 41)
     assert_array_equal(np.diff([done for _, done, _ in heard]) > 0, True)
@@ -73,22 +66,22 @@ def test_progress_counts_every_slice_up_to_the_total(head):
 class CountingNetwork:
     """Returns the slice itself and counts what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.pixels = 0
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
+    def __call__(self, batch):
         self.pixels += batch[..., 0].size
         return middle_channel(batch)
 
 
-def ball(shape: tuple[int, ...], radius: float) -> np.ndarray:
+def ball(shape, radius):
     """Smooth ball of ones in the middle of zeros, its surface at `radius` voxels."""
     offsets = [np.arange(n) - (n - 1) / 2 for n in shape]
     distance = np.sqrt(sum(o**2 for o in np.meshgrid(*offsets, indexing="ij")))
     return (1 / (1 + np.exp(2 * (distance - radius)))).astype(np.float32)
 
 
-def region_of(shape: tuple[int, ...], start: int, stop: int, margin: int = 4) -> BrainRegion:
+def region_of(shape, start, stop, margin=4):
     """A region that claims the cube from `start` to `stop`."""
     blocks = np.zeros(tuple(size // 2 for size in shape), dtype=bool)
     blocks[(slice(start // 2, stop // 2),) * 3] = True

@@ -1,7 +1,5 @@
 """Weights are data: whatever their file or its manifest holds, it is refused in one sentence."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path
@@ -18,7 +16,7 @@ from skullstrip.network.manifest import MANIFEST_NAME, Architecture, Manifest, l
 from skullstrip.network.weights import read_weights
 
 
-def custom(folder: Path, content: bytes, architecture: Architecture | None = None) -> Path:
+def custom(folder, content, architecture=None):
     """A folder with a weights file and the manifest that vouches for it."""
     (folder / "w.onnx").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -27,7 +25,7 @@ def custom(folder: Path, content: bytes, architecture: Architecture | None = Non
     return folder
 
 
-def bundled() -> onnx.ModelProto:
+def bundled():
     return onnx.load(load_manifest()[1])
 
 

@@ -1,11 +1,9 @@
 """How a brain lies, told from its shape: a brain of four ellipsoids, and those of real heads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from skullstrip.grid.orientation import Orientation, then
+from skullstrip.grid.orientation import then
 from skullstrip.prepare.head_orientation import UPRIGHT, turn_to_upright, turns
 from Testing.phantoms import make_head
 
@@ -21,14 +19,14 @@ PARTS = (
 )
 
 
-def brain_of_ellipsoids() -> np.ndarray:
+def brain_of_ellipsoids():
     """Axes running right, anterior and superior, 2 mm."""
     grid = np.moveaxis(np.indices((80, 100, 90)), 0, -1) * 2.0 - (80.0, 100.0, 100.0)
     parts = [np.square((grid - centre) / axes).sum(axis=-1) <= 1 for centre, axes in PARTS]
     return np.logical_or.reduce(parts)
 
 
-def is_upright(turn: Orientation) -> bool:
+def is_upright(turn):
     """Left and right cannot be told apart."""
     return turn.axes == UPRIGHT.axes and turn.flipped[1:] == UPRIGHT.flipped[1:]
 

@@ -3,8 +3,6 @@
 The look at the brain is a stand-in that sees a brain of four ellipsoids.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +20,7 @@ from Testing.unit.prepare.test_head_orientation import brain_of_ellipsoids, is_u
 BLOCK = (2, 1, 1)
 
 
-def prepared_brain(wrong: Orientation) -> Prepared:
+def prepared_brain(wrong):
     """A head that is its brain alone, at 2 mm, lying wrong in a grid that says RAS."""
     head = np.ascontiguousarray(wrong.apply(brain_of_ellipsoids()).astype(np.float32))
     box = tuple(slice(3, 3 + size) for size in head.shape)
@@ -31,7 +29,7 @@ def prepared_brain(wrong: Orientation) -> Prepared:
     return Prepared(head, box, shape, shape, spacing_mm, spacing_mm, UPRIGHT)
 
 
-def look(head: np.ndarray) -> BrainRegion | None:
+def look(head):
     """Stand-in for the network's look."""
     blocks = head[:: BLOCK[0]] >= 0.5
     return BrainRegion(blocks, BLOCK, 5, head.shape)

@@ -1,7 +1,5 @@
 """Left is compared with right across the mask's own mid-plane; the shapes are made."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -14,7 +12,7 @@ DAMAGED = 0.05  # what the missing part is of the whole, about
 TURNS = [(20, 15), (30, 0), (0, 30), (-30, 10), (25, -25)]  # degrees about Y and Z
 
 
-def made_brain() -> np.ndarray:
+def made_brain():
     """A hemisphere's egg on either side, wider behind than in front, and a cerebellum below."""
     x, y, z = (np.arange(size) - size / 2 + 0.5 for size in (90, 110, 90))
     x, y, z = np.meshgrid(x, y, z, indexing="ij")
@@ -25,7 +23,7 @@ def made_brain() -> np.ndarray:
     return (cerebrum & flat) | cerebellum
 
 
-def turned(mask: np.ndarray, degrees: tuple[int, int]) -> np.ndarray:
+def turned(mask, degrees):
     turn = Rotation.from_euler("yz", degrees, degrees=True).as_matrix()
     middle = (np.array(mask.shape) - 1) / 2
     shift = middle - turn @ middle
