@@ -3,7 +3,7 @@
     python -m benchmarks.scale --scans 1000 10000 100000
 
 Real: `skullstrip batch TABLE OUT --scheduler ADDRESS`, Dask's scheduler in a process of its own,
-TCP over loopback, the ledger and the tables. Simulated: the workers, which sleep
+TCP over loopback, the records and the tables. Simulated: the workers, which sleep
 (`sleeping_workers`); no image is read or written.
 """
 
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-from skullstrip.batch.ledger import LEDGER
+from skullstrip.batch.records import RECORDS
 
 from .sleeping_workers import SECONDS
 
@@ -41,7 +41,7 @@ class Costs:
     coordinator_cpu_ms_a_scan: float
     scheduler_mb: float  # resident, the most seen
     coordinator_mb: float
-    ledger_bytes_a_scan: float
+    record_bytes_a_scan: float
     resume_s: float  # the same command again, on finding out that all is done
 
 
@@ -74,7 +74,7 @@ def simulate(scans: int, workers: int, speedup: float, folder: Path) -> Costs:
         wall, own_cpu, own_mb, dask_mb = watch(batch, dask)
         cpu = sum(dask.cpu_times()[:2]) - before
     ideal = scans * mean(SECONDS) / speedup / workers
-    size = (out / LEDGER).stat().st_size
+    size = sum(file.stat().st_size for file in (out / RECORDS).rglob("*.json"))
     return Costs(
         scans, round(wall, 1), round(ideal, 1), round(1e3 * cpu / scans, 2),
         round(1e3 * own_cpu / scans, 2), round(dask_mb, 1), round(own_mb, 1), round(size / scans),
@@ -118,7 +118,7 @@ def watch(batch: subprocess.Popen[str], dask: object) -> tuple[float, float, flo
 
 
 def dry_run(words: list[str]) -> float:
-    """Time reading the ledger through; there are no files, so each scan is looked for once."""
+    """Time reading the records through; there are no files, so each scan is looked for once."""
     start_time = time.monotonic()
     subprocess.run(
         [sys.executable, *words, "--dry-run"],

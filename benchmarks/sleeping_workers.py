@@ -1,8 +1,8 @@
 """Workers that sleep instead of stripping, all in one process: for `benchmarks.scale`.
 
 Real Dask workers with connections of their own, heartbeats and threads; only what they do with a
-scan is a stand-in: they wait as long as a scan took here, divided by the speed-up, and answer with
-an entry like a real one.
+scan is a stand-in: they wait as long as a scan took here, divided by the speed-up, and record an
+entry like a real one.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import random
 import sys
 import time
 
+from skullstrip.batch import coordinator
 from skullstrip.batch import job as work
-from skullstrip.batch.ledger import Entry, FileState
+from skullstrip.batch.columns import Row
+from skullstrip.batch.records import Entry, FileState, write_record
 from skullstrip.batch.scans import Scan
 
 # What 200 workers in one process would spend all its time on, and 200 processes hardly notice.
@@ -28,12 +30,14 @@ _SHA256 = "0123456789abcdef" * 4
 def main(address: str, workers: int, speedup: float) -> None:
     """Serve a scheduler until it goes away."""
 
-    def sleep(scan: Scan, job: work.Job) -> Entry:
+    def sleep(task: work.Task, job: work.Job) -> Row:
         seconds = random.choice(SECONDS)
         time.sleep(seconds / speedup)
-        return entry(scan, job, seconds)
+        found = entry(task[0], job, seconds)
+        write_record(found, job.out)
+        return found.row
 
-    work.strip_one = sleep
+    coordinator.do = sleep
     asyncio.run(serve(address, workers))
 
 
@@ -52,9 +56,9 @@ async def serve(address: str, workers: int) -> None:
 
 
 def entry(scan: Scan, job: work.Job, seconds: float) -> Entry:
-    """Return what a real worker would send back, of the same size."""
+    """Return what a real worker would record, of the same size."""
     source = FileState(12_345_678, time.time_ns(), _SHA256)
-    row = work.described(scan, job.options, source) | {
+    row = work.described(scan, job, source) | {
         "status": "done", "verdict": "pass", "reasons": "", "message": "", "seconds": seconds,
         "volume_ml": random.gauss(1450, 130), "volume_error_ml": 21.5, "dice_estimate": 0.987,
         "dice_error": 0.006, "engine": "onnxruntime", "device": "cpu", "weights_sha256": _SHA256,

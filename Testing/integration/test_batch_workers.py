@@ -111,8 +111,8 @@ def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
             yield number
 
     answers, most = [], 0
-    for batch in cluster.as_done(client, slow_square, items()):
-        answers += batch
+    for pair in cluster.as_done(client, slow_square, items()):
+        answers.append(pair)
         most = max(most, len(taken) - len(answers))
     assert sorted(answers) == [(number, number * number) for number in range(60)]
     assert most <= 2 * WORKERS + 2 + cluster.LOT
@@ -128,7 +128,7 @@ def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, mon
     tasks = client.cluster.scheduler.tasks
 
     def blocks_after(items):
-        assert sum(len(batch) for batch in cluster.as_done(client, nothing, range(items))) == items
+        assert sum(1 for _ in cluster.as_done(client, nothing, range(items))) == items
         gc.collect()
         while tasks:  # until the scheduler has heard that nobody wants them any more
             time.sleep(0.01)
@@ -143,8 +143,7 @@ def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, mon
 def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
     answers = []
     stop = lambda: len(answers) > 10  # noqa: E731
-    for batch in cluster.as_done(client, slow_square, range(500), stop):
-        answers.extend(batch)
+    answers.extend(cluster.as_done(client, slow_square, range(500), stop))
     assert 10 < len(answers) < 50
     assert len(set(answers)) == len(answers)
 
@@ -217,6 +216,6 @@ def die(number):
 def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_is_done(client):
     from distributed import KilledWorker
 
-    answers = dict(pair for batch in cluster.as_done(client, die, range(12)) for pair in batch)
+    answers = dict(cluster.as_done(client, die, range(12)))
     assert isinstance(answers.pop(5), KilledWorker)
     assert answers == {number: number * number for number in range(12) if number != 5}

@@ -17,7 +17,7 @@ WORKERS = 2
 
 
 def answers(function, items, jobs=WORKERS, **options):
-    return [pair for batch in as_done(function, items, jobs, **options) for pair in batch]
+    return list(as_done(function, items, jobs, **options))
 
 
 def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
@@ -28,8 +28,8 @@ def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
             taken.append(number)
             yield number
 
-    for batch in as_done(worker_tasks.slow_square, items(), WORKERS, begun=begun.append):
-        got += batch
+    for pair in as_done(worker_tasks.slow_square, items(), WORKERS, begun=begun.append):
+        got.append(pair)
         most = max(most, len(taken) - len(got))
     assert sorted(got) == [(number, number * number) for number in range(20)]
     assert sorted(begun) == list(range(20))
@@ -84,8 +84,7 @@ def test_workers_that_never_start_are_one_sentence(monkeypatch):
 def test_after_a_stop_begun_items_are_finished_and_no_others():
     got = []
     stop = lambda: len(got) > 10  # noqa: E731
-    for batch in as_done(worker_tasks.slow_square, range(500), WORKERS, stop=stop):
-        got.extend(batch)
+    got.extend(as_done(worker_tasks.slow_square, range(500), WORKERS, stop=stop))
     assert 10 < len(got) <= 11 + WORKERS
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from skullstrip.batch.ledger import sha256_of
+from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
 
 from .pair import Pair

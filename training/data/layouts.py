@@ -6,8 +6,8 @@ from pathlib import Path
 
 from skullstrip.batch.bids import find_bids_scans
 from skullstrip.batch.columns import CORRECTED, DONE, Row
-from skullstrip.batch.ledger import LEDGER, Ledger
 from skullstrip.batch.plan import ACCEPT, DECISIONS, decided_names
+from skullstrip.batch.records import RECORDS, rows
 from skullstrip.batch.scans import Scan, find_scans
 from skullstrip.errors import InputError
 from skullstrip.io.images import suffix_of
@@ -113,7 +113,7 @@ def _bids_masks(root: Path) -> dict[str, Path]:
 
 def is_batch_output(root: Path) -> bool:
     """Return whether a batch wrote its results into this folder."""
-    return (root / LEDGER).is_file()
+    return (root / RECORDS).is_dir()
 
 
 def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) -> list[Pair]:
@@ -134,15 +134,14 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
         No mask was corrected, a scan is not where it was, or the decisions cannot be read.
     """
     names = decided_names(out / DECISIONS, ACCEPT) if accepted else set()
-    with Ledger(out, shared=True) as ledger:
-        rows = [row for row in ledger.rows() if _is_chosen(row, names)]
-    if not rows:
+    chosen = [row for row in rows(out) if _is_chosen(row, names)]
+    if not chosen:
         raise InputError(
             f"No mask in {out} is listed as corrected; start the batch once more, so that it "
             "notices masks that were changed, or take accepted ones with --accepted."
         )
     moved = {} if scans is None else {scan.name: scan.path for scan in _scans_in(scans, out)}
-    return [_corrected_pair(row, out, moved) for row in rows]
+    return [_corrected_pair(row, out, moved) for row in chosen]
 
 
 def _is_chosen(row: Row, accepted: set[str]) -> bool:

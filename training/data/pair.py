@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skullstrip.batch.ledger import sha256_of
+from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image

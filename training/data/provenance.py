@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from skullstrip.batch.ledger import sha256_of
+from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
 
 from .pair import Pair

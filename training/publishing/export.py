@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from skullstrip.batch.ledger import sha256_of
+from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest, without_retired
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations

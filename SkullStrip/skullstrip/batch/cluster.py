@@ -40,7 +40,7 @@ def as_done(
     function: Callable[..., Any],
     items: Iterable[Any],
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[list[tuple[Any, Any]]]:
+) -> Iterator[tuple[Any, Any]]:
     """Have a function called for each item, and give the answers as they come.
 
     Parameters
@@ -52,7 +52,7 @@ def as_done(
 
     Yields
     ------
-    list of (item, answer)
+    (item, answer)
         The answer is what the function returned, or the exception with which Dask gave the item
         up, `KilledWorker` for example.
 
@@ -65,60 +65,49 @@ def as_done(
 
     group = f"strip-{uuid.uuid4().hex[:8]}"  # other batches may use the same scheduler
     waiting = ((f"{group}-{number}", item) for number, item in enumerate(items))
-    running: dict[Any, tuple[Any, Any]] = {}
+    running: dict[Any, tuple[Any, Any]] = {}  # with their futures, of which no other list is kept
     finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-    window, stopped = _Window(client), False
+    threads, looked = 0, -math.inf
     while True:
-        if lot := dict(islice(waiting, window.room(len(running)))):
+        if time.monotonic() - looked > WORKERS_SECONDS:  # their number may change
+            threads, looked = sum(client.nthreads().values()), time.monotonic()
+        room = max(threads, LOT) * (len(running) <= 2 * threads + 2)
+        if lot := dict(islice(waiting, room)):
             running |= _hand_over(client, function, lot, finished)
-        if stop() and not stopped:
+        if stop():
             waiting.close()
-            stopped = True
             _drop_queued(client, running)
         if not running:
             return
-        if finished.has_ready():
-            batch = finished.next_batch()
-            yield [
-                (running.pop(future.key)[0], _answer(future, result))
-                for future, result in batch
-                if future.key in running
-            ]
-        else:
-            time.sleep(POLL_SECONDS)
+        for future, result in _ready(finished):
+            if future.key in running:
+                yield running.pop(future.key)[0], _answer(future, result)
+
+
+def _ready(finished: Any) -> list[tuple[Any, Any]]:
+    """Return what has come back; where that is nothing, after a little while."""
+    if finished.has_ready():
+        return list(finished.next_batch())
+    time.sleep(POLL_SECONDS)
+    return []
 
 
 def _hand_over(
     client: Any, function: Callable[..., Any], lot: dict[Any, Any], finished: Any
 ) -> dict[Any, tuple[Any, Any]]:
-    """Items by their keys; gives them back with their futures, of which no other list is kept."""
+    """Items by their keys; gives them back with their futures."""
     futures = client.map(function, [*lot.values()], key=[*lot], pure=False)
     finished.update(futures)
     return {future.key: (lot[future.key], future) for future in futures}
-
-
-class _Window:
-    """How many items the scheduler knows at a time: so many that no worker waits for the next."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._threads, self._looked = 0, -math.inf
-
-    def room(self, known: int) -> int:
-        """Return how many to hand over when so many are known; the number of workers may change."""
-        now = time.monotonic()
-        if now - self._looked > WORKERS_SECONDS:
-            self._threads, self._looked = sum(self._client.nthreads().values()), now
-        return max(self._threads, LOT) if known <= 2 * self._threads + 2 else 0
-
-
-def _drop_queued(client: Any, running: dict[Any, tuple[Any, Any]]) -> None:
-    begun = {key for keys in client.processing().values() for key in keys}
-    queued = [key for key, (_, future) in running.items() if key not in begun and not future.done()]
-    client.cancel([running.pop(key)[1] for key in queued])
 
 
 def _answer(future: Any, result: Any) -> Any:
     if future.status == "cancelled":
         raise EngineError("The Dask scheduler went away; start the same command again to go on.")
     return result[1] if future.status == "error" else result
+
+
+def _drop_queued(client: Any, running: dict[Any, tuple[Any, Any]]) -> None:
+    begun = {key for keys in client.processing().values() for key in keys}
+    queued = [key for key, (_, future) in running.items() if key not in begun and not future.done()]
+    client.cancel([running.pop(key)[1] for key in queued])

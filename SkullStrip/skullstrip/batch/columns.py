@@ -1,4 +1,4 @@
-"""The columns of the results table, in their order: one place for ledger, tables and page."""
+"""The columns of the results table, in their order: one place for records, tables and page."""
 
 from __future__ import annotations
 

@@ -1,26 +1,26 @@
-"""The workers of one batch, and the coordinator's side of their work: ledger, news, tables."""
+"""The workers of one batch, and the coordinator's side of their work: news and tables."""
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..io.temporary import remove_abandoned
+from ..files import identity
+from ..io.images import files_of, files_read
+from ..io.temporary import remove_abandoned_below
 from . import cluster, local_workers
-from .columns import FAILED
-from .job import Job, Task, do, lost, sentence
-from .ledger import Entry, Ledger
-from .ownership import Ownership
-from .plan import MASK_CORRECTED
-from .progress import Count, OnEvent, scan_event
+from .columns import Row
+from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
+from .progress import Count, OnEvent
+from .records import rows
 from .results import write_csv
 from .scans import Scan
 
@@ -30,13 +30,32 @@ KILLED = (
     "Every worker process that tried this scan was killed, probably out of memory; use "
     "fewer --jobs."
 )
-Answers = Generator[list[tuple[Task, Any]], None, None]
-Todo = list[tuple[Scan, str]]  # and why
+Answers = Generator[tuple[Task, Any], None, None]
+
+
+class Inputs:
+    """All files that a batch reads, scans and tables: none of them is written."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = set(files)
+
+    def refuse(self, outputs: Iterable[Path]) -> None:
+        """Raise OutputError for a file that this batch reads."""
+        for file in (file for path in outputs for file in files_of(path)):
+            is_input = str(file) in self._files
+            if is_input or (os.path.lexists(file) and identity(file) in self._identities):
+                raise OutputError(
+                    f"{file} would be replaced, which this batch reads; name another output folder."
+                )
+
+    @cached_property
+    def _identities(self) -> set[object]:
+        return {identity(file) for path in self._files for file in files_read(Path(path))}
 
 
 @dataclass
 class Coordinator:
-    """Has scans stripped and keeps the books.
+    """Has scans stripped and tells of them.
 
     Parameters
     ----------
@@ -46,80 +65,59 @@ class Coordinator:
         Gets the events of `progress`.
     stop : callable
         Says True when no further scan shall be begun.
-    own : Ownership
-        Says what may be written.
     tables : bool
         Write the results table now and then, so that one is there should this process be killed.
     """
 
     job: Job
-    ledger: Ledger
+    inputs: Inputs
     count: Count
     on_event: OnEvent
     stop: Callable[[], bool]
     quiet: bool
-    own: Ownership
     tables: bool = True
     _started: float = field(default_factory=time.monotonic, init=False)
 
-    def strip(self, todo: Todo) -> None:
+    def strip(self, todo: list[Task]) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
         answers = self._by_dask(todo) if self.job.options.scheduler else self._here(todo)
         try:
             with closing(answers):
                 self.keep_books(answers)
         finally:
-            sweep([scan for scan, _ in todo], self.job.out)
+            remove_abandoned_below(self.job.out)
 
-    def tasks(self, todo: Todo, lot: int) -> Iterator[Task]:
-        """Give what may be begun, a few at a time; what would replace a stranger's file fails."""
-        waiting = iter(todo)
-        while some := list(islice(waiting, lot)):
-            tasks = []
-            for scan, reason in some:
-                known = self.ledger.get(scan.name)
-                try:
-                    tasks.append(self._task(scan, reason, known))
-                except OutputError as error:
-                    self._record([(Task(scan), error)])
-            self.ledger.claim({task.scan.name: task.writes for task in tasks})
-            yield from tasks
-
-    def _task(self, scan: Scan, reason: str, known: Entry | None) -> Task:
-        theirs = [] if self.job.options.overwrite else self.own.strangers(scan, known)
-        if reason == MASK_CORRECTED:
-            writes = tuple(path for path in scan.outputs if path not in (*theirs, scan.mask))
-            self.own.refuse_inputs(writes)
-            return Task(scan, known, writes)
-        self.own.refuse_inputs(scan.outputs)
-        if theirs:
-            raise OutputError(
-                f"{theirs[0]} was there already or was changed since, and is kept; move it away, "
-                "name another output folder, or use --overwrite."
-            )
-        return Task(scan, None, tuple(scan.outputs))
-
-    def keep_books(self, batches: Iterable[list[tuple[Task, Any]]]) -> None:
-        """Record answers as they come; a batch of them is one transaction."""
-        table_written = time.monotonic()
-        pause = TABLE_SECONDS
-        for batch in batches:
-            self._record(batch)
-            if self.tables and time.monotonic() - table_written > pause:
-                began = time.monotonic()
+    def keep_books(self, answers: Iterable[tuple[Task, Any]]) -> None:
+        """Tell of answers as they come, and record scans that no worker answered for."""
+        table_written, pause = time.monotonic(), TABLE_SECONDS
+        for (scan, _), answer in answers:
+            self._tell(answer if isinstance(answer, dict) else self._lost(scan, answer))
+            began = time.monotonic()
+            if self.tables and began - table_written > pause:
                 with suppress(OutputError):  # Excel has it open; the last one will tell
-                    write_csv(self.ledger.rows(), self.job.out)
+                    write_csv(rows(self.job.out), self.job.out)
                 table_written = time.monotonic()
                 pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
 
-    def _record(self, batch: list[tuple[Task, Any]]) -> None:
-        entries = [self._entry(task.scan, answer) for task, answer in batch]
-        self.ledger.record(entries)
-        for entry in entries:
-            self.count.add(entry.row)
-            self.on_event(scan_event(entry.row, self.count, time.monotonic() - self._started))
+    def _lost(self, scan: Scan, error: BaseException) -> Row:
+        is_killed = type(error).__name__ == "KilledWorker"
+        return give_up(scan, self.job, KILLED if is_killed else sentence(error))
 
-    def _here(self, todo: Todo) -> Answers:
+    def _tell(self, row: Row) -> None:
+        self.on_event(self.count.add(row, time.monotonic() - self._started))
+
+    def _allowed(self, todo: list[Task]) -> Iterator[Task]:
+        """Give what may be begun; what would replace an input fails."""
+        for scan, reason in todo:
+            kept = [scan.mask] if reason == MASK_CORRECTED else []
+            try:
+                self.inputs.refuse(self.job.out / path for path in scan.outputs if path not in kept)
+            except OutputError as error:
+                self._tell(give_up(scan, self.job, str(error)))
+            else:
+                yield scan, reason
+
+    def _here(self, todo: list[Task]) -> Answers:
         """By processes of this machine."""
         options = self.job.options
         jobs = min(options.jobs or local_workers.default_jobs(), len(todo))
@@ -129,19 +127,21 @@ class Coordinator:
         self._start(len(todo), jobs)
         yield from local_workers.as_done(
             partial(do, job=job),
-            self.tasks(todo, 1),
+            self._allowed(todo),
             jobs,
-            begun=lambda task: self._begins(task.scan.name),
+            begun=lambda task: self._begins(task[0].name),
             stop=self.stop,
             quiet=self.quiet,
         )
 
-    def _by_dask(self, todo: Todo) -> Answers:
-        """By the workers of a running scheduler."""
+    def _by_dask(self, todo: list[Task]) -> Answers:
+        """By the workers of a running scheduler, which say under a topic what they begin."""
         with cluster.remote_client(str(self.job.options.scheduler)) as client:
+            topic = f"skullstrip-{uuid.uuid4().hex[:8]}"
+            client.subscribe_topic(topic, lambda event: self._begins(event[1]))
             self._start(len(todo), sum(client.nthreads().values()))
-            function = partial(do_aloud, job=self.job, topic=self._topic(client))
-            yield from cluster.as_done(client, function, self.tasks(todo, cluster.LOT), self.stop)
+            function = partial(do_aloud, job=self.job, topic=topic)
+            yield from cluster.as_done(client, function, self._allowed(todo), self.stop)
 
     def _start(self, todo: int, jobs: int) -> None:
         self.on_event({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
@@ -149,30 +149,10 @@ class Coordinator:
     def _begins(self, name: str) -> None:
         self.on_event({"event": "scan", "name": name, "status": "running"})
 
-    def _topic(self, client: Any) -> str:
-        """Return where workers say which scan they begin."""
-        topic = f"skullstrip-{uuid.uuid4().hex[:8]}"
-        client.subscribe_topic(topic, lambda event: self._begins(event[1]))
-        return topic
 
-    def _entry(self, scan: Scan, answer: Any) -> Entry:
-        is_killed = type(answer).__name__ == "KilledWorker"
-        if not isinstance(answer, Entry):
-            answer = lost(scan, self.job, KILLED if is_killed else sentence(answer))
-        if answer.row["status"] == FAILED and (known := self.ledger.get(scan.name)):
-            return replace(answer, outputs=known.outputs | answer.outputs)  # they are still there
-        return answer
-
-
-def do_aloud(task: Task, job: Job, topic: str) -> Entry:
+def do_aloud(task: Task, job: Job, topic: str) -> Row:
     """`do`, with word to the coordinator that it begins."""
     from distributed import get_worker
 
-    get_worker().log_event(topic, task.scan.name)
+    get_worker().log_event(topic, task[0].name)
     return do(task, job)
-
-
-def sweep(scans: list[Scan], out: Path) -> None:
-    """Remove what workers left that were killed while they wrote, and nobody wrote there since."""
-    for folder in {(out / path).parent for scan in scans for path in scan.outputs}:
-        remove_abandoned(folder)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from ..apply import worst
-from ..errors import SkullStripError, is_out_of_memory
-from ..files import strip_file, write_by_mask
+from ..errors import OutputError, SkullStripError, is_out_of_memory
+from ..files import require_outputs, strip_file, write_by_mask
 from ..io.annex import fetch
 from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
@@ -23,32 +24,18 @@ from ..pipeline import BrainExtraction, load_engine
 from ..report import quality_line, to_json
 from .bids import sidecars
 from .columns import CORRECTED, DONE, FAILED, Row
-from .ledger import Entry, FileState
 from .options import BatchOptions
+from .records import Entry, FileState, is_stranger, read_record, write_record
 from .scans import BETWEEN, Scan, sidecar_of
 
 loaded_engine = lru_cache(maxsize=1)(load_engine)  # once in each process
 NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
+MASK_CORRECTED = "mask corrected by hand, kept"
+UNFINISHED = "The batch was killed while the outputs of this scan were moved into place."
 JUDGEMENT = (  # which a mask that was corrected by hand no longer has
     "verdict", "judged", "reasons", "volume_error_ml", "dice_estimate", "dice_error",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker does with one scan.
-
-    Parameters
-    ----------
-    correction : Entry, optional
-        What is known of a scan whose mask somebody corrected, which is kept.
-    writes : tuple of str
-        Outputs that may be written.
-    """
-
-    scan: Scan
-    correction: Entry | None = None
-    writes: tuple[str, ...] = ()
+Task = tuple[Scan, str]  # and why it is to be done
 
 
 @dataclass(frozen=True)
@@ -60,109 +47,29 @@ class Job:
     digest: str
 
 
-def strip_one(scan: Scan, job: Job) -> Entry:
-    """Strip a scan and write its outputs, sidecars included.
+def do(task: Task, job: Job) -> Row:
+    """Strip a scan, or take on the mask that somebody corrected; returns its row.
 
-    Returns
-    -------
-    Entry
-        For the ledger, whether it went well or not.
+    It is recorded, too, whether it went well or not.
     """
+    scan, reason = task
     start = time.perf_counter()
-    source = NO_FILE
-    try:
-        if job.options.get:
-            fetch(scan.path)
-        with suppress(OSError):  # of which reading it has more to say
-            source = FileState.of(*scan.inputs)
-        result = _strip(scan, job)
-        outputs = {path: FileState.of(job.out / path) for path in scan.outputs}
-        findings = _findings(result, scan) | {
-            "status": DONE,
-            "mask_sha256": outputs[scan.mask].sha256,
-        }
-        findings |= {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
-        findings["turned"] = _turned(result, job.options.method)
-        findings["message"] = "; ".join(filter(None, (str(findings["message"]), scan.note)))
-    except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
-        outputs, findings = {}, {"status": FAILED, "message": sentence(error)}
-    findings["seconds"] = round(time.perf_counter() - start, 3)
-    return Entry(
-        described(scan, job.options.method, source) | findings, source, job.digest, outputs
-    )
+    known = read_record(scan.name, job.out)
+    if known and reason == MASK_CORRECTED:
+        entry = _take_correction(scan, known, job)
+    else:
+        entry = _strip(scan, known, job)
+    entry.row["seconds"] = round(time.perf_counter() - start, 3)
+    entry.row["finished"] = _now()
+    write_record(entry, job.out)
+    return entry.row
 
 
-def do(task: Task, job: Job) -> Entry:
-    """Strip a scan, or take on the mask that somebody corrected."""
-    if task.correction is None:
-        return strip_one(task.scan, job)
-    return take_correction(task.scan, task.correction, task.writes, job)
-
-
-def take_correction(scan: Scan, known: Entry, writes: tuple[str, ...], job: Job) -> Entry:
-    """Keep a mask that somebody corrected: measure it, and bring brain and picture in line with it.
-
-    Parameters
-    ----------
-    known : Entry
-        What was recorded of it before.
-    writes : tuple of str
-        Outputs that may be written.
-    """
-    start = time.perf_counter()
-    try:
-        source = FileState.of(*scan.inputs)
-        volume_ml = write_by_mask(
-            scan.path,
-            job.out / scan.mask,
-            brain=job.out / scan.brain if scan.brain in writes else None,
-            qc=job.out / scan.qc if scan.qc in writes else None,
-        )
-        turned = [file for path in scan.for_fmriprep for file in (path, sidecar_of(path))]
-        turned = [path for path in turned if path in writes]
-        _write_beside(scan, job.out, turned)
-        renewed = [scan.mask, *(path for path in (scan.brain, scan.qc) if path in writes), *turned]
-        outputs = known.outputs | {path: FileState.of(job.out / path) for path in renewed}
-        row = dict.fromkeys(JUDGEMENT) | {
-            "status": CORRECTED,
-            "message": "The mask was corrected by hand and is kept.",
-            "volume_ml": round(volume_ml, 3),
-            "mask_sha256": outputs[scan.mask].sha256,
-            "input_sha256": source.sha256,
-            "brain_mask": scan.mask,
-            "brain": scan.brain,
-            "qc": scan.qc,
-        }
-    except Exception as error:  # noqa: BLE001  (one bad mask stops none of the rest)
-        source, outputs = known.source, known.outputs
-        message = f"The mask was changed since it was made. {sentence(error)}"
-        row = {"status": FAILED, "message": message}
-    row["seconds"] = round(time.perf_counter() - start, 3)
-    row["finished"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Entry(known.row | row, source, known.options, outputs)
-
-
-def lost(scan: Scan, job: Job, message: str) -> Entry:
-    """Return the entry of a scan that never came back from its workers."""
-    findings: Row = {"status": FAILED, "message": message}
-    return Entry(described(scan, job.options.method, NO_FILE) | findings, NO_FILE, job.digest)
-
-
-def described(scan: Scan, options: Options, source: FileState) -> Row:
-    """Return the columns that are known whatever becomes of the scan."""
-    return {
-        "name": scan.name,
-        "path": scan.file,
-        "subject": scan.subject,
-        "session": scan.session,
-        "border_mm": options.border_mm,
-        "csf": "kept" if options.keep_csf else "removed",
-        "reorient": "yes" if options.reorient else "no",
-        "views": str(options.views),
-        "version": __version__,
-        "input_sha256": source.sha256,
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+def give_up(scan: Scan, job: Job, message: str) -> Row:
+    """Record a scan that was not stripped, and return its row."""
+    entry = _failed(scan, job, NO_FILE, message)
+    write_record(entry, job.out)
+    return entry.row
 
 
 def sentence(error: BaseException) -> str:
@@ -173,38 +80,137 @@ def sentence(error: BaseException) -> str:
     return text if isinstance(error, SkullStripError) else f"{type(error).__name__}: {text}"
 
 
-def _strip(scan: Scan, job: Job) -> BrainExtraction:
-    out, method = job.out, job.options.method
-    for path in scan.outputs:
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-    result = strip_file(
-        scan.path,
-        replace(method, engine=loaded_engine(method)),
-        brain=out / scan.brain,
-        mask=out / scan.mask,
-        qc=out / scan.qc,
-        apply_to={
-            other.path: {"brain": out / other.brain, "mask": out / other.mask, "qc": out / other.qc}
-            for other in scan.apply_to
-        },
-    )
-    _write_beside(scan, out, scan.outputs)
-    return result
+def _strip(scan: Scan, known: Entry | None, job: Job) -> Entry:
+    """Strip a scan and write its outputs, sidecars included."""
+    source = NO_FILE
+    try:
+        if job.options.get:
+            fetch(scan.path)
+        with suppress(OSError):  # of which reading it has more to say
+            source = FileState.of(*scan.inputs)
+        if theirs := _strangers(scan, known, job):
+            raise OutputError(
+                f"{theirs[0]} was there already or was changed since, and is kept; move it away, "
+                "name another output folder, or use --overwrite."
+            )
+        scans = (scan, *scan.apply_to)
+        require_outputs(
+            scan.inputs, [(name, job.out / path) for each in scans for name, path in each.images]
+        )
+        before = known or Entry(described(scan, job, NO_FILE, UNFINISHED), NO_FILE, job.digest)
+        with _staged(scan.outputs, before, job) as (places, states):
+            own, *others = ({name: places[path] for name, path in each.images} for each in scans)
+            method = replace(job.options.method, engine=loaded_engine(job.options.method))
+            more: dict[str, Any] = {
+                **own,
+                "apply_to": dict(zip(scan.inputs[1:], others, strict=True)),
+            }
+            result = strip_file(scan.path, method, **more)
+            _write_beside(scan, places[scan.mask], places)
+        row = described(scan, job, source) | _findings(result, scan, job.options.method)
+        row |= _places(scan, states[scan.mask], DONE)
+        return Entry(row, source, job.digest, states)
+    except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
+        return _failed(scan, job, source, sentence(error))
 
 
-def _write_beside(scan: Scan, out: Path, writes: Sequence[str]) -> None:
-    """Write those of the sidecars, and of the masks turned for fMRIPrep, that may be written."""
+def _take_correction(scan: Scan, known: Entry, job: Job) -> Entry:
+    """Keep a mask that was corrected: measure it, and bring brain and picture in line with it."""
+    try:
+        source = FileState.of(*scan.inputs)
+        turned = [file for path in scan.for_fmriprep for file in (path, sidecar_of(path))]
+        theirs = _strangers(scan, known, job)
+        writes = [path for path in (scan.brain, scan.qc, *turned) if path not in theirs]
+        with _staged(writes, known, job) as (places, states):
+            volume_ml = write_by_mask(
+                scan.path,
+                job.out / scan.mask,
+                brain=places.get(scan.brain),
+                qc=places.get(scan.qc),
+            )
+            _write_beside(scan, job.out / scan.mask, places)
+        mask = FileState.of(job.out / scan.mask)
+        row = known.row | dict.fromkeys(JUDGEMENT) | _places(scan, mask, CORRECTED)
+        row["message"] = "The mask was corrected by hand and is kept."
+        row |= {"volume_ml": round(volume_ml, 3), "input_sha256": source.sha256}
+        return Entry(row, source, known.options, known.outputs | states | {scan.mask: mask})
+    except Exception as error:  # noqa: BLE001  (one bad mask stops none of the rest)
+        message = f"The mask was changed since it was made. {sentence(error)}"
+        latest = read_record(scan.name, job.out) or known
+        return replace(latest, row=known.row | {"status": FAILED, "message": message})
+
+
+def _strangers(scan: Scan, known: Entry | None, job: Job) -> list[str]:
+    """Return the outputs of a scan that are there, and not ours to replace."""
+    if job.options.overwrite:
+        return []
+    return [path for path in scan.outputs if is_stranger(path, known, job.out)]
+
+
+@contextmanager
+def _staged(
+    writes: Iterable[str], before: Entry, job: Job
+) -> Iterator[tuple[dict[str, Path], dict[str, FileState]]]:
+    """Give the paths to write at, and a dict that holds at the end what was written.
+
+    Before anything is moved into place, the record tells what will be.
+    """
+    states: dict[str, FileState] = {}
     with atomic_outputs() as staged:
-        for path in set(scan.for_fmriprep).intersection(writes):
-            write_turned_to_ras(out / scan.mask, staged(out / path))
-        for path in set(beside := sidecars(scan)).intersection(writes):
-            staged(out / path).write_text(to_json(beside[path]), encoding="utf-8")
+        places = {path: staged(job.out / path) for path in writes}
+        yield places, states
+        states |= {path: FileState.of(place) for path, place in places.items()}
+        write_record(replace(before, begun=before.begun | states), job.out)
 
 
-def _findings(result: BrainExtraction, scan: Scan) -> Row:
+def _places(scan: Scan, mask: FileState, status: str) -> Row:
+    """Return the columns of a scan that has a mask."""
+    named = {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
+    return {"status": status, "mask_sha256": mask.sha256, **named}
+
+
+def _write_beside(scan: Scan, mask: Path, places: dict[str, Path]) -> None:
+    """Write those of the sidecars, and of the masks turned for fMRIPrep, that have a place."""
+    for path in places.keys() & set(scan.for_fmriprep):
+        write_turned_to_ras(mask, places[path])
+    for path, content in sidecars(scan).items():
+        if path in places:
+            places[path].write_text(to_json(content), encoding="utf-8")
+
+
+def _failed(scan: Scan, job: Job, source: FileState, message: str) -> Entry:
+    """Return the entry of a scan that failed; what was made of it before is there still."""
+    row = described(scan, job, source, message)
+    known = read_record(scan.name, job.out) or Entry(row, source, job.digest)
+    return replace(known, row=row, source=source, options=job.digest)
+
+
+def described(scan: Scan, job: Job, source: FileState, failure: str = "") -> Row:
+    """Return the columns that are known whatever becomes of the scan."""
+    options = job.options.method
+    return {
+        "name": scan.name,
+        "path": scan.file,
+        "subject": scan.subject,
+        "session": scan.session,
+        "status": FAILED,
+        "message": failure,
+        "border_mm": options.border_mm,
+        "csf": "kept" if options.keep_csf else "removed",
+        "reorient": "yes" if options.reorient else "no",
+        "views": str(options.views),
+        "version": __version__,
+        "input_sha256": source.sha256,
+        "finished": _now(),
+    }
+
+
+def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
     others = [*zip((other.path.name for other in scan.apply_to), result.carried, strict=True)]
     reasons = [check.message for check in result.quality]
     reasons += [f"{name}: {check.message}" for name, each in others for check in each.quality]
+    notes = [check.message for check in result.checks if check not in result.quality]
+    lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
     return {
         "verdict": worst(each.verdict for each in (result, *result.carried)),
         "judged": result.judged,
@@ -215,9 +221,8 @@ def _findings(result: BrainExtraction, scan: Scan) -> Row:
         "volume_error_ml": _rounded(result.volume_error_ml, 2),
         "dice_estimate": _rounded(result.dice_estimate, 4),
         "dice_error": _rounded(result.dice_error, 4),
-        "message": "; ".join(
-            check.message for check in result.checks if check not in result.quality
-        ),
+        "message": "; ".join(filter(None, (*notes, scan.note))),
+        "turned": "yes" if lies_otherwise and options.reorient else "no",
         "views_used": result.views_used,
         "engine": result.engine,
         "device": result.device,
@@ -226,9 +231,8 @@ def _findings(result: BrainExtraction, scan: Scan) -> Row:
     }
 
 
-def _turned(result: BrainExtraction, options: Options) -> str:
-    lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
-    return "yes" if lies_otherwise and options.reorient else "no"
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _rounded(value: float, digits: int) -> float | None:

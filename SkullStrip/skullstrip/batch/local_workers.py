@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -72,7 +71,7 @@ def as_done(
     begun: Callable[[Any], object] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     quiet: bool = True,
-) -> Iterator[list[tuple[Any, Any]]]:
+) -> Iterator[tuple[Any, Any]]:
     """Have worker processes call a function for each item, and give the answers as they come.
 
     Parameters
@@ -92,7 +91,7 @@ def as_done(
 
     Yields
     ------
-    list of (item, answer)
+    (item, answer)
         The answer is what the function returned or raised, or `KilledWorker`.
 
     Raises
@@ -100,68 +99,73 @@ def as_done(
     EngineError
         No worker starts.
     """
-    workers = _Workers(function, jobs, quiet)
-    running: dict[Future[Any], Any] = {}
+    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(libraries, str(threads_each(jobs)))
+    workers = [_Worker(function, environment, quiet) for _ in range(jobs)]
+    free, most_bytes = [*workers], memory_limit() // jobs
+    running: dict[Future[Any], tuple[_Worker, Any]] = {}
     items = iter(items)
     pool = ThreadPoolExecutor(jobs)
     try:
         while True:
-            while len(running) < jobs and not stop() and (item := next(items, _END)) is not _END:
+            while free and not stop() and (item := next(items, _END)) is not _END:
                 begun(item)
-                running[pool.submit(workers.call, item)] = item
+                worker = free.pop()
+                running[pool.submit(worker.call, item)] = worker, item
             if not running:
                 return
             done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
-            workers.end_oversized()
+            _end_oversized([worker for worker, _ in running.values()], most_bytes)
             for future in done:
-                item = running.pop(future)
+                worker, item = running.pop(future)
                 try:
                     answer = future.result()
                 except EngineError:  # those that did start go on
-                    jobs -= 1
-                    if not jobs:
+                    if not (free or running):
                         raise
                     items = chain((item,), items)
                 else:
-                    yield [(item, answer)]
+                    free.append(worker)
+                    yield item, answer
     finally:
-        workers.end()
+        _end(workers)
         pool.shutdown()
 
 
-class _Workers:
-    """The processes; `call` runs in a thread for each item, the rest in the caller's."""
+class _Worker:
+    """A process, and another where it dies.
 
-    def __init__(self, function: Callable[[Any], Any], jobs: int, quiet: bool) -> None:
-        self._function, self._quiet = function, quiet
-        self._environment = os.environ | worker_environment(jobs)
-        self._worker_bytes = memory_limit() // jobs
-        self._all: deque[subprocess.Popen[bytes]] = deque()
-        self._idle: deque[subprocess.Popen[bytes]] = deque()
-        self._is_ending = False
+    Attributes
+    ----------
+    process : Popen or None
+    is_ending : bool
+        No other process is started.
+    """
+
+    def __init__(
+        self, function: Callable[[Any], Any], environment: dict[str, str], quiet: bool
+    ) -> None:
+        self._function, self._environment, self._quiet = function, environment, quiet
+        self.process: subprocess.Popen[bytes] | None = None
+        self.is_ending = False
 
     def call(self, item: Any) -> Any:
         """Return what the function returns or raises, or `KilledWorker`."""
         for _ in range(TRIES):
-            try:
-                process = self._idle.pop()
-            except IndexError:
-                process = self._start()
+            process = self.process or self._start()
             with suppress(OSError, ValueError):  # it is gone, as reading will tell
                 pickle.dump((self._function, item), process.stdin)  # type: ignore[arg-type]
                 process.stdin.flush()  # type: ignore[union-attr]
             with suppress(Exception):  # whatever a process that dies leaves half-said
-                answer = pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301
-                self._idle.append(process)
-                return answer
+                return pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301
+            self.process = None
             process.kill()
             process.wait()
-            self._all.remove(process)
         return KilledWorker()
 
     def _start(self) -> subprocess.Popen[bytes]:
         reason = ""
-        for _ in range(0 if self._is_ending else TRIES):
+        for _ in range(0 if self.is_ending else TRIES):
             try:
                 process = subprocess.Popen(  # noqa: S603
                     [sys.executable, "-c", _START, *sys.path],
@@ -173,48 +177,45 @@ class _Workers:
             except OSError as error:  # no more processes, or no memory for them
                 reason = str(error)
                 continue
-            self._all.append(process)
-            if self._is_ending:
+            self.process = process
+            if self.is_ending:
                 process.kill()
             with suppress(Exception):
                 pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301  (it is ready)
                 return process
+            self.process = None
             process.kill()
             reason = f"exit status {process.wait()}"
-            self._all.remove(process)
         raise EngineError(
             f"Worker processes end before they begin ({reason}), probably out of memory; "
             "SKULLSTRIP_DEBUG=1 shows what they say."
         )
 
-    def end_oversized(self) -> None:
-        """Kill workers that take more than their share of the memory."""
-        import psutil
 
-        for process in {*self._all} - {*self._idle}:
-            with suppress(psutil.Error):
-                if psutil.Process(process.pid).memory_info().rss > self._worker_bytes:
-                    process.kill()
+def _end_oversized(workers: list[_Worker], most_bytes: int) -> None:
+    """Kill workers that take more than their share of the memory."""
+    import psutil
 
-    def end(self) -> None:
-        """End all workers; one that does not remove its temporaries in time is killed."""
-        self._is_ending = True
-        workers = [*self._all]
-        for process in workers:
-            with suppress(OSError, ValueError):
-                process.stdin.close()  # type: ignore[union-attr]
-        for process in workers:
-            try:
-                process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:  # noqa: PERF203
+    for process in filter(None, (worker.process for worker in workers)):
+        with suppress(psutil.Error):
+            if psutil.Process(process.pid).memory_info().rss > most_bytes:
                 process.kill()
-                process.wait()
 
 
-def worker_environment(jobs: int) -> dict[str, str]:
-    """Return the variables that bound the threads of a worker's BLAS."""
-    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return dict.fromkeys(libraries, str(threads_each(jobs)))
+def _end(workers: list[_Worker]) -> None:
+    """End all workers; one that does not remove its temporaries in time is killed."""
+    for worker in workers:
+        worker.is_ending = True
+    processes = [worker.process for worker in workers if worker.process]
+    for process in processes:
+        with suppress(OSError, ValueError):
+            process.stdin.close()  # type: ignore[union-attr]
+    for process in processes:
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:  # noqa: PERF203
+            process.kill()
+            process.wait()
 
 
 def serve() -> None:

@@ -8,27 +8,24 @@ from pathlib import Path
 from ..errors import InputError
 from ..shown import from_cell, shown
 from .columns import CORRECTED, DONE, FAILED
-from .ledger import Entry, Ledger
+from .job import MASK_CORRECTED
 from .options import REDO, BatchOptions
-from .ownership import Ownership, there
+from .records import Entry, is_stranger, read_record, there
 from .scans import Scan, read_rows
 
-MASK_CORRECTED = "mask corrected by hand, kept"
 DECISIONS = "decisions.csv"  # below the output folder
 ACCEPT, REJECT = "accept", "reject"
 ADVICE = "export the decisions on the report page, and name the file with --decisions"
 
 
 def reasons_to_do(
-    scans: Iterable[Scan], ledger: Ledger | None, out: Path, options: BatchOptions, digest: str
+    scans: Iterable[Scan], out: Path, options: BatchOptions, digest: str
 ) -> Iterator[tuple[Scan, str]]:
     """Why each scan is to be done, in a few words; "" for one that is not.
 
     Parameters
     ----------
     scans : iterable of Scan
-    ledger : Ledger or None
-        None where nothing was ever done.
     digest : str
         Of the options and the weights.
 
@@ -43,10 +40,9 @@ def reasons_to_do(
     rejected = set()
     if options.redo == "rejected":
         rejected = decided_names(Path(options.decisions or out / DECISIONS), REJECT)
-    own = Ownership(out, ledger)
     for scan in scans:
-        entry = ledger.get(scan.name) if ledger else None
-        kept = None if options.overwrite or not entry else _reason_if_corrected(entry, scan, own)
+        entry = read_record(scan.name, out)
+        kept = None if options.overwrite or not entry else _reason_if_corrected(entry, scan, out)
         if kept is not None:
             yield scan, kept
         elif options.redo:
@@ -68,15 +64,16 @@ def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[st
     return reason[redo] if chosen[redo] else ""
 
 
-def _reason_if_corrected(entry: Entry, scan: Scan, own: Ownership) -> str | None:
+def _reason_if_corrected(entry: Entry, scan: Scan, out: Path) -> str | None:
     """Why a scan whose mask somebody corrected is looked at; None for one with a mask of ours."""
-    if own.is_stranger(scan.mask, scan, entry):
-        _refuse_another(entry, scan, own.out)
+    is_known = scan.mask in entry.outputs or scan.mask in entry.begun
+    if is_known and is_stranger(scan.mask, entry, out):
+        _refuse_another(entry, scan, out)
         return MASK_CORRECTED
-    if entry.row["status"] != CORRECTED or not there(own.out / scan.mask):
+    if entry.row["status"] != CORRECTED or not there(out / scan.mask):
         return None
     others = (scan.brain, scan.qc, *scan.for_fmriprep)
-    is_complete = all(there(own.out / path) for path in others)
+    is_complete = all(there(out / path) for path in others)
     return "" if is_complete and entry.source.still_holds(*scan.inputs) else MASK_CORRECTED
 
 

@@ -64,46 +64,28 @@ class Count:
         """Scans that nothing more will happen to."""
         return self.done + self.failed + self.skipped
 
-    def add(self, row: Row) -> None:
-        """Count a scan that came back."""
-        if row["status"] == FAILED:
-            self.failed += 1
-        else:
-            self.done += 1
-        self._judge(row)
+    def add(self, row: Row, seconds: float | None = None) -> Event:
+        """Count a scan, and return word of it.
 
-    def skip(self, row: Row) -> None:
-        """Count a scan that was left as it is."""
-        self.skipped += 1
-        self._judge(row)
-
-    def _judge(self, row: Row) -> None:
+        Parameters
+        ----------
+        row : dict
+            By the names of `COLUMNS`.
+        seconds : float, optional
+            Since the first was begun; without it the scan was left as it is.
+        """
+        event = {"event": "scan", **{key: row.get(key) for key in TOLD}}
         status = row.get("status")  # a mask that somebody corrected has no other verdict
-        found = row.get("verdict") if status == DONE else status
-        if found in self.verdicts:
-            self.verdicts[str(found)] += 1
-
-    def seconds_left(self, seconds: float) -> float | None:
-        """Return how long the rest takes at the speed so far; None while nobody knows."""
-        stripped = self.done + self.failed
-        return round(seconds / stripped * (self.total - self.settled), 1) if stripped else None
-
-
-def scan_event(row: Row, count: Count, seconds: float) -> Event:
-    """Word of a scan that is done or failed, `seconds` after the start."""
-    left = count.seconds_left(seconds)
-    progress = {"done": count.settled, "total": count.total, "seconds_left": left}
-    return {"event": "scan", **_told(row), **progress}
-
-
-def skipped_event(row: Row, count: Count) -> Event:
-    """Word of a scan that was left as it is, with what is known of it."""
-    progress = {"status": "skipped", "done": count.settled, "total": count.total}
-    return {"event": "scan", **_told(row), **progress}
-
-
-def _told(row: Row) -> Event:
-    return {key: row.get(key) for key in TOLD}
+        verdict = row.get("verdict") if status == DONE else status
+        if verdict in self.verdicts:
+            self.verdicts[str(verdict)] += 1
+        if seconds is None:
+            self.skipped += 1
+            return event | {"status": "skipped", "done": self.settled, "total": self.total}
+        self.failed += status == FAILED
+        self.done += status != FAILED
+        left = seconds / (self.done + self.failed) * (self.total - self.settled)
+        return event | {"done": self.settled, "total": self.total, "seconds_left": round(left, 1)}
 
 
 def ignore_event(event: Event) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,12 @@ from ..network.manifest import load_manifest, read_weights_file
 from ..options import Options
 from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, fmriprep
-from .columns import Row
-from .coordinator import Coordinator
-from .job import Job
-from .ledger import LEDGER, Ledger
+from .coordinator import Coordinator, Inputs
+from .job import Job, Task
 from .options import BatchOptions
-from .ownership import Ownership
 from .plan import reasons_to_do
-from .progress import Count, OnEvent, ignore_event, skipped_event
+from .progress import Count, OnEvent, ignore_event
+from .records import RECORDS, held, read_record, rows
 from .results import CSV_TABLE, RESULTS, refuse_strangers, write_results
 from .scans import Scan, find_scans
 
@@ -161,16 +160,10 @@ def strip_batch(
     return run_batch(found, Path(out), work)
 
 
-def planned(source: Source, out: Path, options: BatchOptions) -> Iterator[tuple[Scan, str]]:
+def planned(source: Source, out: Path, options: BatchOptions) -> Iterator[Task]:
     """Each scan, and why it would be stripped; "" for one that would not. Writes nothing."""
     out = out.absolute()
-    scans, digest = source.scans(out), _digest(options)
-    ledger = Ledger(out, shared=True) if (out / LEDGER).is_file() else None
-    try:
-        yield from reasons_to_do(scans, ledger, out, options, digest)
-    finally:
-        if ledger:
-            ledger.close()
+    yield from reasons_to_do(source.scans(out), out, options, _digest(options))
 
 
 def run_batch(
@@ -207,26 +200,25 @@ def run_batch(
     if options.method.weights is not None:
         weights = Path(options.method.weights).absolute()
         options = replace(options, method=replace(options.method, weights=weights))
-    digest, scans = _digest(options), source.scans(out)
-    if not (out / LEDGER).exists() and not options.overwrite:
+    job = Job(out, options, _digest(options))
+    scans = source.scans(out)
+    inputs = Inputs(source.inputs(scans, options.decisions))
+    if not (out / RECORDS).exists() and not options.overwrite:
         refuse_strangers(out)
-    with Ledger(out, shared) as ledger:
-        own = Ownership(out, ledger, source.inputs(scans, options.decisions))
-        own.refuse_inputs(RESULTS)
+    inputs.refuse(out / name for name in RESULTS)
+    with held(out, shared):
         if source.bids:
             source.describe(out)
         count = Count(len(scans))
-        reasons = reasons_to_do(scans, ledger, out, options, digest)
-        todo = _left_to_do(reasons, ledger, count, on_event, stop)
+        todo = _left_to_do(scans, job, count, on_event, stop)
         try:
             if todo:
-                job = Job(out, options, digest)
                 coordinator = Coordinator(
-                    job, ledger, count, on_event, stop, quiet, own, tables=not shared
+                    job, inputs, count, on_event, stop, quiet, tables=not shared
                 )
                 coordinator.strip(todo)
         finally:
-            page = None if shared else write_results(ledger.rows, out)
+            page = None if shared else write_results(partial(rows, out), out)
     counts = {"done": count.done + count.skipped, "failed": count.failed, "skipped": count.skipped}
     report = str(page) if page else None
     on_event({"event": "end", **counts, "report": report, "verdicts": count.verdicts})
@@ -251,24 +243,18 @@ def require_packages(scheduler: str | None) -> None:
 
 
 def _left_to_do(
-    reasons: Iterator[tuple[Scan, str]],
-    ledger: Ledger,
-    count: Count,
-    on_event: OnEvent,
-    stop: Callable[[], bool],
-) -> list[tuple[Scan, str]]:
+    scans: list[Scan], job: Job, count: Count, on_event: OnEvent, stop: Callable[[], bool]
+) -> list[Task]:
     """Choose the scans that are to be done, and say why; count and tell of the others."""
     todo = []
-    for scan, reason in reasons:
+    for scan, reason in reasons_to_do(scans, job.out, job.options, job.digest):
         if stop():
             return []
         if reason:
             todo.append((scan, reason))
         else:
-            entry = ledger.get(scan.name)  # None where `redo` passed over a new one
-            row: Row = entry.row if entry else {"name": scan.name}
-            count.skip(row)
-            on_event(skipped_event(row, count))
+            entry = read_record(scan.name, job.out)  # None where `redo` passed over a new one
+            on_event(count.add(entry.row if entry else {"name": scan.name}))
     return todo
 
 

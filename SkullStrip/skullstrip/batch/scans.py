@@ -71,6 +71,11 @@ class Scan:
         return [self.path, *(scan.path for scan in self.apply_to)]
 
     @property
+    def images(self) -> tuple[tuple[str, str], ...]:
+        """What `strip_file` writes for it: its names for it, and paths below the output folder."""
+        return ("brain", self.brain), ("mask", self.mask), ("qc", self.qc)
+
+    @property
     def outputs(self) -> list[str]:
         """Everything that is written for it, relative to the output folder."""
         images = [self.brain, self.mask, *self.for_fmriprep]

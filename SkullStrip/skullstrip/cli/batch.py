@@ -102,7 +102,7 @@ def run_command(source: Source, arguments: argparse.Namespace, shared: bool = Fa
 
 def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
     """Print each scan that would be stripped, and why; write nothing."""
-    from ..batch.plan import MASK_CORRECTED
+    from ..batch.job import MASK_CORRECTED
     from ..batch.run import planned
 
     total = todo = 0

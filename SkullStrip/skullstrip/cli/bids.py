@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from .._version import __version__
@@ -52,13 +53,12 @@ def _command(words: list[str]) -> int:
 
 
 def _group(out: Path) -> int:
-    from ..batch.ledger import LEDGER, Ledger
+    from ..batch.records import RECORDS, rows
     from ..batch.results import write_results
 
-    if not (out / LEDGER).is_file():
+    if not (out / RECORDS).is_dir():
         raise InputError(f"Nothing has been stripped into '{out}'; run 'participant' first.")
-    with Ledger(out, shared=True) as ledger:
-        page = write_results(ledger.rows, out)
+    page = write_results(partial(rows, out), out)
     say(f"Report       {page}")
     return 0
 

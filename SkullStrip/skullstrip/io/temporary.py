@@ -96,6 +96,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         _own.discard(path)
+        _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
         if owner is not None:
             os.close(owner)
 

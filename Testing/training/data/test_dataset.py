@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skullstrip.batch.columns import CORRECTED, DONE, FAILED
-from skullstrip.batch.ledger import Entry, FileState, Ledger
+from skullstrip.batch.records import Entry, FileState, write_record
 from skullstrip.errors import InputError
 from training.data.dataset import find_pairs, select_split
 from training.data.pair import Pair, altered_files
@@ -142,13 +142,12 @@ def test_the_development_data_are_read_as_they_are(shared_data):
 
 
 def write_batch(out: Path, **rows: dict[str, str]) -> None:
-    """Write the output folder of a batch: a mask for each scan, and the ledger."""
-    with Ledger(out) as ledger:
-        for name, row in rows.items():
-            mask = f"{name}_brain_mask.nii.gz"
-            touch(out / mask)
-            known = {"name": name, "brain_mask": mask, "status": CORRECTED} | row
-            ledger.record([Entry(known, FileState(0, 0, ""), "")])
+    """Write the output folder of a batch: a mask and a record for each scan."""
+    for name, row in rows.items():
+        mask = f"{name}_brain_mask.nii.gz"
+        touch(out / mask)
+        known = {"name": name, "brain_mask": mask, "status": CORRECTED} | row
+        write_record(Entry(known, FileState(0, 0, ""), ""), out)
 
 
 def test_of_a_batch_those_masks_are_taken_that_somebody_corrected(tmp_path):

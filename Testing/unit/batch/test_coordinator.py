@@ -1,15 +1,14 @@
-"""The coordinator's books: ledger, news and tables, with answers that no worker gave."""
+"""The coordinator's books: news and tables, with answers that no worker gave."""
 
 import csv
 
 import pytest
 
 from skullstrip.batch import coordinator
-from skullstrip.batch.job import Job, Task
-from skullstrip.batch.ledger import Entry, FileState, Ledger
+from skullstrip.batch.job import Job
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.ownership import Ownership
 from skullstrip.batch.progress import Count
+from skullstrip.batch.records import Entry, FileState, rows, write_record
 from skullstrip.batch.scans import Scan
 from skullstrip.errors import OutputError
 
@@ -23,35 +22,35 @@ def scan(tmp_path, name):
     return Scan(name, file, f"{name}_brain.nii", f"{name}_brain_mask.nii")
 
 
-def done(name):
-    return Entry({"name": name, "status": "done"}, FileState(0, 0, ""), "digest")
-
-
 @pytest.fixture
 def keep_books(tmp_path, monkeypatch):
-    """Keeps the books of batches of (name, answer); returns the events and the ledger's rows."""
+    """Keeps the books of (name, answer); returns the events and the rows that are recorded.
+
+    An answer of None is that of a scan that a worker recorded as done.
+    """
     monkeypatch.setattr(coordinator, "TABLE_SECONDS", 0.0)
     events = []
 
-    def keep_books(*batches, tables=True):
+    def keep_books(*pairs, tables=True):
+        def answers():
+            for name, answer in pairs:
+                row = {"name": name, "status": "done"}
+                if answer is None:
+                    write_record(Entry(row, FileState(0, 0, ""), "digest"), tmp_path)
+                yield (scan(tmp_path, name), "new"), answer or row
+
         job = Job(tmp_path, BatchOptions(), "digest")
-        total = sum(map(len, batches))
-        with Ledger(tmp_path) as ledger:
-            own = Ownership(tmp_path, ledger)
-            books = coordinator.Coordinator(
-                job, ledger, Count(total), events.append, bool, True, own, tables
-            )
-            books.keep_books(
-                [(Task(scan(tmp_path, name)), answer) for name, answer in batch]
-                for batch in batches
-            )
-            return events, list(ledger.rows())
+        books = coordinator.Coordinator(
+            job, coordinator.Inputs([]), Count(len(pairs)), events.append, bool, True, tables
+        )
+        books.keep_books(answers())
+        return events, list(rows(tmp_path))
 
     return keep_books
 
 
-def test_answers_are_recorded_and_told(keep_books):
-    events, rows = keep_books([("a", done("a")), ("b", done("b"))], [("c", done("c"))])
+def test_answers_are_told(keep_books):
+    events, rows = keep_books(("a", None), ("b", None), ("c", None))
     assert [row["name"] for row in rows] == ["a", "b", "c"]
     assert [(event["name"], event["done"]) for event in events] == [("a", 1), ("b", 2), ("c", 3)]
     assert events[-1]["seconds_left"] == 0.0
@@ -62,16 +61,16 @@ def test_answers_are_recorded_and_told(keep_books):
     [(KilledWorker("scan"), "out of memory"), (RuntimeError("odd\nthing"), "odd thing")],
 )
 def test_a_scan_that_no_worker_answered_for_is_a_row(keep_books, tmp_path, answer, message):
-    events, rows = keep_books([("a", answer)])
+    events, rows = keep_books(("a", answer))
     assert (rows[0]["status"], rows[0]["path"]) == ("failed", str(tmp_path / "a.nii"))
     assert message in rows[0]["message"]
     assert events[0]["status"] == "failed"
 
 
 def test_a_table_is_written_on_the_way_unless_other_jobs_share_the_folder(keep_books, tmp_path):
-    keep_books([("a", done("a"))], tables=False)
+    keep_books(("a", None), tables=False)
     assert not (tmp_path / "results.csv").exists()
-    keep_books([("b", done("b"))])
+    keep_books(("b", None))
     with (tmp_path / "results.csv").open(newline="") as stream:
         assert [row["name"] for row in csv.DictReader(stream)] == ["a", "b"]
 
@@ -81,5 +80,5 @@ def test_a_table_that_cannot_be_written_on_the_way_stops_nothing(keep_books, mon
         raise OutputError("Excel has it open.")
 
     monkeypatch.setattr(coordinator, "write_csv", locked)
-    _, rows = keep_books([("a", done("a"))], [("b", done("b"))])
+    _, rows = keep_books(("a", None), ("b", None))
     assert [row["name"] for row in rows] == ["a", "b"]

@@ -6,7 +6,7 @@ import nibabel
 import nrrd
 import pytest
 
-from skullstrip.batch.ledger import FileState
+from skullstrip.batch.records import FileState
 from Testing.image_files import OBLIQUE, voxels
 
 

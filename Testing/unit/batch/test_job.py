@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 
 import nibabel
@@ -15,6 +16,8 @@ from skullstrip.batch import bids
 from skullstrip.batch import job as work
 from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.options import BatchOptions
+from skullstrip.batch.plan import reasons_to_do
+from skullstrip.batch.records import read_record
 from skullstrip.batch.run import Source
 from skullstrip.batch.scans import find_scans, sidecar_of
 from skullstrip.checks.input_checks import Check
@@ -53,12 +56,20 @@ def head(tmp_path, phantom):
     return save(folder / "T1.nii.gz", made.array.astype(np.int16), made.affine)
 
 
+def done(scan, job, reason="new"):
+    """Have a worker do a scan; returns what is recorded of it."""
+    row = work.do((scan, reason), job)
+    entry = read_record(scan.name, job.out)
+    assert entry.row == {**dict.fromkeys(COLUMNS), **row}
+    assert entry.begun == {} or row["status"] == "failed"
+    return entry
+
+
 def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine, job, head):
     (scan,) = find_scans(str(head.parents[1]), job.out)
-    entry = work.strip_one(scan, job)
+    entry = done(scan, job)
     row = entry.row
     assert row["status"] == "done", row
-    assert set(row) <= set(COLUMNS)
     assert 1000 < row["volume_ml"] < 2000
     assert (row["name"], row["border_mm"], row["engine"]) == ("deep/T1", 1.0, "stand-in")
     assert row["brain_mask"] == "deep/T1_brain_mask.nii.gz"
@@ -74,7 +85,7 @@ def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine,
 def test_the_network_is_loaded_once_for_many_scans(engine, job, head):
     (scan,) = find_scans(str(head), job.out)
     for _ in range(3):
-        assert work.strip_one(scan, job).row["status"] == "done"
+        assert done(scan, job).row["status"] == "done"
     assert engine() == 1
 
 
@@ -96,12 +107,12 @@ def link_nowhere(path):
 def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head, spoil, message):
     (scan,) = find_scans(str(head), job.out)
     spoil(head)
-    entry = work.strip_one(scan, job)
+    entry = done(scan, job)
     assert entry.row["status"] == "failed"
     assert message in entry.row["message"]
     assert "\n" not in entry.row["message"]
     assert entry.outputs == {}
-    assert [path for path in job.out.rglob("*") if path.is_file()] == []
+    assert [path.name for path in job.out.rglob("*") if path.is_file()] == ["T1.json"]
 
 
 @pytest.mark.usefixtures("engine")
@@ -124,13 +135,13 @@ def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
     told = replace(
         job, options=BatchOptions(replace(job.options.method, reorient=reorient, keep_csf=False))
     )
-    row = work.strip_one(scan, told).row
+    row = done(scan, told).row
     assert (row["reorient"], row["turned"], row["csf"]) == (
         "yes" if reorient else "no",
         turned,
         "removed",
     )
-    assert work.lost(scan, job, "Gone.").row["csf"] == "kept"
+    assert work.give_up(scan, job, "Gone.")["csf"] == "kept"
 
 
 def correct(mask):
@@ -145,11 +156,11 @@ def correct(mask):
 @pytest.mark.usefixtures("engine")
 def test_a_corrected_mask_is_kept_and_brain_and_volume_follow_it(job, head):
     (scan,) = find_scans(str(head), job.out)
-    first = work.strip_one(scan, job)
+    first = done(scan, job)
     picture = (job.out / scan.qc).read_bytes()
     voxels = correct(job.out / scan.mask)
     by_hand = (job.out / scan.mask).read_bytes()
-    entry = work.do(work.Task(scan, first, (scan.brain, scan.qc)), job)
+    entry = done(scan, job, work.MASK_CORRECTED)
     row = entry.row
     assert (row["status"], row["verdict"], row["dice_estimate"]) == ("corrected", None, None), row
     assert row["border_mm"] == first.row["border_mm"]
@@ -167,11 +178,11 @@ def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_of_others_is_
 ):
     data = make_bids(tmp_path / "data", spacing_mm=3.0)
     scan = Source(str(data), bids=True, fmriprep="first-lex").scans(job.out)[0]
-    first = work.strip_one(scan, job)
+    done(scan, job)
     voxels = correct(job.out / scan.mask)
     sidecar, turned = job.out / sidecar_of(scan.mask), scan.for_fmriprep[0]
     sidecar.write_text("{}")
-    entry = work.do(work.Task(scan, first, (turned, sidecar_of(turned))), job)
+    entry = done(scan, job, work.MASK_CORRECTED)
     assert np.count_nonzero(nibabel.load(job.out / turned).dataobj) == voxels
     assert entry.outputs[turned].still_holds(job.out / turned)
     assert sidecar.read_text() == "{}"
@@ -180,10 +191,10 @@ def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_of_others_is_
 @pytest.mark.usefixtures("engine")
 def test_what_else_was_changed_by_hand_is_kept_too(job, head):
     (scan,) = find_scans(str(head), job.out)
-    first = work.strip_one(scan, job)
+    done(scan, job)
     correct(job.out / scan.mask)
     (job.out / scan.brain).write_bytes(b"by hand")
-    entry = work.do(work.Task(scan, first, (scan.qc,)), job)
+    entry = done(scan, job, work.MASK_CORRECTED)
     assert entry.row["status"] == "corrected"
     assert (job.out / scan.brain).read_bytes() == b"by hand"
     assert not entry.outputs[scan.brain].still_holds(job.out / scan.brain)
@@ -199,10 +210,10 @@ def test_what_else_was_changed_by_hand_is_kept_too(job, head):
 )
 def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, head, spoil, message):
     (scan,) = find_scans(str(head), job.out)
-    first = work.strip_one(scan, job)
+    first = done(scan, job)
     spoil(job.out / scan.mask)
     before = (job.out / scan.mask).read_bytes()
-    entry = work.do(work.Task(scan, first, (scan.brain, scan.qc)), job)
+    entry = done(scan, job, work.MASK_CORRECTED)
     assert entry.row["status"] == "failed"
     assert entry.row["message"].startswith("The mask was changed since it was made. ")
     assert message in entry.row["message"]
@@ -210,11 +221,54 @@ def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, head, s
     assert (job.out / scan.mask).read_bytes() == before
 
 
+class Killed(BaseException):
+    """What no worker hears of, as of SIGKILL."""
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("is_corrected", [False, True])
+def test_after_a_kill_between_two_outputs_ours_are_replaced_and_a_correction_is_kept(
+    monkeypatch, job, head, is_corrected
+):
+    (scan,) = find_scans(str(head), job.out)
+    replace_file = os.replace
+
+    def killed_at_the_picture(source, target):
+        if target == job.out / scan.qc:
+            raise Killed
+        replace_file(source, target)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(os, "replace", killed_at_the_picture)
+        work.do((scan, "new"), job)
+    mask = job.out / scan.mask
+    voxels = correct(mask) if is_corrected else np.count_nonzero(nibabel.load(mask).dataobj)
+    ((_, reason),) = reasons_to_do([scan], job.out, job.options, job.digest)
+    assert reason == (work.MASK_CORRECTED if is_corrected else "failed before")
+    entry = done(scan, job, reason)
+    assert entry.row["status"] == ("corrected" if is_corrected else "done"), entry.row
+    assert np.count_nonzero(nibabel.load(mask).dataobj) == voxels
+    assert all(state.still_holds(job.out / path) for path, state in entry.outputs.items())
+    assert set(entry.outputs) == set(scan.outputs)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_mask_of_somebody_else_is_never_taken_for_a_correction_of_ours(job, head):
+    (scan,) = find_scans(str(head), job.out)
+    job.out.mkdir()
+    mask = save(job.out / scan.mask, np.ones((9, 9, 9), np.uint8))
+    for _ in range(2):
+        ((_, reason),) = reasons_to_do([scan], job.out, job.options, job.digest)
+        message = done(scan, job, reason).row["message"]
+        assert "was there already or was changed since, and is kept" in message
+    assert nibabel.load(mask).shape == (9, 9, 9)
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])
 def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, head, error):
     monkeypatch.setattr(pipeline, "create_engine", lambda *_: FailingEngine(error))
     (scan,) = find_scans(str(head), job.out)
-    row = work.strip_one(scan, job).row
+    row = done(scan, job).row
     assert row["status"] == "failed"
     assert "\n" not in row["message"]
     assert row["input_sha256"]
@@ -223,7 +277,7 @@ def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, head, error):
 def test_a_bids_scan_gets_sidecars_that_count_among_its_outputs(engine, job, tmp_path):
     data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
     scan = bids.find_bids_scans(data_set)[0]
-    entry = work.strip_one(scan, job)
+    entry = done(scan, job)
     assert entry.row["status"] == "done", entry.row
     assert names(job.out / "sub-01" / "anat") == [
         "sub-01_desc-brain_T1w.json",
@@ -243,7 +297,7 @@ def test_a_dicom_folder_is_a_scan_that_has_changed_when_one_slice_has(engine, jo
     head.unlink()
     folder = dicom.save(head.parent / "visit", series)
     (scan,) = find_scans(str(head.parents[1]), job.out)
-    entry = work.strip_one(scan, job)
+    entry = done(scan, job)
     assert entry.row["status"] == "done", entry.row
     assert (job.out / "deep" / "visit_brain_mask.nii.gz").is_file()
     assert entry.source.still_holds(scan.path)
@@ -258,7 +312,7 @@ def test_other_scans_of_the_session_get_the_mask_and_stand_in_the_row(engine, jo
     table = head.with_name("scans.csv")
     table.write_text("path,apply_to\nT1.nii.gz,FLAIR.nii.gz")
     (scan,) = find_scans(str(table), job.out)
-    entry = work.strip_one(scan, job)
+    entry = done(scan, job)
     assert entry.row["status"] == "done", entry.row
     assert entry.row["applied_to"].startswith("FLAIR.nii.gz: ")
     assert "FLAIR.nii.gz: " in entry.row["reasons"]  # a threshold's mask is no ordinary one

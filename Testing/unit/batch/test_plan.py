@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from skullstrip.batch.ledger import Entry, FileState, Ledger
+from skullstrip.batch.job import MASK_CORRECTED
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.plan import MASK_CORRECTED, reasons_to_do
+from skullstrip.batch.plan import reasons_to_do
+from skullstrip.batch.records import Entry, FileState, write_record
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
 
@@ -18,16 +19,16 @@ DIGEST = "digest"
 
 @pytest.fixture
 def done(tmp_path):
-    """Three scans that are done; returns (scans, ledger, out)."""
+    """Three scans that are done; returns (scans, out)."""
     out = tmp_path / "out"
+    out.mkdir()
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.nii").write_bytes(name.encode())
     scans = find_scans(str(tmp_path), out)
-    with Ledger(out) as ledger:
-        for scan in scans:
-            (out / scan.mask).write_bytes(b"mask")
-            ledger.record([entry(scan, out)])
-        yield scans, ledger, out
+    for scan in scans:
+        (out / scan.mask).write_bytes(b"mask")
+        write_record(entry(scan, out), out)
+    return scans, out
 
 
 def entry(scan, out, status="done", verdict="pass"):
@@ -38,21 +39,21 @@ def entry(scan, out, status="done", verdict="pass"):
 
 
 def reasons(done, digest=DIGEST, **options):
-    scans, ledger, out = done
-    found = reasons_to_do(scans, ledger, out, BatchOptions(**options), digest)
+    scans, out = done
+    found = reasons_to_do(scans, out, BatchOptions(**options), digest)
     return [reason for _, reason in found]
 
 
 def record(done, **states):
     """Note of scans that they came out otherwise."""
-    scans, ledger, out = done
+    scans, out = done
     for scan in scans:
         if scan.name in states:
-            ledger.record([entry(scan, out, **states[scan.name])])
+            write_record(entry(scan, out, **states[scan.name]), out)
 
 
 def touch(done):
-    scans, _, out = done
+    scans, out = done
     for path in (scans[0].path, out / scans[0].mask):
         os.utime(path, ns=(1, 1))
 
@@ -66,7 +67,7 @@ def touch(done):
         (record, {"overwrite": True}, ["to be overwritten"] * 3),
         (lambda done: record(done, b={"status": "failed"}), {}, ["", "failed before", ""]),
         (lambda done: done[0][0].path.write_bytes(b"A"), {}, ["input changed", "", ""]),
-        (lambda done: (done[2] / done[0][2].mask).unlink(), {}, ["", "", "output changed"]),
+        (lambda done: (done[1] / done[0][2].mask).unlink(), {}, ["", "", "output changed"]),
         (lambda done: record(done, b={"status": "failed"}), {"digest": "other", "redo": "failed"},
          ["", "failed before", ""]),
         (lambda done: record(done, a={"verdict": "check"}, c={"verdict": "fail"}),
@@ -79,39 +80,39 @@ def test_what_is_to_be_done_again_is_done_again_and_nothing_else(done, change, o
 
 
 def test_what_was_never_done_is_new(done):
-    scans, _, out = done
-    found = reasons_to_do(scans, None, out, BatchOptions(), DIGEST)
+    scans, out = done
+    found = reasons_to_do(scans, out / "elsewhere", BatchOptions(), DIGEST)
     assert [reason for _, reason in found] == ["new"] * 3
 
 
 def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
-    scans, ledger, out = done
+    scans, _ = done
     scans[1] = replace(scans[1], for_fmriprep=("fmriprep/b.nii.gz",))
-    assert reasons((scans, ledger, out)) == ["", "no mask for fMRIPrep yet", ""]
+    assert reasons(done) == ["", "no mask for fMRIPrep yet", ""]
 
 
 def test_another_scan_that_gets_the_mask_is_a_reason_and_so_is_a_change_of_it(done, tmp_path):
-    scans, ledger, out = done
+    scans, out = done
     scans[1] = replace(scans[1], apply_to=(scans[2],))
     known = entry(scans[1], out)
-    ledger.record([replace(known, source=FileState.of(*scans[1].inputs))])
-    assert reasons((scans, ledger, out)) == ["", "not applied to all yet", ""]
+    write_record(replace(known, source=FileState.of(*scans[1].inputs)), out)
+    assert reasons(done) == ["", "not applied to all yet", ""]
     outputs = known.outputs | {scans[2].mask: FileState.of(out / scans[2].mask)}
-    ledger.record([replace(known, source=FileState.of(*scans[1].inputs), outputs=outputs)])
-    assert reasons((scans, ledger, out)) == ["", "", ""]
+    write_record(replace(known, source=FileState.of(*scans[1].inputs), outputs=outputs), out)
+    assert reasons(done) == ["", "", ""]
     scans[2].path.write_bytes(b"other")
-    assert reasons((scans, ledger, out))[1] == "input changed"
+    assert reasons(done)[1] == "input changed"
 
 
 def other_folder(done, content):
     """The same names in another folder, the first with this content."""
-    scans, ledger, out = done
+    scans, out = done
     folder = out.parent / "other"
     folder.mkdir()
     for scan in scans:
         (folder / scan.path.name).write_bytes(scan.path.read_bytes())
     (folder / "a.nii").write_bytes(content)
-    return find_scans(str(folder), out), ledger, out
+    return find_scans(str(folder), out), out
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "other"])
@@ -133,19 +134,19 @@ def test_a_scan_that_was_moved_and_changed_is_the_same_scan(done):
 
 
 def test_a_scan_by_another_path_is_the_same_scan(done):
-    scans, ledger, out = done
+    scans, out = done
     scans[0].path.write_bytes(b"A")
     around = out.parent / "folder" / ".."
     (out.parent / "folder").mkdir()
     same = find_scans(str(around), out)
-    assert reasons((same, ledger, out)) == ["input changed", "", ""]
+    assert reasons((same, out)) == ["input changed", "", ""]
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "other"])
 @pytest.mark.parametrize("status", ["done", "failed"])
 def test_a_mask_that_was_corrected_by_hand_is_never_made_again_unasked(done, digest, status):
-    scans, ledger, out = done
-    ledger.record([entry(scans[0], out, status)])
+    scans, out = done
+    write_record(entry(scans[0], out, status), out)
     (out / scans[0].mask).write_bytes(b"by hand")
     for redo in (None, "rejected", "failed", "check"):
         (out / "decisions.csv").write_text("name,decision\na,reject\n")
@@ -161,16 +162,17 @@ def corrected(scan, out):
 
 
 def test_a_correction_that_is_known_is_left_whatever_the_options(done):
-    scans, ledger, out = done
-    ledger.record([corrected(scans[0], out)])
+    scans, out = done
+    write_record(corrected(scans[0], out), out)
     assert reasons(done, digest="other")[0] == ""
     assert reasons(done, redo="check")[0] == ""
     assert reasons(done, overwrite=True)[0] == "to be overwritten"
 
 
 def test_a_correction_is_looked_at_again_when_mask_or_scan_change_or_the_brain_is_missing(done):
-    scans, ledger, out = done
-    ledger.record([corrected(scan, out) for scan in scans])
+    scans, out = done
+    for scan in scans:
+        write_record(corrected(scan, out), out)
     (out / scans[0].mask).write_bytes(b"and again")
     scans[1].path.write_bytes(b"B")
     (out / scans[2].brain).unlink()
@@ -178,14 +180,14 @@ def test_a_correction_is_looked_at_again_when_mask_or_scan_change_or_the_brain_i
 
 
 def test_a_correction_that_was_removed_is_made_again(done):
-    scans, ledger, out = done
-    ledger.record([corrected(scans[0], out)])
+    scans, out = done
+    write_record(corrected(scans[0], out), out)
     (out / scans[0].mask).unlink()
     assert reasons(done) == ["output changed", "", ""]
 
 
 def test_only_what_was_rejected_on_the_page_is_redone(done):
-    out = done[2]
+    out = done[1]
     text = "name,path,decision,comment\na,,accept,\nb,,reject,neck\nc,,,\n"
     (out / "decisions.csv").write_text(text)
     assert reasons(done, redo="rejected") == ["", "rejected", ""]
@@ -199,7 +201,7 @@ def test_only_what_was_rejected_on_the_page_is_redone(done):
 )
 def test_decisions_that_cannot_be_read_are_refused(done, text, message):
     if text is not None:
-        (done[2] / "decisions.csv").write_text(text)
+        (done[1] / "decisions.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         reasons(done, redo="rejected")
 

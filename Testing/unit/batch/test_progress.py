@@ -5,22 +5,19 @@ import json
 import pytest
 
 from skullstrip.batch import progress
-from skullstrip.batch.progress import Count, scan_event, skipped_event
-
-
-def test_nobody_knows_the_time_left_before_a_scan_came_back():
-    assert Count(10, skipped=4).seconds_left(100) is None
+from skullstrip.batch.progress import Count
 
 
 def test_scans_that_were_done_before_do_not_make_the_time_left_shorter():
-    count = Count(10, done=2, failed=1, skipped=4)
-    assert (count.settled, count.seconds_left(30)) == (7, 30.0)
+    count = Count(10, done=1, failed=1, skipped=4)
+    event = count.add({"name": "a", "status": "done"}, 30.0)
+    assert (count.settled, event["seconds_left"]) == (7, 30.0)
 
 
 def test_an_event_is_one_line_of_json(capsys):
     row = {"name": "ä\nb", "status": "done", "message": "", "reasons": "It is rough.",
            "volume_ml": 1.5, "verdict": "check"}  # fmt: skip
-    progress.say_json(scan_event(row, Count(4, done=1), 2.0))
+    progress.say_json(Count(4).add(row, 2.0))
     output = capsys.readouterr().out
     assert output.count("\n") == 1
     assert json.loads(output) == {
@@ -30,7 +27,7 @@ def test_an_event_is_one_line_of_json(capsys):
 
 def test_a_scan_that_is_left_as_it_is_is_told_with_its_verdict():
     row = {"name": "a", "status": "done", "verdict": "check", "reasons": "It is rough."}
-    event = skipped_event(row, Count(4, skipped=1))
+    event = Count(4).add(row)
     assert (event["status"], event["verdict"]) == ("skipped", "check")
     assert (event["reasons"], event["done"], event["total"]) == ("It is rough.", 1, 4)
 
@@ -38,10 +35,11 @@ def test_a_scan_that_is_left_as_it_is_is_told_with_its_verdict():
 def test_verdicts_are_counted_of_all_scans_and_a_corrected_mask_has_no_other():
     count = Count(6)
     for verdict in ("pass", "pass", "fail"):
-        count.add({"status": "done", "verdict": verdict})
-    count.add({"status": "failed", "verdict": None})
-    count.skip({"status": "corrected", "verdict": "check"})
-    count.skip({"status": "done", "verdict": "check"})
+        count.add({"status": "done", "verdict": verdict}, 1.0)
+    count.add({"status": "failed", "verdict": None}, 1.0)
+    count.add({"status": "corrected", "verdict": "check"})
+    count.add({"status": "done", "verdict": "check"})
+    assert (count.done, count.failed, count.skipped) == (3, 1, 2)
     assert count.verdicts == {"pass": 2, "check": 1, "fail": 1, "corrected": 1}
 
 
@@ -59,9 +57,8 @@ def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
     row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
     for seconds in (200.0, 400.0, 600.0, 800.0):
         now[0] = seconds
-        count.add(row)
         on_event({"event": "scan", "name": "b", "status": "running"})
-        on_event(scan_event(row, count, seconds))
+        on_event(count.add(row, seconds))
     assert capsys.readouterr() == (
         "",
         "skullstrip: 1002 of 10000 scans, 20 days, 19:53:20 left\n"

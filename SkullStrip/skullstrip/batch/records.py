@@ -1,0 +1,186 @@
+"""What was done with each scan, kept as one JSON file a scan below the output folder.
+
+Whoever strips a scan writes its record: first the hashes of what is about to be moved into place,
+then what came of it. So a file that a batch wrote is known again, whenever it was killed, and one
+that somebody changed since is told from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ..errors import OutputError
+from ..io.atomic import atomic_outputs
+from ..io.images import files_of, files_read
+from ..io.limits import require_regular
+from .columns import COLUMNS, Row
+
+RECORDS = ".skullstrip/scans"  # below the output folder
+LOCK = ".skullstrip/lock"
+SHARED_SECONDS, ALONE_SECONDS = 60.0, 0.5  # that a lock is waited for
+CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Images as they lie on disk, all the files they consist of taken together.
+
+    Size and time, of the file that changed last, tell at once whether it is still the same; its
+    hash tells for sure.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, *paths: Path) -> FileState:
+        """Read a file's state; hashing reads all of it."""
+        return cls(*stat_of(*paths), sha256_of(*paths))
+
+    def still_holds(self, *paths: Path) -> bool:
+        """Return whether the content is the same, read only where size and time leave doubt."""
+        try:
+            size, mtime_ns = stat_of(*paths)
+            if size != self.size:
+                return False
+            return mtime_ns == self.mtime_ns or sha256_of(*paths) == self.sha256
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one scan.
+
+    Parameters
+    ----------
+    row : dict
+        By the names of `COLUMNS`; what is missing is None.
+    source : FileState
+        The input as it was stripped.
+    options : str
+        `Options.digest` of that time.
+    outputs : dict of str to FileState
+        What is written, by paths below the output folder; empty when it failed.
+    begun : dict of str to FileState
+        What was about to be moved into place when nothing more was heard.
+    """
+
+    row: Row
+    source: FileState
+    options: str
+    outputs: dict[str, FileState] = field(default_factory=dict)
+    begun: dict[str, FileState] = field(default_factory=dict)
+
+
+def write_record(entry: Entry, out: Path) -> None:
+    """Write what is known of a scan in place of what was; raise OutputError where it cannot be."""
+    path = _record(out, str(entry.row["name"]))
+    with atomic_outputs() as staged:
+        staged(path).write_text(json.dumps(asdict(entry)), encoding="utf-8")
+
+
+def read_record(name: str, out: Path) -> Entry | None:
+    """Return what is known of a scan; raise OutputError where its record is damaged."""
+    path = _record(out, name)
+    return _read(path) if path.exists() else None
+
+
+def rows(out: Path) -> Iterator[Row]:
+    """Yield the table, ordered by names within each folder; one row at a time is in memory."""
+    for parent, folders, files in os.walk(out / RECORDS):
+        folders.sort()
+        for name in sorted(file for file in files if file.endswith(".json")):
+            yield _read(Path(parent, name)).row
+
+
+def _record(out: Path, name: str) -> Path:
+    return out / RECORDS / f"{name}.json"
+
+
+def _read(path: Path) -> Entry:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        row = {column: content["row"].get(column) for column in COLUMNS}
+        outputs, begun = (
+            {file: FileState(**state) for file, state in content[key].items()}
+            for key in ("outputs", "begun")
+        )
+        return Entry(row, FileState(**content["source"]), content["options"], outputs, begun)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise OutputError(
+            f"The record '{path}' cannot be read ({error}); remove it and use --overwrite to strip "
+            "that scan again."
+        ) from error
+
+
+@contextmanager
+def held(out: Path, shared: bool = False) -> Iterator[None]:
+    """Hold an output folder, so that no second batch does the same work.
+
+    SQLite's lock is one that all systems have, and that goes with its process.
+
+    Parameters
+    ----------
+    shared : bool
+        Let others hold it too that are shared: one job for each participant.
+
+    Raises
+    ------
+    OutputError
+        Another batch holds it, or it cannot be made.
+    """
+    try:
+        (out / RECORDS).mkdir(parents=True, exist_ok=True)
+        timeout = SHARED_SECONDS if shared else ALONE_SECONDS
+        lock = sqlite3.connect(out / LOCK, timeout=timeout, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise OutputError(f"'{out}' cannot be written ({error}); name another folder.") from error
+    with closing(lock):
+        try:
+            lock.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
+            lock.execute("SELECT * FROM sqlite_master").fetchall()  # takes the lock that is shared
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"Another batch is at work in '{out}' ({error}); wait for it, or name another "
+                "folder."
+            ) from error
+        yield
+
+
+def is_stranger(path: str, entry: Entry | None, out: Path) -> bool:
+    """Return whether an output is there and is not, or no longer, what we wrote."""
+    if not there(out / path):
+        return False
+    written = (entry.outputs.get(path), entry.begun.get(path)) if entry else ()
+    return not any(state and state.still_holds(out / path) for state in written)
+
+
+def there(path: Path) -> list[Path]:
+    """Return the files written under an image's name that are there."""
+    return [file for file in files_of(path) if os.path.lexists(file)]
+
+
+def stat_of(*paths: Path) -> tuple[int, int]:
+    """Bytes, and the latest time of change in ns; raise OSError where a file is missing."""
+    found = [file.stat() for path in paths for file in files_read(path)]
+    return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
+
+
+def sha256_of(*paths: Path) -> str:
+    """Hash of the content, of all files that the images consist of."""
+    digest = hashlib.sha256()
+    for file in (file for path in paths for file in files_read(path)):
+        require_regular(file)
+        with file.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""The records: what was done is known again, whoever was killed, and whose a file is with it."""
+
+import json
+import os
+
+import pytest
+
+from skullstrip.batch.columns import COLUMNS
+from skullstrip.batch.coordinator import Inputs
+from skullstrip.batch.records import (
+    RECORDS,
+    Entry,
+    FileState,
+    held,
+    is_stranger,
+    read_record,
+    rows,
+    write_record,
+)
+from skullstrip.errors import OutputError
+
+
+def entry(name="a/b", **columns):
+    row = {"name": name, "status": "done", "volume_ml": 1432.125, "views": "1", "input_sha256": "i"}
+    outputs = {f"{name}_brain_mask.nii.gz": FileState(3, 4, "o")}
+    return Entry(row | columns, FileState(1, 2**60 + 1, "i"), "options", outputs, outputs)
+
+
+def test_what_is_recorded_is_known_again(tmp_path):
+    write_record(entry(), tmp_path)
+    found, known = read_record("a/b", tmp_path), entry()
+    assert (found.source, found.options) == (known.source, "options")
+    assert (found.outputs, found.begun) == (known.outputs, known.begun)
+    assert found.row == {**dict.fromkeys(COLUMNS), **known.row}
+    assert list(found.row) == list(COLUMNS)
+    assert read_record("other", tmp_path) is None
+
+
+def test_a_newer_record_takes_the_place_of_the_older_and_rows_are_sorted(tmp_path):
+    for each in (entry("c"), entry(status="failed"), entry(status="done")):
+        write_record(each, tmp_path)
+    assert [(row["name"], row["status"]) for row in rows(tmp_path)] == [
+        ("c", "done"),
+        ("a/b", "done"),
+    ]
+
+
+def test_a_batch_alone_shuts_others_out_and_jobs_for_single_participants_share(tmp_path):
+    for others_share in (False, True):
+        with (
+            held(tmp_path, others_share),
+            pytest.raises(OutputError, match="Another batch is at work"),
+            held(tmp_path),
+        ):
+            pass
+    with held(tmp_path, shared=True), held(tmp_path, shared=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", "[]", '{"row": 1}', '{"row": {}, "source": {}, "outputs": {}, "begun": {}}']
+)
+def test_a_damaged_record_is_one_sentence(tmp_path, text):
+    write_record(entry("a"), tmp_path)
+    (tmp_path / RECORDS / "a.json").write_text(text)
+    with pytest.raises(OutputError, match=r"cannot be read \(.*; remove it"):
+        read_record("a", tmp_path)
+
+
+def test_a_record_without_a_column_of_today_is_read(tmp_path):
+    write_record(entry("old"), tmp_path)
+    path = tmp_path / RECORDS / "old.json"
+    content = json.loads(path.read_text())
+    content["row"].pop("views")
+    path.write_text(json.dumps(content))
+    assert read_record("old", tmp_path).row["views"] is None
+
+
+def test_what_was_written_or_about_to_be_moved_is_ours_until_it_is_changed(tmp_path):
+    mask = tmp_path / "a_brain_mask.nii"
+    assert not is_stranger(mask.name, None, tmp_path)
+    mask.write_bytes(b"ours")
+    assert is_stranger(mask.name, None, tmp_path)
+    states = {mask.name: FileState.of(mask)}
+    for known in (
+        Entry({}, FileState(0, 0, ""), "", **{key: states}) for key in ("outputs", "begun")
+    ):
+        assert not is_stranger(mask.name, known, tmp_path)
+    mask.write_bytes(b"mine")
+    assert is_stranger(mask.name, known, tmp_path)
+
+
+def test_a_data_file_alone_is_a_strangers(tmp_path):
+    (tmp_path / "a_brain.img").write_bytes(b"mine")
+    assert is_stranger("a_brain.hdr", None, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["same", "hard link", "folder link", "not there yet"])
+def test_what_the_batch_reads_is_never_written(tmp_path, how):
+    out = tmp_path / "out"
+    out.mkdir()
+    source = out / "a_brain.nii"
+    if how == "hard link":
+        source = tmp_path / "b.nii"
+    if how != "not there yet":
+        source.write_bytes(b"scan")
+    if how == "hard link":
+        os.link(source, out / "a_brain.nii")
+    if how == "folder link":
+        (tmp_path / "link").symlink_to(out)
+        source = tmp_path / "link" / "a_brain.nii"
+    inputs = Inputs([str(source)])
+    inputs.refuse([out / "a_brain_mask.nii"])
+    with pytest.raises(
+        OutputError, match=r"a_brain\.nii would be replaced, which this batch reads"
+    ):
+        inputs.refuse([out / "a_brain.nii"])
+
+
+def test_the_voxels_of_a_scan_are_never_written(tmp_path):
+    (tmp_path / "a.hdr").write_bytes(b"header")
+    (tmp_path / "a.img").write_bytes(b"voxels")
+    with pytest.raises(OutputError, match="which this batch reads"):
+        Inputs([str(tmp_path / "a.hdr")]).refuse([tmp_path / "a.img"])
