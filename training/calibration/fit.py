@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.special import expit
 
+from skullstrip.errors import InputError
 from skullstrip.quality.calibration import LIMITED, Calibration, Ground
 from skullstrip.quality.confidence import confidence_terms, disagreement_map
 from skullstrip.quality.estimate import (
@@ -54,10 +55,20 @@ def fit_calibration(
     rows : sequence of Row
     confidence : mapping
         From `fit_confidence`.
+
+    Raises
+    ------
+    InputError
+        No mask of a scan as it came is good enough to learn from.
     """
     own = [row for row in rows if row.kind == OWN]
     good = [row for row in own if is_good(row)]
     clean = [row for row in good if row.what == UNTOUCHED]
+    if not clean:
+        raise InputError(
+            f"No scan as it came gets a mask of Dice {BAD_DICE} or more, so there is nothing to "
+            "calibrate by; train longer, or look whether the reference masks are of one kind."
+        )
     sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
     sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
     doubt = fit_doubt([row for row in own if row.dice >= LOST_DICE])

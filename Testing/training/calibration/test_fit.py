@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skullstrip.errors import InputError
 from skullstrip.quality.verdict import judge_measures
 from training.augment.tissue_contrast import LOOKS
 from training.calibration.calibrate import choose_scans, judge_unseen, stress_of
@@ -61,6 +62,12 @@ def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
     for row in made_rows(seed=1):
         found = judge_measures(row.measured, calibration).estimate
         assert found.dice == pytest.approx(row.dice, abs=0.25 * (1 - row.dice) + 0.004)
+
+
+def test_weights_without_a_good_mask_are_not_calibrated():
+    rows = [replace(row, dice=0.9) for row in made_rows()]
+    with pytest.raises(InputError, match=r"Dice 0\.95 or more"):
+        fit_calibration(rows, {"constant": 1.0}, {})
 
 
 def test_bad_masks_are_flagged_and_good_ones_pass(calibration):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skullstrip.errors import InputError
+from skullstrip.network.manifest import load_manifest
 from training.model.config import config_from_dict, load_config
 from training.model.train import stage_epochs
 
@@ -25,6 +26,7 @@ def test_every_shipped_configuration_loads_in_whole_epochs_and_survives_json(pat
     config = load_config(path)
     assert config.name == path.stem
     assert stage_epochs(config)[-1][2] * config.steps_per_epoch == config.total_steps
+    assert not config.initial_weights or load_manifest(CONFIGS.parents[1] / config.initial_weights)
     assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
