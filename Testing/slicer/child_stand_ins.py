@@ -15,6 +15,7 @@ from pathlib import Path
 import slicer
 
 from SkullStripSlicer import child_process
+from SkullStripSlicer.logic import StripLogic
 
 LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
 
@@ -78,6 +79,19 @@ if request.get("applied"):
 """
     + THRESHOLD
 )
+
+
+def logicOf(*scripts: str | None):
+    """A logic whose children are these, one after the other; None is one that cannot be made."""
+    following = iter(scripts)
+
+    def make():
+        script = next(following)
+        if script is None:
+            raise ValueError("No process.")
+        return script_process(script)()
+
+    return StripLogic(make)
 
 
 class PipeProcess:

@@ -79,6 +79,15 @@ def volume(scene, head):
     return node
 
 
+@pytest.fixture
+def logic():
+    """What a script uses, with a child that finds the brain by intensity."""
+    from SkullStripSlicer.logic import StripLogic
+    from Testing.slicer.child_stand_ins import THRESHOLD, script_process
+
+    return StripLogic(script_process(THRESHOLD))
+
+
 @pytest.fixture(scope="session")
 def root():
     """The repository's top folder."""

@@ -112,6 +112,12 @@ def palette(application, name: str):
         application.setPalette(was)
 
 
+def column(table, number: int) -> list[str]:
+    """The texts in one column of a table."""
+    table = unwrap(table)
+    return [table.item(row, number).text() for row in range(table.rowCount())]
+
+
 def strip(widget):
     click(widget.ui.stripButton)
     assert wait_for(lambda: not widget.runPanel.isRunning)

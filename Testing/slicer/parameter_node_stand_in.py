@@ -95,53 +95,41 @@ class _Connector:
         className = widget.metaObject().className()
         self.choices = list(kind) if issubclass(kind, enum.Enum) else []
         if _isNode(hint):
-            wanted, self.signal = "qMRMLNodeComboBox", widget.currentNodeChanged
+            wanted, signal, self.attribute = "qMRMLNodeComboBox", "currentNodeChanged", None
             widget.nodeTypes = [kind.__name__]
         elif self.choices:
-            wanted, self.signal = "QComboBox", widget.currentIndexChanged
+            wanted, signal, self.attribute = "QComboBox", "currentIndexChanged", "currentIndex"
             widget.clear()
             for choice in self.choices:
                 widget.addItem(choice.label())
         elif kind is bool and className == "QPushButton":
-            wanted, self.signal = className, widget.toggled
+            wanted, signal, self.attribute = className, "toggled", "checked"
             if not widget.checkable:
                 raise TypeError(f"{widget.name} is not checkable")
         elif kind is bool:
-            wanted, self.signal = "QCheckBox", widget.stateChanged
+            wanted, signal, self.attribute = "QCheckBox", "stateChanged", "checked"
         elif kind is float:
-            wanted, self.signal = "ctkSliderWidget", widget.valueChanged
+            wanted, signal, self.attribute = "ctkSliderWidget", "valueChanged", "value"
             (limits,) = hint.__metadata__
             widget.minimum, widget.maximum = limits.minimum, limits.maximum
-        elif kind is str:
-            wanted, self.signal = "QLineEdit", widget.textChanged
         else:
+            wanted, signal, self.attribute = "QLineEdit", "textChanged", "text"
+        if className != wanted or not (_isNode(hint) or self.choices or kind in (bool, float, str)):
             raise TypeError(f"no connector for {hint} to {className}")
-        if className != wanted:
-            raise TypeError(f"no connector for {hint} to {className}")
-        self.className = className
+        self.signal = getattr(widget, signal)
 
     def read(self):
-        widget = self.widget
-        if self.className == "qMRMLNodeComboBox":
-            return widget.currentNode()
-        if self.choices:
-            return self.choices[widget.currentIndex]
-        if self.className in ("QCheckBox", "QPushButton"):
-            return widget.checked
-        return widget.value if self.className == "ctkSliderWidget" else widget.text
+        if self.attribute is None:
+            return self.widget.currentNode()
+        value = getattr(self.widget, self.attribute)
+        return self.choices[value] if self.choices else value
 
     def write(self, value) -> None:
-        widget = self.widget
-        if self.className == "qMRMLNodeComboBox":
-            widget.setCurrentNode(value)
-        elif self.choices:
-            widget.currentIndex = self.choices.index(value)
-        elif self.className in ("QCheckBox", "QPushButton"):
-            widget.checked = value
-        elif self.className == "ctkSliderWidget":
-            widget.value = value
+        if self.attribute is None:
+            self.widget.setCurrentNode(value)
         else:
-            widget.text = value
+            shown = self.choices.index(value) if self.choices else value
+            setattr(self.widget, self.attribute, shown)
 
 
 def _connectGui(self, ui) -> int:

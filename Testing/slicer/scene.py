@@ -13,6 +13,9 @@ import numpy as np
 import slicer
 import vtk
 
+from SkullStripSlicer import outputs
+from SkullStripSlicer.segment import readMask, writeMask
+
 
 def makeScene(cacheFolder: Path):
     """A fresh scene, made the current one."""
@@ -54,13 +57,21 @@ def loadVolume(path: Path, name: str = "T1"):
     return node
 
 
+def voxelsOf(volume) -> np.ndarray:
+    """A volume's voxels (I, J, K), which can be written."""
+    return slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
+
+
+def maskOf(segmentation) -> np.ndarray:
+    """A result's mask on its scan's grid."""
+    volume = outputs.sourceOf(segmentation)
+    return readMask(segmentation, outputs.segmentOf(segmentation), volume)
+
+
 def paint(segmentation, slices: int = 3) -> np.ndarray:
     """Paint as a user would; returns the mask after it."""
-    from SkullStripSlicer import outputs
-    from SkullStripSlicer.segment import readMask, writeMask
-
     volume, segmentId = outputs.sourceOf(segmentation), outputs.segmentOf(segmentation)
-    mask = readMask(segmentation, segmentId, volume)
+    mask = maskOf(segmentation)
     mask[:slices] = True
     writeMask(segmentation, segmentId, volume, mask, tuple(slice(0, n) for n in mask.shape))
     return mask

@@ -6,7 +6,6 @@ The command is a stand-in that prints what the real one would, except in the slo
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,14 +15,12 @@ import pytest
 import slicer
 
 pytest.importorskip("PySide6")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from skullstrip.errors import Cancelled, EngineError, InputError
 from skullstrip.options import Options
 from SkullStripSlicer.logic import StripLogic
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import PipeProcess
-from Testing.slicer.panel_fixtures import click, wait_for
-from Testing.slicer.pythonqt import unwrap
+from Testing.slicer.panel_fixtures import click, column, wait_for
 
 # What `skullstrip batch --progress json` tells, by way of the child.
 COMMAND = """
@@ -75,11 +72,6 @@ def panel(widget, folder, tmp_path):
     return widget
 
 
-def column(widget, number: int) -> list[str]:
-    table = unwrap(widget.ui.batchTable)
-    return [table.item(row, number).text() for row in range(table.rowCount())]
-
-
 def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path):
     child(COMMAND)
     panel._parameterNode.borderMm = -1.5
@@ -89,11 +81,13 @@ def test_the_table_fills_with_what_the_command_tells(panel, child, tmp_path):
     assert panel.ui.batchButton.text == "Cancel batch"
     assert not panel.ui.sceneButton.enabled
     assert wait_for(lambda: not panel.batchPanel.isRunning)
-    assert column(panel, 0) == ["a", "b/c", "broken"]
-    assert column(panel, 1) == ["done before", "done", "failed"]
-    assert column(panel, 2) == ["pass", "check", ""]
-    assert column(panel, 3) == ["1100.0", "1234.6", ""]
-    assert column(panel, 4) == ["", "It is rough. It is noisy.", "It is broken."]
+    assert [column(panel.ui.batchTable, number) for number in range(5)] == [
+        ["a", "b/c", "broken"],
+        ["done before", "done", "failed"],
+        ["pass", "check", ""],
+        ["1100.0", "1234.6", ""],
+        ["", "It is rough. It is noisy.", "It is broken."],
+    ]
     assert panel.ui.batchLabel.text == "2 of 3 scans are done."
     assert panel.ui.batchButton.text == "Strip folder"
     assert panel.ui.sceneButton.enabled
@@ -127,18 +121,21 @@ emit(event="result", report={})
 """)
     click(panel.ui.batchButton)
     assert wait_for(lambda: not panel.batchPanel.isRunning)
-    assert (column(panel, 1), column(panel, 4)) == (["corrected by hand"], ["It is kept."])
+    assert (column(panel.ui.batchTable, 1), column(panel.ui.batchTable, 4)) == (
+        ["corrected by hand"],
+        ["It is kept."],
+    )
     assert panel.ui.batchLabel.text == "1 of 1 scans are done."
 
 
 def test_a_cancelled_batch_says_what_was_done(panel, child):
     child(WAITS_AT_THE_SECOND)
     click(panel.ui.batchButton)
-    assert wait_for(lambda: column(panel, 1) == ["done", "running"])
+    assert wait_for(lambda: column(panel.ui.batchTable, 1) == ["done", "running"])
     assert panel.ui.batchLabel.text == "1 of 3 scans, about 3 min left"
     click(panel.ui.batchButton)
     assert not panel.batchPanel.isRunning
-    assert column(panel, 1) == ["done", "not done"]
+    assert column(panel.ui.batchTable, 1) == ["done", "not done"]
     assert "1 of 3" in panel.ui.batchLabel.text
     assert "go on where it was left" in panel.ui.batchLabel.text
     assert not panel.ui.reportButton.visible

@@ -1,14 +1,12 @@
 """Settings of the panel: bound to their widgets, saved with the scene, tied to the chosen scan."""
 
 import dataclasses
-import os
 import re
 from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("PySide6")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from skullstrip.options import Options
 from SkullStripSlicer import outputs
 from Testing.slicer import application_stand_in as application

@@ -5,14 +5,11 @@ Real: nodes, sequences and their browser, from `slicer-core`; playing them is th
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import slicer
 
 pytest.importorskip("PySide6")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import Qt
 
 from SkullStripSlicer import outputs
@@ -20,10 +17,11 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.scene_scans import findHeads
 from SkullStripSlicer.segment import readMask
 from Testing.phantoms import make_head
-from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, script_process
-from Testing.slicer.panel_fixtures import click, wait_for
+from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, logicOf, script_process
+from Testing.slicer.panel_fixtures import click, column, wait_for
 from Testing.slicer.pythonqt import unwrap
-from Testing.slicer.scene import addVolume
+from Testing.slicer.scene import addVolume, maskOf
+from training.evaluation.metrics import dice
 
 DICE = 0.95  # of the stand-in, which finds the brain by its grey values
 INDICES = ("0", "2.5", "5")
@@ -65,11 +63,7 @@ def browserOf(scene):
     return scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
 
 
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
-
-
-def maskOf(segmentation, sequence) -> np.ndarray:
+def frameMask(segmentation, sequence) -> np.ndarray:
     """A frame's mask; all frames lie on one grid."""
     (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
     return readMask(segmentation, segmentId, sequence.GetNthDataNode(0))
@@ -79,16 +73,13 @@ def names(scene) -> list[str]:
     return [head.name for head in findHeads(scene) if head.isLikely]
 
 
-def test_each_head_gets_a_segmentation(scene, head):
+def test_each_head_gets_a_segmentation(scene, head, logic):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
     changes = []
-    scans = StripLogic(script_process(THRESHOLD)).stripScene(
-        scanChanged=lambda scan: changes.append((scan.name, scan.state))
-    )
+    scans = logic.stripScene(scanChanged=lambda scan: changes.append((scan.name, scan.state)))
     assert changes == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
     for volume, scan in zip(volumes, scans, strict=True):
-        node = outputs.findSegmentation(volume)
-        mask = readMask(node, outputs.segmentOf(node), volume)
+        mask = maskOf(outputs.findSegmentation(volume))
         assert dice(mask, head.brain_mask) > DICE
         assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
 
@@ -113,9 +104,8 @@ def test_what_is_no_head_mri_is_left_out(scene, head):
     assert names(scene) == ["T1"]
 
 
-def test_our_own_outputs_are_left_out(scene, head):
-    volume = addVolume(scene, head.array, head.affine, "T1")
-    StripLogic(script_process(THRESHOLD)).strip(volume, brain=True, invert=True, probability=True)
+def test_our_own_outputs_are_left_out(scene, volume, logic):
+    logic.strip(volume, brain=True, invert=True, probability=True)
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     assert names(scene) == ["T1"]
 
@@ -138,8 +128,10 @@ def test_a_sequence_of_masks_is_left_out(scene, sequence, head):
     assert names(scene) == []
 
 
-def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(scene, sequence, head):
-    scans = StripLogic(script_process(THRESHOLD)).stripScene()
+def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
+    scene, sequence, head, logic
+):
+    scans = logic.stripScene()
     assert [scan.state for scan in scans] == ["done"] * 3
     result = resultOf(scene, sequence)
     assert result.GetName() == "Dynamic brain"
@@ -147,7 +139,7 @@ def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(scene
     assert (result.GetIndexName(), result.GetIndexUnit()) == ("delay", "ms")
     assert result.GetIndexType() == result.TextIndex
     for index in INDICES:
-        mask = maskOf(result.GetDataNodeAtValue(index), sequence)
+        mask = frameMask(result.GetDataNodeAtValue(index), sequence)
         assert dice(mask, head.brain_mask) > DICE
     shown = scene.GetNodesByClass("vtkMRMLSegmentationNode")
     assert shown.GetNumberOfItems() == 1  # the browser's, for the current frame
@@ -159,25 +151,13 @@ def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(scene
         display = shown.GetItemAsObject(0).GetDisplayNode()
         assert not display.GetVisibility2DFill()
         assert display.GetVisibility2DOutline()
-        voxels = np.count_nonzero(maskOf(result.GetDataNodeAtValue(INDICES[frame]), sequence))
+        voxels = np.count_nonzero(frameMask(result.GetDataNodeAtValue(INDICES[frame]), sequence))
         assert scans[frame].volumeMl == pytest.approx(voxels * 0.027, rel=1e-3)
 
 
-def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(
-    scene, sequence, head, tmp_path
-):
+def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(scene, sequence, head):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
-    fails_at_the_fourth = """
-count = len(list(Path(request["options"]["weights"]).iterdir()))
-(Path(request["options"]["weights"]) / str(count)).write_text("")
-if count == 3:
-    emit(event="error", message="No luck.", exit_code=1)
-    sys.exit(1)
-"""
-    (tmp_path / "seen").mkdir()
-    scans = StripLogic(script_process(fails_at_the_fourth + THRESHOLD)).stripScene(
-        weights=str(tmp_path / "seen")
-    )
+    scans = logicOf(*[THRESHOLD] * 3, "sys.exit(1)", THRESHOLD).stripScene()
     assert [scan.state for scan in scans] == ["done", "done", "done", "failed", "done"]
     browserOf(scene).SetSelectedItemNumber(1)
     result = resultOf(scene, sequence)
@@ -189,49 +169,23 @@ if count == 3:
     assert len(colors) == 3
 
 
-def test_the_border_moves_frames_too(scene, sequence):
-    def voxels(borderMm: float) -> int:
-        StripLogic(script_process(THRESHOLD)).stripScene(border_mm=borderMm)
+def test_the_border_moves_frames_too(scene, sequence, logic):
+    voxels = []
+    for borderMm in (-3.0, 0.0, 3.0):
+        logic.stripScene(border_mm=borderMm)
         result = resultOf(scene, sequence)
-        mask = maskOf(result.GetDataNodeAtValue("0"), sequence)
+        voxels.append(frameMask(result.GetDataNodeAtValue("0"), sequence).sum())
         scene.RemoveNode(result)
-        return int(mask.sum())
-
-    assert voxels(-3.0) < voxels(0.0) < voxels(3.0)
+    assert voxels[0] < voxels[1] < voxels[2]
 
 
-def test_a_scan_that_fails_stops_none_of_the_rest(scene, head, tmp_path):
-    for name in ("one", "two"):
+def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head):
+    for name in ("one", "two", "three"):
         addVolume(scene, head.array, head.affine, name)
-    fails_once = """
-seen = Path(request["options"]["weights"])
-if not seen.exists():
-    seen.write_text("")
-    emit(event="error", message="No luck.", exit_code=1)
-    sys.exit(1)
-"""
-    scans = StripLogic(script_process(fails_once + THRESHOLD)).stripScene(
-        weights=str(tmp_path / "seen")
-    )
-    assert [(scan.state, scan.message) for scan in scans] == [("failed", "No luck."), ("done", "")]
-
-
-def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head, monkeypatch):
-    for name in ("one", "two"):
-        addVolume(scene, head.array, head.affine, name)
-    logic = StripLogic(script_process(THRESHOLD))
-    processes = iter([ValueError("No process."), logic.processFactory()])
-
-    def make():
-        process = next(processes)
-        if isinstance(process, ValueError):
-            raise process
-        return process
-
-    monkeypatch.setattr(logic, "processFactory", make)
-    scans = logic.stripScene()
+    fails = "emit(event='error', message='No luck.', exit_code=1); sys.exit(1)"
+    scans = logicOf(None, fails, THRESHOLD).stripScene()
     assert [(scan.state, scan.message) for scan in scans] == [
-        ("failed", "No process."), ("done", ""),
+        ("failed", "No process."), ("failed", "No luck."), ("done", ""),
     ]  # fmt: skip
 
 
@@ -243,9 +197,14 @@ def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scen
     table = unwrap(widget.ui.batchTable)
     click(widget.ui.sceneButton)
     assert not widget.batchPanel.isRunning
-    assert column(table, 0) == ["T1", "another", "unticked", "CT"]
-    assert [isTicked(table, row) for row in range(4)] == [True, True, True, False]
-    assert column(table, 4)[3].startswith("CT-like. ")
+    assert column(widget.ui.batchTable, 0) == ["T1", "another", "unticked", "CT"]
+    assert [table.item(row, 0).checkState() == Qt.CheckState.Checked for row in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert column(widget.ui.batchTable, 4)[3].startswith("CT-like. ")
     assert widget.ui.sceneButton.text == "Strip the ticked heads (3)"
     table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)
     assert widget.ui.sceneButton.text == "Strip the ticked heads (2)"
@@ -253,31 +212,23 @@ def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scen
     assert widget.ui.sceneButton.text == "Cancel batch"
     assert not widget.ui.batchButton.enabled
     assert wait_for(lambda: not widget.batchPanel.isRunning)
-    assert column(table, 0) == ["T1", "another"]
-    assert column(table, 1) == ["done", "done"]
+    assert column(widget.ui.batchTable, 0) == ["T1", "another"]
+    assert column(widget.ui.batchTable, 1) == ["done", "done"]
     assert widget.ui.batchLabel.text == "2 of 2 scans are done."
     assert widget.ui.sceneButton.text == "Strip every head in the scene"
     assert not widget.ui.reportButton.visible
     click(widget.ui.sceneButton)  # what an earlier run told of the contrast is shown
-    assert column(table, 4)[:3] == ["T1-like.", "T1-like.", ""]
+    assert column(widget.ui.batchTable, 4)[:3] == ["T1-like.", "T1-like.", ""]
 
 
 def test_a_list_of_heads_goes_with_the_scene(widget, scene, volume):
     widget.ui.batchBox.collapsed = False
     click(widget.ui.sceneButton)
-    assert column(unwrap(widget.ui.batchTable), 0) == ["T1"]
+    assert column(widget.ui.batchTable, 0) == ["T1"]
     scene.Clear(0)
-    assert column(unwrap(widget.ui.batchTable), 0) == []
+    assert column(widget.ui.batchTable, 0) == []
     click(widget.ui.sceneButton)
     assert "no head MRI" in widget.ui.batchLabel.text
-
-
-def column(table, number: int) -> list[str]:
-    return [table.item(row, number).text() for row in range(table.rowCount())]
-
-
-def isTicked(table, row: int) -> bool:
-    return table.item(row, 0).checkState() == Qt.CheckState.Checked
 
 
 @pytest.mark.parametrize("how", ["button", "scene closed"])
@@ -294,7 +245,7 @@ def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how):
     else:
         scene.Clear(0)
     assert not widget.batchPanel.isRunning
-    assert column(unwrap(widget.ui.batchTable), 1) == ["not done", "not done"]
+    assert column(widget.ui.batchTable, 1) == ["not done", "not done"]
     assert "0 of 2 scans are done." in widget.ui.batchLabel.text
     reason = "batch was cancelled" if how == "button" else "scene was closed"
     assert reason in widget.ui.batchLabel.text
@@ -311,18 +262,9 @@ def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_
     assert [scan.state for scan in batch.scans] == ["cancelled"] * 3
 
 
-def test_scans_that_are_removed_stop_none_of_the_rest(scene, head, tmp_path):
+def test_scans_that_are_removed_stop_none_of_the_rest(scene, head):
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two", "three")]
-    script = f"""
-seen = Path(request["options"]["weights"])
-if not seen.exists():
-    seen.write_text("")
-    time.sleep(600)
-{THRESHOLD}"""
-    batch = StripLogic(script_process(script)).stripScene(
-        weights=str(tmp_path / "seen"), finished=lambda _: None
-    )
-    assert wait_for((tmp_path / "seen").exists)
+    batch = logicOf("time.sleep(600)", THRESHOLD, THRESHOLD).stripScene(finished=lambda _: None)
     for volume in volumes[:2]:  # the one that is stripped, and one that waits
         scene.RemoveNode(volume)
     assert not batch.isFinished

@@ -14,14 +14,10 @@ PLACE_TOLERANCE_MM = 1.0
 READERS = {".stl": vtk.vtkSTLReader, ".ply": vtk.vtkPLYReader, ".vtp": vtk.vtkXMLPolyDataReader}
 
 
-@pytest.fixture(scope="module")
-def surface():
-    head = make_head("LPS", (2.0, 2.0, 2.0), field_of_view_mm=(200.0, 120.0, 200.0))
-    return mask_surface(head.brain_mask, head.affine)
-
-
 @pytest.mark.parametrize("suffix", READERS)
-def test_vtk_reads_one_closed_surface_with_the_brains_volume(tmp_path, surface, suffix):
+def test_vtk_reads_one_closed_surface_with_the_brains_volume(tmp_path, suffix):
+    head = make_head("LPS", (2.0, 2.0, 2.0), field_of_view_mm=(200.0, 120.0, 200.0))
+    surface = mask_surface(head.brain_mask, head.affine)
     path = tmp_path / f"brain{suffix}"
     write_surface(path, surface)
     reader = READERS[suffix]()

@@ -12,11 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import COLORS
-from Testing.phantoms import make_head
-from Testing.slicer.child_stand_ins import THRESHOLD, script_process
-from Testing.slicer.scene import addVolume
 from Testing.slicer.views import render3D, renderSlice
 
 SIZE = (240, 240)
@@ -38,11 +34,8 @@ def opengl(root):
 
 
 @pytest.fixture
-def shown(opengl, scene):
-    head = make_head("PIR", (2.0, 2.5, 3.0), oblique_degrees=10)
-    volume = addVolume(scene, head.array, head.affine)
-    segmentation = StripLogic(script_process(THRESHOLD)).strip(volume, surface=True)
-    return scene, volume, segmentation
+def shown(opengl, scene, volume, logic):
+    return scene, volume, logic.strip(volume, surface=True)
 
 
 def amber(picture: np.ndarray) -> np.ndarray:
