@@ -93,7 +93,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = SkullStripLogic()
         self.inputPanel = InputPanel(self.ui, self.onScanChanged)
-        self.advancedPanel = AdvancedPanel(self.ui)
+        self.advancedPanel = AdvancedPanel(self.ui, self.logic.children.end)
         ensure = self.advancedPanel.ensurePackages
         self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
         self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
@@ -110,6 +110,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.runPanel.cancel()
         self.batchPanel.cancel()
         self.othersPanel.cancel()
+        self.logic.children.end()
         self.setParameterNode(None)
         self.removeObservers()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -17,10 +19,12 @@ class AdvancedPanel:
     ----------
     ui : object
         The widgets of the .ui file by name.
+    beforeChange : callable
+        Called without arguments before packages come or go; a process may have them loaded.
     """
 
-    def __init__(self, ui) -> None:
-        self._ui = ui
+    def __init__(self, ui, beforeChange: Callable[[], None]) -> None:
+        self._ui, self._beforeChange = ui, beforeChange
         pairs = (
             (ui.weightsBrowse, ui.weightsEdit),
             (ui.wheelsBrowse, ui.wheelsEdit),
@@ -48,6 +52,8 @@ class AdvancedPanel:
         SkullStripError
             As `dependencies.ensure`.
         """
+        if dependencies.missing(engine):
+            self._beforeChange()
         try:
             dependencies.ensure(slicer.util.confirmOkCancelDisplay, engine, wheels)
         finally:
@@ -68,6 +74,7 @@ class AdvancedPanel:
         text = _("Remove these packages from Slicer's Python?\n\n{names}")
         if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(names))):
             return
+        self._beforeChange()
         try:
             dependencies.remove()
         finally:

@@ -11,7 +11,7 @@ from skullstrip.errors import InputError, SkullStripError
 from skullstrip.io.temporary import remove_abandoned_below
 from skullstrip.options import Options
 
-from .child_process import ChildProcess
+from .child_process import Children
 from .child_run import ChildRun
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
@@ -112,7 +112,7 @@ class FolderBatch(Batch):
     ----------
     inputFolder, outputFolder : path
     options : Options
-    process : ChildProcess
+    children : Children
 
     Raises
     ------
@@ -125,7 +125,7 @@ class FolderBatch(Batch):
         inputFolder: str | Path,
         outputFolder: str | Path,
         options: Options,
-        process: ChildProcess,
+        children: Children,
         *callbacks: Any,
     ) -> None:
         super().__init__(*callbacks)
@@ -144,7 +144,7 @@ class FolderBatch(Batch):
             "options": options.to_json(),
         }
         self._byName: dict[str, BatchScan] = {}
-        self._child = ChildRun(process, self._onEvent, lambda child: self.finish(child.error))
+        self._child = ChildRun(children, self._onEvent, lambda child: self.finish(child.error))
 
     @property
     def isFinished(self) -> bool:

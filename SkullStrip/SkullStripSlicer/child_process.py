@@ -1,4 +1,4 @@
-"""A process that prints lines."""
+"""Processes that take requests and print lines."""
 
 from __future__ import annotations
 
@@ -16,81 +16,28 @@ import slicer
 
 from skullstrip.errors import EngineError
 
+LIBRARY = Path(__file__).resolve().parent.parent
 # PythonSlicer sets its own search path, so the child is told where the library is by argument.
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from skullstrip.worker.child import main; sys.exit(main())"
 )
+IDLE_MINUTES = 5
 END_SECONDS = 2.0
 FAILED_TO_START = 0  # QProcess::ProcessError
 NORMAL_EXIT = 0  # QProcess::ExitStatus
 NO_STATUS = -1
 
 
-class ChildProcess:
-    """A running program, read by the event loop in the thread that made it."""
-
-    def __init__(self) -> None:
-        import qt
-
-        self._process: Any = qt.QProcess()
-        self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
-        self._rest = b""
-
-    def start(
-        self,
-        command: list[str],
-        folder: str,
-        onLine: Callable[[str], None],
-        onFinished: Callable[[int], None],
-    ) -> None:
-        """Start `command` in `folder`; `onFinished` gets the exit status, after the last line."""
-        self._onLine, self._onFinished = onLine, onFinished
-        process = self._process
-        process.setWorkingDirectory(folder)
-        process.connect("readyReadStandardOutput()", self._read)
-        process.connect("finished(int,QProcess::ExitStatus)", self._finish)
-        process.connect("errorOccurred(QProcess::ProcessError)", self._fail)
-        process.start(command[0], command[1:])
-
-    def _read(self) -> None:
-        data = self._process.readAllStandardOutput().data()
-        self._rest += data.encode() if isinstance(data, str) else bytes(data)
-        *lines, self._rest = self._rest.split(b"\n")
-        for line in lines:
-            self._onLine(line.decode("utf-8", errors="replace").rstrip("\r"))
-
-    def _finish(self, exitCode: int, exitStatus: int) -> None:
-        self._read()
-        self._onFinished(exitCode if int(exitStatus) == NORMAL_EXIT else NO_STATUS)
-
-    def _fail(self, error: int) -> None:
-        if int(error) == FAILED_TO_START:  # every other error is followed by `finished`
-            self._onLine(self._process.errorString())
-            self._onFinished(NO_STATUS)
-
-    def pump(self) -> None:
-        """Deliver what has come in, for callers that block."""
-        slicer.app.processEvents()
-
-    def end(self, pid: int | None) -> None:
-        """End the program, the process `pid` that it named and everything they started, now."""
-        if pid is not None:
-            endProcessTree(pid)
-        self._process.kill()
-        self._process.waitForFinished(int(1000 * END_SECONDS))
-
-
-def childCommand(requestPath: Path) -> list[str]:
-    """Return the command that serves a request with `skullstrip.worker.child`.
+def childCommand() -> list[str]:
+    """Return the command that serves requests with `skullstrip.worker.child`.
 
     Raises
     ------
     EngineError
         Slicer's Python is not where it should be.
     """
-    library = Path(__file__).resolve().parent.parent
-    return [pythonExecutable(), "-c", _BOOTSTRAP, str(library), str(requestPath)]
+    return [pythonExecutable(), "-c", _BOOTSTRAP, str(LIBRARY)]
 
 
 def pythonExecutable() -> str:
@@ -101,6 +48,123 @@ def pythonExecutable() -> str:
     if found is None:
         raise EngineError("PythonSlicer is not on the PATH of this Slicer; reinstall Slicer.")
     return found
+
+
+class ChildProcess:
+    """A program that serves requests, read by the event loop in the thread that made it.
+
+    Parameters
+    ----------
+    command : callable
+        Gives the program and its arguments, once it is needed.
+
+    Attributes
+    ----------
+    isRunning : bool
+    """
+
+    def __init__(self, command: Callable[[], list[str]] = childCommand) -> None:
+        import qt
+
+        self._command, self.isRunning, self._rest = command, False, b""
+        self._onLine: Callable[[str], None] = _ignore
+        self._onFinished: Callable[[int], None] = _ignore
+        self._process: Any = qt.QProcess()
+        self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
+        self._process.setWorkingDirectory(str(LIBRARY))
+        self._process.connect("readyReadStandardOutput()", self._read)
+        self._process.connect("finished(int,QProcess::ExitStatus)", self._finish)
+        self._process.connect("errorOccurred(QProcess::ProcessError)", self._fail)
+        self._idle: Any = qt.QTimer()
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(int(60_000 * IDLE_MINUTES))
+        self._idle.connect("timeout()", lambda: self.end(None))
+
+    def serve(
+        self, request: str, onLine: Callable[[str], None], onFinished: Callable[[int], None]
+    ) -> None:
+        """Hand over a request; `onFinished` gets the exit status, after the last line.
+
+        The program is started, unless it waits for a request.
+        """
+        self._idle.stop()
+        self._onLine, self._onFinished = onLine, onFinished
+        if not self.isRunning:
+            program, *arguments = self._command()
+            self.isRunning = True
+            self._process.start(program, arguments)
+        self._process.write(f"{request}\n".encode())
+
+    def rest(self) -> None:
+        """Wait for another request, for some minutes; nobody hears what the program says."""
+        self._onLine = self._onFinished = _ignore
+        self._idle.start()
+
+    def _read(self) -> None:
+        data = self._process.readAllStandardOutput().data()
+        self._rest += data.encode() if isinstance(data, str) else bytes(data)
+        *lines, self._rest = self._rest.split(b"\n")
+        for line in lines:
+            self._onLine(line.decode("utf-8", errors="replace").rstrip("\r"))
+
+    def _finish(self, exitCode: int, exitStatus: int) -> None:
+        self.isRunning = False
+        self._read()
+        self._onFinished(exitCode if int(exitStatus) == NORMAL_EXIT else NO_STATUS)
+
+    def _fail(self, error: int) -> None:
+        if int(error) == FAILED_TO_START:  # every other error is followed by `finished`
+            self.isRunning = False
+            self._onLine(self._process.errorString())
+            self._onFinished(NO_STATUS)
+
+    def pump(self) -> None:
+        """Deliver what has come in, for callers that block."""
+        slicer.app.processEvents()
+
+    def end(self, pid: int | None) -> None:
+        """End the program, the process `pid` that it named and everything they started, now."""
+        self._idle.stop()
+        if pid is not None:
+            endProcessTree(pid)
+        self._process.closeWriteChannel()  # by which also a process ends that was not named yet
+        self._process.kill()
+        self._process.waitForFinished(int(1000 * END_SECONDS))
+
+
+class Children:
+    """Child processes, a run each; the last one that has done its work waits for the next run.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a `ChildProcess`.
+    """
+
+    def __init__(self, make: Callable[[], ChildProcess]) -> None:
+        self._make = make
+        self._resting: ChildProcess | None = None
+
+    def take(self) -> ChildProcess:
+        """Return the process that waits, or a new one."""
+        process, self._resting = self._resting, None
+        return process if process is not None and process.isRunning else self._make()
+
+    def rest(self, process: ChildProcess) -> None:
+        """Let a process wait; one that does already ends."""
+        self.end()
+        self._resting = process
+        process.rest()
+
+    def end(self) -> None:
+        """End the process that waits, if there is one."""
+        process, self._resting = self._resting, None
+        if process is not None:
+            process.end(None)
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def endProcessTree(pid: int) -> None:

@@ -17,7 +17,7 @@ from skullstrip.options import Options
 from . import outputs
 from .batch import Batch, FolderBatch, ScanChanged
 from .border import BorderField
-from .child_process import ChildProcess
+from .child_process import ChildProcess, Children
 from .mask_files import saveMask
 from .other_scans import ApplyBatch, OtherScan, appliedMask, findOtherScans
 from .results import Result, Results
@@ -34,11 +34,16 @@ class StripLogic:
     Parameters
     ----------
     processFactory : callable
-        Makes the child process of each run; tests pass their own.
+        Makes a child process; tests pass their own.
+
+    Attributes
+    ----------
+    children : Children
+        One of them stays for a while after a run.
     """
 
     def __init__(self, processFactory: Callable[[], ChildProcess] = ChildProcess) -> None:
-        self.processFactory = processFactory
+        self.children = Children(processFactory)
         self.results = Results()
 
     def strip(
@@ -143,8 +148,7 @@ class StripLogic:
 
     def startRun(self, volumeNode, options, deliver, progress, finished, **asked: Any) -> StripRun:
         """Start the child on one volume; see `StripRun`."""
-        process = self.processFactory()
-        run = StripRun(volumeNode, options, process, deliver, progress, finished, **asked)
+        run = StripRun(volumeNode, options, self.children, deliver, progress, finished, **asked)
         run.start()
         return run
 
@@ -198,8 +202,8 @@ class StripLogic:
             The folders are at fault, or no scan can be stripped at all.
         """
         options = replace(options, **overrides)
-        process = self.processFactory()
-        run = FolderBatch(inputFolder, outputFolder, options, process, scanChanged, finished)
+        self.children.end()  # its memory is the workers' now
+        run = FolderBatch(inputFolder, outputFolder, options, self.children, scanChanged, finished)
         run.start()
         return run if finished is not None else run.wait()
 

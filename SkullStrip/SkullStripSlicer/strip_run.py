@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
 import vtk
 
 from skullstrip.errors import EngineError, InputError, SkullStripError
@@ -14,7 +17,7 @@ from skullstrip.grid.volume import Volume
 from skullstrip.io.volume_archive import Extracted, read_extracted, write_volume
 from skullstrip.options import Options
 
-from .child_process import ChildProcess
+from .child_process import Children
 from .child_run import ChildRun
 from .scene_watch import Observations
 from .volume_node import volumeFromNode
@@ -47,7 +50,7 @@ class StripRun:
     volumeNode : vtkMRMLScalarVolumeNode
     options : Options
         The border excepted, which is moved here.
-    process : ChildProcess
+    children : Children
     onExtracted : callable
         Gets (what was found, its mask at border 0; the report); returns the segmentation node.
     progress : callable, optional
@@ -71,7 +74,7 @@ class StripRun:
         self,
         volumeNode,
         options: Options,
-        process: ChildProcess,
+        children: Children,
         onExtracted: Callable[[Extracted, dict[str, Any]], Any],
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
@@ -86,7 +89,11 @@ class StripRun:
         self.report: dict[str, Any] = {}
         self.error: SkullStripError | None = None
         self._observations = Observations()
-        self._child = ChildRun(process, self._onEvent, self._onFinished)
+        self._child = ChildRun(children, self._onEvent, self._onFinished)
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="skullstrip-", dir=temporaryPath(), ignore_cleanup_errors=True
+        )
+        self._folder = Path(self._temporary.name)
 
     @property
     def isFinished(self) -> bool:
@@ -97,25 +104,24 @@ class StripRun:
         """Hand the scan over and start; Slicer goes on meanwhile."""
         try:
             volume = volumeFromNode(self.volumeNode)
-            folder = self._child.folder
-            write_volume(folder / "input.npz", volume)
+            write_volume(self._folder / "input.npz", volume)
             self._shape = volume.array.shape
             request = {
                 "task": "volume",
-                "input": str(folder / "input.npz"),
-                "output": str(folder / "output.npz"),
+                "input": str(self._folder / "input.npz"),
+                "output": str(self._folder / "output.npz"),
                 "options": replace(self._options, border_mm=0.0).to_json(),
                 "confidence": self._confidence,
             }
             if self._applied is not None:
-                path = folder / "applied.npz"
+                path = self._folder / "applied.npz"
                 write_volume(path, self._applied.scan, self._applied.brainMask)
                 request |= {"applied": str(path), "verdict": self._applied.verdict}
             self._observe()
             self._child.start(request)
         except BaseException as error:
             self._observations.stop()
-            self._child.discard()
+            self._temporary.cleanup()
             if isinstance(error, OSError):
                 raise EngineError(f"The scan cannot be handed over ({error}).") from error
             raise
@@ -169,13 +175,20 @@ class StripRun:
                 self.error = child.error = EngineError(
                     f"The result cannot be put into the scene ({what}); strip the scan again."
                 )
+        self._temporary.cleanup()
         if self._finished is not None:
             self._finished(self)
 
     def _deliver(self, child: ChildRun):
-        extracted = read_extracted(child.folder / "output.npz")
+        extracted = read_extracted(self._folder / "output.npz")
         current = volumeFromNode(self.volumeNode).array.shape
         if not extracted.brain_mask.shape == current == self._shape:
             raise InputError("The scan was replaced while it was stripped; strip it again.")
         self.report = child.report or {}
         return self._onExtracted(extracted, self.report)
+
+
+def temporaryPath() -> str | None:
+    """Slicer's folder for temporary files; the system's where there is no application."""
+    app = getattr(slicer, "app", None)
+    return app.temporaryPath if app is not None else None

@@ -142,8 +142,16 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     image = read_image(scan)
     write_volume(tmp_path / "in.npz", Volume(image.array, image.affine))
     request = {"task": "volume", "input": str(tmp_path / "in.npz"), "output": str(out / "out.npz")}
-    (tmp_path / "request.json").write_text(json.dumps(request))
-    done, seen = run_offline(tmp_path, "-m", "skullstrip.worker.child", tmp_path / "request.json")
+    caller = (
+        "import subprocess, sys\n"
+        "pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}\n"
+        "words = [sys.executable, '-m', 'skullstrip.worker.child']\n"
+        "with subprocess.Popen(words, **pipes) as child:\n"
+        "    print(sys.argv[1], file=child.stdin, flush=True)\n"
+        '    ends = (\'"event": "result"\', \'"event": "error"\')\n'
+        "    print(next(line for line in child.stdout if any(end in line for end in ends)))\n"
+    )
+    done, seen = run_offline(tmp_path, "-c", caller, json.dumps(request))
     assert done.returncode == 0, done.stderr
     assert '"event": "result"' in done.stdout, done.stdout
     assert names(out) == ["out.npz"]

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 
 import slicer
 
@@ -24,9 +26,10 @@ _PRELUDE = f"""
 import json, os, sys, time
 sys.path.insert(0, {str(LIBRARY)!r})
 from pathlib import Path
+from types import SimpleNamespace
 from skullstrip.worker.child import MARK
 from skullstrip.io.volume_archive import Extracted, read_volume, write_extracted
-request = json.loads(Path(sys.argv[1]).read_text())
+request = json.loads(sys.stdin.readline())
 def emit(**event):
     print(MARK + json.dumps(event), flush=True)
 """
@@ -44,6 +47,13 @@ confidence = np.where(brain, 0.75, 0.5) if request["confidence"] else None
 write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32), confidence))
 emit(event="result", report={"engine": "stand-in", "checks": []})
 """
+
+# The same, then waits for the next request.
+STAYING = (
+    "while True:\n"
+    + indent(THRESHOLD.replace("report={", "stays=True, report={"), "    ")
+    + "    request = json.loads(sys.stdin.readline())\n"
+)
 
 # Starts a child of its own and then waits for ever.
 HANGING = """
@@ -75,7 +85,8 @@ if request.get("applied"):
     from skullstrip import InputError, apply
     from skullstrip.worker import child
     apply._own_look = lambda *_: InputError("no network runs in this test")
-    sys.exit(child.main([sys.argv[1]]))
+    child._loaded = lambda *_: SimpleNamespace(name="none", device="cpu", predict=None)
+    sys.exit(child.answer(json.dumps(request).encode(), lambda event: emit(**event)))
 """
     + THRESHOLD
 )
@@ -95,25 +106,31 @@ def logicOf(*scripts: str | None):
 
 
 class PipeProcess:
-    """In place of `ChildProcess` where no event loop runs; `pump` delivers what a thread read."""
+    """In place of `ChildProcess` where no event loop runs; `pump` delivers what a thread read.
 
-    def __init__(self) -> None:
-        self._queue = queue.Queue()
-        self._process = None
+    It waits for another request until it is ended.
+    """
 
-    def start(self, command: list[str], folder: str, onLine, onFinished) -> None:
+    def __init__(self, command=child_process.childCommand) -> None:
+        self._command, self._queue, self.isRunning = command, queue.Queue(), False
+
+    def serve(self, request: str, onLine, onFinished) -> None:
         self._onLine, self._onFinished = onLine, onFinished
-        self._process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        threading.Thread(target=self._read, daemon=True).start()
+        if not self.isRunning:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            self.isRunning = True
+            threading.Thread(target=self._read, daemon=True).start()
+        with suppress(BrokenPipeError):  # it reads nothing, or has crashed, and is heard of
+            self._process.stdin.write(f"{request}\n")
+            self._process.stdin.flush()
 
     def _read(self) -> None:
         with self._process.stdout as stream:
@@ -121,12 +138,16 @@ class PipeProcess:
                 self._queue.put(("line", line.rstrip("\n")))
         self._queue.put(("finished", self._process.wait()))
 
+    def rest(self) -> None:
+        self._onLine = self._onFinished = lambda _: None
+
     def pump(self) -> None:
         while not self._queue.empty():
             kind, content = self._queue.get_nowait()
             if kind == "line":
                 self._onLine(content)
             else:
+                self.isRunning = False
                 self._onFinished(content)
 
     def end(self, pid: int | None) -> None:
@@ -134,18 +155,6 @@ class PipeProcess:
             child_process.endProcessTree(pid)
         self._process.kill()
         self._process.wait(child_process.END_SECONDS)
-
-
-class ScriptProcess(PipeProcess):
-    """Runs a script with the request's path instead of the command it is given."""
-
-    def __init__(self, script: str) -> None:
-        super().__init__()
-        self._script = script
-
-    def start(self, command, folder, onLine, onFinished) -> None:
-        command = [sys.executable, "-c", _PRELUDE + self._script, command[-1]]
-        super().start(command, folder, onLine, onFinished)
 
 
 def wait_for(condition, seconds: float = 120.0) -> bool:
@@ -159,8 +168,9 @@ def wait_for(condition, seconds: float = 120.0) -> bool:
 
 
 def script_process(script: str):
-    """A process factory for `StripLogic`."""
-    return lambda: ScriptProcess(script)
+    """A process factory for `StripLogic`: runs a script in the place of the child."""
+    command = [sys.executable, "-c", _PRELUDE + script]
+    return lambda: PipeProcess(lambda: command)
 
 
 def writePythonSlicer(folder: Path, script: str | None) -> None:
@@ -170,6 +180,5 @@ def writePythonSlicer(folder: Path, script: str | None) -> None:
         program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     else:
         (folder / "child.py").write_text(_PRELUDE + script)
-        # The request is the last of the arguments: -c, program, library, request.
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {folder}/child.py "$4"\n')
+        program.write_text(f"#!/bin/sh\nexec {sys.executable} {folder}/child.py\n")
     program.chmod(0o755)

@@ -17,7 +17,7 @@ pytest.importorskip("PySide6")
 from skullstrip.errors import EngineError
 from SkullStripSlicer import outputs
 from SkullStripSlicer.segment import readMask
-from Testing.slicer.child_stand_ins import HANGING, PAUSING, THRESHOLD
+from Testing.slicer.child_stand_ins import HANGING, PAUSING, STAYING, THRESHOLD
 from Testing.slicer.panel_fixtures import click, enter, leave, palette, strip, wait_for
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume
@@ -290,6 +290,24 @@ def test_packages_are_listed_whatever_became_of_the_run(widget, scene, monkeypat
     names.clear()  # by the console
     enter(widget)
     assert "none" in widget.ui.packagesLabel.text
+
+
+def test_no_process_waits_while_packages_come_or_go(widget, child, monkeypatch):
+    child(STAYING)
+    needed, waiting = [], []
+
+    def look(*_):
+        waiting.append(widget.logic.children._resting is not None)
+
+    monkeypatch.setattr("SkullStripSlicer.dependencies.missing", lambda _: needed)
+    monkeypatch.setattr("SkullStripSlicer.dependencies.ensure", look)
+    monkeypatch.setattr("SkullStripSlicer.dependencies.remove", look)
+    strip(widget)
+    strip(widget)  # nothing is missing
+    needed.append("onnxruntime")
+    strip(widget)
+    widget.advancedPanel.removePackages()
+    assert waiting == [False, True, False, False]
 
 
 def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from skullstrip.errors import Cancelled, EngineError, InputError
 from SkullStripSlicer.logic import StripLogic
-from Testing.slicer.child_stand_ins import HANGING, PipeProcess, script_process, wait_for
+from Testing.slicer.child_stand_ins import HANGING, STAYING, PipeProcess, script_process, wait_for
 from Testing.slicer.scene import nodeIds
 
 
@@ -101,3 +101,50 @@ def test_a_program_that_cannot_be_started_is_named(volume, temporary_files, monk
     with pytest.raises(EngineError, match="cannot be started"):
         StripLogic(PipeProcess).strip(volume)
     assert list(temporary_files.iterdir()) == []
+
+
+def test_the_next_run_is_served_by_the_process_that_waits(volume, scene, temporary_files):
+    logic, pids = StripLogic(script_process(STAYING)), []
+    for _ in range(2):
+        run = logic.strip(volume, finished=lambda _: None)
+        assert wait_for(lambda run=run: (run._child._process.pump(), run.isFinished)[1])
+        assert run.error is None
+        pids.append(run._child._pid)
+    assert pids[0] == pids[1]
+    assert list(temporary_files.iterdir()) == []
+    logic.children.end()
+    assert wait_for(lambda: not is_running(pids[0]))
+
+
+@pytest.mark.parametrize("end", ["crash", "cancel"])
+def test_a_run_that_ends_badly_in_a_process_that_waited_is_told_and_the_next_has_a_new_one(
+    volume, tmp_path, end
+):
+    fatal = tmp_path / "fatal"
+    act = {"crash": "os.abort()", "cancel": "time.sleep(600)"}[end]
+    script = STAYING.replace("emit(", f"Path({str(fatal)!r}).exists() and {act}\n    emit(", 1)
+    logic, pids = StripLogic(script_process(script)), []
+
+    def strip():
+        run = logic.strip(volume, finished=lambda _: None)
+        pids.append(run._child._process._process.pid)
+        return run
+
+    def ended(run):
+        return wait_for(lambda: (run._child._process.pump(), run.isFinished)[1])
+
+    assert ended(strip())
+    fatal.touch()
+    failed = strip()
+    if end == "cancel":
+        failed.cancel()
+    assert ended(failed)
+    assert isinstance(failed.error, {"crash": EngineError, "cancel": Cancelled}[end])
+    assert {"crash": "ended unexpectedly", "cancel": "cancelled"}[end] in str(failed.error)
+    fatal.unlink()
+    last = strip()
+    assert ended(last)
+    assert last.error is None
+    assert pids[0] == pids[1] != pids[2]
+    assert not is_running(pids[0])
+    logic.children.end()

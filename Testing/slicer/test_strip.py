@@ -41,14 +41,22 @@ def oblique_file(tmp_path_factory):
 
 @pytest.fixture
 def stripped(scene, oblique_file, weights):
-    """The scene's volume and its segmentation, stripped once with everything on."""
+    """The scene's volume and its segmentation, stripped with everything on.
+
+    By a process that has served another request before.
+    """
     volume = loadVolume(oblique_file[0])
     stages: list[str] = []
-    segmentation = StripLogic(PipeProcess).strip(
+    logic = StripLogic(PipeProcess)
+    logic.strip(volume, engine=ENGINE, weights=weights, views=3)
+    waiting = logic.children._resting
+    segmentation = logic.strip(
         volume, engine=ENGINE, weights=weights, views=1, keep_csf=False, reorient=True, brain=True,
         probability=True, confidence=True, surface=True,
         progress=lambda stage, done, total: stages.append(stage),
     )  # fmt: skip
+    assert logic.children._resting is waiting is not None
+    logic.children.end()
     return volume, segmentation, stages
 
 

@@ -1,7 +1,7 @@
-"""The program behind a graphical face: one request in, lines of JSON out.
+"""The program behind a graphical face: requests in, events out, each a line of JSON.
 
-`python -m skullstrip.worker.child request.json` runs the network in a process of its own, where a
-crash of a native library harms nobody. The request is a JSON object::
+`python -m skullstrip.worker.child` runs the network in a process of its own, where a crash of a
+native library harms nobody. Every line on stdin is a request, a JSON object::
 
     {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
      "confidence": true}
@@ -12,64 +12,93 @@ as by `apply_brain`. With "confidence" the output holds that map, too; options a
 `Options.to_json`.
 Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
 "started", "progress", "result" or "error"; for a batch also what `batch.progress` tells, "start",
-"scan" and "end". The exit status is the command's: 0, 1, 2, 130; a batch in which scans failed has
-done its work, 0. The process ends by itself when its request file is removed or its parent is gone.
+"scan" and "end". After a result that "stays" the process waits for the next request, with the
+network loaded and nothing of the scan. Otherwise it ends; it never waits with a GPU. The exit
+status is the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0. When
+stdin ends, nobody waits any more, and the process ends at once, whatever it does.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.process import require_memory
 from ..io.temporary import end_unwritten
-from ..options import Options
+from ..options import RUNTIME, Options
+
+if TYPE_CHECKING:
+    from ..network.engine import Engine
 
 MARK = "@skullstrip "
-WATCH_SECONDS = 0.25
+STAYING = ("onnxruntime", "cpu")
 TASKS = {"volume": ("input", "output"), "batch": ("source", "out")}  # each with its paths
 
 Emit = Callable[[dict[str, Any]], None]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one request.
-
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The request's path; the process's own arguments by default.
-
-    Returns
-    -------
-    int
-        The exit status.
-    """
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    request_path = Path(arguments[0]) if arguments else Path("request.json")
+def main() -> int:
+    """Serve requests; return the exit status."""
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     with event_stream() as emit:
-        emit({"event": "started", "pid": os.getpid()})
-        try:
-            require_memory()
-            request = read_request(request_path)
-            watch(request_path, request.get("parent_pid"))
-            return _serve(request, emit)
-        except SkullStripError as error:
-            return _fail(emit, str(error), error.exit_code)
-        except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
-            if is_out_of_memory(error):
-                return _fail(emit, NO_MEMORY, 1)
-            message = " ".join(f"{type(error).__name__}: {error}".split())
-            return _fail(emit, message, 1)
+        requests = listen()
+        while (status := answer(requests.get(), emit)) is None:
+            give_memory_back()
+        return status
+
+
+def answer(line: bytes, emit: Emit) -> int | None:
+    """Serve one request; return the exit status, or None where the process stays."""
+    emit({"event": "started", "pid": os.getpid()})
+    try:
+        require_memory()
+        request = read_request(line)
+        serve = _serve_volume if request["task"] == "volume" else _serve_batch
+        stays = serve(request, Options.from_json(request.get("options", {})), emit)
+        return None if stays else 0
+    except SkullStripError as error:
+        return _fail(emit, str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
+        if is_out_of_memory(error):
+            return _fail(emit, NO_MEMORY, 1)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(emit, message, 1)
+
+
+def listen() -> SimpleQueue[bytes]:
+    """Give a queue of the lines of stdin, and end this process after the last.
+
+    For whatever this process starts, stdin is empty.
+    """
+    source = os.fdopen(os.dup(0), "rb", buffering=0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        with suppress(OSError):
+            for line in source:
+                lines.put(line)
+        end_unwritten(Cancelled.exit_code)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+def give_memory_back() -> None:
+    """Let the system have what is free again, which glibc keeps for later."""
+    with suppress(AttributeError, OSError, TypeError):  # another library; Windows
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def parse_event(line: str) -> dict[str, Any] | None:
@@ -84,13 +113,13 @@ def parse_event(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
-def read_request(path: Path) -> dict[str, Any]:
-    """Read the request; raise InputError where it cannot be read, or asks for something unknown."""
+def read_request(line: bytes) -> dict[str, Any]:
+    """Read a request; raise InputError where it cannot be read, or asks for something unknown."""
     try:
-        request = json.loads(path.read_text(encoding="utf-8"))
+        request = json.loads(line)
         Options.from_json(request.get("options", {}))
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise InputError(f"The request '{path}' cannot be read ({error}).") from error
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise InputError(f"The request cannot be read ({error}).") from error
     if request.get("task") not in tuple(TASKS):
         raise InputError(
             f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
@@ -101,8 +130,6 @@ def read_request(path: Path) -> dict[str, Any]:
         raise InputError("The request's confidence must be true or false.")
     if not isinstance(request.get("applied"), str | None):
         raise InputError("The request's mask must be a path.")
-    if not isinstance(request.get("parent_pid"), int | None):
-        raise InputError("The request's parent_pid must be a number.")
     return dict(request)
 
 
@@ -131,41 +158,10 @@ def event_stream() -> Iterator[Emit]:
             os.close(kept)
 
 
-def watch(request_path: Path, parent_pid: int | None) -> None:
-    """End this process once nobody waits for it, from a thread of its own."""
-
-    def look() -> None:
-        pause = threading.Event()
-        while request_path.exists() and _is_alive(parent_pid):
-            pause.wait(WATCH_SECONDS)
-        end_unwritten(Cancelled.exit_code)
-
-    threading.Thread(target=look, daemon=True).start()
-
-
-def _is_alive(pid: int | None) -> bool:
-    """Return whether a process exists; on Windows the request file tells (signal 0 would kill)."""
-    if pid is None or os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _serve(request: dict[str, Any], emit: Emit) -> int:
-    serve = _serve_volume if request["task"] == "volume" else _serve_batch
-    serve(request, Options.from_json(request.get("options", {})), emit)
-    return 0
-
-
-def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> None:
+def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool:
     from ..apply import apply_brain, of_mask
     from ..io.volume_archive import Extracted, read_mask, read_volume, write_extracted
-    from ..pipeline import extract_brain
+    from ..pipeline import engine_checks, extract_brain
     from ..report import carrying, report
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -173,28 +169,51 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> None
 
     source, target = Path(request["input"]), Path(request["output"])
     volume = read_volume(source)
+    progress("load", 0, 0)
+    engine = _engine(options)
+    asked: dict[str, Any] = {"engine": engine, "progress": progress}
     if applied := request.get("applied"):
         given = of_mask(
             read_volume(Path(applied)), read_mask(Path(applied)), request.get("verdict", "")
         )
-        result = apply_brain(given, volume.array, volume.affine, options, progress=progress)
+        result = apply_brain(given, volume.array, volume.affine, options, **asked)
     else:
-        result = extract_brain(volume.array, volume.affine, options, progress=progress)
+        result = extract_brain(volume.array, volume.affine, options, **asked)
     confidence = result.brain_confidence if request.get("confidence") else None
     write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
     content = report(result, options, inputs=[source], outputs=[{}])
     if applied:
         content |= carrying(result)
-    emit({"event": "result", "report": content})
+    # Another engine keeps its threads and may hold a GPU; so may one that gave up on it.
+    stays = (engine.name, engine.device) == STAYING and not engine_checks(engine)
+    emit({"event": "result", "report": content, "stays": stays})
+    return stays
 
 
-def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> None:
+def _engine(options: Options) -> Engine:
+    """Return the network, still loaded where it was the last request's."""
+    from ..network.manifest import load_manifest
+
+    manifest, _ = load_manifest(options.weights)
+    runtime = Options(**{name: getattr(options, name) for name in RUNTIME})
+    return _loaded(runtime, manifest.weights_sha256)
+
+
+@lru_cache(maxsize=1)
+def _loaded(runtime: Options, _weights_sha256: str) -> Engine:
+    from ..pipeline import load_engine
+
+    return load_engine(runtime)
+
+
+def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> bool:
     from ..batch.options import BatchOptions
     from ..batch.run import Source, run_batch
 
     source, out = Source(request["source"]), Path(request["out"])
     run_batch(source, out, BatchOptions(options), on_event=emit)
     emit({"event": "result", "report": {}})
+    return False
 
 
 def _fail(emit: Emit, message: str, status: int) -> int:

@@ -5,10 +5,13 @@ What it does with a network is tested in `Testing/slicer` (`test_strip.py`, `tes
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +21,56 @@ from hypothesis import strategies as st
 
 from skullstrip.errors import Cancelled
 from skullstrip.grid.volume import Volume
-from skullstrip.io.volume_archive import write_volume
+from skullstrip.io import volume_archive
+from skullstrip.io.volume_archive import read_extracted, write_volume
+from skullstrip.network.manifest import load_manifest
+from skullstrip.options import Options
+from skullstrip.worker import child
 from skullstrip.worker.child import MARK, parse_event
+from Testing.phantoms import make_head
+from Testing.stand_ins import ThresholdEngine
 
 SOURCE = Path(__file__).resolve().parents[3] / "SkullStrip"
+CHILD = ("-m", "skullstrip.worker.child")
 
 
-def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
-    path = folder / "request.json"
-    path.write_text(request if isinstance(request, str) else json.dumps(request))
-    command = [sys.executable, "-m", "skullstrip.worker.child", str(path)]
-    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
-    events = [parse_event(line) for line in done.stdout.splitlines()]
-    assert None not in events, done.stdout
-    return done.returncode, [event for event in events if event is not None]
+def start(*words: str, **settings) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=SOURCE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **settings,
+    )
+
+
+def ask(process: subprocess.Popen, request: object) -> list[dict]:
+    """Hand a request over; returns the events up to its result or error."""
+    process.stdin.write((request if isinstance(request, str) else json.dumps(request)) + "\n")
+    process.stdin.flush()
+    events = []
+    for line in process.stdout:
+        events.append(parse_event(line))
+        assert events[-1] is not None, line
+        if events[-1]["event"] in ("result", "error"):
+            break
+    return events
+
+
+def serve(request: object) -> tuple[int, list[dict]]:
+    with start(*CHILD) as process:
+        events = ask(process, request)
+        return process.wait(), events
+
+
+def volume_request(folder: Path, **more) -> dict:
+    request = {
+        "task": "volume",
+        "input": str(folder / "in.npz"),
+        "output": str(folder / "out.npz"),
+    }
+    return request | more
 
 
 @pytest.mark.parametrize(
@@ -43,29 +82,23 @@ def serve(request: object, folder: Path) -> tuple[int, list[dict]]:
         ({"task": "volume", "options": None}, "cannot be read"),
         ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
         ({"task": "batch", "source": ["IN"], "out": "OUT"}, "must be texts"),
-        ({"task": "volume", "input": "a", "output": "b", "parent_pid": "me"}, "must be a number"),
         ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
         ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
     ],
 )
-def test_a_bad_request_is_one_error_event_and_status_2(tmp_path, request_, words):
-    status, events = serve(request_, tmp_path)
+def test_a_bad_request_is_one_error_event_and_status_2(request_, words):
+    status, events = serve(request_)
     assert status == 2
     assert [event["event"] for event in events] == ["started", "error"]
-    assert words in events[1]["message"]
-    assert events[1]["exit_code"] == 2
+    assert words in events[-1]["message"]
+    assert events[-1]["exit_code"] == 2
 
 
 def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path):
     write_volume(tmp_path / "in.npz", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
-    request = {
-        "task": "volume",
-        "input": str(tmp_path / "in.npz"),
-        "output": str(tmp_path / "out.npz"),
-    }
-    status, events = serve(request, tmp_path)
+    status, events = serve(volume_request(tmp_path))
     assert status == 2
     assert "only zeros" in events[-1]["message"]
     assert not (tmp_path / "out.npz").exists()
@@ -101,47 +134,171 @@ def test_what_libraries_print_is_kept_out_of_the_events(tmp_path):
     assert "native" in done.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="asks for a process group")
-def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(tmp_path):
-    request = tmp_path / "request.json"
-    os.mkfifo(request)  # it waits for the request until it is ended
-    command = [sys.executable, "-m", "skullstrip.worker.child", str(request)]
-    with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE, text=True) as started:
-        event = parse_event(started.stdout.readline())
-        group = os.getpgid(started.pid)
-        started.kill()
-    assert event == {"event": "started", "pid": started.pid}
-    assert group == started.pid
+@pytest.fixture
+def endless(tmp_path) -> dict:
+    """A request whose scan never comes."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs a named pipe")
+    os.mkfifo(tmp_path / "in.npz")
+    return volume_request(tmp_path)
+
+
+def test_it_has_a_process_group_of_its_own_by_which_it_is_ended_with_all_it_starts(endless):
+    with start(*CHILD) as process:
+        process.stdin.write(json.dumps(endless) + "\n")
+        process.stdin.flush()
+        event = parse_event(process.stdout.readline())
+        group = os.getpgid(process.pid)
+        process.kill()
+    assert event == {"event": "started", "pid": process.pid}
+    assert group == process.pid
 
 
 @pytest.mark.skipif(not hasattr(os, "setsid"), reason="Windows has no sessions")
-def test_a_leader_of_a_session_has_a_group_already(tmp_path):
-    (tmp_path / "request.json").write_text('{"task": "dance"}')
-    command = [sys.executable, "-m", "skullstrip.worker.child", tmp_path / "request.json"]
-    done = subprocess.run(
-        command, cwd=SOURCE, capture_output=True, text=True, check=False, start_new_session=True
-    )
-    assert done.returncode == 2, done.stderr
-    assert "task 'dance' is unknown" in done.stdout
+def test_a_leader_of_a_session_has_a_group_already():
+    with start(*CHILD, start_new_session=True) as process:
+        events = ask(process, {"task": "dance"})
+    assert process.returncode == 2
+    assert "task 'dance' is unknown" in events[-1]["message"]
 
 
-@pytest.mark.parametrize("gone", ["parent", "request"])
-def test_it_ends_by_itself_when_its_parent_or_its_request_is_gone(tmp_path, gone):
-    request = tmp_path / "request.json"
-    request.write_text("{}")
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    parent = dead.pid if gone == "parent" else os.getpid()
-    program = (
-        "import sys, time; from pathlib import Path; from skullstrip.worker.child import watch\n"
-        "watch(Path(sys.argv[1]), int(sys.argv[2])); print('!', flush=True); time.sleep(600)"
+def test_it_ends_by_itself_once_nobody_can_ask_any_more(endless):
+    with start(*CHILD) as process:
+        process.stdin.write(json.dumps(endless) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.stdin.close()  # in the middle of a run
+        assert process.wait() == Cancelled.exit_code
+
+
+def test_it_ends_with_the_process_that_started_it(endless):
+    starter = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, *sys.argv[2:]], stdin=subprocess.PIPE)\n"
+        "child.stdin.write(sys.argv[1].encode() + b'\\n'); child.stdin.flush(); time.sleep(600)"
     )
-    command = [sys.executable, "-c", program, str(request), str(parent)]
-    with subprocess.Popen(command, cwd=SOURCE, stdout=subprocess.PIPE) as child:
-        if gone == "request":
-            assert child.stdout.read(1) == b"!"
-            request.unlink()
-        assert child.wait() == Cancelled.exit_code
+    with start("-c", starter, json.dumps(endless), *CHILD) as process:
+        assert "started" in process.stdout.readline()
+        process.kill()
+        assert process.stdout.read() == ""  # the end of the child's, too
+
+
+WARM = f"""
+import sys
+sys.path.insert(0, {str(SOURCE.parent)!r})
+from Testing.stand_ins import ThresholdEngine
+from skullstrip import pipeline
+from skullstrip.worker import child
+
+def create_engine(*_):
+    print("loaded", file=sys.stderr)
+    engine = ThresholdEngine()
+    engine.name, engine.device = child.STAYING
+    return engine
+
+pipeline.create_engine = create_engine
+sys.exit(child.main())
+"""
+
+
+def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network_once(tmp_path):
+    requests = []
+    for name, spacing in (("first", (2.0, 2.5, 3.0)), ("second", (3.0, 2.0, 2.5))):
+        head = make_head("PIR", spacing, oblique_degrees=10)
+        folder = tmp_path / name
+        folder.mkdir()
+        write_volume(folder / "in.npz", Volume(head.array, head.affine))
+        options = {"keep_csf": name == "first", "views": 1 if name == "first" else 3}
+        requests.append(volume_request(folder, options=options, confidence=True))
+
+    def found(processes: int) -> list:
+        result, loaded = [], 0
+        for asked in (requests,) if processes == 1 else ([one] for one in requests):
+            with start("-c", WARM, stderr=subprocess.PIPE) as process:
+                for request in asked:
+                    last = ask(process, request)[-1]
+                    assert last["stays"], last
+                    extracted = read_extracted(Path(request["output"]))
+                    voxels = [array.tobytes() for array in vars(extracted).values()]
+                    timings = last["report"].pop("timings")
+                    result.append((voxels, {**last["report"], "timings": [*timings]}))
+                process.stdin.close()
+                loaded += process.stderr.read().count("loaded")
+        assert loaded == processes
+        return result
+
+    assert found(1) == found(2)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """A network that the child has loaded."""
+    engine = ThresholdEngine()
+    engine.name, engine.device = child.STAYING
+    monkeypatch.setattr(child, "_loaded", lambda *_: engine)
+    return engine
+
+
+def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
+    kept = []
+
+    def spy(name, arrays):
+        function = getattr(volume_archive, name)
+
+        def call(*arguments):
+            result = function(*arguments)
+            kept.extend(weakref.ref(array) for array in arrays(arguments, result))
+            return result
+
+        monkeypatch.setattr(volume_archive, name, call)
+
+    spy("read_volume", lambda _, volume: [volume.array])
+    spy("write_extracted", lambda given, _: vars(given[1]).values())
+    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    request = json.dumps(volume_request(tmp_path, confidence=True)).encode()
+    gc.disable()  # what only the collector finds stays for long
+    try:
+        assert child.answer(request, lambda _: None) is None
+        assert len(kept) == 4
+        assert [one() for one in kept] == [None] * 4
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "note"),
+    [
+        ("onnxruntime", "gpu", ""),
+        ("onnxruntime", "cpu", "The GPU gave up."),
+        ("tensorflow", "cpu", ""),
+    ],
+)
+def test_what_may_hold_a_gpu_ends_after_its_run(tmp_path, engine, head, name, device, note):
+    engine.name, engine.device, engine.note = name, device, note
+    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    events = []
+    assert child.answer(json.dumps(volume_request(tmp_path)).encode(), events.append) == 0
+    assert (events[-1]["event"], events[-1]["stays"]) == ("result", False)
+
+
+def test_another_network_is_loaded_where_the_request_asks_for_one(monkeypatch, tmp_path):
+    manifest, _ = load_manifest()
+    monkeypatch.setattr("skullstrip.pipeline.load_engine", lambda _: object())
+    child._loaded.cache_clear()
+    try:
+        first = child._engine(Options(views=1))
+        assert child._engine(Options(views=3, border_mm=2.0, keep_csf=False)) is first
+        assert child._engine(Options(device="cpu")) is not first
+        assert child._engine(Options(threads=1)) is not child._engine(Options(engine="tensorflow"))
+        found = []
+        for sha256 in (manifest.weights_sha256, "0" * 64):  # retrained into the same folder
+            (tmp_path / "manifest.json").write_text(
+                replace(manifest, weights_sha256=sha256).to_json()
+            )
+            found.append(child._engine(Options(weights=str(tmp_path))))
+        assert found[0] is not found[1]
+    finally:
+        child._loaded.cache_clear()
 
 
 def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
@@ -149,7 +306,7 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
     request = {"task": "batch", "source": str(tmp_path / "in"), "out": str(tmp_path / "out")}
-    status, events = serve(request, tmp_path)
+    status, events = serve(request)
     assert status == 0
     told = [(event["event"], event.get("status")) for event in events]
     assert [*told[:2], *told[-3:]] == [
@@ -163,7 +320,7 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
 def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path):
     pytest.importorskip("psutil")
     request = {"task": "batch", "source": str(tmp_path / "nowhere"), "out": str(tmp_path / "out")}
-    status, events = serve(request, tmp_path)
+    status, events = serve(request)
     assert status == 2
     assert "No image file" in events[-1]["message"]
 
