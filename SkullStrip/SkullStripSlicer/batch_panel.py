@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
-from .batch import CANCELLED, CORRECTED, DONE, FAILED, RUNNING, SETTLED, SKIPPED, WAITING
+from .batch import (
+    CANCELLED,
+    CORRECTED,
+    DONE,
+    FAILED,
+    RUNNING,
+    SETTLED,
+    SKIPPED,
+    WAITING,
+    FolderBatch,
+)
 from .parameter_node import runOptions
 from .progress_text import timeLeft
+from .run_panel import Running
 from .scene_scans import SceneHead
-from .telling import STATUS_MILLISECONDS, say, told
+from .telling import told
 
 NARROWEST = 58  # pixels, so that no header touches its cell's edges
 RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
 
-class BatchPanel:
-    """Runs a folder or the scene through child processes.
-
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    logic : StripLogic
-    ensurePackages : callable
-        As `AdvancedPanel.ensurePackages`.
-    """
+class BatchPanel(Running):
+    """Runs a folder or the scene through child processes."""
 
     def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
-        self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
-        self._parameterNode: Any = None
-        self._run: Any = None
-        self._isStarting = False
+        super().__init__(ui, ui.batchLabel, logic, ensurePackages)
         self._report = None
         self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
-        ui.batchButton.connect("clicked()", lambda: self.onClicked(self._startFolder))
+        ui.batchButton.connect("clicked()", self.onFolderClicked)
         ui.sceneButton.connect("clicked()", self.onSceneClicked)
         ui.batchTable.connect("itemChanged(QTableWidgetItem*)", self._showTicked)
         ui.reportButton.connect("clicked()", self.openReport)
@@ -50,32 +47,19 @@ class BatchPanel:
             isNarrow, modes = column in RESULTS, qt.QHeaderView
             mode = modes.ResizeToContents if isNarrow else modes.Stretch
             header.setSectionResizeMode(column, mode)
-        self._say("")
         self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; a batch of files goes on when the scene is closed."""
-        self._parameterNode = parameterNode
+        super().setParameterNode(parameterNode)
         if self._heads:
             self._say("")
             self._dropHeads()
 
-    @property
-    def isRunning(self) -> bool:
-        """Whether a batch is on."""
-        return self._run is not None
-
     @told
-    def onClicked(self, start) -> None:
-        """Cancel the batch that is on, or start one."""
-        if self._run is not None:
-            self.cancel()
-        elif not self._isStarting and self._parameterNode is not None:
-            self._isStarting = True  # the question about packages lets further clicks through
-            try:
-                self._start(start)
-            finally:
-                self._isStarting = False
+    def onFolderClicked(self) -> None:
+        """Cancel the batch that is on, or strip the folder."""
+        self._clicked(self._startFolder)
 
     @told
     def onSceneClicked(self) -> None:
@@ -83,12 +67,7 @@ class BatchPanel:
         if self._run is None and self._parameterNode is not None and not self._ticked():
             self._listHeads()
         else:
-            self.onClicked(self._startScene)
-
-    def cancel(self) -> None:
-        """End the batch, if one is on."""
-        if self._run is not None:
-            self._run.cancel()
+            self._clicked(self._startScene)
 
     @told
     def openReport(self) -> None:
@@ -140,27 +119,15 @@ class BatchPanel:
         self._showResults(True)
         self._showTicked()
 
-    def _start(self, start) -> None:
-        node = self._parameterNode
-        heads = self._ticked()
-        self._report = None
-        self._ui.reportButton.visible = False
-        self._ensurePackages(node.engine.value, node.wheels.strip())
+    def _startFolder(self, node):
         self._dropHeads()
-        self._run = start(node, heads)
-        if self._run.isFinished:  # it failed at once, and said so
-            self._run = None
-            return
-        for scan in self._run.scans:
-            self._showScan(scan)
-        self._showRunning(start)
-
-    def _startFolder(self, node, _heads):
         return self._logic.stripFolder(
             node.batchInput.strip(), node.batchOutput.strip(), **self._options(node)
         )
 
-    def _startScene(self, node, heads):
+    def _startScene(self, node):
+        heads = self._ticked()
+        self._dropHeads()
         return self._logic.stripScene(heads, **self._options(node))
 
     def _options(self, node) -> dict:
@@ -178,22 +145,20 @@ class BatchPanel:
 
     @told
     def _onFinished(self, run) -> None:
-        self._run = None
-        self._showIdle()
         done = _("{done} of {count} scans are done.")
         count = max(run.total, len(run.scans))
         texts = [done.format(done=run.count(*SETTLED), count=count), run.error]
-        text = " ".join(str(text) for text in texts if text)
-        self._say(text)
-        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+        self._ended(" ".join(str(text) for text in texts if text))
         self._report = run.report
         self._ui.reportButton.visible = run.report is not None
 
-    def _showRunning(self, start) -> None:
-        isFolder = start == self._startFolder
-        button = self._ui.batchButton if isFolder else self._ui.sceneButton
-        other = self._ui.sceneButton if isFolder else self._ui.batchButton
+    def _showRunning(self) -> None:
+        isFolder = isinstance(self._run, FolderBatch)
+        buttons = (self._ui.batchButton, self._ui.sceneButton)
+        button, other = buttons if isFolder else buttons[::-1]
         button.text, other.enabled = _("Cancel batch"), False
+        for scan in self._run.scans:
+            self._showScan(scan)
         self._showProgress()
 
     def _showIdle(self) -> None:
@@ -209,13 +174,6 @@ class BatchPanel:
         if run.secondsLeft:
             texts.append(timeLeft(run.secondsLeft))
         self._say(", ".join(texts))
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        self._say(text, "error")
-
-    def _say(self, text: str, tone: str = "") -> None:
-        say(self._ui.batchLabel, text, tone)
 
     def _showScan(self, scan) -> None:
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"

@@ -12,46 +12,26 @@ from slicer.i18n import tr as _
 from .batch import DONE, FAILED, RUNNING
 from .other_scans import OtherScan
 from .parameter_node import runOptions
+from .run_panel import Running
 from .scene_scans import standAlone
-from .telling import STATUS_MILLISECONDS, say, told
+from .telling import told
 
 
-class OthersPanel:
-    """Lists the other scans, ticked where they show the brain, and gives those that are the mask.
-
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    logic : StripLogic
-    ensurePackages : callable
-        As `AdvancedPanel.ensurePackages`.
-    """
+class OthersPanel(Running):
+    """Lists the other scans, ticked where they show the brain; the ticked ones get the mask."""
 
     def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
-        self._ui, self._logic, self._ensurePackages = ui, logic, ensurePackages
-        self._parameterNode: Any = None
+        super().__init__(ui, ui.othersLabel, logic, ensurePackages)
         self._segmentation: Any = None
         self._others: list[OtherScan] = []
         self._volumes: list = []  # of the scene, when they were listed
         self._rows: dict[int, int] = {}  # of the table, by the index in the run
-        self._run: Any = None
         ui.othersTable.setHorizontalHeaderLabels([_("Scan"), _("State")])
         header = ui.othersTable.horizontalHeader()
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
         ui.othersButton.connect("clicked()", self.onClicked)
-        say(ui.othersLabel, "")
         self._showIdle()
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; a run goes on, unless the scene is closed."""
-        self._parameterNode = parameterNode
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether scans get a mask now."""
-        return self._run is not None
 
     @told
     def draw(self, segmentation) -> None:
@@ -73,39 +53,29 @@ class OthersPanel:
             item.setCheckState(qt.Qt.Checked if other.share else qt.Qt.Unchecked)
             table.setItem(row, 0, item)
             self._showState(row, "" if other.share else _("shows none of this brain"))
-        say(self._ui.othersLabel, "")
+        self._say("")
 
     @told
     def onClicked(self) -> None:
         """Cancel what runs, or give the ticked scans the mask."""
-        if self._run is not None:
-            self._run.cancel()
-            return
-        node, table = self._parameterNode, self._ui.othersTable
+        self._clicked(self._start)
+
+    def _start(self, node):
+        table = self._ui.othersTable
         ticked = [
             row
             for row in range(len(self._others))
             if table.item(row, 0).checkState() == qt.Qt.Checked
         ]
-        self._ensurePackages(node.engine.value, node.wheels.strip())
         self._rows = dict(enumerate(ticked))
-        self._run = self._logic.applyTo(
+        return self._logic.applyTo(
             self._segmentation,
             [self._others[row].volumeNode for row in ticked],
             runOptions(node),
-            register="rigid" if self._ui.alignCheck.checked else None,
+            register="rigid" if node.align else None,
             scanChanged=self._onScanChanged,
             finished=self._onFinished,
         )
-        if self._run.isFinished:
-            self._run = None
-        else:
-            self._ui.othersButton.text = _("Cancel")
-
-    def cancel(self) -> None:
-        """End the run, if one is on."""
-        if self._run is not None:
-            self._run.cancel()
 
     @told
     def _onScanChanged(self, scan) -> None:
@@ -116,16 +86,12 @@ class OthersPanel:
 
     @told
     def _onFinished(self, run) -> None:
-        self._run = None
-        self._showIdle()
         text = _("{done} of {count} scans got the mask.")
         text = text.format(done=run.count(DONE), count=run.total)
-        say(self._ui.othersLabel, " ".join(str(one) for one in (text, run.error) if one))
-        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+        self._ended(" ".join(str(one) for one in (text, run.error) if one))
 
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        say(self._ui.othersLabel, text, "error")
+    def _showRunning(self) -> None:
+        self._ui.othersButton.text = _("Cancel")
 
     def _showIdle(self) -> None:
         self._ui.othersButton.text = _("Strip the ticked scans")

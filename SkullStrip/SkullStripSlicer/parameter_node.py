@@ -62,7 +62,7 @@ class SkullStripParameterNode:
     borderMm, invert, showSurface: how the result is shown. makeBrain, makeProbability,
     makeConfidence: volumes made beside it. keepCsf, reorient, views: how a scan is stripped.
     engine, device, weights, wheels: how the network is run and its packages are found; empty text
-    for the default. batchInput, batchOutput: folders.
+    for the default. align: of "Also strip". batchInput, batchOutput: folders.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -80,6 +80,7 @@ class SkullStripParameterNode:
     views: ViewsChoice = ViewsChoice.AUTO
     weights: str = ""
     wheels: str = ""
+    align: bool = False
     batchInput: str = ""
     batchOutput: str = ""
 

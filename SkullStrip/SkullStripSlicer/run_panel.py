@@ -1,4 +1,4 @@
-"""The panel's large button: strip, or cancel while it runs, with progress."""
+"""The panel's large button, with progress; and what all buttons that start a run have in common."""
 
 from __future__ import annotations
 
@@ -15,18 +15,86 @@ from .progress_text import ProgressText
 from .telling import STATUS_MILLISECONDS, say, sentence, told
 
 
-class RunPanel:
-    """One run at a time.
+class Running:
+    """A part of the panel whose button starts one run at a time, and cancels it.
 
     Parameters
     ----------
     ui : object
         The widgets of the .ui file by name.
+    label : QLabel
+        Where it speaks.
     logic : StripLogic
-    changed : callable
-        Called without arguments when a run began or ended.
     ensurePackages : callable
         As `AdvancedPanel.ensurePackages`.
+    """
+
+    def __init__(self, ui, label, logic, ensurePackages: Callable[[str, str], None]) -> None:
+        self._ui, self._label, self._logic = ui, label, logic
+        self._ensurePackages = ensurePackages
+        self._parameterNode: Any = None
+        self._run: Any = None
+        self._isStarting = False
+        self._say("")
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Work on these settings; what runs goes on."""
+        self._parameterNode = parameterNode
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether a run is on."""
+        return self._run is not None
+
+    def cancel(self) -> None:
+        """End the run, if one is on."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def _clicked(self, start: Callable[[Any], Any]) -> None:
+        """Cancel, or ask for packages if need be and `start(parameterNode)` a run."""
+        if self._run is not None:
+            self.cancel()
+        elif not self._isStarting and self._parameterNode is not None:
+            node = self._parameterNode
+            self._isStarting = True  # the question about packages lets further clicks through
+            try:
+                self._ensurePackages(node.engine.value, node.wheels.strip())
+                run = start(node)
+            finally:
+                self._isStarting = False
+            if not run.isFinished:  # else it was as quick as that, or failed at once and said so
+                self._run = run
+                self._showRunning()
+
+    def _ended(self, text: str, tone: str = "", *, said: str | None = None) -> None:
+        """Say how a run ended, in the panel and in the status bar."""
+        self._run = None
+        self._showIdle()
+        self._say(text if said is None else said, tone)
+        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        self._say(text, "error")
+
+    def _say(self, text: str, tone: str = "") -> None:
+        say(self._label, text, tone)
+
+    def _showRunning(self) -> None:
+        raise NotImplementedError
+
+    def _showIdle(self) -> None:
+        raise NotImplementedError
+
+
+class RunPanel(Running):
+    """The large button.
+
+    Parameters
+    ----------
+    changed : callable
+        Called without arguments when a run began or ended.
     """
 
     def __init__(
@@ -36,43 +104,19 @@ class RunPanel:
         changed: Callable[[], None],
         ensurePackages: Callable[[str, str], None],
     ) -> None:
-        self._ui, self._logic, self._changed = ui, logic, changed
-        self._ensurePackages = ensurePackages
-        self._parameterNode: Any = None
-        self._run: Any = None
-        self._isStarting = False
+        super().__init__(ui, ui.progressLabel, logic, ensurePackages)
+        self._changed = changed
         ui.stripButton.connect("clicked()", self.onClicked)
         self._showIdle()
-        self._say("")
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; a run goes on, unless its own scan goes away."""
-        self._parameterNode = parameterNode
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether a run is on."""
-        return self._run is not None
 
     @told
     def onClicked(self) -> None:
         """Cancel or start."""
-        if self.isRunning:
-            self.cancel()
-        elif not self._isStarting and self._parameterNode is not None:
-            self._isStarting = True  # the question about packages lets further clicks through
-            try:
-                self.start()
-            finally:
-                self._isStarting = False
+        self._clicked(self._start)
 
-    def start(self) -> None:
-        """Ask for packages if need be, then run."""
-        node = self._parameterNode
-        self._say("")
-        self._ensurePackages(node.engine.value, node.wheels.strip())
+    def _start(self, node):
         self._text = ProgressText()
-        self._run = self._logic.strip(
+        return self._logic.strip(
             node.inputVolume,
             options=runOptions(node),
             invert=node.invert,
@@ -82,18 +126,12 @@ class RunPanel:
             progress=self._onProgress,
             finished=self._onFinished,
         )
-        if self._run.isFinished:  # as quick as that, or failed at once
-            self._run = None
-            return
+
+    def _showRunning(self) -> None:
         self._ui.stripButton.text = _("Cancel")
         self._ui.progressBar.visible = True
         self._onProgress("check", 0, 0)
         self._changed()
-
-    def cancel(self) -> None:
-        """End the run, if one is on."""
-        if self._run is not None:
-            self._run.cancel()
 
     @told
     def _onProgress(self, stage: str, done: int, total: int) -> None:
@@ -102,27 +140,21 @@ class RunPanel:
 
     @told
     def _onFinished(self, run) -> None:
-        self._run = None
-        self._showIdle()
         if run.error is None:
-            self._say("")
             text = _("The brain in '{name}' is found.").format(name=run.volumeNode.GetName())
+            self._ended(text, said="")  # the result says it
         else:
-            text = sentence(run.error)
-            self._say(text, "" if isinstance(run.error, Cancelled) else "error")
-        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+            tone = "" if isinstance(run.error, Cancelled) else "error"
+            self._ended(sentence(run.error), tone)
         self._changed()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""
         if not self.isRunning:
             self._showIdle()
-        self._say(text, "error")
+        super().tell(text)
 
     def _showIdle(self) -> None:
         self._ui.stripButton.text = _("Strip skull")
         self._ui.progressBar.visible = False
         self._ui.progressBar.value = 0
-
-    def _say(self, text: str, tone: str = "") -> None:
-        say(self._ui.progressLabel, text, tone)

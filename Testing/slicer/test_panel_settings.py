@@ -28,6 +28,7 @@ CHANGES = {
     "views": ("viewsSelector", "currentIndex", 1),
     "weights": ("weightsEdit", "text", "folder"),
     "wheels": ("wheelsEdit", "text", "folder"),
+    "align": ("alignCheck", "checked", True),
     "batchInput": ("batchInputEdit", "text", "folder"),
     "batchOutput": ("batchOutputEdit", "text", "folder"),
 }
