@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from scipy import ndimage
 
 pytest.importorskip("PySide6")
 from PySide6.QtCore import Qt
@@ -56,6 +57,26 @@ def test_another_scan_gets_the_mask_where_its_transform_has_it(volume, flair, lo
     assert np.array_equal(slicer.util.arrayFromTransformMatrix(transform), before)
     assert logic.report(found)["verdict"] == "check"  # of which no network has said anything
     assert {"overlap", "alignment"} <= logic.report(found).keys()
+
+
+def test_scans_that_lie_apart_are_aligned_by_simpleitk_in_the_child(scene, logic):
+    pytest.importorskip("SimpleITK")
+    plain = make_head("RAS", (3.0, 3.0, 3.0))
+    folds = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=plain.array.shape), 2.0)
+    array = plain.array + 15 * folds / folds.std() * plain.brain_mask  # else it is alike all round
+    volume = addVolume(scene, array, plain.affine)
+    other = np.exp(-array / 40) * (array > 5)  # bright fluid
+    shift = np.eye(4)
+    shift[:3, 3] = 8, -5, 10
+    flair = addVolume(scene, other, shift @ plain.affine, "FLAIR")
+    result = logic.strip(volume)
+    logic.applyTo(result, [flair])
+    before = dice(maskOf(outputs.findSegmentation(flair)), plain.brain_mask)
+    (scan,) = logic.applyTo(result, [flair], register="rigid")
+    assert scan.state == "done", scan.message
+    assert before < 0.85 < DICE < dice(maskOf(outputs.findSegmentation(flair)), plain.brain_mask)
+    alignment = logic.report(outputs.findSegmentation(flair))["alignment"]
+    assert alignment["moved_mm"] == pytest.approx(np.linalg.norm(shift[:3, 3]), abs=1.0)
 
 
 def test_the_border_goes_along(volume, flair, logic):
