@@ -23,6 +23,7 @@ COMMANDS = {  # where each is, and what it does
         "evaluation.stress",
         "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
     ),
+    "quantise": ("calibration.quantise", "write weights in int8, too, if that loses nothing"),
     "quality": (
         "calibration.calibrate",
         "calibrate the verdict on masks and test it on held-out scans",

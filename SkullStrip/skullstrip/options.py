@@ -47,8 +47,9 @@ class Options:
     register : {"rigid"}, optional
         Align other scans, which get the same mask, with the scan; by default they lie where their
         headers say.
-    engine : {"auto", "onnxruntime", "tensorflow", "torch", "jax"} or Engine
-        A runtime's name, or a loaded engine to use again.
+    engine : {"auto", "onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax"} or Engine
+        A runtime's name, or a loaded engine to use again. On a CPU "onnxruntime" runs the network
+        in int8, all others in float32.
     device : {"auto", "cpu", "gpu"}
     threads : int, optional
         CPU threads; by default all that this process may use.
@@ -133,7 +134,7 @@ class Options:
         return {name: value for name, value in content if not (name in RUNTIME or value is None)}
 
     def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
-        """Return a hash of everything that changes the outputs; an engine or a device does not."""
+        """Return a hash of all that changes the outputs; an engine or a device hardly does."""
         hashes = {"weights": weights_sha256, "calibration": calibration_sha256}
         content = {**self.settings(), **hashes}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -18,7 +18,7 @@ from training.evaluation.metrics import dice
 
 REFERENCE = "tensorflow"
 PROBABILITY_TOLERANCE = 2e-3
-MASK_DICE = 0.999
+MASK_DICE, INT8_DICE = 0.999, 0.995  # of single slices; views put together agree better
 PREDICT = """
 import sys
 import numpy as np
@@ -64,5 +64,7 @@ def test_an_engine_agrees_with_tensorflow_on_a_real_head(engine, batch):
             pytest.skip(f"{needed} is not installed")
     expected, found = predict(REFERENCE, batch), predict(engine, batch)
     assert (expected >= 0.5).mean() > 0.05, "there is brain in these slices"
-    np.testing.assert_allclose(found, expected, atol=PROBABILITY_TOLERANCE)
-    assert dice(found >= 0.5, expected >= 0.5) >= MASK_DICE
+    int8 = engine == ENGINE_NAMES[0] and load_manifest()[0].int8_file
+    if not int8:
+        np.testing.assert_allclose(found, expected, atol=PROBABILITY_TOLERANCE)
+    assert dice(found >= 0.5, expected >= 0.5) >= (INT8_DICE if int8 else MASK_DICE)

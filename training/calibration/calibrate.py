@@ -149,7 +149,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     manifest, weights_path = load_manifest(arguments.weights)
     engine = create_engine("auto", manifest, weights_path, "auto", arguments.threads)
-    folder = arguments.cases / manifest.weights_sha256[:8]  # other weights make other masks
+    # Other weights make other masks; `auto` runs those in int8 where there are any.
+    folder = arguments.cases / (manifest.int8_sha256 or manifest.weights_sha256)[:8]
     for views in VIEWS:
         (folder / str(views)).mkdir(parents=True, exist_ok=True)
     pairs = load_pairs(arguments.data, arguments.splits)

@@ -261,5 +261,7 @@ def _left_to_do(
 def _digest(options: BatchOptions) -> str:
     manifest, weights_path = load_manifest(options.method.weights)
     read_weights_file(manifest, weights_path)  # altered ones end the batch, not each of its scans
+    if manifest.int8_file:
+        read_weights_file(manifest, weights_path, int8=True)
     calibration = load_calibration(manifest, weights_path.parent)
-    return options.method.digest(manifest.weights_sha256, calibration.sha256)
+    return options.method.digest(manifest.weights_sha256 + manifest.int8_sha256, calibration.sha256)

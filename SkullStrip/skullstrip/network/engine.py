@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-ENGINE_NAMES = ("onnxruntime", "tensorflow", "torch", "jax")  # the order in which `auto` tries them
+# The first runs the network in int8 where its weights have that and the CPU does the work; all
+# others run it in float32. `auto` tries them in this order, but for the second.
+ENGINE_NAMES = ("onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax")
 
 
 class Engine(Protocol):

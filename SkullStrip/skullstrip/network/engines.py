@@ -16,6 +16,8 @@ from ..errors import EngineError, SkullStripError
 from .engine import ENGINE_NAMES, Engine
 from .manifest import Manifest, read_weights_file
 
+INT8, FLOAT32 = ONNX_RUNTIME = ENGINE_NAMES[:2]
+
 
 def create_engine(
     name: str,
@@ -28,7 +30,7 @@ def create_engine(
 
     Parameters
     ----------
-    name : {"auto", "onnxruntime", "tensorflow", "torch", "jax"}
+    name : {"auto", "onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax"}
         `auto` takes the first that is installed and works.
     device : {"auto", "cpu", "gpu"}
     threads : int, optional
@@ -48,7 +50,7 @@ def create_engine(
         return _load_or_leave_gpu(name, manifest, weights_path, device, threads)
     failures = []
     for candidate in ENGINE_NAMES:
-        if missing_packages(candidate):
+        if candidate == FLOAT32 or missing_packages(candidate):
             continue
         try:
             return _load_or_leave_gpu(candidate, manifest, weights_path, device, threads)
@@ -62,7 +64,7 @@ def create_engine(
 
 def missing_packages(name: str) -> list[str]:
     """Return what a runtime needs and is not installed, without importing any of it."""
-    needed = (name,) if name == "onnxruntime" else ("keras", "onnx", name)
+    needed = ("onnxruntime",) if name in ONNX_RUNTIME else ("keras", "onnx", name)
     return [package for package in needed if importlib.util.find_spec(package) is None]
 
 
@@ -99,13 +101,15 @@ def _load(name: str, manifest: Manifest, weights: Path, device: str, threads: in
         raise EngineError(
             f"The engine '{name}' is not installed; use 'pip install {' '.join(missing)}'."
         )
-    content = read_weights_file(manifest, weights)
-    if name == "onnxruntime":
-        from .onnxruntime_engine import OnnxRuntimeEngine
+    if name in ONNX_RUNTIME:
+        from .onnxruntime_engine import OnnxRuntimeEngine, would_take_gpu
 
-        return OnnxRuntimeEngine(content, device, threads)
+        int8 = name == INT8 and bool(manifest.int8_file) and not would_take_gpu(device)
+        content = read_weights_file(manifest, weights, int8)
+        return OnnxRuntimeEngine(content, device, threads, INT8 if int8 else FLOAT32)
     from .keras_engine import KerasEngine
 
+    content = read_weights_file(manifest, weights)
     return KerasEngine(name, manifest.architecture, content, device, threads)
 
 
@@ -130,8 +134,12 @@ class FallbackEngine:
         self._engine = gpu
         self._make_cpu_engine = make_cpu_engine
         self._largest_batch: int | None = None
-        self.name = gpu.name
         self.note = ""
+
+    @property
+    def name(self) -> str:
+        """What runs the network now."""
+        return self._engine.name
 
     @property
     def device(self) -> str:

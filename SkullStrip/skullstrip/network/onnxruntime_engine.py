@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import numpy as np
 
@@ -32,6 +33,8 @@ class OnnxRuntimeEngine:
         `auto` takes a GPU where this ONNX Runtime was built for one and reaches it.
     threads : int
         CPU threads.
+    name : str
+        What is reported as the engine; the weights' precision is part of it.
 
     Raises
     ------
@@ -41,13 +44,9 @@ class OnnxRuntimeEngine:
         The file holds no network from slices to probability.
     """
 
-    name = "onnxruntime"
-
-    def __init__(self, content: bytes, device: str, threads: int) -> None:
-        # Before the import: else it writes a device id and a queue of events, and sends them.
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
+    def __init__(self, content: bytes, device: str, threads: int, name: str) -> None:
+        onnxruntime = import_quietly()
+        self.name = name
         providers = choose_providers(device, onnxruntime.get_available_providers())
         options = onnxruntime.SessionOptions()
         runs = min(threads, MOST_RUNS)
@@ -86,6 +85,19 @@ class OnnxRuntimeEngine:
     def _run(self, batch: np.ndarray) -> np.ndarray:
         result: np.ndarray = self._session.run(None, {"image": batch})[0]
         return result
+
+
+def import_quietly() -> ModuleType:
+    """Return ONNX Runtime; else it writes a device id and a queue of events, and sends them."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def would_take_gpu(device: str) -> bool:
+    """Return whether ONNX Runtime is to run the network on a GPU; `choose_providers` raises."""
+    return choose_providers(device, import_quietly().get_available_providers()) != [CPU_PROVIDER]
 
 
 def choose_providers(device: str, available: Iterable[str]) -> list[str]:

@@ -1,16 +1,47 @@
 """Which engine is chosen, and what is said where there is none. The engines are stand-ins."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from skullstrip.errors import EngineError
-from skullstrip.network import engines
+from skullstrip.errors import EngineError, WeightsError
+from skullstrip.network import engines, onnxruntime_engine
 from skullstrip.network.engines import available_threads, create_engine
 from skullstrip.network.manifest import Manifest
 
-MANIFEST = Manifest("a network", "weights.onnx", "0" * 64)
+FLOAT32, INT8 = b"a network", b"the same in whole numbers"
+MANIFEST = Manifest("a network", "weights.onnx", hashlib.sha256(FLOAT32).hexdigest())
+WITH_INT8 = replace(MANIFEST, int8_file="int8.onnx", int8_sha256=hashlib.sha256(INT8).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "manifest", "expected"),
+    [
+        ("onnxruntime", False, WITH_INT8, ("onnxruntime", INT8)),
+        ("onnxruntime-float32", False, WITH_INT8, ("onnxruntime-float32", FLOAT32)),
+        ("onnxruntime", True, WITH_INT8, ("onnxruntime-float32", FLOAT32)),
+        ("onnxruntime", False, MANIFEST, ("onnxruntime-float32", FLOAT32)),
+    ],
+)
+def test_int8_is_run_by_a_cpu_where_the_weights_have_it_and_nobody_asked_for_float32(
+    tmp_path, monkeypatch, name, gpu, manifest, expected
+):
+    (tmp_path / "weights.onnx").write_bytes(FLOAT32)
+    (tmp_path / "int8.onnx").write_bytes(INT8)
+    stand_in = lambda content, _device, _threads, name: SimpleNamespace(  # noqa: E731
+        name=name, device="cpu", content=content
+    )
+    monkeypatch.setattr(onnxruntime_engine, "OnnxRuntimeEngine", stand_in)
+    monkeypatch.setattr(onnxruntime_engine, "would_take_gpu", lambda _: gpu)
+    engine = create_engine(name, manifest, tmp_path / "weights.onnx")
+    assert (engine.name, engine.content) == expected
+    (tmp_path / "int8.onnx").write_bytes(b"altered")
+    if expected[1] == INT8:
+        with pytest.raises(WeightsError, match=r"int8\.onnx.*install them again"):
+            create_engine(name, manifest, tmp_path / "weights.onnx")
 
 
 @pytest.fixture

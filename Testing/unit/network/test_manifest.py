@@ -98,6 +98,7 @@ def test_an_impossible_architecture_is_refused(changes):
         ("", "weights_file", "/dev/zero"),
         ("", "weights_file", "../weights.onnx"),
         ("", "weights_file", 7),
+        ("", "int8_file", "../weights_int8.onnx"),
         ("", "weights_sha256", None),
         ("", "weights_sha256", "0"),
         ("", "threshold", "0.5"),

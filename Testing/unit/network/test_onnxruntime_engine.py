@@ -50,7 +50,7 @@ def test_onnx_runtime_computes_what_keras_computes(architecture, threads):
     model, content = keras_model_and_weights(architecture)
     batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
     expected = np.asarray(model.predict_on_batch(batch))
-    engine = OnnxRuntimeEngine(content, "cpu", threads)
+    engine = OnnxRuntimeEngine(content, "cpu", threads, "onnxruntime")
     found = engine.predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32

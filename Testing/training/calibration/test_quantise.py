@@ -1,0 +1,73 @@
+"""A network in int8, from random weights: what stays, what must not overflow, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from skullstrip.errors import InputError
+from skullstrip.network.manifest import Architecture
+from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine
+from Testing.unit.network.test_onnxruntime_engine import keras_model_and_weights
+from training.calibration import quantise as quantise_module
+from training.calibration.quantise import judge, quantise
+from training.evaluation.scores import ScanScore, failed_values
+
+SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def content():
+    pytest.importorskip("keras")
+    return keras_model_and_weights(Architecture())[1]
+
+
+@pytest.fixture(scope="module")
+def whole(content):
+    return quantise(content, [SLICES[0], SLICES[1, :32], SLICES[2]])
+
+
+@pytest.mark.slow
+def test_the_network_in_int8_answers_as_in_float_whatever_shares_its_run(content, whole):
+    expected = OnnxRuntimeEngine(content, "cpu", 1, "float32").predict(SLICES)
+    engine = OnnxRuntimeEngine(whole, "cpu", 2, "int8")
+    found = engine.predict(SLICES)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.98
+    assert np.abs(found - expected).max() > 1e-4, "it really is another arithmetic"
+    for number, alone in enumerate(SLICES):
+        np.testing.assert_array_equal(engine.predict(alone[None])[0], found[number])
+
+
+@pytest.mark.slow
+def test_no_processor_overflows_and_an_older_onnx_runtime_reads_it(content, whole):
+    model = onnx.load_from_string(whole)
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    weights = [a for a in arrays.values() if a.dtype == np.int8 and a.ndim == 4]
+    assert len(weights) == 89 - 6, "all convolutions but the first block's and the head's"
+    assert max(np.abs(a.astype(int)).max() for a in weights) <= 64
+    assert [each.domain for each in model.opset_import] == [""]
+    assert len(whole) < 0.7 * len(content)
+
+
+def scores(*dice: float) -> list[ScanScore]:
+    return [
+        ScanScore(f"{n}", f"{n}", (), failed_values() | {"dice": d}) for n, d in enumerate(dice)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("whole", "passes"),
+    [((0.9898, 0.9902), True), ((0.9894, 0.9896), False), ((0.9877, 0.9930), False)],
+)
+def test_int8_may_lose_little_in_the_mean_and_on_the_worst_scan(
+    tmp_path, monkeypatch, whole, passes
+):
+    answers = {"onnxruntime": scores(*whole), "onnxruntime-float32": scores(0.99, 0.99)}
+    monkeypatch.setattr(quantise_module, "make_segmenter", lambda options: options.engine)
+    monkeypatch.setattr(quantise_module, "evaluate", lambda _, engine: answers[engine])
+    if passes:
+        assert "2 scans" in judge([], tmp_path)
+        return
+    with pytest.raises(InputError, match="too much"):
+        judge([], tmp_path)

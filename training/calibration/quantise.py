@@ -1,0 +1,183 @@
+"""Put a network into int8: ONNX Runtime's own static quantisation, and a gate that it must pass.
+
+Weights have a scale a channel and 7 bits: with 8, processors without VNNI instructions would
+overflow, which ONNX Runtime does not notice. Activations have 8 bits and one scale, whose range is
+what the network shows on training scans and painted label maps of every contrast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from skullstrip.errors import InputError
+from skullstrip.network.brain_region import find_brain_region
+from skullstrip.network.engine import ENGINE_NAMES
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    load_manifest,
+    read_weights_file,
+)
+from skullstrip.network.predict import VIEWS, predict_head
+from skullstrip.options import Options
+from skullstrip.prepare.preprocess import prepare
+
+from ..data.dataset import select_split
+from ..data.pair import LABEL_MAP_SPLIT, Pair
+from ..data.splits import load_pairs
+from ..evaluation.evaluate import evaluate, make_segmenter
+from .calibrate import choose_maps, choose_scans, stress_of
+from .cases import read_spoilt
+
+INT8_NAME = "weights_int8.onnx"
+SCANS, MAPS, SLICES_A_LOOK = 14, 12, 2  # two looks at each
+PERCENTILE = 99.99  # of an activation; the extremes would take most of the steps of all others
+FIRST_IN_INT8 = 5  # convolutions before it, the encoder's first block, made most of the loss
+MAY_LOSE, MAY_LOSE_ON_ONE_SCAN = 0.0003, 0.002  # Dice
+
+
+class Slices:
+    """Slices for ONNX Runtime to calibrate on, one at a time, because their sizes differ."""
+
+    def __init__(self, slices: Sequence[np.ndarray]) -> None:
+        self._slices = slices
+        self.set_range(0, len(slices))
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Give the slices of a range next."""
+        self._left = iter(self._slices[start_index:end_index])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """Return the next slice as the network's input, None behind the last."""
+        found = next(self._left, None)
+        return None if found is None else {"image": found[None]}
+
+
+def seen_slices(pairs: Sequence[Pair], manifest: Manifest, weights: Path) -> list[np.ndarray]:
+    """Return some of the slices that the network sees of each scan, (H, W, 3) float32.
+
+    Of a scan as it came and spoilt once, of a label map in two looks.
+    """
+    engine = create_engine(ENGINE_NAMES[1], manifest, weights, "cpu")
+    settings = manifest.preprocessing
+    chosen: list[np.ndarray] = []
+    for pair in pairs:
+        first, *_, last = stress_of(pair)
+        for what, strength in (first, last):
+            seen: list[np.ndarray] = []
+
+            def predict(batch: np.ndarray, seen: list[np.ndarray] = seen) -> np.ndarray:
+                seen.extend(batch)
+                return engine.predict(batch)
+
+            head = prepare(read_spoilt(pair, what, strength)[0], settings).head
+            offset = settings.neighbour_offset
+            region = find_brain_region(head, settings.spacing_mm, predict, offset)
+            predict_head(head, predict, VIEWS["auto"], offset, None, region)
+            rng = np.random.default_rng(len(chosen))
+            places = rng.choice(len(seen), SLICES_A_LOOK, replace=False)
+            chosen += [seen[place] for place in places]
+            print(f"{pair.name}  {what} {strength:g}: {len(seen)} slices", flush=True)
+    return chosen
+
+
+def quantise(content: bytes, slices: Sequence[np.ndarray]) -> bytes:
+    """Return a network in int8, calibrated on slices (H, W, 3) float32.
+
+    The encoder's first block and the head stay in float32.
+
+    Parameters
+    ----------
+    content : bytes
+        Of the weights file.
+    """
+    import onnx
+    import onnxruntime
+    from onnxruntime import quantization
+
+    with tempfile.TemporaryDirectory() as folder:
+        folded, found = Path(folder) / "folded.onnx", Path(folder) / INT8_NAME
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(folded)
+        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        model = onnx.load(folded)
+        for number, node in enumerate(model.graph.node):
+            node.name = f"{number}_{node.op_type}"
+        # ONNX Runtime writes down every set of operations that it knows; older ones know fewer.
+        for each in [each for each in model.opset_import if each.domain]:
+            model.opset_import.remove(each)
+        onnx.save(model, folded)
+        names = [node.name for node in model.graph.node]
+        convolutions = [at for at, name in enumerate(names) if name.endswith("_Conv")]
+        quantization.quantize_static(
+            folded,
+            found,
+            Slices(slices),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            nodes_to_exclude=[*names[: convolutions[FIRST_IN_INT8]], *names[convolutions[-1] :]],
+            calibrate_method=quantization.CalibrationMethod.Percentile,
+            extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},
+        )
+        return found.read_bytes()
+
+
+def judge(pairs: Sequence[Pair], folder: Path) -> str:
+    """Return what int8 changes, in words; raise InputError where it loses too much."""
+    scores = [
+        evaluate(pairs, make_segmenter(Options(engine=engine, weights=folder, device="cpu")))
+        for engine in ENGINE_NAMES[:2]
+    ]
+    changes = np.array([whole["dice"] - real["dice"] for whole, real in zip(*scores, strict=True)])
+    found = (
+        f"in int8 the Dice of {len(changes)} scans changes by {changes.mean():+.5f} in the mean, "
+        f"{changes.min():+.5f} on the worst"
+    )
+    if changes.mean() < -MAY_LOSE or changes.min() < -MAY_LOSE_ON_ONE_SCAN:
+        raise InputError(f"{found}: too much to release.")
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write weights in int8 beside the weights, and into their manifest."""
+    parser = argparse.ArgumentParser("python -m training quantise", description=__doc__)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    parser.add_argument(
+        "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
+    )
+    parser.add_argument("--weights", type=Path, help="manifest or its folder; default: bundled")
+    arguments = parser.parse_args(argv)
+    manifest, weights = load_manifest(arguments.weights)
+    pairs = load_pairs(arguments.data, arguments.splits)
+    seen = choose_scans(select_split(pairs, "train"), SCANS)
+    if arguments.heads:
+        maps = load_pairs(arguments.heads, None)
+        seen += choose_maps(select_split(maps, LABEL_MAP_SPLIT), MAPS)
+    content = read_weights_file(manifest, weights)
+    whole = quantise(content, seen_slices(seen, manifest, weights))
+    digest = hashlib.sha256(whole).hexdigest()
+    manifest = dataclasses.replace(manifest, int8_file=INT8_NAME, int8_sha256=digest)
+    with tempfile.TemporaryDirectory() as staging:
+        folder = Path(shutil.copytree(weights.parent, Path(staging) / "weights"))
+        (folder / INT8_NAME).write_bytes(whole)
+        (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+        print(judge(select_split(pairs, "val"), folder))
+        for name in (INT8_NAME, MANIFEST_NAME):
+            shutil.copyfile(folder / name, weights.parent / name)
+    return 0
