@@ -25,6 +25,7 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.others_panel import OthersPanel
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
+from SkullStripSlicer.review_panel import ReviewPanel
 from SkullStripSlicer.run_panel import RunPanel
 from SkullStripSlicer.sample_data import registerSampleData
 from SkullStripSlicer.self_test import SkullStripTest
@@ -44,7 +45,7 @@ class SkullStrip(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("SkullStrip")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["SegmentEditor"]
         self.parent.contributors = ["The SkullStrip developers"]
         self.parent.helpText = _(
             "Finds the brain in an MRI of the head, best on T1, on any computer, in a process of "
@@ -99,6 +100,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
         self.othersPanel = OthersPanel(self.ui, self.logic, ensure)
         self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
+        self.reviewPanel = ReviewPanel(self.ui, ensure)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         # A scene was closed, loaded or both, or many nodes came at once.
@@ -107,6 +109,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """End what runs: the panel is destroyed."""
+        self.reviewPanel.close()
         self.runPanel.cancel()
         self.batchPanel.cancel()
         self.othersPanel.cancel()
@@ -117,12 +120,17 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Show what has changed while the module was left; a run and a batch went on."""
         self.advancedPanel.refresh()
+        self.reviewPanel.enter()
         self.onSceneChanged()
+
+    def exit(self) -> None:
+        """Leave mouse and keys to the module that is opened; a review stays as it is."""
+        self.reviewPanel.leave()
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
         """Bind the panel to settings; None while the scene is closed."""
         panels = (self.inputPanel, self.runPanel, self.resultPanel)
-        parts = (*panels, self.othersPanel, self.batchPanel)
+        parts = (*panels, self.othersPanel, self.batchPanel, self.reviewPanel)
         for part in parts:
             part.setParameterNode(None)
         modified = vtk.vtkCommand.ModifiedEvent
@@ -138,7 +146,8 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @told
     def onSceneStartClose(self, caller, event) -> None:
-        """Let the settings go, which leave with the scene."""
+        """Ask about a correction, and let the settings go, which leave with the scene."""
+        self.reviewPanel.close()
         self.setParameterNode(None)
         self.refresh()
 

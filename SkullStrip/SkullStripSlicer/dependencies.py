@@ -1,6 +1,7 @@
 """The packages that the child process needs: asked for once, with sizes, and removable again.
 
-Slicer's own process imports none of them, so nothing has to be restarted after an installation.
+Slicer's own process imports none of them but the readers of image files, for reviews, and those
+only once they are needed, so nothing has to be restarted after an installation.
 """
 
 from __future__ import annotations

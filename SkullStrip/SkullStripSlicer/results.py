@@ -163,8 +163,9 @@ class Results:
         if outputs.sourceOf(segmentationNode) is None:
             raise InputError("The scan of this result is no longer in the scene; strip it again.")
         if outputs.isEdited(segmentationNode):
-            name = segmentationNode.GetName()
-            raise InputError(f"'{name}' was edited since; strip again for a fresh result.")
+            isReviewed = outputs.readState(segmentationNode).get("isReviewed")
+            advice = "save the correction first" if isReviewed else "strip again for a fresh result"
+            raise InputError(f"'{segmentationNode.GetName()}' was edited since; {advice}.")
         result = self.find(segmentationNode)
         if result is None:
             raise InputError("This result was loaded with its border moved; strip the scan again.")

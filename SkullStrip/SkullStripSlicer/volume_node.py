@@ -43,9 +43,10 @@ def requireScalarVolume(volumeNode) -> None:
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         kind = volumeNode.GetNodeTagName()
         raise InputError(f"'{name}' is a {kind}, not a scalar volume; choose an MRI of the head.")
-    if volumeNode.GetImageData() is None:
+    image = volumeNode.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:  # or not yet, while it is filled
         raise InputError(f"'{name}' holds no voxels; load it again.")
-    components = volumeNode.GetImageData().GetNumberOfScalarComponents()
+    components = image.GetNumberOfScalarComponents()
     if components != 1:
         raise InputError(
             f"'{name}' has {components} values per voxel; choose a volume with a single one."

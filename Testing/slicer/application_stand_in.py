@@ -116,6 +116,7 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
         processEvents=application.processEvents,
         temporaryPath=str(temporaryFolder),
         userSettings=lambda: settings,
+        layoutManager=lambda: None,
     )
     i18n = ModuleType("slicer.i18n")
     i18n.tr, i18n.translate = translate, lambda context, text: translate(text)

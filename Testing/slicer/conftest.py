@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -103,6 +104,16 @@ def weights():
     if not named or not Path(named).exists():
         pytest.skip("no trained weights are in SkullStrip/Resources/Models")
     return named
+
+
+@pytest.fixture
+def pythonForBatches(root):
+    """The development environment's Python: Slicer's here lacks a few packages."""
+    python = root / ".venv" / "bin" / "python"
+    imports = [str(python), "-c", "import jinja2, psutil, onnxruntime"]
+    if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
+        pytest.skip("no packages for a batch in .venv: make setup")
+    return python
 
 
 @pytest.fixture(autouse=True)

@@ -144,7 +144,17 @@ def makeQtModule() -> ModuleType:
     for library, names in (
         (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
         (QtGui, ("QIcon", "QDesktopServices", "QPalette")),
-        (QtWidgets, ("QFileDialog", "QTableWidgetItem", "QWidget", "QApplication", "QHeaderView")),
+        (
+            QtWidgets,
+            (
+                "QFileDialog",
+                "QTableWidgetItem",
+                "QWidget",
+                "QApplication",
+                "QHeaderView",
+                "QMessageBox",
+            ),
+        ),
     ):
         for name in names:
             setattr(module, name, ClassProxy(getattr(library, name)))

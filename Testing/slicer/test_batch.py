@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import nibabel
@@ -162,16 +161,6 @@ def test_a_program_that_cannot_be_started_leaves_nothing(
     with pytest.raises(EngineError, match="cannot be started"):
         StripLogic(PipeProcess).stripFolder(folder, tmp_path / "out")
     assert list(temporary_files.iterdir()) == []
-
-
-@pytest.fixture
-def pythonForBatches(root):
-    """The development environment's Python: Slicer's here lacks a few packages."""
-    python = root / ".venv" / "bin" / "python"
-    imports = [str(python), "-c", "import jinja2, psutil, onnxruntime"]
-    if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
-        pytest.skip("no packages for a batch in .venv: make setup")
-    return python
 
 
 @pytest.mark.slow

@@ -186,4 +186,83 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     )
 
 
-WIDGETS = (qMRMLWidget, ctkCollapsibleButton, ctkSliderWidget, qMRMLNodeComboBox)
+class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
+    """Slicer's Segment Editor, to be embedded; real are its node, the nodes it edits and its undo.
+
+    As the real one it wants its own node first, then the scene, then a segmentation, then the
+    volume, and none of these that has left the scene.
+    """
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._flags = {}
+        self.node = self.scene = self.activeEffectName = None
+        self.hasShortcuts = self.observesViews = False
+        self.history = slicer.vtkSegmentationHistory()
+        self._buttons = QtWidgets.QGridLayout(self)
+        self._buttons.setContentsMargins(0, 0, 0, 0)
+
+    def setEffectNameOrder(self, names) -> None:
+        for place, name in enumerate(names):
+            self._buttons.addWidget(QtWidgets.QPushButton(name), place // 3, place % 3)
+
+    def setMRMLSegmentEditorNode(self, node) -> None:
+        assert node.IsA("vtkMRMLSegmentEditorNode")
+        assert node.GetScene() is not None
+        self.node = node
+
+    def setMRMLScene(self, scene) -> None:
+        assert self.node is not None, "the node comes first"
+        self.scene = scene
+
+    def setSegmentationNode(self, node) -> None:
+        old = self.node.GetSegmentationNode()
+        assert old is None or old.GetScene() is not None, "it went while it was edited"
+        assert node is None or (self.scene is not None and node.GetScene() is self.scene)
+        self.node.SetAndObserveSegmentationNode(node)
+        self.history.RemoveAllStates()
+        self.history.SetSegmentation(node.GetSegmentation() if node else None)
+
+    def setSourceVolumeNode(self, node) -> None:
+        assert self.node.GetSegmentationNode() is not None
+        self.node.SetAndObserveSourceVolumeNode(node)
+
+    def setActiveEffectByName(self, name: str) -> None:
+        self.activeEffectName, self.observesViews = name, True
+
+    def setActiveEffect(self, effect) -> None:
+        assert effect is None
+        self.activeEffectName = None
+
+    def removeViewObservations(self) -> None:
+        self.observesViews = False
+
+    def installKeyboardShortcuts(self) -> None:
+        self.hasShortcuts = True
+
+    def uninstallKeyboardShortcuts(self) -> None:
+        self.hasShortcuts = False
+
+    def saveStateForUndo(self) -> None:
+        self.history.SaveState()
+
+    def undo(self) -> None:
+        self.history.RestorePreviousState()
+
+    def _flag(kind: type, name: str):  # noqa: N805  (called while the class is made)
+        return Property(
+            kind,
+            lambda self: self._flags.get(name, kind()),
+            lambda self, value: self._flags.__setitem__(name, value),
+        )
+
+    segmentationNodeSelectorVisible = _flag(bool, "segmentationNodeSelectorVisible")
+    sourceVolumeNodeSelectorVisible = _flag(bool, "sourceVolumeNodeSelectorVisible")
+    switchToSegmentationsButtonVisible = _flag(bool, "switchToSegmentationsButtonVisible")
+    unorderedEffectsVisible = _flag(bool, "unorderedEffectsVisible")
+    maximumNumberOfUndoStates = _flag(int, "maximumNumberOfUndoStates")
+
+
+WIDGETS = (
+    qMRMLWidget, ctkCollapsibleButton, ctkSliderWidget, qMRMLNodeComboBox, qMRMLSegmentEditorWidget,
+)  # fmt: skip

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.batch.plan import REJECT, decided_names
+from skullstrip.batch.decisions import read_decisions
+from skullstrip.batch.review import Review
+from skullstrip.batch.scans import read_rows
 from skullstrip.shown import cell, shown
+from Testing.reviewed_batch import make_batch
 from Testing.web.reports import current, names, row, study, wait_until
 
 NO_STORAGE = """
@@ -52,8 +55,8 @@ def test_keys_accept_and_reject_and_go_on(open_report, tmp_path):
     assert {line["name"]: line["decision"] for line in read(path)} == {
         "sub-05": "accept", "sub-11": "reject", "sub-12": "reject",
     }  # fmt: skip
-    # As `batch --redo rejected` reads it:
-    assert decided_names(path, REJECT) == {"sub-11", "sub-12"}
+    # As `batch --redo rejected` and a review in Slicer read it.
+    assert read_decisions(path) == {"sub-11": "reject", "sub-12": "reject", "sub-05": "accept"}
 
 
 def test_decisions_carry_their_time_and_the_name_that_was_given_once(open_report, tmp_path):
@@ -205,13 +208,39 @@ def test_what_was_exported_can_be_imported(open_report, tmp_path):
     assert exported(page, tmp_path).read_bytes() == before
 
 
+def test_the_page_and_a_review_in_slicer_read_each_others_decisions(open_report, tmp_path):
+    table = make_batch(tmp_path / "batch")
+    page = open_report(read_rows(table, ("name",), ""))
+    page.fill("#rater", "Ann")
+    page.focus("#grid")
+    page.keyboard.press("c")
+    page.keyboard.type("neck, left")
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    page.keyboard.press("Escape")
+    exported(page, tmp_path).rename(table.parent / "decisions.csv")
+    review = Review(table)
+    assert {case.name: case.decision for case in review.cases} == {"deep/c": "reject", "b": ""}
+    review.decide(review.cases[1], "accept", "Ben")
+    image, mask = review.load(review.cases[0])
+    mask[:9] = True
+    review.save(review.cases[0], image, mask, "Ben")  # takes the rejection back
+    page.set_input_files("#file", table.parent / "decisions.csv")
+    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    assert page.inner_text("#count") == "2 decisions read from decisions.csv"
+    assert decisions(page) == {"b": "Accepted"}
+    lines = {line["name"]: line for line in read(exported(page, tmp_path))}
+    assert {name: line["rater"] for name, line in lines.items()} == {"b": "Ben", "deep/c": "Ben"}
+    assert lines["deep/c"]["comment"] == "neck, left"
+
+
 def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(open_report, tmp_path):
     name = "=cmd\x1b[2J\rx"
     page = open_report([row(1, name=name, path="/scans/x")])
     page.keyboard.press("r")
     path = exported(page, tmp_path)
     assert read(path)[0]["name"] == cell(name) == r"'=cmd\x1b[2J\rx"
-    assert decided_names(path, REJECT) == {shown(name)}
+    assert read_decisions(path) == {shown(name): "reject"}
     page.keyboard.press("u")
     path.write_text(path.read_text().replace("/scans/x", "/moved/x"))
     page.set_input_files("#file", path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skullstrip.batch.bids import find_bids_scans
 from skullstrip.batch.columns import CORRECTED, DONE, Row
-from skullstrip.batch.plan import ACCEPT, DECISIONS, decided_names
+from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
 from skullstrip.batch.records import RECORDS, rows
 from skullstrip.batch.scans import Scan, find_scans
 from skullstrip.errors import InputError
@@ -133,7 +133,8 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
     InputError
         No mask was corrected, a scan is not where it was, or the decisions cannot be read.
     """
-    names = decided_names(out / DECISIONS, ACCEPT) if accepted else set()
+    decided = read_decisions(out / DECISIONS) if accepted else {}
+    names = {name for name, decision in decided.items() if decision == ACCEPT}
     chosen = [row for row in rows(out) if _is_chosen(row, names)]
     if not chosen:
         raise InputError(

@@ -12,6 +12,7 @@ COLUMNS: dict[str, str] = {
     "verdict": TEXT,
     "judged": TEXT,  # as written, or before what changed the mask
     "reasons": TEXT,
+    "places": TEXT,  # one for each reason, RAS mm: "12.0 -3.5 40.1; ; 8.0 1.0 2.5"
     "volume_ml": REAL,
     "volume_error_ml": REAL,
     "dice_estimate": REAL,

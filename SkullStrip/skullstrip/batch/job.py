@@ -33,7 +33,7 @@ NO_FILE = FileState(0, 0, "")  # of an input that cannot be read
 MASK_CORRECTED = "mask corrected by hand, kept"
 UNFINISHED = "The batch was killed while the outputs of this scan were moved into place."
 JUDGEMENT = (  # which a mask that was corrected by hand no longer has
-    "verdict", "judged", "reasons", "volume_error_ml", "dice_estimate", "dice_error",
+    "verdict", "judged", "reasons", "places", "volume_error_ml", "dice_estimate", "dice_error",
 )  # fmt: skip
 Task = tuple[Scan, str]  # and why it is to be done
 
@@ -215,6 +215,7 @@ def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
         "verdict": worst(each.verdict for each in (result, *result.carried)),
         "judged": result.judged,
         "reasons": "; ".join(reasons),
+        "places": "; ".join(" ".join(map(str, c.position_ras or ())) for c in result.quality),
         "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
         "qc_applied": BETWEEN.join(other.qc for other in scan.apply_to),
         "volume_ml": round(result.volume_ml, 3),

@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from ..shown import from_cell, shown
+from ..shown import shown
 from .columns import CORRECTED, DONE, FAILED
+from .decisions import DECISIONS, REJECT, read_decisions
 from .job import MASK_CORRECTED
 from .options import REDO, BatchOptions
 from .records import Entry, is_stranger, read_record, there
-from .scans import Scan, read_rows
-
-DECISIONS = "decisions.csv"  # below the output folder
-ACCEPT, REJECT = "accept", "reject"
-ADVICE = "export the decisions on the report page, and name the file with --decisions"
+from .scans import Scan
 
 
 def reasons_to_do(
@@ -37,26 +34,26 @@ def reasons_to_do(
     """
     if options.redo is not None and options.redo not in REDO:
         raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")
-    rejected = set()
+    decided: dict[str, str] = {}
     if options.redo == "rejected":
-        rejected = decided_names(Path(options.decisions or out / DECISIONS), REJECT)
+        decided = read_decisions(Path(options.decisions or out / DECISIONS))
     for scan in scans:
         entry = read_record(scan.name, out)
         kept = None if options.overwrite or not entry else _reason_if_corrected(entry, scan, out)
         if kept is not None:
             yield scan, kept
         elif options.redo:
-            yield scan, _reason_to_redo(scan, entry, options.redo, rejected)
+            yield scan, _reason_to_redo(scan, entry, options.redo, decided)
         elif options.overwrite:
             yield scan, "to be overwritten" if entry else "new"
         else:
             yield scan, _reason(entry, scan, out, digest)
 
 
-def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, rejected: set[str]) -> str:
+def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, decided: dict[str, str]) -> str:
     status, verdict = (entry.row["status"], entry.row["verdict"]) if entry else (None, None)
     chosen = {
-        "rejected": shown(scan.name) in rejected,
+        "rejected": decided.get(shown(scan.name)) == REJECT,
         "failed": status == FAILED,
         "check": status == DONE and verdict not in ("pass", None, ""),
     }
@@ -109,13 +106,3 @@ def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
     wanted = {"no mask for fMRIPrep yet": scan.for_fmriprep}
     wanted["not applied to all yet"] = tuple(other.mask for other in scan.apply_to)
     return next((why for why, paths in wanted.items() if set(paths) - set(entry.outputs)), "")
-
-
-def decided_names(path: Path, decision: str) -> set[str]:
-    """Return names of the scans that were accepted, or rejected, as `shown` shows them.
-
-    The CSV has the columns `name` and `decision` (accept or reject); else InputError is raised.
-    """
-    rows = read_rows(path, ("name", "decision"), ADVICE)
-    names = (row["name"] for row in rows if row["decision"].strip().lower() == decision)
-    return {shown(from_cell(name)) for name in names}

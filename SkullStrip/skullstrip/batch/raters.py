@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from ..shown import from_cell, shown
-from .scans import read_rows
+from .decisions import ACCEPT, ADVICE, REJECT, read_decisions
 
-DECISIONS = ("accept", "reject")
-ADVICE = "give two files that 'Export decisions' on the report page wrote"
+DECISIONS = (ACCEPT, REJECT)
 
 
 def comparison(one: Path, other: Path) -> Iterator[str]:
@@ -24,7 +22,7 @@ def comparison(one: Path, other: Path) -> Iterator[str]:
     InputError
         A file cannot be read, or no scan is decided in both.
     """
-    first, second = _decisions(one), _decisions(other)
+    first, second = read_decisions(one), read_decisions(other)
     both = sorted(first.keys() & second.keys())
     if not both:
         raise InputError(f"No scan is decided in both {one} and {other}; {ADVICE}.")
@@ -38,12 +36,6 @@ def comparison(one: Path, other: Path) -> Iterator[str]:
     for name in both:
         if first[name] != second[name]:
             yield f"{name}: {first[name]} in {one}, {second[name]} in {other}"
-
-
-def _decisions(path: Path) -> dict[str, str]:
-    rows = read_rows(path, ("name", "decision"), ADVICE)
-    given = {shown(from_cell(row["name"])): row["decision"].strip().lower() for row in rows}
-    return {name: decision for name, decision in given.items() if decision in DECISIONS}
 
 
 def _kappa(pairs: Counter[tuple[str, str]]) -> str:

@@ -56,7 +56,7 @@ class ReportData:
         self._pictures: dict[str, list[str]] = {state: [] for state in FIRST}
         self._volumes_ml = array("d")
         for row in rows:
-            state, volume_ml = _state(row), _number(row.get("volume_ml"))
+            state, volume_ml = state_of(row), number(row.get("volume_ml"))
             self._scans[state].append(_inert(_scan(row)))
             self._pictures[state].append(str(row.get("qc") or ""))
             if volume_ml is not None:
@@ -116,8 +116,8 @@ def volume_limits(volumes_ml: Iterable[float]) -> Limits | None:
 
 def _scan(row: Row) -> list[str | float | None]:
     notes = filter(None, (_text(row.get("reasons")), _text(row.get("message"))))
-    start = [_identity(row), _state(row), " ".join(notes)]
-    numbers = [_number(row.get(column)) for column in NUMBERS]
+    start = [_identity(row), state_of(row), " ".join(notes)]
+    numbers = [number(row.get(column)) for column in NUMBERS]
     return [*start, *(_text(row.get(column)) for column in TEXTS), *numbers]
 
 
@@ -127,7 +127,8 @@ def _identity(row: Row) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _state(row: Row) -> str:
+def state_of(row: Row) -> str:
+    """Return the state of a scan, a key of `STATES`."""
     if _text(row.get("status")) == FAILED:
         return "error"
     if _text(row.get("status")) == CORRECTED:
@@ -142,7 +143,8 @@ def _text(value: object) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _number(value: object) -> float | None:
+def number(value: object) -> float | None:
+    """Return a finite number, also of a text; None for anything else."""
     try:
         number = float(_text(value))
     except ValueError:

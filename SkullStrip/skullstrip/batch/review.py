@@ -1,0 +1,208 @@
+"""Looking through a batch's doubtful masks by hand: which, in what order, what became of each."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from ..checks.input_checks import Check
+from ..errors import InputError, OutputError
+from ..from_probability import read_on_grid
+from ..io.atomic import atomic_outputs
+from ..io.images import Image, read_image, write_mask
+from ..shown import from_cell
+from .columns import CORRECTED
+from .decisions import ACCEPT, DECISIONS, REJECT, named, read_decisions, write_decision
+from .records import sha256_of
+from .report_data import FIRST, number, state_of
+from .scans import read_rows
+
+NEEDED = ("name", "path", "status", "verdict", "brain_mask", "mask_sha256")
+ADVICE = "open the results.csv that 'skullstrip batch' wrote"
+BETWEEN_REASONS = re.compile(r"(?<=\.); ")  # each is a sentence
+
+
+@dataclass
+class Case:
+    """A scan to be looked at.
+
+    Parameters
+    ----------
+    row : dict of str to str
+        Of results.csv.
+    mask : Path
+        Where the batch keeps its mask.
+    mask_sha256 : str
+        Of that file now; empty where there is none.
+    decision : {"accept", "reject", ""}
+    """
+
+    row: dict[str, str]
+    mask: Path
+    mask_sha256: str
+    decision: str
+
+    @property
+    def name(self) -> str:
+        """What the batch calls the scan."""
+        return named(self.row["name"])
+
+    @property
+    def state(self) -> str:
+        """Verdict, or "corrected" as soon as the mask is no longer the one that was judged."""
+        is_other = self.mask_sha256 not in ("", self.row["mask_sha256"])
+        return CORRECTED if is_other else state_of(self.row)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the mask was accepted, or was corrected and not rejected after that."""
+        return self.decision == ACCEPT or (self.state == CORRECTED and self.decision != REJECT)
+
+    def report(self) -> dict[str, Any]:
+        """Return what is known of the mask, by the keys of `skullstrip.report`."""
+        if self.state == CORRECTED:
+            return {}
+        row = self.row
+        numbers = ("volume_error_ml", "dice_estimate", "dice_error")
+        texts = ("verdict", "engine", "device", "weights_sha256", "views_used")
+        return {
+            **{key: number(row.get(key)) for key in numbers},
+            **{key: row[key] for key in texts if row.get(key)},
+            "keep_csf": row.get("csf") != "removed",
+            "quality": [check.as_dict() for check in _reasons(row)],
+        }
+
+
+class Review:
+    """The scans of a batch whose mask is doubtful, was rejected or was corrected, worst first.
+
+    Parameters
+    ----------
+    table : Path
+        The batch's results.csv.
+
+    Attributes
+    ----------
+    cases : list of Case
+
+    Raises
+    ------
+    InputError
+        The table or the decisions beside it cannot be read, or no scan needs a look.
+    """
+
+    def __init__(self, table: Path) -> None:
+        self._decisions = table.parent / DECISIONS
+        decided = read_decisions(self._decisions) if self._decisions.exists() else {}
+        rows = read_rows(table, NEEDED, ADVICE)
+        cases = [_case(row, table.parent, decided) for row in rows if row["brain_mask"]]
+        chosen = [case for case in cases if _needs_a_look(case)]
+        self.cases = sorted(chosen, key=lambda case: FIRST.index(state_of(case.row)))
+        if not self.cases:
+            raise InputError(f"No mask in {table} is doubtful or was rejected; nothing is left.")
+
+    @property
+    def done(self) -> int:
+        """How many need no further look."""
+        return sum(case.is_done for case in self.cases)
+
+    def start(self) -> int:
+        """Return where to begin: at the first scan that nobody decided on or corrected."""
+        still = [at for at, case in enumerate(self.cases) if not case.is_done]
+        return next((at for at in still if not self.cases[at].decision), still[0] if still else 0)
+
+    def following(self, at: int) -> int | None:
+        """Return the next scan that still needs a look; None where none comes."""
+        rest = range(at + 1, len(self.cases))
+        return next((later for later in rest if not self.cases[later].is_done), None)
+
+    def load(self, case: Case) -> tuple[Image, np.ndarray]:
+        """Read scan and mask, which is bool, shape (I, J, K), on the scan's grid.
+
+        Raises
+        ------
+        InputError
+            One of them is gone or cannot be read, or they are on different grids.
+        """
+        image = read_image(from_cell(case.row["path"]))
+        mask = read_on_grid(case.mask, image, "mask") > 0
+        case.mask_sha256 = sha256_of(case.mask)
+        return image, mask
+
+    def save(self, case: Case, image: Image, mask: np.ndarray, rater: str) -> None:
+        """Write a corrected mask where the batch keeps it, which calls it corrected from then on.
+
+        A decision was on the mask before, and is taken back; its comment stays.
+
+        Parameters
+        ----------
+        image : Image
+            The scan, as `load` gave it.
+        mask : ndarray of bool, shape (I, J, K)
+
+        Raises
+        ------
+        InputError
+            The mask is empty, or its file was changed since it was loaded.
+        OutputError
+            It cannot be written; the file is as it was.
+        """
+        if not mask.any():
+            raise InputError("The mask is empty; undo that, or leave the scan without saving.")
+        if case.mask.exists() and sha256_of(case.mask) != case.mask_sha256:
+            raise OutputError(
+                f"{case.mask} was changed by somebody else since it was opened here; leave the "
+                "scan without saving, and come back to it."
+            )
+        with atomic_outputs() as staged:
+            write_mask(staged(case.mask), image, mask)
+        case.mask_sha256 = sha256_of(case.mask)
+        if case.decision:
+            self.decide(case, "", rater)
+
+    def decide(self, case: Case, decision: str, rater: str) -> None:
+        """Put a decision into the decisions of the batch; raise InputError where that fails."""
+        write_decision(self._decisions, case.row, decision, rater)
+        case.decision = decision
+
+
+def _case(row: dict[str, str], out: Path, decided: dict[str, str]) -> Case:
+    mask = PurePosixPath(from_cell(row["brain_mask"]))
+    if mask.is_absolute() or ".." in mask.parts:
+        raise InputError(f"The mask '{mask}' would be outside '{out}'; {ADVICE}.")
+    decision = decided.get(named(row["name"]), "")
+    return Case(row, out / mask, "", decision)
+
+
+def _needs_a_look(case: Case) -> bool:
+    """Whether a case belongs to the review; its mask is only read where it does."""
+    if state_of(case.row) not in ("check", "fail", CORRECTED) and case.decision != REJECT:
+        return False
+    with suppress(OSError):  # of which loading it has more to say
+        case.mask_sha256 = sha256_of(case.mask)
+    return True
+
+
+def _reasons(row: dict[str, str]) -> list[Check]:
+    """Return the verdict's reasons, each with its place where it has one."""
+    reasons = BETWEEN_REASONS.split(row.get("reasons") or "")
+    places = (from_cell(row.get("places") or "")).split(";")
+    return [
+        Check(f"reason_{at}", "warn", reason, _position(place))
+        for at, (reason, place) in enumerate(zip_longest(reasons, places, fillvalue=""))
+        if reason
+    ]
+
+
+def _position(text: str) -> tuple[float, float, float] | None:
+    try:
+        x, y, z = map(float, text.split())
+    except ValueError:
+        return None
+    return x, y, z

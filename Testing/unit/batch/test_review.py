@@ -1,0 +1,145 @@
+"""Which masks are looked through, what became of each, and where corrections and decisions go."""
+
+from __future__ import annotations
+
+import nibabel
+import numpy as np
+import pytest
+
+from skullstrip.batch.decisions import read_decisions, write_decision
+from skullstrip.batch.review import Review
+from skullstrip.cli.main import main
+from skullstrip.errors import InputError, OutputError
+from Testing.reviewed_batch import REASON, make_batch
+
+PAGE = (
+    "name,path,decision,comment,rater,decided\r\nd,/moved/d.nii.gz,reject,neck,Ann,2026-11-25\r\n"
+)
+
+
+@pytest.fixture
+def table(tmp_path):
+    return make_batch(tmp_path)
+
+
+def names(review):
+    return [case.name for case in review.cases]
+
+
+def test_what_is_doubtful_rejected_or_corrected_is_looked_through_worst_first(table):
+    assert names(Review(table)) == ["deep/c", "b"]
+    (table.parent / "decisions.csv").write_text(PAGE, newline="")
+    assert names(Review(table)) == ["deep/c", "b", "d"]
+    table.write_text(table.read_text().replace("done,check", "corrected,"))
+    review = Review(table)
+    assert names(review) == ["deep/c", "b", "d"]
+    assert [case.is_done for case in review.cases] == [False, True, False]
+
+
+def test_reasons_come_with_their_places(table):
+    (case,) = (case for case in Review(table).cases if case.name == "b")
+    report = case.report()
+    assert (report["verdict"], report["volume_error_ml"]) == ("check", 14.0)
+    first, second = report["quality"]
+    assert (first["message"], second["message"]) == ("It is rough.", REASON)
+    assert "position_ras" not in first
+    assert second["position_ras"] == (-4.5, 10.0, 12.0)
+
+
+def test_a_correction_lies_on_the_scans_own_grid_in_the_place_of_the_mask(table):
+    (table.parent / "decisions.csv").write_text(PAGE, newline="")
+    review = Review(table)
+    case = review.cases[2]
+    image, mask = review.load(case)
+    mask[:10] = True
+    review.save(case, image, mask, "Ben")
+    written, scan = nibabel.load(case.mask), nibabel.load(case.row["path"])
+    assert case.mask == table.parent / "d_brain_mask.nii.gz"
+    assert np.array_equal(np.asarray(written.dataobj), mask)
+    for form in ("get_sform", "get_qform"):
+        assert getattr(written, form)().tobytes() == getattr(scan, form)().tobytes()
+    assert (case.state, case.report(), case.decision) == ("corrected", {}, "")
+    line = (table.parent / "decisions.csv").read_text().splitlines()[1]
+    assert line.startswith("d,/moved/d.nii.gz,,neck,Ben,")  # the comment stays
+
+
+def test_what_was_decided_or_corrected_is_known_when_it_is_opened_again(table):
+    (table.parent / "decisions.csv").write_text(PAGE, newline="")
+    review = Review(table)
+    assert (review.start(), review.following(0), review.following(2)) == (0, 1, None)
+    image, mask = review.load(review.cases[0])
+    mask[:10] = True
+    review.save(review.cases[0], image, mask, "")
+    review = Review(table)
+    assert (review.start(), review.done) == (1, 1)
+    review.decide(review.cases[1], "reject", "Ben")
+    review = Review(table)
+    assert (review.start(), review.done) == (1, 1)  # rejected ones are left, none is undecided
+    for case in review.cases:
+        review.decide(case, "accept", "Ben")
+    review = Review(table)
+    assert (review.start(), review.done, review.following(0)) == (0, 2, None)
+    review.decide(review.cases[0], "reject", "Ann")  # as not corrected well enough
+    assert not Review(table).cases[0].is_done
+
+
+def test_all_else_in_the_decisions_stays(tmp_path):
+    path = tmp_path / "decisions.csv"
+    text = 'name;decision;comment;site\na;accept;"two\nlines";Rome\n\'=b;Reject;;\n'
+    path.write_text(text, encoding="utf-8-sig")
+    write_decision(path, {"name": "'=b", "path": "/b"}, "accept", "=Ann")
+    write_decision(path, {"name": "c", "path": "/c"}, "reject", " Ben ")
+    first, *lines = path.read_bytes().decode().split("\r\n")
+    assert first == "name,path,decision,comment,rater,decided,site"
+    assert lines[0] == 'a,,accept,"two\nlines",,,Rome'
+    assert lines[1].startswith("'=b,,accept,,'=Ann,20")
+    assert lines[2].startswith("c,/c,reject,,Ben,20")
+    assert read_decisions(path) == {"a": "accept", "=b": "accept", "c": "reject"}
+
+
+def test_decisions_of_a_review_and_of_the_page_are_compared(table, tmp_path, capsys):
+    review = Review(table)
+    for case in review.cases:
+        review.decide(case, "reject", "Ben")
+    page = tmp_path / "page.csv"
+    page.write_text("name,path,decision\nb,,reject\ndeep/c,,accept\n")
+    assert main(["batch", "--decisions", str(page), str(table.parent / "decisions.csv")]) == 0
+    assert "Both decided 2 scans, 1 of them alike" in capsys.readouterr().out
+
+
+def test_a_scan_that_is_gone_is_one_sentence_and_the_others_stay(table):
+    review = Review(table)
+    gone, left = review.cases
+    (table.parents[1] / "in" / "deep" / "c.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"c\.nii\.gz does not exist; give an image file\.$"):
+        review.load(gone)
+    assert review.load(left)[1].any()
+
+
+@pytest.mark.parametrize("problem", ["empty", "changed"])
+def test_a_correction_that_would_lose_something_is_refused(table, problem):
+    review = Review(table)
+    case = review.cases[0]
+    image, mask = review.load(case)
+    if problem == "changed":
+        case.mask.write_bytes(b"by a colleague")
+    else:
+        mask[:] = False
+    before = case.mask.read_bytes()
+    with pytest.raises(InputError if problem == "empty" else OutputError, match=problem):
+        review.save(case, image, mask, "")
+    assert case.mask.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("fail", "pass", "nothing is left"),
+        ("mask_sha256", "hash", "no column 'mask_sha256'"),
+        (",deep/c_brain_mask", ",../c_brain_mask", "would be outside"),
+    ],
+)
+def test_a_table_that_cannot_be_looked_through_is_refused(table, old, new, words):
+    table.write_text(table.read_text().replace("check", "pass").replace(old, new))
+    with pytest.raises(InputError, match=words):
+        Review(table)
