@@ -206,6 +206,7 @@ class ReviewPanel:
     def _draw(self) -> None:
         ui, review = self._ui, self._review
         ui.reviewBox.visible = review is not None
+        ui.batchTable.visible = review is None  # the editor needs the room
         ui.reviewButton.text = _("Review batch...") if review is None else _("End the review")
         say(ui.reviewNotice, "")
         if review is None:
