@@ -52,7 +52,8 @@ def align(
 ) -> Alignment:
     """Find the rigid motion that takes a brain from one scan to the other.
 
-    The same scans give the same motion, but for rounding.
+    The same scans give the same motion, but for rounding. Raise InputError where none is found that
+    a head makes between two scans, and EngineError without SimpleITK.
 
     Parameters
     ----------
@@ -61,13 +62,6 @@ def align(
     brain_mask : ndarray of bool, shape of `scan.array`
     even_mm : float
         How far around a place intensities are compared with their mean.
-
-    Raises
-    ------
-    EngineError
-        SimpleITK is not installed.
-    InputError
-        No motion was found, or none that a head makes between two scans.
     """
     try:
         import SimpleITK

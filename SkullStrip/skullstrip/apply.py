@@ -124,17 +124,7 @@ def apply_brain(
 def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtraction:
     """Return a mask that is there, edited by hand perhaps, as what `apply_brain` carries.
 
-    Parameters
-    ----------
-    scan : Volume
-    brain_mask : ndarray of bool, shape of `scan.array`
-    verdict : {"pass", "check", "fail", "not judged"}
-        What is thought of it.
-
-    Raises
-    ------
-    InputError
-        The mask is empty or of another shape, or the verdict is none.
+    Raise InputError for an empty mask, one of another shape than the scan, and an unknown verdict.
     """
     if verdict not in WORSE:
         raise InputError(f"The verdict '{verdict}' is unknown; use one of {', '.join(WORSE)}.")

@@ -166,12 +166,7 @@ def strip_file(
 def _apply(
     result: BrainExtraction, other: images.Image, options: Options, progress: Progress | None
 ) -> BrainExtraction:
-    """Carry the mask to another scan; what goes wrong there is told with its name.
-
-    Raises
-    ------
-    InputError
-    """
+    """Carry the mask to another scan; an InputError there gets its name."""
     try:
         carried = apply_brain(result, other.array, other.affine, options, progress=progress)
     except InputError as error:
@@ -182,12 +177,8 @@ def _apply(
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
     """Return what the command writes when no image is named: brain and mask beside the input.
 
-    Of DICOM they are called by the series, and lie in the folder that is given.
-
-    Raises
-    ------
-    InputError
-        The input is DICOM, and no series can be told.
+    Of DICOM they are called by the series, and lie in the folder that is given; raise InputError
+    where none can be told.
     """
     path = images.named_by_series(Path(input_path), series)
     suffix = images.suffix_of(path)
@@ -210,14 +201,10 @@ def require_free(outputs: dict[str, Path]) -> None:
 
 
 def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]]) -> None:
-    """Refuse outputs that cannot be written or would overwrite an input, each other or a stranger.
+    """Raise OutputError for outputs that cannot be written, or are an input or each other.
 
     A file that was named is replaced, with the data file that its own header names; a data file of
     that name that belongs to something else is not.
-
-    Raises
-    ------
-    OutputError
     """
     taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
     for name, path in outputs:
@@ -263,10 +250,7 @@ def write_by_mask(
 ) -> float:
     """Write brain and picture by a mask that is there, and return its volume in mL.
 
-    Raises
-    ------
-    InputError
-        Scan or mask cannot be read, or they are on different grids.
+    Raise InputError where scan or mask cannot be read, or they are on different grids.
     """
     image = images.read_image(scan)
     brain_mask = read_on_grid(mask, image, "mask") > 0

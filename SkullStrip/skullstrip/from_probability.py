@@ -33,6 +33,8 @@ def brain_from_probability(
 ) -> BrainExtraction:
     """Cut a mask from a brain probability, as `extract_brain` does after the network.
 
+    Raise InputError where scan or probability is at fault, or no brain is left.
+
     Parameters
     ----------
     array : ndarray, shape (I, J, K)
@@ -50,11 +52,6 @@ def brain_from_probability(
     -------
     BrainExtraction
         With "none" for engine and device, no weights, and the verdict "not judged".
-
-    Raises
-    ------
-    InputError
-        The scan or the probability is at fault, or no brain is left.
     """
     start = time.perf_counter()
     checks = check_input(array, affine)
@@ -105,10 +102,7 @@ def require_no_network(options: Options, **others: object) -> None:
 def read_on_grid(path: Path, image: images.Image, what: str) -> np.ndarray:
     """Read a probability or a mask that lies on a scan's grid, shape (I, J, K).
 
-    Raises
-    ------
-    InputError
-        It cannot be read, or is on another grid.
+    Raise InputError where it cannot be read, or is on another grid.
     """
     kept = images.read_image(path)
     corners = np.array([[0, 0, 0, 1], [*kept.array.shape, 1]], dtype=np.float64)

@@ -30,6 +30,8 @@ def find_bids_scans(
 ) -> list[Scan]:
     """T1-weighted scans of the raw data; derivatives inside the data set are left out.
 
+    Raise InputError where none is there, or none of a participant, session or suffix.
+
     Parameters
     ----------
     participants, sessions : sequence of str
@@ -37,11 +39,6 @@ def find_bids_scans(
     also : sequence of str
         Suffixes, T2w or FLAIR, of other anatomical scans, which get the mask of their session's
         first T1-weighted one.
-
-    Raises
-    ------
-    InputError
-        There is no scan, or none of a participant, session or suffix that was asked for.
     """
     wanted = {
         "sub": {label.removeprefix("sub-") for label in participants},

@@ -41,13 +41,7 @@ report.html, qc               a page to look through all masks, and its pictures
 
 
 def require_place(data_set: Path, out: Path) -> None:
-    """Refuse to write derivatives among raw data, whose description they would change.
-
-    Raises
-    ------
-    OutputError
-        The output folder is a raw data set, or its description cannot be read.
-    """
+    """Raise OutputError for derivatives among raw data, whose description they would change."""
     place = data_set / "derivatives" / "skullstrip"
     if data_set.resolve() == out.resolve():
         raise OutputError(f"The output folder is the data set itself; use '{place}'.")
@@ -74,10 +68,7 @@ def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None
 def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
     """Return what BIDS wants to know about the folder of derivatives, and what it says already.
 
-    Raises
-    ------
-    OutputError
-        What is there cannot be read.
+    Raise OutputError where that cannot be read.
     """
     there = _read(out)
     tools, links = there.get("GeneratedBy"), there.get("DatasetLinks")

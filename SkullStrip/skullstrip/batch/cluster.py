@@ -54,12 +54,7 @@ def as_done(
     ------
     (item, answer)
         The answer is what the function returned, or the exception with which Dask gave the item
-        up, `KilledWorker` for example.
-
-    Raises
-    ------
-    EngineError
-        The scheduler went away.
+        up, `KilledWorker` for example. EngineError is raised when the scheduler goes away.
     """
     from distributed import as_completed
 

@@ -40,18 +40,8 @@ def readme_of(reference: str) -> str:
 def with_masks(scans: Iterable[Scan], all_scans: Iterable[Scan], reference: str) -> list[Scan]:
     """Give the scans that are references a mask of that kind, besides.
 
-    Parameters
-    ----------
-    scans : iterable of Scan
-        Those of the batch.
-    all_scans : iterable of Scan
-        Those of the same persons, whichever sessions the batch has.
-    reference : {"first-lex", "sessionwise"}
-
-    Raises
-    ------
-    InputError
-        There is no such reference.
+    `all_scans` are those of the same persons, whichever sessions the batch has. Raise InputError
+    for a reference that fMRIPrep has not.
     """
     if reference not in REFERENCES:
         raise InputError(

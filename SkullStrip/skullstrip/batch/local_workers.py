@@ -92,12 +92,8 @@ def as_done(
     Yields
     ------
     (item, answer)
-        The answer is what the function returned or raised, or `KilledWorker`.
-
-    Raises
-    ------
-    EngineError
-        No worker starts.
+        The answer is what the function returned or raised, or `KilledWorker`. EngineError is
+        raised where no worker starts.
     """
     libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = os.environ | dict.fromkeys(libraries, str(threads_each(jobs)))

@@ -20,17 +20,8 @@ def reasons_to_do(
 ) -> Iterator[tuple[Scan, str]]:
     """Why each scan is to be done, in a few words; "" for one that is not.
 
-    Parameters
-    ----------
-    scans : iterable of Scan
-    digest : str
-        Of the options and the weights.
-
-    Raises
-    ------
-    InputError
-        What is to be done again is unknown, the decisions cannot be read, or what another input
-        became would be replaced.
+    `digest` is that of the options and the weights. Raise InputError for an unknown `redo`, for
+    decisions that cannot be read, and where what another input became would be replaced.
     """
     if options.redo is not None and options.redo not in REDO:
         raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")

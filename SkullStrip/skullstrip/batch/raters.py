@@ -15,12 +15,8 @@ DECISIONS = (ACCEPT, REJECT)
 def comparison(one: Path, other: Path) -> Iterator[str]:
     """Yield how far two files agree, and a line for each scan where they don't.
 
-    Cohen's kappa is 1 where they agree on all and 0 where they do so as often as by chance.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, or no scan is decided in both.
+    Cohen's kappa is 1 where they agree on all and 0 where they do so as often as by chance. Raise
+    InputError for a file that cannot be read, and where no scan is decided in both.
     """
     first, second = read_decisions(one), read_decisions(other)
     both = sorted(first.keys() & second.keys())

@@ -126,17 +126,9 @@ def _read(path: Path) -> Entry:
 def held(out: Path, shared: bool = False) -> Iterator[None]:
     """Hold an output folder, so that no second batch does the same work.
 
-    SQLite's lock is one that all systems have, and that goes with its process.
-
-    Parameters
-    ----------
-    shared : bool
-        Let others hold it too that are shared: one job for each participant.
-
-    Raises
-    ------
-    OutputError
-        Another batch holds it, or it cannot be made.
+    Others that are `shared` may hold it too: one job for each participant. Raise OutputError where
+    another batch holds it. SQLite's lock is one that all systems have, and that goes with its
+    process.
     """
     try:
         (out / RECORDS).mkdir(parents=True, exist_ok=True)

@@ -97,17 +97,8 @@ def sidecar_of(image: str) -> str:
 def find_scans(source: str, out: Path) -> list[Scan]:
     """Return scans of a folder and the folders in it, of a CSV, of a glob, or one file.
 
-    Outputs of ours, hidden files and the output folder are left out.
-
-    Parameters
-    ----------
-    out : Path
-        The output folder.
-
-    Raises
-    ------
-    InputError
-        There is no scan, or a table is at fault.
+    Outputs of ours, hidden files and the output folder, `out`, are left out. Raise InputError where
+    there is no scan, or a table is at fault.
     """
     path = Path(source)
     if path.is_dir():
@@ -260,6 +251,8 @@ def _with_ending_in_name(scan: Scan) -> Scan:
 def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:
     """Return rows of a CSV that people made, by its head; what a row lacks is empty.
 
+    Raise InputError where it cannot be read or lacks a column.
+
     Parameters
     ----------
     path : Path
@@ -268,11 +261,6 @@ def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, 
         Columns that must be there.
     advice : str
         What to do if the table cannot be read, after "; ".
-
-    Raises
-    ------
-    InputError
-        It cannot be read, or lacks a column.
     """
     try:
         require_regular(path)

@@ -173,10 +173,8 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
 def _scans(arguments: argparse.Namespace) -> list[Path]:
     """Return the scans that are named, without outputs of ours among them.
 
-    Raises
-    ------
-    InputError
-        There is none, one of several is no file, or an output is named for several.
+    Raise InputError where there is none, one of several is no file, or an output is named for
+    several.
     """
     named = [*arguments.inputs, *([] if arguments.image is None else [arguments.image])]
     if not named:
@@ -239,11 +237,7 @@ def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict
     """Return the scans that get the same mask, each with its outputs.
 
     A pattern may name the scan itself and outputs of an earlier run, too: these are passed over.
-
-    Raises
-    ------
-    InputError
-        There is none, or outputs are there already.
+    Raise InputError where nothing else is named, or outputs are there already.
     """
     from ..files import default_outputs, require_free
 

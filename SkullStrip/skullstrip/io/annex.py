@@ -27,10 +27,7 @@ def lacks_content(path: Path) -> bool:
 def fetch(path: Path) -> None:
     """Have `datalad get`, or else `git annex get`, bring what is lacking of an image.
 
-    Raises
-    ------
-    InputError
-        Neither is installed, or the content did not come.
+    Raise InputError where neither is installed, or the content did not come.
     """
     for file in dict.fromkeys((path, *files_of(path))):
         if not lacks_content(file):

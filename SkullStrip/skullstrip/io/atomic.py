@@ -69,13 +69,7 @@ def _made(folder: Path) -> Iterator[None]:
 
 
 def require_writable(target: Path) -> None:
-    """Refuse a target that cannot be written, by trying to, before any time is spent.
-
-    Raises
-    ------
-    OutputError
-        The target is a folder or write-protected, or its folder cannot be made or written to.
-    """
+    """Raise OutputError for a target that cannot be written, by trying to, before time is spent."""
     try:
         _refuse_target(target)
         with _made(target.parent), temporary_folder(target.parent) as temporary:

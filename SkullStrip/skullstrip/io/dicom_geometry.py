@@ -18,6 +18,9 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 def lay_out(frames: Sequence[Frame], what: str) -> tuple[np.ndarray, np.ndarray]:
     """Order slices and say where they lie.
 
+    Raise InputError for slices that are missing, doubled, uneven, of several orientations, or that
+    lie nowhere.
+
     Parameters
     ----------
     frames : sequence of Frame
@@ -31,11 +34,6 @@ def lay_out(frames: Sequence[Frame], what: str) -> tuple[np.ndarray, np.ndarray]
     affine : ndarray of float64, shape (4, 4)
         Index of column, row and slice to RAS+ mm; sheared if slices are not behind each other, as
         of a tilted gantry.
-
-    Raises
-    ------
-    InputError
-        Slices are missing, doubled, uneven, of several orientations, or lie nowhere.
     """
     directions = np.array([frame.orientation for frame in frames])
     spacing = np.array([frame.spacing for frame in frames])

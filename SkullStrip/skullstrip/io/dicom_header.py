@@ -124,10 +124,7 @@ def _begins_as_dicom(path: Path) -> bool:
 def read_instance(path: Path) -> Instance | None:
     """Read a file's header; None if it is no DICOM, or holds no pictures.
 
-    Raises
-    ------
-    InputError
-        It cannot be made sense of, or pydicom is not installed.
+    Raise InputError where it cannot be made sense of, or pydicom is not installed.
     """
     status = path.stat()
     return _read_instance(path, status.st_mtime_ns, status.st_size)
@@ -143,12 +140,7 @@ def read_dataset(stream: DicomStream, **settings: Any) -> Any:
 
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
-    """Refuse a file of which pydicom makes no sense, whose own words might quote the header.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError where pydicom makes no sense of a file: its words might quote the header."""
     try:
         yield
     except (InputError, MemoryError):

@@ -16,10 +16,7 @@ START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # JPEG's, and 
 def read_voxels(instance: Instance) -> np.ndarray:
     """Return a file's stored values, shape (frames, rows, columns).
 
-    Raises
-    ------
-    InputError
-        They are too few, or packed in a way that nothing installed unpacks.
+    Raise InputError where they are too few, or packed in a way that nothing installed unpacks.
     """
     shape = (len(instance.frames), *instance.shape)
     wanted = int(np.prod(shape, dtype=object)) * instance.dtype.itemsize

@@ -29,10 +29,7 @@ BRAIN_COLOR = (255, 168, 77)  # of the module's first segment
 def require_segmentable(header: object) -> DicomHeader:
     """Return the header of an `Image` whose voxels can be segmented in DICOM.
 
-    Raises
-    ------
-    InputError
-        It is of no DICOM series, or of one that nothing can refer to.
+    Raise InputError for one of no DICOM series, or of one that nothing can refer to.
     """
     if not isinstance(header, DicomHeader):
         raise InputError("A DICOM segmentation refers to DICOM images; leave out '--seg'.")

@@ -56,19 +56,15 @@ def is_dicom(path: Path) -> bool:
 def find_series(path: Path, number: int | None = None) -> Series:
     """Return the series that is meant.
 
+    Raise ChoiceError where a folder holds several and none of them is chosen, and InputError where
+    there is no picture or a file cannot be read.
+
     Parameters
     ----------
     path : Path
         A folder, or a file of the series, which brings the others beside it.
     number : int, optional
         Which one of a folder, as `ChoiceError` lists them.
-
-    Raises
-    ------
-    ChoiceError
-        The folder holds several, and none is chosen, or one that is not there.
-    InputError
-        There is no picture, or a file cannot be read.
     """
     known = _all_series(path)
     if number is None and len(known) == 1:

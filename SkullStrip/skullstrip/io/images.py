@@ -187,10 +187,7 @@ def suffix_of(path: Path) -> str:
 def named_by_series(path: Path, series: int | None = None) -> Path:
     """Return the path; of DICOM one in the same folder that is called by the series.
 
-    Raises
-    ------
-    InputError
-        It is DICOM, and no series can be told.
+    Raise InputError where no series can be told.
     """
     if not is_dicom(path):
         return path

@@ -54,10 +54,7 @@ _FOREIGN = (
 def max_voxels() -> int:
     """Return the largest number of voxels that is read, which the environment may raise.
 
-    Raises
-    ------
-    InputError
-        The environment's value is no number.
+    Raise InputError where that is no number.
     """
     text = os.environ.get(MAX_VOXELS_VARIABLE, str(MAX_VOXELS))
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
@@ -66,17 +63,9 @@ def max_voxels() -> int:
 
 
 def require_file(path: Path) -> bytes:
-    """Refuse what cannot be an image, before it is opened or by its first bytes.
+    """Raise InputError for what cannot be an image, before it is opened or by its first bytes.
 
-    Returns
-    -------
-    bytes
-        The first `HEAD_BYTES` of its content, unpacked.
-
-    Raises
-    ------
-    InputError
-        The file is missing, no regular file, locked, empty, or of a kind that is no image.
+    Return the first `HEAD_BYTES` of its content, unpacked.
     """
     if path.is_symlink() and not path.exists():
         annexed = ".git/annex/" in path.readlink().as_posix()
@@ -125,7 +114,8 @@ def read_array(
 ) -> np.ndarray:
     """Read voxels, and a packed stream to its end to verify its checksum.
 
-    Never mapped into memory: the file may change or vanish while we work.
+    Never mapped into memory: the file may change or vanish while we work. Raise InputError,
+    OSError, EOFError or ValueError where there are too few voxels, or the checksum does not fit.
 
     Parameters
     ----------
@@ -137,11 +127,6 @@ def read_array(
         Where in `file` the voxels begin.
     shape, dtype, order
         Of the array.
-
-    Raises
-    ------
-    InputError, OSError, EOFError, ValueError
-        There are too few voxels, or the checksum does not fit.
     """
     if not 0 <= offset <= MAX_HEADER_BYTES:
         raise ValueError(f"the voxels begin at byte {offset:,}, behind any header")
@@ -206,13 +191,7 @@ class BoundedStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return at most `size` bytes.
-
-        Raises
-        ------
-        ValueError
-            The header asks for more than any header needs.
-        """
+        """Return at most `size` bytes; raise ValueError where no header needs so many."""
         self._reads_left -= 1
         if self._reads_left < 0:
             raise ValueError(f"the header has more than {self._max_reads:,} parts")

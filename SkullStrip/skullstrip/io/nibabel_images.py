@@ -106,10 +106,7 @@ def _candidates(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
 def _load(path: Path) -> Any:
     """Do as `nibabel.load`, but within bounds and whatever the files are packed with.
 
-    Raises
-    ------
-    InputError
-        It is of no known format, or one of surfaces, or of anything but voxels in space.
+    Raise InputError or ValueError for anything but voxels in space.
     """
     from nibabel.parrec import PARRECImage
     from nibabel.spatialimages import SpatialImage

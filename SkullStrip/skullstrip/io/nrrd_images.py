@@ -79,13 +79,7 @@ class Reader:
         self.checks: tuple[Check, ...] = ()
 
     def read(self) -> tuple[np.ndarray, float, float]:
-        """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0.
-
-        Raises
-        ------
-        InputError, OSError, EOFError, ValueError
-            There are too few voxels, the checksum does not fit, or the encoding is unknown.
-        """
+        """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0."""
         named = _data_file(self._path, self.header)
         with ExitStack() as stack:
             file = stack.enter_context(named.open("rb") if named else open_content(self._path))

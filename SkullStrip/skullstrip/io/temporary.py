@@ -72,13 +72,7 @@ def end_unwritten(status: int, *, since: int | None = None, say: bytes = b"") ->
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones.
-
-    Raises
-    ------
-    OSError
-        No folder can be made there.
-    """
+    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones."""
     # Once in each process: a worker writes thousands of scans into a folder of as many files, and
     # listing it every time would take longer than the scan.
     if parent not in _looked_at:

@@ -47,13 +47,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read the mask that `write_volume` wrote, bool (I, J, K).
-
-    Raises
-    ------
-    InputError
-        The file is missing or broken, or holds none.
-    """
+    """Read the mask that `write_volume` wrote, bool (I, J, K); InputError where there is none."""
     return _read(path, ("brain_mask",))["brain_mask"].astype(bool)
 
 

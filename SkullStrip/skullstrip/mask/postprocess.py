@@ -22,12 +22,8 @@ def cut_brain(
 ) -> np.ndarray:
     """Cut the probability at its threshold, take outer fluid off if asked to, move the surface.
 
-    Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K).
-
-    Raises
-    ------
-    InputError
-        There is no brain, or the border leaves none.
+    Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K). Raise
+    InputError where there is no brain, or the border leaves none.
     """
     mask = brain_mask_from_probability(probability, volume.spacing_mm, threshold=threshold)
     if not mask.any():

@@ -17,14 +17,9 @@ from .weights import load_weights, read_weights
 class KerasEngine:
     """Runs the network in Keras on one of its backends.
 
-    Keras fixes its backend when it is first imported, so one process has one backend.
-
-    Raises
-    ------
-    EngineError
-        Keras already runs on another backend, or there is no GPU where one was asked for.
-    WeightsError
-        The manifest names no network that can be built, or the weights do not fit it.
+    Keras fixes its backend when it is first imported, so one process has one backend; EngineError
+    says so, and that there is no GPU where one was asked for. WeightsError: the manifest names no
+    network that can be built, or the weights do not fit it.
     """
 
     def __init__(

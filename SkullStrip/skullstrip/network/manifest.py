@@ -108,10 +108,7 @@ class Manifest:
     def from_json(cls, text: str) -> Manifest:
         """Read what `to_json` wrote.
 
-        Raises
-        ------
-        WeightsError
-            Not JSON, an unknown or missing key, a wrong type, or a newer format.
+        Raise WeightsError for an unknown or missing key, a wrong type, or a newer format.
         """
         try:
             content = json.loads(text)
@@ -150,15 +147,8 @@ def default_manifest_path() -> Path:
 def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
     """Read a manifest and say where its weights are; `read_weights_file` verifies their hash.
 
-    Parameters
-    ----------
-    path : path, optional
-        A manifest, or the folder that holds one; the bundled weights by default.
-
-    Raises
-    ------
-    WeightsError
-        The manifest is missing or unreadable.
+    `path` is a manifest, or the folder that holds one; the bundled weights by default. Raise
+    WeightsError where it cannot be read.
     """
     manifest_path = default_manifest_path() if path is None else Path(path)
     if manifest_path.is_dir():
@@ -177,10 +167,7 @@ def load_manifest(path: str | Path | None = None) -> tuple[Manifest, Path]:
 def read_weights_file(manifest: Manifest, path: Path, int8: bool = False) -> bytes:
     """Read the weights that a manifest names, or the file beside them that holds them in int8.
 
-    Raises
-    ------
-    WeightsError
-        The file is missing or unreadable, or its content is not what was released.
+    Raise WeightsError where the content is not what was released.
     """
     expected = manifest.weights_sha256
     if int8:
@@ -200,15 +187,7 @@ def read_weights_file(manifest: Manifest, path: Path, int8: bool = False) -> byt
 
 
 def require_file(path: Path, max_bytes: int) -> None:
-    """Refuse what is no ordinary file (a pipe would never end), or is too large to be meant.
-
-    Raises
-    ------
-    OSError
-        There is no such file.
-    WeightsError
-        It is too large.
-    """
+    """Refuse what is no ordinary file (a pipe would never end), or is too large to be meant."""
     if not path.is_file():
         raise FileNotFoundError(path)
     if path.stat().st_size > max_bytes:

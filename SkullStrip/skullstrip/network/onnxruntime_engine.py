@@ -23,7 +23,8 @@ class OnnxRuntimeEngine:
     """Runs the network in ONNX Runtime.
 
     On the CPU, threads share a batch slice by slice: two that work on one slice together reached
-    0.59 of the rate of a matrix product, two with slices of their own 0.73.
+    0.59 of the rate of a matrix product, two with slices of their own 0.73. Raise EngineError where
+    there is no GPU as asked for or nothing starts, and WeightsError for another network.
 
     Parameters
     ----------
@@ -35,13 +36,6 @@ class OnnxRuntimeEngine:
         CPU threads.
     name : str
         What is reported as the engine; the weights' precision is part of it.
-
-    Raises
-    ------
-    EngineError
-        There is no GPU where one was asked for, or ONNX Runtime cannot start.
-    WeightsError
-        The file holds no network from slices to probability.
     """
 
     def __init__(self, content: bytes, device: str, threads: int, name: str) -> None:

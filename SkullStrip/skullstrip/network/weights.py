@@ -14,17 +14,10 @@ if TYPE_CHECKING:
 
 
 def read_weights(content: bytes) -> dict[str, np.ndarray]:
-    """Take a network's variables out of a weights file's content, by their Keras paths.
+    """Take a network's variables out of a weights file's content, float32 by their Keras paths.
 
-    Returns
-    -------
-    dict of str to ndarray of float32
-        Those that the file holds in half precision; its other constants are no variables.
-
-    Raises
-    ------
-    WeightsError
-        It is no ONNX model, or holds what is no finite number.
+    They are what the file holds in half precision; its other constants are no variables. Raise
+    WeightsError where it is no ONNX model, or holds what is no finite number.
     """
     import onnx
 

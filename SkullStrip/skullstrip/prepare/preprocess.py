@@ -57,17 +57,14 @@ def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientat
 def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
     """Reorient, scale, resample to isotropic voxels and cut to the head.
 
+    Raise InputError for a field of view so large that memory would not do.
+
     Parameters
     ----------
     volume : Volume
         Any orientation, spacing and real dtype.
     settings : Preprocessing
         From the weights' manifest.
-
-    Raises
-    ------
-    InputError
-        The field of view is so large that memory would not do.
     """
     target_mm = np.full(3, settings.spacing_mm)
     require_head_sized(volume, target_mm)

@@ -103,13 +103,7 @@ class Calibrations:
 
     @classmethod
     def from_json(cls, text: str) -> Calibrations:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        WeightsError
-            Not JSON, a key is unknown or missing, or what should be a number is none.
-        """
+        """Read what `to_json` wrote; raise WeightsError where it is anything else."""
         try:
             content = json.loads(text)
             found = {views: Calibration(**content.pop(views)) for views in map(str, VIEWS)}
@@ -138,16 +132,8 @@ def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
 def load_calibration(manifest: Manifest | None = None, folder: Path | None = None) -> Calibrations:
     """Read the calibrations that a manifest names, or the bundled one where it names none.
 
-    Parameters
-    ----------
-    manifest : Manifest, optional
-    folder : Path, optional
-        Where the manifest lies.
-
-    Raises
-    ------
-    WeightsError
-        The file is missing, cannot be read, or is another one than the manifest names.
+    `folder` is where the manifest lies. Raise WeightsError where the file cannot be read, or is
+    another one than the manifest names.
     """
     bundled = default_manifest_path()
     path = (folder or bundled.parent) / CALIBRATION_NAME
