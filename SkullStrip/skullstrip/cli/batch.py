@@ -60,23 +60,28 @@ def batch_command(words: list[str]) -> int:
             say(line)
         return 0
     arguments = parser.parse_args(words)
-    from ..batch.run import Source
-
-    labels = tuple(arguments.participant_label), tuple(arguments.session_label)
-    if (any(labels) or arguments.fmriprep or arguments.also) and not arguments.bids:
+    for_bids = ("participant_label", "session_label", "fmriprep", "also")
+    if not arguments.bids and any(getattr(arguments, name) for name in for_bids):
         raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
-    source = Source(arguments.source, arguments.bids, *labels, arguments.fmriprep, arguments.also)
-    return run_command(source, arguments)
+    return run_command(arguments)
 
 
-def run_command(source: Source, arguments: argparse.Namespace, shared: bool = False) -> int:
+def run_command(arguments: argparse.Namespace, shared: bool = False) -> int:
     """Do what the arguments of either command ask for; returns the exit status."""
+    from ..batch.run import Source, run_batch
+
+    source = Source(
+        arguments.source,
+        arguments.bids,
+        tuple(arguments.participant_label),
+        tuple(arguments.session_label),
+        arguments.fmriprep,
+        arguments.also,
+    )
     options = batch_options(arguments)
     out = Path(arguments.out)
     if arguments.dry_run:
         return dry_run(source, out, options)
-    from ..batch.run import run_batch
-
     try:
         with stopping() as stop, _progress(arguments.progress) as on_event:
             result = run_batch(
@@ -142,8 +147,20 @@ def batch_options(arguments: argparse.Namespace) -> BatchOptions:
     )
 
 
-def add_batch_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `skullstrip batch` and `skullstrip-bids` have in common."""
+def _parser() -> Parser:
+    parser = batch_parser(
+        "skullstrip batch", "IN", "OUT", "", description=DESCRIPTION, epilog=EPILOG
+    )
+    parser.add_argument("--bids", action="store_true", help="IN is a BIDS data set")
+    return parser
+
+
+def batch_parser(prog: str, source: str, out: str, more: str, **texts: str) -> Parser:
+    """Return what the parsers of `skullstrip batch` and `skullstrip-bids` have in common."""
+    parser = Parser(prog=prog, usage=f"{prog} [options] {source} {out}{more}", **texts)
+    source_help = "folder, .csv, quoted glob or BIDS data set"
+    parser.add_argument("source", metavar=source, help=source_help)
+    parser.add_argument("out", metavar=out, help="folder for the results; made if need be")
     bids = parser.add_argument_group("BIDS")
     for label in ("participant", "session"):
         bids.add_argument(
@@ -175,24 +192,11 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
     add("--get", action="store_true", help=GET_HELP)
     add_method_options(parser)
+    return parser
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="skullstrip batch",
-        usage="skullstrip batch [options] IN OUT",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
-    parser.add_argument("source", metavar="IN", help="folder, .csv, quoted glob or BIDS data set")
-    parser.add_argument("out", metavar="OUT", help="folder for the results; made if need be")
-    parser.add_argument("--bids", action="store_true", help="IN is a BIDS data set")
-    add_batch_options(parser)
-    return parser
 
 
 def _progress(wanted: str) -> AbstractContextManager[OnEvent]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -11,8 +10,8 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import InputError
 from ..shown import say
-from .batch import add_batch_options, run_command
-from .common import Parser, guarded, show_usage
+from .batch import batch_parser, run_command
+from .common import guarded, show_usage
 
 DESCRIPTION = """\
 Brain masks of the T1-weighted scans of a BIDS data set, as BIDS derivatives.
@@ -35,47 +34,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(words: list[str]) -> int:
-    parser = _parser()
+    parser = batch_parser(
+        "skullstrip-bids", "BIDS_DIR", "OUT_DIR", " {participant,group}",
+        description=DESCRIPTION, epilog=EPILOG,
+    )  # fmt: skip
+    parser.add_argument("level", choices=("participant", "group"), help="level of the analysis")
+    parser.add_argument("-v", "--version", action="version", version=f"SkullStrip {__version__}")
+    parser.set_defaults(bids=True)
     if not words:
         return show_usage(parser)
     arguments = parser.parse_args(words)
-    out = Path(arguments.out)
-    if arguments.level == "group":
-        return _group(out)
-    from ..batch.run import Source
-
-    participants = tuple(arguments.participant_label)
-    sessions = tuple(arguments.session_label)
-    source = Source(
-        arguments.source, True, participants, sessions, arguments.fmriprep, arguments.also
-    )
-    return run_command(source, arguments, shared=bool(participants))
-
-
-def _group(out: Path) -> int:
+    if arguments.level == "participant":
+        return run_command(arguments, shared=bool(arguments.participant_label))
     from ..batch.records import RECORDS, rows
     from ..batch.results import write_results
 
+    out = Path(arguments.out)
     if not (out / RECORDS).is_dir():
         raise InputError(f"Nothing has been stripped into '{out}'; run 'participant' first.")
-    page = write_results(partial(rows, out), out)
-    say(f"Report       {page}")
+    say(f"Report       {write_results(partial(rows, out), out)}")
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="skullstrip-bids",
-        usage="skullstrip-bids [options] BIDS_DIR OUT_DIR {participant,group}",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
-    parser.add_argument("source", metavar="BIDS_DIR", help="the data set")
-    parser.add_argument("out", metavar="OUT_DIR", help="folder for the derivatives")
-    parser.add_argument("level", choices=("participant", "group"), help="level of the analysis")
-    parser.add_argument("-v", "--version", action="version", version=f"SkullStrip {__version__}")
-    add_batch_options(parser)
-    return parser
 
 
 if __name__ == "__main__":
