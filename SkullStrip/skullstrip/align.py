@@ -27,21 +27,12 @@ FARTHEST_MM, WIDEST_DEGREES = 30.0, 20.0
 
 @dataclass(frozen=True)
 class Alignment:
-    """How a scan was moved.
+    """How a scan was moved."""
 
-    Parameters
-    ----------
-    matrix : ndarray of float64, shape (4, 4)
-        From the RAS mm of the scan whose brain is known to those of the other one.
-    moved_mm : float
-        How far that takes the brain's centre.
-    turned_degrees : float
-        Around it.
-    """
-
+    # float64, shape (4, 4), from the RAS mm of the scan whose brain is known to the other's.
     matrix: np.ndarray
-    moved_mm: float
-    turned_degrees: float
+    moved_mm: float  # how far that takes the brain's centre
+    turned_degrees: float  # around it
 
     def __str__(self) -> str:
         return f"moved by {self.moved_mm:.1f} mm and turned by {self.turned_degrees:.1f} degrees"

@@ -55,26 +55,15 @@ class Inputs:
 
 @dataclass
 class Coordinator:
-    """Has scans stripped and tells of them.
-
-    Parameters
-    ----------
-    count : Count
-        Counts on.
-    on_event : callable
-        Gets the events of `progress`.
-    stop : callable
-        Says True when no further scan shall be begun.
-    tables : bool
-        Write the results table now and then, so that one is there should this process be killed.
-    """
+    """Has scans stripped and tells of them."""
 
     job: Job
     inputs: Inputs
-    count: Count
-    on_event: OnEvent
-    stop: Callable[[], bool]
+    count: Count  # goes on
+    on_event: OnEvent  # gets the events of `progress`
+    stop: Callable[[], bool]  # says True when no further scan shall be begun
     quiet: bool
+    # Write the results table now and then, so that one is there should this process be killed.
     tables: bool = True
     _started: float = field(default_factory=time.monotonic, init=False)
 

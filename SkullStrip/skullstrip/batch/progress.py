@@ -41,22 +41,13 @@ OnEvent = Callable[[Event], None]
 
 @dataclass
 class Count:
-    """How far a batch is.
+    """How far a batch is."""
 
-    Parameters
-    ----------
-    total : int
-        Scans of the batch.
-    done, failed, skipped : int
-        Scans stripped now, given up now, and left because they were done before.
-    verdicts : dict of str to int
-        Masks by what is thought of them, whenever they were made.
-    """
-
-    total: int
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
+    total: int  # scans of the batch
+    done: int = 0  # stripped now
+    failed: int = 0  # given up now
+    skipped: int = 0  # left because they were done before
+    # Masks by what is thought of them, whenever they were made.
     verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
 
     @property

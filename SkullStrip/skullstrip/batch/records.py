@@ -58,26 +58,14 @@ class FileState:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one scan.
+    """What is known of one scan."""
 
-    Parameters
-    ----------
-    row : dict
-        By the names of `COLUMNS`; what is missing is None.
-    source : FileState
-        The input as it was stripped.
-    options : str
-        `Options.digest` of that time.
-    outputs : dict of str to FileState
-        What is written, by paths below the output folder; empty when it failed.
-    begun : dict of str to FileState
-        What was about to be moved into place when nothing more was heard.
-    """
-
-    row: Row
-    source: FileState
-    options: str
+    row: Row  # by the names of `COLUMNS`; what is missing is None
+    source: FileState  # the input as it was stripped
+    options: str  # `Options.digest` of that time
+    # What is written, by paths below the output folder; empty when it failed.
     outputs: dict[str, FileState] = field(default_factory=dict)
+    # What was about to be moved into place when nothing more was heard.
     begun: dict[str, FileState] = field(default_factory=dict)
 
 

@@ -27,26 +27,14 @@ from .scans import Scan, find_scans
 
 @dataclass(frozen=True)
 class Source:
-    """Where the scans come from.
+    """Where the scans come from."""
 
-    Parameters
-    ----------
-    path : str
-        Folder, CSV, glob or file; the data set's folder where `bids`.
-    participants, sessions : tuple of str
-        BIDS labels to keep; all by default.
-    fmriprep : {"first-lex", "sessionwise"}, optional
-        Write masks for fMRIPrep, too; see `fmriprep`.
-    also : tuple of str
-        BIDS suffixes of other scans, which get the mask of their session.
-    """
-
-    path: str
+    path: str  # folder, CSV, glob or file; the data set's folder where `bids`
     bids: bool = False
-    participants: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    fmriprep: str | None = None
-    also: tuple[str, ...] = ()
+    participants: tuple[str, ...] = ()  # BIDS labels to keep; all by default
+    sessions: tuple[str, ...] = ()  # likewise
+    fmriprep: str | None = None  # "first-lex" or "sessionwise": masks for fMRIPrep, too
+    also: tuple[str, ...] = ()  # BIDS suffixes of other scans, which get the mask of their session
 
     def scans(self, out: Path) -> list[Scan]:
         """Find them; raise InputError where there are none, or they cannot be told apart."""

@@ -27,38 +27,20 @@ OURS = re.compile("_brain(_mask)?$|_desc-brain[^_]*_[^_]+$")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One scan of a batch.
+    """One scan of a batch."""
 
-    Parameters
-    ----------
-    name : str
-        Its one name in tables; the path below the input folder, without the ending.
-    file : str
-        Its absolute path; as text, because `Path` takes four times the memory.
-    brain, mask : str
-        Outputs, relative to the output folder, with forward slashes.
-    subject, session : str
-        Empty where nobody said.
-    bids_source : str
-        Path below a BIDS data set; empty for other scans, which get no sidecars.
-    for_fmriprep : tuple of str
-        Masks with the axes of RAS, relative to the output folder; see `fmriprep`.
-    note : str
-        What its row says besides.
-    apply_to : tuple of Scan
-        Other scans of its session, which get the same mask.
-    """
-
-    name: str
-    file: str
-    brain: str
-    mask: str
-    subject: str = ""
-    session: str = ""
+    name: str  # its one name in tables; the path below the input folder, without the ending
+    file: str  # its absolute path; as text, because `Path` takes four times the memory
+    brain: str  # an output, relative to the output folder, with forward slashes
+    mask: str  # likewise
+    subject: str = ""  # empty where nobody said
+    session: str = ""  # likewise
+    # Path below a BIDS data set; empty for other scans, which get no sidecars.
     bids_source: str = ""
+    # Masks with the axes of RAS, relative to the output folder; see `fmriprep`.
     for_fmriprep: tuple[str, ...] = ()
-    note: str = ""
-    apply_to: tuple[Scan, ...] = ()
+    note: str = ""  # what its row says besides
+    apply_to: tuple[Scan, ...] = ()  # other scans of its session, which get the same mask
 
     @property
     def path(self) -> Path:

@@ -18,18 +18,11 @@ _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 
 @dataclass(frozen=True)
 class Orientation:
-    """How an array was turned to RAS+, and the way back.
+    """How an array was turned to RAS+, and the way back."""
 
-    Parameters
-    ----------
-    axes : tuple of int
-        `axes[i]` is the input axis that runs closest to the RAS direction i.
-    flipped : tuple of bool
-        Whether that axis had to be reversed.
-    """
-
+    # `axes[i]` is the input axis that runs closest to the RAS direction i.
     axes: tuple[int, int, int]
-    flipped: tuple[bool, bool, bool]
+    flipped: tuple[bool, bool, bool]  # whether that axis had to be reversed
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """View of `array` (I, J, K) with axes running right, anterior, superior."""

@@ -31,60 +31,30 @@ TAGS = [
 
 
 class Frame(NamedTuple):
-    """One slice.
+    """One slice; NaN stands for what the file does not say."""
 
-    Parameters
-    ----------
-    position : tuple of float
-        Centre of the first pixel, LPS mm; NaN where the file does not say, here and below.
-    orientation : tuple of float
-        Directions of a row and of a column, LPS, six numbers.
-    spacing : tuple of float
-        Distance of rows, and of columns, in mm.
-    scaling : tuple of float
-        Slope and intercept.
-    """
-
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    spacing: tuple[float, ...]
-    scaling: tuple[float, float]
+    position: tuple[float, ...]  # centre of the first pixel, LPS mm
+    orientation: tuple[float, ...]  # directions of a row and of a column, LPS, six numbers
+    spacing: tuple[float, ...]  # distance of rows, and of columns, in mm
+    scaling: tuple[float, float]  # slope and intercept
     echo_ms: float
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One file of a series.
-
-    Parameters
-    ----------
-    number : int, optional
-        Of the series.
-    description : str
-        Of the series, or empty if it names the patient.
-    contrast : str
-        What weights the image, in words.
-    shape : tuple of int
-        Rows and columns.
-    frames : tuple of Frame
-        One in a classic file.
-    is_part : bool
-        Whether the volume goes on in other files although this one has several frames.
-    fault : str
-        Why it cannot be read, and what to do, as the rest of a sentence; empty if it can.
-    """
+    """One file of a series."""
 
     path: Path
     uid: str
     series_uid: str
-    number: int | None
-    description: str
-    contrast: str
-    shape: tuple[int, int]
+    number: int | None  # of the series
+    description: str  # of the series, or empty if it names the patient
+    contrast: str  # what weights the image, in words
+    shape: tuple[int, int]  # rows and columns
     dtype: np.dtype
-    frames: tuple[Frame, ...]
-    is_part: bool
-    fault: str
+    frames: tuple[Frame, ...]  # one in a classic file
+    is_part: bool  # whether the volume goes on in other files although this one has several frames
+    fault: str  # why it cannot be read, and what to do, as the rest of a sentence; empty if it can
 
     @property
     def has_place(self) -> bool:

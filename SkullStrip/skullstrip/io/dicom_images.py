@@ -17,17 +17,10 @@ from .dicom_series import Series
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """Where a volume's slices come from.
+    """Where a volume's slices come from."""
 
-    Parameters
-    ----------
-    name : str
-        Of the series, fit for a file's name.
-    slices : tuple of (Path, int)
-        File and number of the frame in it, from 0, along the volume's last axis.
-    """
-
-    name: str
+    name: str  # of the series, fit for a file's name
+    # File and number of the frame in it, from 0, along the volume's last axis.
     slices: tuple[tuple[Path, int], ...]
 
 

@@ -17,18 +17,10 @@ MAX_FILES = 100_000
 
 @dataclass(frozen=True)
 class Series:
-    """Files that belong together.
+    """Files that belong together."""
 
-    Parameters
-    ----------
-    number : int
-        What it is chosen by.
-    instances : tuple of Instance
-        At least one.
-    """
-
-    number: int
-    instances: tuple[Instance, ...]
+    number: int  # what it is chosen by
+    instances: tuple[Instance, ...]  # at least one
 
     @property
     def name(self) -> str:

@@ -40,30 +40,17 @@ NO_ORIENTATION = Check(
 
 @dataclass(frozen=True)
 class Image:
-    """A scan as it lies in its file.
-
-    Parameters
-    ----------
-    stored : ndarray
-        Voxels in the file's own dtype, before slope and intercept, and in the file's own shape:
-        three axes of space, perhaps with axes of length one beside them.
-    slope, intercept : float
-        A voxel's value is `stored * slope + intercept`.
-    affine : ndarray of float64, shape (4, 4)
-        Voxel index to RAS+ mm.
-    header : object
-        The format's own header, to be written again.
-    checks : tuple of Check
-        What was noticed about the header.
-    """
+    """A scan as it lies in its file."""
 
     path: Path
+    # Voxels in the file's own dtype, before slope and intercept, and in the file's own shape: three
+    # axes of space, perhaps with axes of length one beside them.
     stored: np.ndarray
-    slope: float
+    slope: float  # a voxel's value is `stored * slope + intercept`
     intercept: float
-    affine: np.ndarray
-    header: object
-    checks: tuple[Check, ...]
+    affine: np.ndarray  # float64, shape (4, 4); voxel index to RAS+ mm
+    header: object  # the format's own header, to be written again
+    checks: tuple[Check, ...]  # what was noticed about the header
 
     @property
     def name(self) -> str:

@@ -18,19 +18,11 @@ from ..grid.volume import Volume
 
 @dataclass(frozen=True)
 class Extracted:
-    """What a child process found.
+    """What a child process found."""
 
-    Parameters
-    ----------
-    brain_mask : ndarray of bool, shape (I, J, K)
-    brain_probability : ndarray of float32, shape (I, J, K)
-        In [0, 1].
-    brain_confidence : ndarray of float32, shape (I, J, K), optional
-        In [0, 1]; where it was asked for.
-    """
-
-    brain_mask: np.ndarray
-    brain_probability: np.ndarray
+    brain_mask: np.ndarray  # bool, shape (I, J, K)
+    brain_probability: np.ndarray  # float32, shape (I, J, K); in [0, 1]
+    # float32, shape (I, J, K); in [0, 1]; where it was asked for.
     brain_confidence: np.ndarray | None = None
 
 

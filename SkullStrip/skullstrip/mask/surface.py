@@ -26,17 +26,10 @@ NUDGE = 1e-4  # of the field, above the level, where a voxel is added to keep th
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles in space.
+    """Triangles in space."""
 
-    Parameters
-    ----------
-    points_mm : ndarray of float32, shape (P, 3)
-        RAS.
-    triangles : ndarray of int32, shape (T, 3)
-        Indices of points, counterclockwise seen from outside.
-    """
-
-    points_mm: np.ndarray
+    points_mm: np.ndarray  # float32, shape (P, 3); RAS
+    # int32, shape (T, 3); indices of points, counterclockwise seen from outside.
     triangles: np.ndarray
 
     @property

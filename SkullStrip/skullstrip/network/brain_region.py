@@ -25,25 +25,13 @@ BATCH_PIXELS = 8 * 256 * 256  # bounds the memory of one batch whatever the head
 
 @dataclass(frozen=True)
 class BrainRegion:
-    """Blocks of the head that hold brain, as far as the coarse pass can tell.
+    """Blocks of the head that hold brain, as far as the coarse pass can tell."""
 
-    Parameters
-    ----------
-    blocks : ndarray of bool, shape (a, b, c)
-    block : tuple of three int
-        Voxels of the head along each side of a block.
-    margin : int
-        Voxels around the blocks that belong to the region.
-    shape : tuple of int
-        Shape of the head.
-    other_ml : float
-        Volume of the second largest piece that looked like brain, which is left out.
-    """
-
-    blocks: np.ndarray
-    block: tuple[int, int, int]
-    margin: int
-    shape: tuple[int, ...]
+    blocks: np.ndarray  # bool, shape (a, b, c)
+    block: tuple[int, int, int]  # voxels of the head along each side of a block
+    margin: int  # voxels around the blocks that belong to the region
+    shape: tuple[int, ...]  # shape of the head
+    # Volume of the second largest piece that looked like brain, which is left out.
     other_ml: float = 0.0
 
     def box(self) -> Box:

@@ -50,18 +50,11 @@ LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
 
 @dataclass(frozen=True)
 class View:
-    """What the network says of some slices along one axis.
-
-    Parameters
-    ----------
-    places : ndarray of int, shape (n,)
-        Where the slices are, ascending.
-    slices : ndarray of float32, shape (n, rows, columns)
-        Brain probability; 0 outside the windows that were looked at.
-    """
+    """What the network says of some slices along one axis."""
 
     axis: int
-    places: np.ndarray
+    places: np.ndarray  # int, shape (n,); where the slices are, ascending
+    # float32, shape (n, rows, columns); brain probability, 0 outside the windows looked at.
     slices: np.ndarray
 
     def joined(self, other: View) -> View:

@@ -20,31 +20,16 @@ MAX_WORKING_VOXELS = 2**27  # 512 x 512 x 512 mm for a network of 1 mm
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scan ready for the network, and what is needed to return to its own grid.
+    """A scan ready for the network, and what is needed to return to its own grid."""
 
-    Parameters
-    ----------
-    head : ndarray of float32, shape (X, Y, Z)
-        RAS+, isotropic, intensities in [0, 1], cut to the head's box.
-    box : tuple of three slices
-        The head in the resampled volume.
-    resampled_shape : tuple of int
-        Shape of that volume.
-    source_shape : tuple of int
-        Shape of the RAS+ volume before resampling.
-    source_spacing_mm, spacing_mm : ndarray, shape (3,)
-        Spacing before and after resampling, in mm.
-    orientation : Orientation
-        From the input's axes to RAS+.
-    """
-
+    # float32, shape (X, Y, Z); RAS+, isotropic, intensities in [0, 1], cut to the head's box.
     head: np.ndarray
-    box: Box
-    resampled_shape: tuple[int, ...]
-    source_shape: tuple[int, ...]
-    source_spacing_mm: np.ndarray
-    spacing_mm: np.ndarray
-    orientation: Orientation
+    box: Box  # the head in the resampled volume
+    resampled_shape: tuple[int, ...]  # shape of that volume
+    source_shape: tuple[int, ...]  # shape of the RAS+ volume before resampling
+    source_spacing_mm: np.ndarray  # shape (3,); before resampling
+    spacing_mm: np.ndarray  # shape (3,); after it
+    orientation: Orientation  # from the input's axes to RAS+
 
 
 def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientation]:

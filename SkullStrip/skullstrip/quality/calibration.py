@@ -34,58 +34,35 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of the verdict; `training/calibration/calibrate.py` says how each is found.
+    """Numbers of the verdict; `training/calibration/calibrate.py` says how each is found."""
 
-    Parameters
-    ----------
-    doubt : dict of str to float
-        log(1 - Dice) that the mask and the network's own doubts give: constant, own, entropy,
-        asymmetry.
-    second : dict of str to float
-        What is taken off a second look's disagreement with a mask: the share "allowance" of its
-        own doubts, and "distrust" times what they exceed "usual_doubt" by.
-    relative_error : dict of str to float
-        Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests
-        on: "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
-    relative_volume_error : dict of str to float
-        The same of the volume, over volume times (1 - estimate).
-    check_below, fail_below : float
-        Estimated Dice under which the verdict is not "pass", and under which it is "fail".
-    limits : dict of str to float
-        Values of measures that hardly a right mask exceeds.
-    sure_entropy, sure_disagreement_cm2 : float
-        Where the network is as sure of the surface as on clean scans, a second look disagrees no
-        more than this with a right mask.
-    confidence : dict of str to float
-        log odds that a voxel's label is right; see `confidence.confidence_terms`.
-    provenance : dict
-        Weights, data and commit.
-    """
-
+    # log(1 - Dice) that the mask and the network's own doubts give.
     doubt: dict[str, float]
+    # What is taken off a second look's disagreement with a mask: the share "allowance" of its own
+    # doubts, and "distrust" times what they exceed "usual_doubt" by.
     second: dict[str, float]
+    # Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests on:
+    # "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
     relative_error: dict[str, float]
+    # The same of the volume, over volume times (1 - estimate).
     relative_volume_error: dict[str, float]
-    check_below: float
-    fail_below: float
-    limits: dict[str, float]
+    check_below: float  # estimated Dice under which the verdict is not "pass"
+    fail_below: float  # under which it is "fail"
+    limits: dict[str, float]  # values of measures that hardly a right mask exceeds
+    # Where the network is as sure of the surface as on clean scans, a second look disagrees no more
+    # than this with a right mask.
     sure_entropy: float
     sure_disagreement_cm2: float
+    # log odds that a voxel's label is right; see `confidence.confidence_terms`.
     confidence: dict[str, float]
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)  # weights, data and commit
 
 
 @dataclass(frozen=True)
 class Calibrations:
-    """A calibration for each choice of views: fused masks are better, and surer, than one view's.
+    """A calibration for each choice of views: fused masks are better and surer than one view's."""
 
-    Parameters
-    ----------
-    by_views : dict of str to Calibration
-        "auto", "1" and "3".
-    """
-
-    by_views: Mapping[str, Calibration]
+    by_views: Mapping[str, Calibration]  # "auto", "1" and "3"
 
     def of(self, views: Views) -> Calibration:
         """Return the calibration of masks made of these views."""

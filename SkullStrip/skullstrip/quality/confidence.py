@@ -64,23 +64,13 @@ def confidence_terms(
 
 @dataclass(frozen=True)
 class ConfidenceSource:
-    """What the confidence map is made of when somebody asks for it; about 5 MB.
-
-    Parameters
-    ----------
-    placement : Prepared
-        Where the head lies in the scan; without the head's voxels.
-    spacing_mm : ndarray, shape (3,)
-        The scan's.
-    threshold : float
-        Of the probability.
-    """
+    """What the confidence map is made of when somebody asks for it; about 5 MB."""
 
     evidence: Evidence
-    placement: Prepared
+    placement: Prepared  # where the head lies in the scan; without the head's voxels
     calibration: Calibration
-    spacing_mm: np.ndarray
-    threshold: float
+    spacing_mm: np.ndarray  # shape (3,); the scan's
+    threshold: float  # of the probability
 
     def map(self, probability: np.ndarray) -> np.ndarray:
         """Confidence in every label of the mask as it was before border and CSF.

@@ -14,19 +14,11 @@ CONTRADICTED = 1.2  # times what the network doubts: the second look knows somet
 
 
 class Estimate(NamedTuple):
-    """What the mask's agreement with a reference is likely to be.
+    """What the mask's agreement with a reference is likely to be."""
 
-    Parameters
-    ----------
-    dice, dice_error : float
-        In [0, 1]; half width of a 90 % interval.
-    volume_error_ml : float
-        Half width of a 90 % interval of the volume.
-    """
-
-    dice: float
-    dice_error: float
-    volume_error_ml: float
+    dice: float  # in [0, 1]
+    dice_error: float  # half width of a 90 % interval
+    volume_error_ml: float  # half width of a 90 % interval of the volume
 
 
 def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:

@@ -31,37 +31,20 @@ SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything on the grid of the head (RAS+), in blocks of about 2 mm.
+    """Everything on the grid of the head (RAS+), in blocks of about 2 mm."""
 
-    Parameters
-    ----------
-    probability : ndarray of float32, shape (a, b, c)
-        The network's, mean of each block.
-    second : ndarray of float32, shape (n, a, c)
-        The second look's, in coronal slices.
-    places : ndarray of int, shape (n,)
-        Positions of those slices along the second axis, in blocks.
-    block_mm : float
-        Side of a block.
-    image_ends : ndarray of bool, shape (3, 2)
-        Whether the image ends where these arrays do, at the start and the end of each axis.
-    tissue, signal : ndarray of bool, shape (a, b, c)
-        What of the scan is no air, and what has any signal, however far from the coil.
-    to_ras : ndarray of float64, shape (4, 4), optional
-        Block index to RAS mm; without it the verdict names no places.
-    other_ml : float
-        Volume of what looked like a second brain.
-    """
-
-    probability: np.ndarray
-    second: np.ndarray
+    probability: np.ndarray  # float32, shape (a, b, c); the network's, mean of each block
+    second: np.ndarray  # float32, shape (n, a, c); the second look's, in coronal slices
+    # int, shape (n,); positions of those slices along the second axis, in blocks.
     places: np.ndarray
-    block_mm: float
+    block_mm: float  # side of a block
+    # bool, shape (3, 2); whether the image ends where these arrays do, at each axis' start and end.
     image_ends: np.ndarray
-    tissue: np.ndarray
-    signal: np.ndarray
+    tissue: np.ndarray  # bool, shape (a, b, c); what of the scan is no air
+    signal: np.ndarray  # the same; what has any signal, however far from the coil
+    # float64, shape (4, 4); block index to RAS mm; without it the verdict names no places.
     to_ras: np.ndarray | None = None
-    other_ml: float = 0.0
+    other_ml: float = 0.0  # volume of what looked like a second brain
 
     @property
     def block_ml(self) -> float:

@@ -59,18 +59,11 @@ Reason = tuple[bool, str, str]  # whether it is one, its code, and its message
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of a mask.
+    """What is thought of a mask."""
 
-    Parameters
-    ----------
-    verdict : {"pass", "check", "fail"}
-        check: look before using it. fail: do not use it as it is.
-    reasons : tuple of Check
-        Why; empty for "pass".
-    """
-
+    # {"pass", "check", "fail"}; check: look before using it. fail: do not use it as it is.
     verdict: Verdict
-    reasons: tuple[Check, ...]
+    reasons: tuple[Check, ...]  # why; empty for "pass"
     estimate: Estimate
 
 
