@@ -185,14 +185,8 @@ def judge_carried(
 ) -> tuple[Verdict, tuple[Check, ...]]:
     """Return the verdict of a carried mask, and its reasons.
 
-    Parameters
-    ----------
-    source : {"pass", "check", "fail", "not judged"}
-        Of the mask where it was found.
-    overlap : float
-        Dice of the carried mask with the network's own look.
-    look : BrainExtraction or InputError
-        That look, or why there is none.
+    `source` is its verdict where it was found, `overlap` its Dice with the network's own look, and
+    `look` that look, or why there is none.
     """
     verdicts: list[Verdict] = ["pass"]
     reasons = []

@@ -58,12 +58,7 @@ class Count:
     def add(self, row: Row, seconds: float | None = None) -> Event:
         """Count a scan, and return word of it.
 
-        Parameters
-        ----------
-        row : dict
-            By the names of `COLUMNS`.
-        seconds : float, optional
-            Since the first was begun; without it the scan was left as it is.
+        `seconds` have gone since the first was begun; without them the scan was left as it is.
         """
         event = {"event": "scan", **{key: row.get(key) for key in TOLD}}
         status = row.get("status")  # a mask that somebody corrected has no other verdict

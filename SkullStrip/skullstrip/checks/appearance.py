@@ -25,21 +25,10 @@ BRIGHT_SHARE = 0.1  # of the range between the 0.5th and 99.5th percentile
 
 
 def appearance_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
-    """Yield what makes an image unlike a T1-weighted head.
+    """Yield code and sentence of what makes an image (I, J, K) unlike a T1-weighted head.
 
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-        Finite and infinite values; those that are not finite are passed over.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-
-    Yields
-    ------
-    code : str
-        "label_map", "ct_like" or "already_stripped".
-    message : str
-        One sentence for the user.
+    Codes are "label_map", "ct_like" and "already_stripped"; values that are not finite are passed
+    over.
     """
     sample = sample_voxels(array)
     values, counts = np.unique(sample, return_counts=True)

@@ -27,21 +27,7 @@ ROUGH, ROUGH_MM = 0.45, 12.0
 
 
 def field_of_view_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
-    """Say where the field of view is too small for a head.
-
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-
-    Yields
-    ------
-    code : str
-        "narrow" or "head_cut".
-    message : str
-        One sentence for the user.
-    """
+    """Yield a code, "narrow" or "head_cut", and a sentence where too little is in view."""
     spacing_mm = spacing_of(affine)
     extent_mm = spacing_mm * array.shape
     if extent_mm.min() < SHORTEST_MM:

@@ -17,15 +17,7 @@ BETWEEN, MOST_BETWEEN = 0.5, 0.02
 def without_fill(array: np.ndarray) -> np.ndarray:
     """Replace fill values, far below or above all others, by the lowest of the others.
 
-    Parameters
-    ----------
-    array : ndarray
-        Any real dtype.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape and dtype; `array` itself where there is no fill.
+    Shape and dtype stay; without fill the array itself is returned.
     """
     sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)].astype(np.float64)
     sample = sample[np.isfinite(sample)]

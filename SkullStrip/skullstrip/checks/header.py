@@ -16,15 +16,7 @@ MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
 def spacing_checks(header_mm: np.ndarray, affine: np.ndarray) -> Iterator[Check]:
-    """Warn where the header's spacing is not the affine's, whose one is used.
-
-    Parameters
-    ----------
-    header_mm : ndarray, shape (3,)
-        Voxel spacing that the header states beside its affine.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-    """
+    """Warn where the header's spacing, shape (3,), is not the affine's, whose one is used."""
     affine_mm = spacing_of(affine)
     stated = np.abs(header_mm[:3])
     if not (np.isfinite(stated).all() and np.isfinite(affine_mm).all()):
@@ -43,13 +35,7 @@ def position_checks(
 ) -> Iterator[Check]:
     """Note where NIfTI's two affines put the scan in two places, of which one is used.
 
-    Parameters
-    ----------
-    sform, qform : ndarray, shape (4, 4)
-        Voxel index to RAS+, in the header's unit.
-    shape : tuple of int
-    factor : float
-        From that unit to mm.
+    They lead to RAS+ in the header's unit, of which `factor` makes mm.
     """
     corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*shape[:3], 1]
     apart = np.linalg.norm(corners @ (sform - qform).T, axis=1).max() * factor
@@ -66,16 +52,8 @@ def unit_findings(
 ) -> tuple[float, tuple[Check, ...]]:
     """By what an affine must be multiplied to be in mm, and what is to be said about it.
 
-    A unit is believed where it makes a head of the image, since some programs write units at
-    random beside an affine in mm.
-
-    Parameters
-    ----------
-    unit : str
-        "meter", "mm", "micron" or anything else for unknown.
-    shape : tuple of int
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ in the header's unit.
+    The unit is "meter", "mm", "micron" or anything else for unknown. It is believed where it makes
+    a head of the image, since some programs write units at random beside an affine in mm.
     """
     factor = MILLIMETRES.get(unit, 1.0)
     if factor == 1.0:

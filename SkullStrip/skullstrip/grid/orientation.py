@@ -33,12 +33,7 @@ class Orientation:
         return array[self._flips()].transpose(np.argsort(self.axes))
 
     def index_matrix(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return what leads from voxel indices after `apply`, of that shape, to those before it.
-
-        Returns
-        -------
-        ndarray of float64, shape (4, 4)
-        """
+        """Return what leads from voxel indices after `apply` to those before, shape (4, 4)."""
         matrix = np.zeros((4, 4))
         matrix[3, 3] = 1.0
         for row, (axis, flip) in enumerate(zip(self.axes, self.flipped, strict=True)):
@@ -88,12 +83,8 @@ def orientation_codes(orientation: Orientation) -> str:
 def reorient_to_ras(volume: Volume) -> tuple[Volume, Orientation]:
     """Turn a volume so that its axes run closest to right, anterior and superior.
 
-    Returns
-    -------
-    volume : Volume
-        A view of the same voxels, with the affine that belongs to it.
-    orientation : Orientation
-        `orientation.undo(array)` returns to the input's axes.
+    Return a view of the same voxels with the affine that belongs to it, and the orientation, whose
+    `undo` returns to the input's axes.
     """
     orientation = orientation_of(volume.affine)
     array = orientation.apply(volume.array)

@@ -24,12 +24,8 @@ def resampled_length(length: int, spacing_mm: float, target_mm: float) -> int:
 def interpolation_matrix(length: int, target_length: int, step: float) -> np.ndarray:
     """Return rows that interpolate `target_length` samples, `step` voxels apart.
 
-    Both grids have the same centre. Samples beyond the ends repeat the end voxel.
-
-    Returns
-    -------
-    ndarray of float32, shape (target_length, length)
-        Rows sum to one.
+    Both grids have the same centre. Samples beyond the ends repeat the end voxel. The matrix is
+    float32, shape (target_length, length), and its rows sum to one.
     """
     positions = (np.arange(target_length) - (target_length - 1) / 2) * step + (length - 1) / 2
     positions = np.clip(positions, 0, length - 1)
@@ -57,20 +53,10 @@ def resample(
     target_mm: np.ndarray,
     target_shape: tuple[int, ...] | None = None,
 ) -> np.ndarray:
-    """Resample a 3-D array onto a grid with the same centre and axes.
+    """Resample a 3-D array onto a grid with the same centre and axes, as float32.
 
-    Parameters
-    ----------
-    array : ndarray, shape (X, Y, Z)
-    spacing_mm, target_mm : ndarray, shape (3,)
-        Voxel spacing of the array and of the result, in mm.
-    target_shape : tuple of int, optional
-        Shape of the result; by default what covers the same field of view.
-
-    Returns
-    -------
-    ndarray of float32
-        Axes whose length and spacing stay the same are not touched.
+    Spacings, shape (3,), are in mm. Without `target_shape` the result covers the same field of
+    view. Axes whose length and spacing stay the same are not touched.
     """
     result = np.ascontiguousarray(array, dtype=np.float32)
     for axis in range(3):

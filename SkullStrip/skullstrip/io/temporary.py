@@ -46,17 +46,9 @@ def moves() -> int:
 def end_unwritten(status: int, *, since: int | None = None, say: bytes = b"") -> None:
     """End this process now, from whatever thread, with its temporaries removed.
 
-    Files that are on their way into their places get there first.
-
-    Parameters
-    ----------
-    status : int
-        Exit status.
-    since : int, optional
-        What `moves` said when the run began: if files have been moved since, its work is done, and
-        this returns instead.
-    say : bytes
-        Last words, for stderr.
+    Files that are on their way into their places get there first. `since` is what `moves` said when
+    the run began: if files have been moved since, its work is done, and this returns instead. `say`
+    are last words, for stderr.
     """
     _moving.acquire()
     if since is not None and _moves > since:

@@ -24,19 +24,8 @@ BINS = 256
 def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Return a mask without the cerebrospinal fluid between its surface and the brain's.
 
-    Parameters
-    ----------
-    brain_mask : ndarray of bool, shape (I, J, K)
-        Not empty.
-    array : ndarray, shape (I, J, K)
-        The scan, of any real dtype.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-
-    Returns
-    -------
-    ndarray of bool, shape (I, J, K)
-        Part of `brain_mask`, in one piece; all of it where its values do not differ.
+    Mask (bool, not empty) and scan have one shape, (I, J, K). What is returned is in one piece; it
+    is the whole mask where its values do not differ.
     """
     spacing_mm = spacing_of(affine)
     box = bounding_box(brain_mask)

@@ -50,12 +50,8 @@ class Surface:
 def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
     """Return a mask's surface, smoothed over a voxel or so, with the mask's volume.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (I, J, K)
-        Not empty. Where it touches the image's edge, the surface closes there.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
+    The mask, bool (I, J, K), is not empty; where it touches the image's edge, the surface closes
+    there.
     """
     spacing_mm = spacing_of(affine)
     sigma_mm = max(SMOOTHING, SLICE_SMOOTHING * float(spacing_mm.max()))
@@ -95,10 +91,7 @@ def with_volume(surface: Surface, volume_ml: float) -> Surface:
 def surface_net(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (P, 3), in voxels, and triangles (T, 3) of the surface at which a field is zero.
 
-    Parameters
-    ----------
-    field : ndarray of float32, shape (I, J, K)
-        Not negative inside; negative all along the array's edges.
+    The field, float32 (I, J, K), is not negative inside, and negative all along the array's edges.
     """
     field = make_manifold(field)
     inside = field >= 0

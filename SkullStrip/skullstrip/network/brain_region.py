@@ -43,10 +43,7 @@ class BrainRegion:
     def window(self, axis: int, start: int, stop: int) -> Window:
         """Return the region's part in the slices from `start` to `stop` along an axis.
 
-        Returns
-        -------
-        tuple of two slices
-            Rows and columns, multiples of 32 long where the head allows.
+        Its rows and columns are multiples of 32 long where the head allows.
         """
         block = self.block[axis]
         first, last = max(0, start - self.margin) // block, -(-(stop + self.margin) // block)
@@ -94,17 +91,8 @@ def find_brain_region(
 ) -> BrainRegion | None:
     """Look for the brain at 2 mm, in sagittal slices 6 mm apart.
 
-    Parameters
-    ----------
-    head : ndarray of float32, shape (X, Y, Z)
-        Isotropic, intensities in [0, 1].
-    predict : callable
-        (N, H, W, 3) float32 to (N, H, W, 1) float32.
-
-    Returns
-    -------
-    BrainRegion or None
-        None where the head's grid is as coarse itself, or too little brain was found.
+    The head, float32 (X, Y, Z), is isotropic, its intensities in [0, 1]. None is returned where its
+    grid is as coarse itself, or too little brain was found.
     """
     factor = round(COARSE_MM / spacing_mm)
     if factor < 2:

@@ -139,10 +139,7 @@ def predict_head(
 def missing_places(part: slice, step: int, view: View | None) -> np.ndarray:
     """Return the slices in a part of an axis that the network has yet to see.
 
-    Parameters
-    ----------
-    view : View, optional
-        What it has seen, of a smaller part.
+    `view` is what it has seen, of a smaller part.
     """
     if view is None:
         return np.unique(np.append(np.arange(part.start, part.stop, step), part.stop - 1))
@@ -162,17 +159,10 @@ def predict_view(
     report: Callable[[int], None],
     region: BrainRegion | None,
 ) -> View:
-    """Predict single slices along one axis.
+    """Predict single slices, at ascending places (n,), along one axis.
 
     Where brain reaches an edge of its window, which therefore was too small, the batch's slices are
-    predicted again, whole on that side.
-
-    Parameters
-    ----------
-    places : ndarray of int, shape (n,)
-        Where the slices are, ascending.
-    report : callable
-        Told after each batch how many slices it had.
+    predicted again, whole on that side. `report` is told after each batch how many slices it had.
     """
     slices = np.moveaxis(head, axis, 0)
     whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
@@ -285,14 +275,9 @@ def odds_in_slices(view: View, box: Box) -> np.ndarray:
 
 
 def agreement_weights(odds: Sequence[np.ndarray]) -> np.ndarray:
-    """Return how much each view weighs: little where it contradicts the others.
+    """Return how much each view weighs, float32 of sum one: little where it contradicts the others.
 
     Views of an ordinary scan weigh nearly alike.
-
-    Returns
-    -------
-    ndarray of float32, shape (views,)
-        They sum to one.
     """
     brains = np.array([(each[::2, ::2, ::2] > 0).ravel() for each in odds], dtype=np.float32)
     overlap = brains @ brains.T  # voxels
@@ -323,10 +308,7 @@ def seen_box(views: Sequence[View]) -> Box | None:
 def between_matrix(places: np.ndarray, part: slice) -> np.ndarray:
     """Return the weights of the slices in every place of a part of their axis.
 
-    Returns
-    -------
-    ndarray of float32, shape (places in `part`, n)
-        Linear between two slices; beyond the last one, it alone.
+    float32, shape (places in `part`, n): linear between two slices; beyond the last one, it alone.
     """
     at = np.arange(part.start, part.stop)
     rows = [np.interp(at, places, unit) for unit in np.eye(len(places))]

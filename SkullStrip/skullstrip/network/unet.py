@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 def build_model(architecture: Architecture) -> keras.Model:
     """Build the network with random weights.
 
-    Returns
-    -------
-    keras.Model
-        (N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 brain probability;
-        H and W are multiples of 32 and otherwise free.
+    It takes (N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 brain probability; H and W are
+    multiples of 32 and otherwise free.
     """
     import keras
 

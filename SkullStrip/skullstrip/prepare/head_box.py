@@ -18,19 +18,8 @@ SMALLEST_PART = 0.02  # pieces under this share of the largest one are noise
 def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -> Box:
     """Bounding box of everything that is not air, widened by a margin.
 
-    Parameters
-    ----------
-    scaled : ndarray of float32, shape (X, Y, Z)
-        Intensities in [0, 1].
-    spacing_mm : float
-        Isotropic spacing of the grid, in mm.
-    margin_mm : float
-        Added on every side, in mm.
-
-    Returns
-    -------
-    tuple of three slices
-        The whole volume where nothing stands out.
+    Intensities, float32 (X, Y, Z), are in [0, 1], on an isotropic grid. Where nothing stands out,
+    the box is the whole volume.
     """
     block = max(1, round(BLOCK_MM / spacing_mm))
     head = tissue(block_means(scaled, block))

@@ -36,17 +36,10 @@ def intensity_window(
 def scale_intensities(
     array: np.ndarray, low_percentile: float = 0.5, high_percentile: float = 99.5
 ) -> np.ndarray:
-    """Scale a volume linearly and clip it.
+    """Scale a volume of any real dtype linearly to [0, 1], float32, and clip it.
 
-    Parameters
-    ----------
-    array : ndarray, shape (X, Y, Z)
-        Any real dtype; fill values and what is not finite count as the lowest.
-
-    Returns
-    -------
-    ndarray of float32, shape (X, Y, Z)
-        In [0, 1]; a volume that is constant, or as good as that, becomes all zero.
+    Fill values and what is not finite count as the lowest. A volume that is constant, or as good as
+    that, becomes all zero.
     """
     values = without_fill(np.asarray(array, dtype=np.float32))
     finite = np.isfinite(values)

@@ -42,14 +42,8 @@ def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientat
 def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
     """Reorient, scale, resample to isotropic voxels and cut to the head.
 
-    Raise InputError for a field of view so large that memory would not do.
-
-    Parameters
-    ----------
-    volume : Volume
-        Any orientation, spacing and real dtype.
-    settings : Preprocessing
-        From the weights' manifest.
+    The volume may have any orientation, spacing and real dtype. Raise InputError for a field of
+    view so large that memory would not do.
     """
     target_mm = np.full(3, settings.spacing_mm)
     require_head_sized(volume, target_mm)
@@ -114,14 +108,7 @@ def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
 def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     """Bring a probability over the head's box back to the input's grid, linearly.
 
-    Parameters
-    ----------
-    head_probability : ndarray of float32, shape of `prepared.head`
-
-    Returns
-    -------
-    ndarray of float32
-        The input's own shape and axes; zero outside the head.
+    It has the input's own shape and axes there, float32, and is zero outside the head.
     """
     source = np.zeros(prepared.source_shape, dtype=np.float32)
     found = head_probability > 0

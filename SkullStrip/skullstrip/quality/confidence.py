@@ -75,16 +75,9 @@ class ConfidenceSource:
     def map(self, probability: np.ndarray) -> np.ndarray:
         """Confidence in every label of the mask as it was before border and CSF.
 
-        Parameters
-        ----------
-        probability : ndarray of float32, shape (I, J, K)
-            The network's, on the scan's own grid.
-
-        Returns
-        -------
-        ndarray of float32, shape (I, J, K)
-            In [0, 1]. Where a label is not the likelier one (a piece removed, a hole filled), the
-            complement of the other's.
+        Like the network's probability it is float32 in [0, 1] on the scan's own grid, (I, J, K).
+        Where a label is not the likelier one (a piece removed, a hole filled), it is the complement
+        of the other's.
         """
         mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
         disagreement = restore(self._fine_disagreement(), self.placement)

@@ -63,13 +63,7 @@ def likely_error(
 
 
 def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimate:
-    """Estimate a mask's Dice and volume error from its measures.
-
-    Parameters
-    ----------
-    measured : mapping
-        From `measures.measure`.
-    """
+    """Estimate a mask's Dice and volume error from what `measures.measure` gave."""
     error, ground = likely_error(
         measured, calibration.doubt, calibration.second, calibration.sure_entropy
     )

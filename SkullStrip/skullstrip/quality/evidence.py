@@ -63,16 +63,8 @@ def gather_evidence(
 ) -> Evidence:
     """Look a second time and keep what the verdict and the confidence need.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        The head.
-    found : Prediction
-        What the network made of it.
-    predict, offset, region
-        As for `predict.predict_head`.
-    affine : ndarray, shape (4, 4), optional
-        The scan's; without it the verdict names no places.
+    `predict`, `offset` and `region` are as for `predict.predict_head`. Without the scan's affine
+    the verdict names no places.
     """
     head, spacing_mm = prepared.head, float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))

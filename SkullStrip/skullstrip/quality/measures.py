@@ -28,15 +28,9 @@ def solid_mask(probability: np.ndarray) -> np.ndarray:
 def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, float]:
     """Return every measure by its name.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape of `evidence.probability`, optional
-        What is judged; by default what the probability gives. It must not be empty.
-
-    Returns
-    -------
-    dict of str to float
-        In the units that the names end in; areas over volumes, Dice and shares have none.
+    They are in the units that the names end in; areas over volumes, Dice and shares have none.
+    Another mask than what the probability gives may be judged; it must have that shape and not be
+    empty.
     """
     probability = evidence.probability
     solid = solid_mask(probability)

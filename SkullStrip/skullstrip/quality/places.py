@@ -20,11 +20,7 @@ def located(
 ) -> tuple[Check, ...]:
     """Return the verdict's reasons, with `position_ras` set where a reason is about a place.
 
-    Parameters
-    ----------
-    reasons : tuple of Check
-    mask : ndarray of bool, shape of `evidence.probability`, optional
-        What was judged; by default what the probability gives.
+    `mask` is what was judged; by default what the probability gives.
     """
     to_ras = evidence.to_ras
     if to_ras is None or not any(check.code in _PLACES for check in reasons):

@@ -17,10 +17,7 @@ FINEST_TURN, FINEST_GAIN, LOOKS = 0.003, 1e-4, 80
 def asymmetry(mask: np.ndarray) -> float:
     """Share of a mask that its mirror image misses (1 - Dice), across its own mid-plane.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (X, Y, Z)
-        Isotropic, X from left to right or back; not empty.
+    The mask, bool (X, Y, Z), is isotropic and not empty; X runs from left to right or back.
     """
     straight = sheared_asymmetry(mask)
     if straight <= WORTH_A_SEARCH:

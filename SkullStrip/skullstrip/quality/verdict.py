@@ -79,10 +79,7 @@ def judge(
 ) -> Judgement:
     """Judge the mask that the network found, before its border or CSF are changed.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape of `evidence.probability`, optional
-        Another mask than that of the probability.
+    `mask`, bool of the shape of `evidence.probability`, takes the place of the probability's.
     """
     if not (evidence.probability >= 0.5).any():
         message = "Hardly any brain was found; is this an MRI of a head?"
