@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..grid.regions import bounding_box
 from ..network.brain_region import BrainRegion
 from .input_checks import Check
 
@@ -50,14 +51,16 @@ def fluid_and_bone(head: np.ndarray, region: BrainRegion) -> tuple[float, float]
     values = head[middles]
     blocks = region.blocks[tuple(slice(0, size) for size in values.shape)]
     values = values[tuple(slice(0, size) for size in blocks.shape)]
+    near = bounding_box(blocks, (0, BONE_BLOCKS[1], BONE_BLOCKS[1]))
+    values, blocks = values[near], blocks[near]
     in_plane = np.array([[[0, 1, 0], [1, 1, 1], [0, 1, 0]]], dtype=bool)
     core = ndimage.binary_erosion(blocks, in_plane, iterations=CORE_BLOCKS)
     if not core.any():
         return 0.0, 0.0
     shell = blocks & ~ndimage.binary_erosion(blocks, in_plane, iterations=SHELL_BLOCKS)
-    near, far = (ndimage.binary_dilation(blocks, in_plane, iterations=n) for n in BONE_BLOCKS)
+    close, far = (ndimage.binary_dilation(blocks, in_plane, iterations=n) for n in BONE_BLOCKS)
     middle = round(float(np.argwhere(blocks)[:, 2].mean()))
-    around = (far & ~near)[:, :, middle:]
+    around = (far & ~close)[:, :, middle:]
     inside = max(float(np.median(values[core])), 1e-6)
     bone = float(np.median(values[:, :, middle:][around])) if around.any() else 0.0
     return float(np.median(values[shell])) / inside, bone / inside

@@ -24,10 +24,20 @@ def largest_component(mask: np.ndarray, structure: np.ndarray | None = None) -> 
     if not mask.any():
         return mask
     box = bounding_box(mask)
-    labels, _ = ndimage.label(mask[box], structure)
+    labels, count = label(mask[box], structure)
+    if count == 1:
+        return mask
     result = np.zeros_like(mask)
     result[box] = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
     return result
+
+
+def label(mask: np.ndarray, structure: np.ndarray | None = None) -> tuple[np.ndarray, int]:
+    """Do as `scipy.ndimage.label`, which is slow where the first axis is the fastest in memory."""
+    if mask.strides[0] >= mask.strides[-1]:
+        return ndimage.label(mask, structure)
+    labels, count = ndimage.label(mask.T, None if structure is None else structure.T)
+    return labels.T, count
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:
@@ -40,7 +50,9 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
         return mask
     box = bounding_box(mask, (1, 1, 1))
     background = np.pad(~mask[box], 1, constant_values=True)
-    labels, _ = ndimage.label(background)
+    labels, count = label(background)
+    if count == 1:
+        return mask
     filled = mask.copy()
     filled[box] = (labels != labels[0, 0, 0])[1:-1, 1:-1, 1:-1]
     return filled
@@ -52,12 +64,11 @@ def block_means(array: np.ndarray, block: int) -> np.ndarray:
     Strided sums, one axis after the other: five times as quick as a mean over a 6-D view.
     """
     sums = array
-    for axis in (2, 1, 0):
-        shape = list(sums.shape)
-        shape[axis] = -(-shape[axis] // block)
-        total = np.zeros(shape, dtype=np.float32)
-        for start in range(block):
-            part = np.moveaxis(sums, axis, 0)[start::block]
-            np.moveaxis(total, axis, 0)[: len(part)] += part
-        sums = total
+    for axis in np.argsort(array.strides)[::-1]:  # whole planes first
+        slices = np.moveaxis(sums, axis, 0)
+        total = slices[::block].astype(np.float32)
+        for start in range(1, block):
+            part = slices[start::block]
+            total[: len(part)] += part
+        sums = np.moveaxis(total, 0, axis)
     return sums / np.float32(block**3)

@@ -40,6 +40,8 @@ def resample_axis(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarra
     One large matrix product whatever the axis: hundreds of small ones would each wait for all
     threads, which takes seconds where the machine has other work.
     """
+    if array.strides[0] < array.strides[2]:  # as files have their voxels; copying takes longer
+        return resample_axis(array.T, 2 - axis, matrix).T
     if axis == 2:
         return (array.reshape(-1, array.shape[2]) @ matrix.T).reshape(*array.shape[:2], -1)
     first = np.ascontiguousarray(np.swapaxes(array, 0, axis))
@@ -58,7 +60,7 @@ def resample(
     Spacings, shape (3,), are in mm. Without `target_shape` the result covers the same field of
     view. Axes whose length and spacing stay the same are not touched.
     """
-    result = np.ascontiguousarray(array, dtype=np.float32)
+    result = np.asarray(array, dtype=np.float32)
     for axis in range(3):
         length = array.shape[axis]
         step = float(target_mm[axis] / spacing_mm[axis])

@@ -8,7 +8,6 @@ can ask for terabytes, by the sizes in a header or by compression, and for hours
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import InputError
+from .gzip_files import open_gzip
 
 MAX_VOXELS = 2**28  # 645 x 645 x 645: up to 8 GB of memory
 MAX_VOXELS_VARIABLE = "SKULLSTRIP_MAX_VOXELS"
@@ -31,7 +31,7 @@ CHUNK_BYTES = 2**20
 HEAD_BYTES = 1024  # of a file, by which it is recognised
 
 _COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
-    (rb"\x1f\x8b\x08", gzip.open),
+    (rb"\x1f\x8b\x08", open_gzip),
     (rb"BZh[1-9]1AY&SY", bz2.open),
 )
 DICOM_START = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."

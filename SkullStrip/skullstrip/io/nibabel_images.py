@@ -16,6 +16,7 @@ import numpy as np
 from ..checks.header import position_checks, scaled, spacing_checks, unit_findings
 from ..checks.input_checks import Check
 from ..errors import InputError
+from .gzip_files import packed
 from .limits import (
     LARGEST_ITEM_BYTES,
     MAX_HEADER_BYTES,
@@ -192,8 +193,6 @@ def write(
     `source_header` is used again where the format allows, so that sform, qform, their codes,
     units, texts and extensions stay bit for bit; otherwise the affine is all that is kept.
     """
-    import nibabel
-
     image_class = _image_class(path, source_header)
     header = _header_for(image_class.header_class, source_header)
     is_new = header is None
@@ -214,7 +213,12 @@ def write(
         holds_slope, holds_intercept = _holds_scaling(header)
         if holds_slope:
             image.header.set_slope_inter(scaling[0], scaling[1] if holds_intercept else None)
-        nibabel.save(image, path)
+        image.file_map = image_class.filespec_to_file_map(path)
+        with ExitStack() as stack:
+            for holder in image.file_map.values():
+                if holder.filename.lower().endswith((".gz", ".mgz")):
+                    holder.fileobj = stack.enter_context(packed(Path(holder.filename)))
+            image.to_file_map()
 
 
 def write_turned_to_ras(path: Path, target: Path) -> None:

@@ -7,7 +7,6 @@ whatever file the header names and skips as many lines as it says.
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import os
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ import numpy as np
 
 from ..checks.input_checks import Check
 from ..errors import InputError
+from .gzip_files import open_gzip
 from .limits import (
     MAX_HEADER_BYTES,
     MAX_TEXT_BYTES,
@@ -44,7 +44,7 @@ _GEOMETRY = (
     *("spacedirections", "spaceorigin", "spaceunits", "spacings", "axismins", "axismaxs"),
 )
 _INFLATERS: dict[str, Any] = {
-    **dict.fromkeys(("gzip", "gz"), gzip.open),
+    **dict.fromkeys(("gzip", "gz"), open_gzip),
     **dict.fromkeys(("bzip2", "bz2"), bz2.open),
 }
 _TEXT = ("ascii", "text", "txt")
@@ -132,7 +132,7 @@ def write(
         header = _header_from_affine(affine)
     if path.suffix.lower() == ".nhdr":
         header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
-    nrrd.write(str(path), stored, header, compression_level=6)
+    nrrd.write(str(path), stored, header, compression_level=1)
 
 
 def geometry_of(header: dict[str, Any]) -> dict[str, Any]:

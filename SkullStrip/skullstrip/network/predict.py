@@ -219,16 +219,20 @@ def reached_ends(
     list of (axis, whether it is the axis' far end)
     """
     box = region.box()
-    brain = largest_component(probability[box] >= 0.5)
-    ends = []
-    for axis in axes:
-        slices = np.moveaxis(brain, axis, 0)
-        has_brain = np.asarray(slices.any(axis=(1, 2)))
-        if box[axis].start > 0 and has_brain[:END_SLICES].all():
-            ends.append((axis, False))
-        if box[axis].stop < probability.shape[axis] and has_brain[-END_SLICES:].all():
-            ends.append((axis, True))
-    return ends
+    brain = probability[box] >= 0.5
+
+    def reached(brain: np.ndarray) -> list[tuple[int, bool]]:
+        ends = []
+        for axis in axes:
+            slices = np.moveaxis(brain, axis, 0)
+            if box[axis].start > 0 and slices[:END_SLICES].any(axis=(1, 2)).all():
+                ends.append((axis, False))
+            goes_on = box[axis].stop < probability.shape[axis]
+            if goes_on and slices[-END_SLICES:].any(axis=(1, 2)).all():
+                ends.append((axis, True))
+        return ends
+
+    return reached(largest_component(brain)) if reached(brain) else []  # few need the largest
 
 
 def fuse(views: Sequence[View], shape: tuple[int, ...]) -> np.ndarray:
@@ -248,30 +252,47 @@ def fuse(views: Sequence[View], shape: tuple[int, ...]) -> np.ndarray:
     box = seen_box(views)
     if box is None:
         return probability
-    matrices = [between_matrix(view.places, box[view.axis]) for view in views]
-    odds = [
-        resample_axis(odds_in_slices(view, box), view.axis, matrix)
-        for view, matrix in zip(views, matrices, strict=True)
-    ]
-    weights = agreement_weights(odds)
-    mean = np.zeros_like(odds[0])
-    for weight, each in zip(weights, odds, strict=True):
-        mean += weight * each
+    odds = [between_slices(view, box) for view in views]
+    weights = agreement_weights([each.every_second() for each in odds])
     more = len(views) / (len(views) - 1)  # a view is compared with the others, not with the mean
-    fused = (1 + more) * mean
-    for view, matrix, weight in zip(views, matrices, weights, strict=True):
-        inside = np.clip(view.places - box[view.axis].start, 0, mean.shape[view.axis] - 1)
-        known = np.take(mean, inside, view.axis)
-        fused -= resample_axis(known, view.axis, more * weight * matrix)
-    found = expit(fused)
-    probability[box] = np.where(found > 2 * LEAST_PROBABILITY, found, 0)
+    fused = np.zeros([part.stop - part.start for part in box], dtype=np.float32)
+    for view, own, weight in zip(views, odds, weights, strict=True):
+        inside = np.clip(view.places - box[view.axis].start, 0, fused.shape[view.axis] - 1)
+        known = sum(
+            share * each.at(view.axis, inside) for each, share in zip(odds, weights, strict=True)
+        )
+        put_back = (1 + more) * own.slices - more * known
+        fused += resample_axis(put_back, view.axis, weight * own.matrix)
+    expit(fused, out=fused)
+    fused[fused <= 2 * LEAST_PROBABILITY] = 0
+    probability[box] = fused
     return probability
 
 
-def odds_in_slices(view: View, box: Box) -> np.ndarray:
-    """Return the log odds in a view's slices, as a stack along its axis, the rest cut to a box."""
+class BetweenSlices(NamedTuple):
+    """Log odds of a view in a box: its slices (X, Y, Z), and how to interpolate between them."""
+
+    axis: int
+    slices: np.ndarray
+    matrix: np.ndarray
+
+    def at(self, axis: int, places: np.ndarray) -> np.ndarray:
+        """Return the log odds in some planes of the box, stacked along an axis."""
+        if axis == self.axis:
+            return resample_axis(self.slices, axis, self.matrix[places])
+        return resample_axis(np.take(self.slices, places, axis), self.axis, self.matrix)
+
+    def every_second(self) -> np.ndarray:
+        """Return the log odds of every second voxel of the box along each axis."""
+        part = tuple(slice(None, None, 1 if axis == self.axis else 2) for axis in range(3))
+        return resample_axis(self.slices[part], self.axis, self.matrix[::2])
+
+
+def between_slices(view: View, box: Box) -> BetweenSlices:
+    """Return a view's log odds in a box."""
     others = [box[axis] for axis in range(3) if axis != view.axis]
-    return np.moveaxis(logit(view.slices[(slice(None), *others)]), 0, view.axis)
+    slices = np.moveaxis(logit(view.slices[(slice(None), *others)]), 0, view.axis)
+    return BetweenSlices(view.axis, slices, between_matrix(view.places, box[view.axis]))
 
 
 def agreement_weights(odds: Sequence[np.ndarray]) -> np.ndarray:
@@ -279,7 +300,7 @@ def agreement_weights(odds: Sequence[np.ndarray]) -> np.ndarray:
 
     Views of an ordinary scan weigh nearly alike.
     """
-    brains = np.array([(each[::2, ::2, ::2] > 0).ravel() for each in odds], dtype=np.float32)
+    brains = np.array([(each > 0).ravel() for each in odds], dtype=np.float32)
     overlap = brains @ brains.T  # voxels
     sizes = np.diag(overlap)
     agreed = 2 * overlap / np.maximum(sizes + sizes[:, None], 1)  # Dice of each two

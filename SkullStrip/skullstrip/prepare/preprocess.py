@@ -51,7 +51,7 @@ def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
     resampled = resample(scaled.array, scaled.spacing_mm, target_mm)
     box = head_bounding_box(resampled, settings.spacing_mm, settings.head_margin_mm)
     return Prepared(
-        head=resampled[box],
+        head=resampled[box].copy(order="K"),  # not a view, which would keep the air in memory
         box=box,
         resampled_shape=resampled.shape,
         source_shape=scaled.array.shape,
@@ -108,9 +108,11 @@ def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
 def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     """Bring a probability over the head's box back to the input's grid, linearly.
 
-    It has the input's own shape and axes there, float32, and is zero outside the head.
+    It has the input's own shape and axes there, float32, in memory as files have them, and is zero
+    outside the head.
     """
-    source = np.zeros(prepared.source_shape, dtype=np.float32)
+    shape = np.take(prepared.source_shape, np.argsort(prepared.orientation.axes))
+    result = np.zeros(shape, dtype=np.float32, order="F")
     found = head_probability > 0
     if found.any():
         inner = bounding_box(found)
@@ -122,8 +124,8 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
             prepared.source_spacing_mm,
             prepared.source_shape,
         )
-        source[box] = part
-    return np.ascontiguousarray(prepared.orientation.undo(source))
+        prepared.orientation.apply(result)[box] = part
+    return result
 
 
 def shifted(inner: Box, outer: Box) -> Box:
