@@ -24,7 +24,7 @@ from .mask.surface_files import require_surface_suffix, write_surface
 from .network.manifest import load_manifest
 from .network.predict import Progress
 from .options import Options
-from .pipeline import BrainExtraction, extract_brain, load_engine
+from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
@@ -128,12 +128,12 @@ def strip_file(
     inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
     paths = [item for each in (outputs, *targets.values()) for item in each.items()]
     require_outputs([*inputs, *targets], paths)
-    start = time.perf_counter()
-    image = images.read_image(input_path, series=series)
-    if seg is not None:
-        require_segmentable(image.header)
-    others = [images.read_image(path) for path in targets]
-    read_seconds = time.perf_counter() - start
+    stopwatch = Stopwatch(progress)
+    with stopwatch.stage("read"):
+        image = images.read_image(input_path, series=series)
+        if seg is not None:
+            require_segmentable(image.header)
+        others = [images.read_image(path) for path in targets]
     if from_probability is not None:
         kept = read_on_grid(Path(from_probability), image, "probability")
         result = brain_from_probability(
@@ -150,7 +150,7 @@ def strip_file(
     if others:
         options = replace(options, engine=load_engine(options))
         carried = tuple(_apply(result, other, options, progress) for other in others)
-    timings = {"read": read_seconds, **result.timings}
+    timings = stopwatch.seconds | result.timings
     result = replace(result, timings=timings, carried=carried)
     return _write_outputs(
         [image, *others],
@@ -345,8 +345,9 @@ def _write_outputs(
         for name, path in paths.items()
     ]
     with atomic_outputs() as staged:
-        for number, (write, path) in enumerate(todo, start=1):
-            write(staged(path))
+        for number, (write, path) in enumerate(todo):
+            target = staged(path)
             if progress is not None:
                 progress("write", number, len(todo))
+            write(target)
     return timed()

@@ -130,6 +130,8 @@ def make_parser() -> argparse.ArgumentParser:
     again_help = "cut the mask from what -p wrote earlier: another border, no network run"
     add("--from-probability", metavar="FILE", help=again_help)
     add("--get", action="store_true", help=GET_HELP)
+    profile_help = "print the time and memory of each stage"
+    add("--profile", action="store_true", help=profile_help)
     add("-q", "--quiet", action="store_true", help="print nothing but errors")
     add("--version", action="version", version=f"skullstrip {__version__}")
     return parser
@@ -137,12 +139,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     from ..files import strip_file
+    from .profile import profiled
     from .progress_bar import terminal_progress
 
     outputs, targets = _outputs(arguments, input_path), _targets(arguments, input_path)
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()
-    with silence, terminal_progress(arguments.quiet) as progress:
+    profile = profiled if arguments.profile else nullcontext
+    with silence, terminal_progress(arguments.quiet) as shown, profile(shown) as progress:
         result = strip_file(
             input_path,
             method_options(arguments),

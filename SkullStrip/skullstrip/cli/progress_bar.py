@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _WORDS = {
+    "read": "Reading the scan",
     "check": "Checking the scan",
     "load": "Loading the network",
     "prepare": "Preparing the scan",
