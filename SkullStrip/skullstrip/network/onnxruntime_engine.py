@@ -46,6 +46,7 @@ class OnnxRuntimeEngine:
         runs = min(threads, MOST_RUNS)
         options.intra_op_num_threads = threads // runs
         options.log_severity_level = ERRORS_ONLY
+        options.enable_mem_pattern = False  # one for each shape of a window, 20 MB in all
         # Idle threads that spin take processor time from whatever else runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
