@@ -139,9 +139,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     from ..files import strip_file
+    from ..io.nibabel_images import start_without_pydicom
     from .profile import profiled
     from .progress_bar import terminal_progress
 
+    if ".nii" in input_path.suffixes:
+        start_without_pydicom()
     outputs, targets = _outputs(arguments, input_path), _targets(arguments, input_path)
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()

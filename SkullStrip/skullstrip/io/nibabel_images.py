@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -333,6 +334,19 @@ def _has_orientation(image: Any) -> bool:
     if isinstance(image, nibabel.MGHImage):
         return bool(header["goodRASFlag"] == 1)
     return not isinstance(image, nibabel.AnalyzeImage)
+
+
+def start_without_pydicom() -> None:
+    """Import nibabel without pydicom, which takes longer than the rest of it.
+
+    For a process of its own, which needs nothing of nibabel's for DICOM.
+    """
+    if "pydicom" not in sys.modules:
+        sys.modules["pydicom"] = None  # type: ignore[assignment]
+        try:
+            import nibabel  # noqa: F401
+        finally:
+            del sys.modules["pydicom"]
 
 
 @contextmanager

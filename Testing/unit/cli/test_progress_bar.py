@@ -1,10 +1,12 @@
-"""The bar is drawn on a terminal only."""
+"""The bar is drawn on a terminal only; a profile tells where a run's time went."""
 
 import io
 import sys
 
+import numpy as np
 import pytest
 
+from skullstrip.cli.profile import profiled
 from skullstrip.cli.progress_bar import terminal_progress
 
 
@@ -33,3 +35,21 @@ def test_a_pipe_or_a_quiet_run_sees_nothing(monkeypatch, stream, quiet):
     with terminal_progress(quiet) as show:
         show("predict", 50, 200)
     assert stream.getvalue() == ""
+
+
+def test_a_profile_tells_each_stage_once_and_passes_the_progress_on(capsys):
+    seen = []
+    with profiled(lambda *progress: seen.append(progress)) as progress:
+        progress("read", 0, 0)
+        progress("predict", 0, 9)
+        filled = np.ones(2**25)
+        progress("predict", 9, 9)
+    del filled
+    assert seen == [("read", 0, 0), ("predict", 0, 9), ("predict", 9, 9)]
+    title, *rows = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert title == ["stage", "wall", "s", "CPU", "s", "peak", "MiB"]
+    assert [stage for stage, *_ in rows] == ["start", "read", "predict"]
+    wall, cpu, peak = np.array([numbers for _, *numbers in rows], dtype=float).T
+    assert (wall >= 0).all()
+    assert cpu[0] > 0  # of Python's start
+    assert peak[2] > peak[1] >= peak[0]

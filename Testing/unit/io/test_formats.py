@@ -1,5 +1,7 @@
 """MGH, Analyze and NRRD beside NIfTI, and from one to another."""
 
+import sys
+
 import nibabel
 import nrrd
 import numpy as np
@@ -34,6 +36,18 @@ def test_every_format_returns_its_voxels_on_its_grid(tmp_path, suffix):
     assert mask.affine.tobytes() == again.affine.tobytes()
     assert mask.array.dtype == np.uint8
     np.testing.assert_array_equal(mask.array, some_mask())
+
+
+@pytest.mark.parametrize("missing", ["none", "isal"])
+def test_packed_files_are_read_and_written_without_isal_too(tmp_path, monkeypatch, missing):
+    image = images.read_image(nifti(tmp_path / "T1.nii.gz", voxels()))
+    whole = np.ones(SHAPE, bool)
+    images.write_brain(tmp_path / "before.nii.gz", image, whole)
+    monkeypatch.setitem(sys.modules, missing, None)
+    images.write_brain(tmp_path / "after.nii.gz", image, whole)
+    for name in ("before.nii.gz", "after.nii.gz"):
+        np.testing.assert_array_equal(images.read_image(tmp_path / name).array, voxels())
+        assert (tmp_path / name).read_bytes()[3:8] == bytes(5), "neither name nor time is kept"
 
 
 @pytest.mark.parametrize("target", [".nii", ".img", ".mgz", ".nhdr"])

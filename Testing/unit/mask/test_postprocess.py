@@ -79,3 +79,14 @@ def test_pieces_that_touch_only_at_an_edge_are_two():
     mask[0, 0, :3] = True
     mask[1, 1, :2] = True
     assert largest_component(mask).sum() == 3
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pieces_are_told_apart_whichever_way_the_mask_lies_in_memory(order):
+    mask = np.zeros((4, 5, 6), bool, order=order)
+    mask[0, 0, :3] = mask[1:, 0, 0] = True
+    within_slices = np.zeros((3, 3, 3), bool)
+    within_slices[1, 1] = within_slices[1, :, 1] = True
+    assert np.argwhere(largest_component(mask, within_slices)).tolist() == [
+        [0, 0, 0], [0, 0, 1], [0, 0, 2]
+    ]  # fmt: skip
