@@ -20,6 +20,7 @@ from slicer.util import VTKObservationMixin
 
 from SkullStripSlicer.advanced_panel import AdvancedPanel
 from SkullStripSlicer.batch_panel import BatchPanel
+from SkullStripSlicer.clicks_panel import ClicksPanel
 from SkullStripSlicer.input_panel import InputPanel
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.others_panel import OthersPanel
@@ -98,6 +99,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ensure = self.advancedPanel.ensurePackages
         self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
         self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
+        self.clicksPanel = ClicksPanel(self.ui, self.logic, self.resultPanel)
         self.othersPanel = OthersPanel(self.ui, self.logic, ensure)
         self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
         self.reviewPanel = ReviewPanel(self.ui, ensure)
@@ -137,6 +139,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode.parameterNode, modified, self.refresh)
+        self.clicksPanel.stop()
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
@@ -173,6 +176,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         isReady = self._parameterNode is not None and not self.inputPanel.isRefused
         self.ui.stripButton.enabled = isReady or self.runPanel.isRunning
         self.resultPanel.apply()
+        self.clicksPanel.draw(self.resultPanel.segmentation)
         self.othersPanel.draw(self.resultPanel.segmentation)
 
     @told
@@ -186,6 +190,8 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Draw what a run that began or ended may have changed."""
         self.resultPanel.drawAfterRun()
         self.refresh()
+        if not self.runPanel.isRunning:
+            self.clicksPanel.apply()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -12,12 +12,14 @@ import slicer
 
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
+from skullstrip.mask.clicks import Click
 from skullstrip.options import Options
 
 from . import outputs
 from .batch import Batch, FolderBatch, ScanChanged
 from .border import BorderField
 from .child_process import ChildProcess, Children
+from .clicks import clicksIn
 from .mask_files import saveMask
 from .other_scans import ApplyBatch, OtherScan, appliedMask, findOtherScans
 from .results import Result, Results
@@ -308,6 +310,23 @@ class StripLogic:
         """Move the surface of a result, in mm from where the network put it."""
         Options(border_mm=borderMm)  # refuses what is none
         self.results.change(segmentationNode, borderMm=borderMm)
+
+    def setClicks(self, segmentationNode, clicks: Sequence[Click]) -> None:
+        """Correct a result by clicks, all that it is to have, in their order.
+
+        Parameters
+        ----------
+        clicks : sequence of Click
+            As ``Click((right, anterior, superior), inside)``, world RAS in mm; none for the
+            network's own mask.
+
+        Raises
+        ------
+        InputError
+            A click means nothing, or the segment was edited by hand; the result is as it was.
+        """
+        if tuple(clicks) != clicksIn(outputs.readState(segmentationNode)):
+            self.results.change(segmentationNode, clicks)
 
     def setInvert(self, segmentationNode, invert: bool) -> None:
         """Keep everything but the brain in the stripped volume, which is made if need be."""

@@ -51,8 +51,8 @@ class ResultPanel:
         self._drawn: Any = None
         self._isBusy = False
         self._places: list = []
-        self._surfaceTimer = _timer(SURFACE_DELAY_MS, self._updateSurface)
-        self._drawTimer = _timer(DRAW_DELAY_MS, self.draw)
+        self._surfaceTimer = timer(SURFACE_DELAY_MS, self._updateSurface)
+        self._drawTimer = timer(DRAW_DELAY_MS, self.draw)
         ui.showButton.connect("clicked()", self.showPlace)
         ui.editButton.connect("clicked()", self.edit)
         ui.undoButton.connect("clicked()", self.undo)
@@ -274,7 +274,8 @@ class ResultPanel:
         dialog.execDialog(hierarchy.GetItemByDataNode(self.segmentation))
 
 
-def _timer(milliseconds: int, slot: Callable[[], None]):
+def timer(milliseconds: int, slot: Callable[[], None]):
+    """Return a timer that, once started, calls a slot after a while in which it is not started."""
     timer = qt.QTimer()
     timer.setSingleShot(True)
     timer.setInterval(milliseconds)

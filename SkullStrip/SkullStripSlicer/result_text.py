@@ -42,18 +42,20 @@ def describe(logic, segmentation) -> Description:
     """Describe a result as it is in the scene."""
     volumeMl, checks = logic.describe(segmentation)
     report, state = logic.report(segmentation), outputs.readState(segmentation)
-    isEdited = outputs.isEdited(segmentation)
+    isEdited, isCorrected = outputs.isEdited(segmentation), bool(state.get("clicks"))
     verdict = report.get("verdict", "check" if checks else "")
     volume = _("Brain {volume} mL").format(volume=f"{volumeMl:.0f}")
     error = report.get("volume_error_ml")
-    if error is not None and not isEdited and not state.get("borderMm"):
+    if error is not None and not isEdited and not isCorrected and not state.get("borderMm"):
         volume += f" (± {error:.0f})"
-    words = _("Edited by hand.") if isEdited else verdictWords().get(verdict, "")
+    words = verdictWords().get(verdict, "")
+    if isEdited or isCorrected:
+        words = _("Edited by hand.") if isEdited else _("Corrected by clicks.")
     warnings = [check for check in checks if check.severity != "note" and not isEdited]
     if outputs.sourceOf(segmentation) is not None and outputs.hasMoved(segmentation):
         message = _("The scan was moved since; strip it again, or move the border.")
         warnings.insert(0, Check("scan_moved", "warn", message))
-    tone = "" if isEdited else TONES.get(verdict, "")
+    tone = "" if isEdited or isCorrected else TONES.get(verdict, "")
     details = "\n".join(_details(volumeMl, checks, report, state))
     return Description(f"{volume}. {words}".strip(), tone, tuple(warnings), details, isEdited)
 
@@ -82,6 +84,7 @@ def _details(volumeMl: float, checks, report, state) -> list[str]:
         "before CSF and border": _("Judged before fluid was taken off and the border moved."),
     }.get(judged_mask(state.get("borderMm", 0.0), report.get("keep_csf", True)))
     lines += [changed] if changed else []
+    lines += [_("Judged before it was corrected.")] if state.get("clicks") else []
     if state.get("borderMm"):
         lines.append(_("Border moved by {border} mm").format(border=f"{state['borderMm']:+.1f}"))
     lines += [check.message for check in checks] or [_("Nothing unusual was noticed.")]

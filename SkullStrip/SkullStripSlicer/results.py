@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 
 from skullstrip.errors import InputError
+from skullstrip.mask.clicks import Click
 
 from . import outputs
 from .border import BorderField, packed, unpacked
+from .clicks import clicksIn, corrected
 from .segment import readMask, writeMask
 from .volume_node import spacingMm, volumeFromNode
 
@@ -33,6 +36,10 @@ class Result:
     probability, confidence : ndarray of float32, shape (I, J, K), optional
         Kept only where they are shown.
     wantsBrain : bool
+    clicks : tuple of Click
+        By which the mask was corrected.
+    beforeClicks : tuple
+        The mask before each of the last of them, packed; not of those that came with the scene.
     """
 
     field: BorderField
@@ -42,6 +49,8 @@ class Result:
     probability: np.ndarray | None = None
     confidence: np.ndarray | None = None
     wantsBrain: bool = False
+    clicks: tuple[Click, ...] = ()
+    beforeClicks: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -148,12 +157,15 @@ class Results:
                 state.get("report", {}),
                 invert=bool(state.get("invert")),
                 wantsBrain=segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None,
+                clicks=clicksIn(state),
             )
             self._written[key] = outputs.written(segmentationNode)
         return self._current[key]
 
-    def change(self, segmentationNode, **changes: Any) -> None:
-        """Show the result with another border, inverted, or with a stripped volume.
+    def change(
+        self, segmentationNode, clicks: Sequence[Click] | None = None, **changes: Any
+    ) -> None:
+        """Show the result with another border, inverted, with other clicks or a stripped volume.
 
         Raises
         ------
@@ -169,7 +181,15 @@ class Results:
         result = self.find(segmentationNode)
         if result is None:
             raise InputError("This result was loaded with its border moved; strip the scan again.")
-        added = self._show(segmentationNode, replace(result, **changes), {})
+        result = replace(result, **changes)
+        if clicks is not None:
+            volumeNode = outputs.sourceOf(segmentationNode)
+            _requireVoxelsOf(result, volumeFromNode(volumeNode).array)
+            result = corrected(result, volumeNode, clicks)
+        self.takeAlong(segmentationNode, self._show(segmentationNode, result, {}))
+
+    def takeAlong(self, segmentationNode, added: list[str]) -> None:
+        """Let nodes go, by their ids, when the last run is undone."""
         for past in self._past.get(segmentationNode.GetID(), [])[-1:]:
             past.added += added
 
@@ -224,8 +244,7 @@ class Results:
         """
         volumeNode = outputs.sourceOf(segmentationNode)
         array = volumeFromNode(volumeNode).array
-        if array.shape != result.field.shape:
-            raise InputError("The scan has other voxels than when it was stripped; strip it again.")
+        _requireVoxelsOf(result, array)
         mask, box = result.field.mask(result.borderMm), result.field.box
         whole = result.field.placed(mask)
         stripped = None
@@ -247,7 +266,14 @@ class Results:
                     if role != outputs.BRAIN_ROLE:
                         outputs.showFromZeroToOne(node)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
+        if result.clicks:
+            state["clicks"] = result.clicks
         outputs.writeState(segmentationNode, state, whole)
         key = segmentationNode.GetID()
         self._current[key], self._written[key] = result, outputs.written(segmentationNode)
         return made
+
+
+def _requireVoxelsOf(result: Result, array: np.ndarray) -> None:
+    if array.shape != result.field.shape:
+        raise InputError("The scan has other voxels than when it was stripped; strip it again.")

@@ -36,6 +36,7 @@ def makeScene(cacheFolder: Path):
 
     volumes = moduleLogic(slicer.vtkSlicerVolumesLogic, "Volumes")
     segmentations = moduleLogic(slicer.vtkSlicerSegmentationsModuleLogic, "Segmentations")
+    moduleLogic(slicer.vtkSlicerMarkupsLogic, "Markups")  # so that scenes with points can be read
     slicer.modules = SimpleNamespace(
         volumes=SimpleNamespace(logic=lambda: volumes),
         segmentations=SimpleNamespace(logic=lambda: segmentations),

@@ -1,0 +1,129 @@
+"""The panel's "Correct by clicks": points are set into the views, and the result follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+from .clicks import POINTS_CLASS, createPoints, newPoints, pointsOf, readPoints, sortPoints
+from .outputs import newNodes, segmentOf, sourceOf
+from .result_panel import timer
+from .scene_watch import Observations
+from .segment import readMask
+from .telling import told
+
+
+class ClicksPanel:
+    """Keeps the result in step with its points, wherever they were set, moved or removed.
+
+    Parameters
+    ----------
+    ui : object
+        The widgets of the .ui file by name.
+    logic : StripLogic
+    resultPanel : ResultPanel
+        Whose result it is; it says what goes wrong, too.
+    """
+
+    def __init__(self, ui, logic, resultPanel) -> None:
+        self._ui, self._logic, self._resultPanel = ui, logic, resultPanel
+        self._points: Any = None
+        self._observations = Observations()
+        self._timer = timer(0, self.apply)  # not while the views still work on the point
+        ui.clickButton.connect("clicked()", self.onClicked)
+        ui.unclickButton.connect("clicked()", self.takeBack)
+        ui.undoButton.connect("clicked()", self.applySoon)
+        self.tell = resultPanel.tell
+
+    def stop(self) -> None:
+        """Observe nothing any more, and set no more points."""
+        if self._isPlacing:
+            _interaction().SwitchToViewTransformMode()
+        self._timer.stop()
+        self._observations.stop()
+        self._points = None
+
+    @told
+    def draw(self, segmentation) -> None:
+        """Show the state of a result's points, and observe them."""
+        points = pointsOf(segmentation) if segmentation is not None else None
+        if points is not self._points:
+            self.stop()
+            self._points = points
+            if points is not None:
+                for event in (
+                    points.PointPositionDefinedEvent,
+                    points.PointEndInteractionEvent,
+                    points.PointRemovedEvent,
+                ):
+                    self._observations.add(points, event, lambda *_: self.applySoon())
+                changed = _interaction().InteractionModeChangedEvent
+                self._observations.add(_interaction(), changed, lambda *_: self._drawButtons())
+        self._drawButtons()
+
+    def _drawButtons(self) -> None:
+        self._ui.clickButton.checked = self._isPlacing
+        self._ui.unclickButton.enabled = bool(readPoints(self._points))
+
+    def applySoon(self) -> None:
+        """Apply the points once what changes them is through."""
+        self._timer.start()
+
+    @property
+    def _isPlacing(self) -> bool:
+        if self._points is None:
+            return False
+        isOurs = _selection().GetActivePlaceNodeID() == self._points.GetID()
+        return isOurs and _interaction().GetCurrentInteractionMode() == _interaction().Place
+
+    @told
+    def onClicked(self) -> None:
+        """Let clicks into the views set points, or no longer."""
+        if self._isPlacing:
+            _interaction().SwitchToViewTransformMode()
+            return
+        segmentation = self._resultPanel.segmentation
+        if pointsOf(segmentation) is None:
+            with newNodes(segmentation.GetScene()) as made:
+                createPoints(segmentation)
+            self._logic.results.takeAlong(segmentation, made)
+        self.draw(segmentation)
+        _selection().SetReferenceActivePlaceNodeClassName(POINTS_CLASS)
+        _selection().SetActivePlaceNodeID(self._points.GetID())
+        _interaction().SwitchToPersistentPlaceMode()
+
+    @told
+    def takeBack(self) -> None:
+        """Remove the last point, and what it changed."""
+        self._points.RemoveNthControlPoint(len(readPoints(self._points)) - 1)
+
+    @told
+    def apply(self) -> None:
+        """Bring the result in line with its points; a new one that is refused is removed."""
+        segmentation = self._resultPanel.segmentation
+        self.draw(segmentation)
+        points = self._points
+        if points is None:
+            return
+        new = newPoints(points)
+        sortPoints(points, readMask(segmentation, segmentOf(segmentation)), sourceOf(segmentation))
+        try:
+            self._logic.setClicks(segmentation, readPoints(points))
+        except Exception:
+            for index in reversed(new):
+                points.RemoveNthControlPoint(index)
+            self._timer.stop()
+            self._resultPanel.draw()  # now, for it would take back soon what is told
+            raise
+        self._resultPanel.awaitSurface()
+        self._resultPanel.draw()
+        self._drawButtons()
+
+
+def _selection():
+    return slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+
+
+def _interaction():
+    return slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")

@@ -1,0 +1,155 @@
+"""A result corrected by clicks, on a real scene: by script, and by points set from the panel.
+
+The scan is a synthetic head, whose brain's centre is the origin; the child's program is a stand-in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import slicer
+
+pytest.importorskip("PySide6")
+from skullstrip.errors import InputError
+from skullstrip.mask.clicks import Click, correct_mask
+from SkullStripSlicer import outputs
+from SkullStripSlicer.clicks import createPoints, pointsOf, readPoints
+from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.segment import readMask
+from SkullStripSlicer.volume_node import volumeFromNode
+from Testing.slicer.child_stand_ins import THRESHOLD, script_process
+from Testing.slicer.panel_fixtures import click, strip, wait_for
+from Testing.slicer.scene import nodeIds, paint
+
+MORE = Click((0.0, 8.0, 71.0), inside=True)  # in the skull above the brain
+LESS = Click((-56.0, 12.0, 4.0), inside=False)  # in the brain's right edge
+
+
+def mask_of(segmentation) -> np.ndarray:
+    volume = outputs.sourceOf(segmentation)
+    return readMask(segmentation, outputs.segmentOf(segmentation), volume)
+
+
+def test_clicks_give_the_librarys_mask_and_none_give_the_networks_to_the_bit(volume):
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume, brain=True)
+    before, scan = mask_of(segmentation), volumeFromNode(volume)
+    expected = correct_mask(before, scan.array, scan.affine, [MORE, LESS])
+
+    logic.setClicks(segmentation, [MORE])
+    logic.setClicks(segmentation, [MORE, LESS])
+    assert np.array_equal(mask_of(segmentation), expected)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
+    assert np.array_equal(volumeFromNode(stripped).array != 0, expected & (scan.array != 0))
+
+    logic.setBorder(segmentation, 2.0)
+    logic.setClicks(segmentation, [LESS])
+    logic.setBorder(segmentation, 0.0)
+    alone = correct_mask(before, scan.array, scan.affine, [LESS])
+    assert np.array_equal(mask_of(segmentation), alone)
+    logic.setClicks(segmentation, [])
+    assert np.array_equal(mask_of(segmentation), before)
+
+
+def test_what_was_edited_by_hand_is_not_corrected_by_clicks(volume):
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume)
+    edited = paint(segmentation)
+    with pytest.raises(InputError, match="edited"):
+        logic.setClicks(segmentation, [MORE])
+    assert np.array_equal(mask_of(segmentation), edited)
+
+
+def test_clicks_come_back_with_their_scene_and_more_of_them_count(volume, scene, tmp_path):
+    logic = StripLogic(script_process(THRESHOLD))
+    segmentation = logic.strip(volume)
+    logic.setClicks(segmentation, [MORE])
+    createPoints(segmentation)
+    expected = correct_mask(mask_of(segmentation), *_scan(volume), [LESS])
+    path = str(tmp_path / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    scene.Clear(0)
+    assert scene.ReadFromMRB(path, True)
+
+    loaded = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    fresh = StripLogic(script_process(THRESHOLD))
+    assert readPoints(pointsOf(loaded)) == (MORE,)
+    fresh.setClicks(loaded, readPoints(pointsOf(loaded)))
+    fresh.setClicks(loaded, [MORE, LESS])
+    assert np.array_equal(mask_of(loaded), expected)
+    with pytest.raises(InputError, match="saved with the scene"):
+        fresh.setClicks(loaded, [LESS])
+    assert np.array_equal(mask_of(loaded), expected)
+
+
+def _scan(volume) -> tuple[np.ndarray, np.ndarray]:
+    scan = volumeFromNode(volume)
+    return scan.array, scan.affine
+
+
+def place(widget, position) -> None:
+    """Set a point as the views do while the button is down."""
+    assert widget.ui.clickButton.checked
+    points = pointsOf(widget.resultPanel.segmentation)
+    points.AddControlPointWorld(*position)
+
+
+def clicks_of(segmentation) -> list:
+    return outputs.readState(segmentation).get("clicks", [])
+
+
+def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, volume):
+    ui, segmentation = widget.ui, strip(widget)
+    before = mask_of(segmentation)
+    assert not ui.unclickButton.enabled
+    click(ui.clickButton)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    place(widget, LESS.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
+    assert readPoints(pointsOf(segmentation)) == (MORE, LESS), "each means what was not there"
+    both = correct_mask(before, *_scan(volume), [MORE, LESS])
+    assert np.array_equal(mask_of(segmentation), both)
+    assert "Corrected by clicks." in ui.resultLabel.text
+
+    click(ui.unclickButton)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    click(ui.unclickButton)
+    assert wait_for(lambda: not clicks_of(segmentation))
+    assert np.array_equal(mask_of(segmentation), before)
+    assert not ui.unclickButton.enabled
+    click(ui.clickButton)
+    assert not ui.clickButton.checked
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+
+
+def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget):
+    segmentation = strip(widget)
+    before = mask_of(segmentation)
+    click(widget.ui.clickButton)
+    place(widget, (900.0, 0.0, 0.0))
+    assert wait_for(lambda: "outside the scan" in widget.ui.resultNotice.text)
+    assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
+    paint(segmentation)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: "was edited" in widget.ui.resultNotice.text)
+    assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
+    assert not np.array_equal(mask_of(segmentation), before), "the user's edit stays"
+
+
+def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, scene):
+    segmentation = strip(widget)
+    nodes = nodeIds(scene)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    corrected = mask_of(segmentation)
+    assert strip(widget) is segmentation
+    assert np.array_equal(mask_of(segmentation), corrected)
+    click(widget.ui.undoButton)
+    assert np.array_equal(mask_of(segmentation), corrected)
+    click(widget.ui.undoButton)
+    assert nodeIds(scene) <= nodes
+    assert wait_for(lambda: not widget.ui.clickButton.checked)
