@@ -25,7 +25,7 @@ class DicomHeader:
 
 
 class Reader:
-    """A series whose headers are read and whose voxels are not; attributes as of other formats."""
+    """A series whose headers are read, as `images.Reader` says."""
 
     has_orientation = True
 
@@ -41,7 +41,7 @@ class Reader:
         self._instances = instances
         self._slices: list[tuple[Instance, int, Frame]] = [frames[place] for place in order]
         rows, columns = instances[0].shape
-        self.shape = (columns, rows, len(frames))
+        self.shape: tuple[int, ...] = (columns, rows, len(frames))
         self.dtype = np.result_type(*{each.dtype for each in instances})
         self.header = DicomHeader(series.name, tuple((each.path, n) for each, n, _ in self._slices))
         self.checks = tuple(_checks(len(series.instances) - len(instances)))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -67,6 +67,21 @@ class Image:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = volume * np.float32(self.slope)
             return np.asarray(scaled + np.float32(self.intercept), dtype=np.float32)
+
+
+class Reader(Protocol):
+    """An opened file of any format: its header is read, its voxels are not."""
+
+    shape: tuple[int, ...]  # as stored, axes of one colour or frame included
+    dtype: np.dtype  # as stored
+    affine: np.ndarray  # float64, shape (4, 4)
+    has_orientation: bool  # False when the header names none, so that the affine is a default
+    checks: tuple[Check, ...]  # what the header says against itself
+    header: Any
+
+    def read(self) -> tuple[np.ndarray, float, float]:
+        """Return stored voxels, and the slope and intercept that turn them into values."""
+        ...
 
 
 def read_image(
@@ -214,7 +229,7 @@ def files_read(path: Path) -> tuple[Path, ...]:
     return found
 
 
-def _read(path: Path, reader: Any, max_voxels: int) -> Image:
+def _read(path: Path, reader: Reader, max_voxels: int) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
     refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])

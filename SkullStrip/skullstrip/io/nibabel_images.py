@@ -43,20 +43,7 @@ _GEOMETRY = (
 
 
 class Reader:
-    """An opened file: its header is read, its voxels are not.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : numpy.dtype
-        As stored.
-    affine : ndarray of float64, shape (4, 4)
-    has_orientation : bool
-        False when the header names none, so that the affine is nibabel's default.
-    checks : tuple of Check
-        What the header says against itself.
-    header : nibabel header
-    """
+    """An opened file, as `images.Reader` says."""
 
     def __init__(self, path: Path) -> None:
         with _quiet():

@@ -51,20 +51,7 @@ _TEXT = ("ascii", "text", "txt")
 
 
 class Reader:
-    """An opened file: its header is read, its voxels are not.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        As stored, axes of one colour or frame included.
-    dtype : numpy.dtype
-    affine : ndarray of float64, shape (4, 4)
-    has_orientation : bool
-        False when the header names none, so that the affine is the one nibabel would assume.
-    checks : tuple of Check
-        What the header says against itself: nothing, since NRRD states its spacing once.
-    header : dict
-    """
+    """An opened file, as `images.Reader` says."""
 
     def __init__(self, path: Path) -> None:
         import nrrd
@@ -76,7 +63,7 @@ class Reader:
         affine = _affine(self.header)
         self.has_orientation = affine is not None
         self.affine = _default_affine(self.header) if affine is None else affine
-        self.checks: tuple[Check, ...] = ()
+        self.checks: tuple[Check, ...] = ()  # NRRD states its spacing once
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0."""

@@ -25,7 +25,7 @@ def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndar
     """Return a mask without the cerebrospinal fluid between its surface and the brain's.
 
     Mask (bool, not empty) and scan have one shape, (I, J, K). What is returned is in one piece; it
-    is the whole mask where its values do not differ.
+    is the whole mask where the scan's values in it do not differ.
     """
     spacing_mm = spacing_of(affine)
     box = bounding_box(brain_mask)
