@@ -99,19 +99,16 @@ def apply_brain(
                 "their headers say."
             )
     verdict, reasons = judge_carried(result.verdict, overlap, look)
-    volume_ml = float(np.count_nonzero(mask)) * target.voxel_volume_ml
-    return BrainExtraction(
+    applied = BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
         affine=affine,
-        volume_ml=volume_ml,
         timings={"apply": time.perf_counter() - start},
         engine=result.engine,
         device=result.device,
         weights_sha256=result.weights_sha256,
         calibration_sha256=result.calibration_sha256,
         views_used=result.views_used,
-        checks=tuple(_notes(volume_ml / result.volume_ml, alignment)),
         quality=reasons,
         verdict=verdict,
         judged=result.judged,
@@ -119,6 +116,7 @@ def apply_brain(
         overlap=overlap,
         alignment=alignment,
     )
+    return replace(applied, checks=tuple(_notes(applied.volume_ml / result.volume_ml, alignment)))
 
 
 def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtraction:
@@ -134,12 +132,6 @@ def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtr
         brain_mask=brain_mask,
         brain_probability=brain_mask.astype(np.float32),
         affine=scan.affine,
-        volume_ml=float(np.count_nonzero(brain_mask)) * scan.voxel_volume_ml,
-        timings={},
-        engine="none",
-        device="none",
-        weights_sha256="",
-        checks=(),
         verdict=verdict,
         scan=scan.array,
     )

@@ -73,11 +73,7 @@ def brain_from_probability(
         brain_mask=mask,
         brain_probability=probability,
         affine=affine,
-        volume_ml=float(np.count_nonzero(mask)) * volume.voxel_volume_ml,
         timings={"mask": time.perf_counter() - start},
-        engine="none",
-        device="none",
-        weights_sha256="",
         checks=checks,
         quality=(NOT_JUDGED,),
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from .align import Alignment
 from .checks.contrast import contrast_checks
 from .checks.input_checks import Check, check_input
 from .errors import InputError
-from .grid.volume import Volume
+from .grid.volume import Volume, voxel_ml
 from .mask.postprocess import cut_brain
 from .network.brain_region import BrainRegion, find_brain_region
 from .network.engine import Engine
@@ -44,8 +44,6 @@ class BrainExtraction:
         In [0, 1].
     affine : ndarray of float64, shape (4, 4)
         The input's, bit for bit.
-    volume_ml : float
-        Volume of the mask in mL.
     timings : dict of str to float
         Seconds of each stage: check, prepare, load (what is left of it), predict, judge, restore,
         mask.
@@ -83,12 +81,11 @@ class BrainExtraction:
     brain_mask: np.ndarray
     brain_probability: np.ndarray
     affine: np.ndarray
-    volume_ml: float
-    timings: dict[str, float]
-    engine: str
-    device: str
-    weights_sha256: str
-    checks: tuple[Check, ...]
+    timings: dict[str, float] = field(default_factory=dict)
+    engine: str = "none"
+    device: str = "none"
+    weights_sha256: str = ""
+    checks: tuple[Check, ...] = ()
     quality: tuple[Check, ...] = ()
     verdict: Verdict = "not judged"
     judged: Judged = "no"
@@ -102,6 +99,11 @@ class BrainExtraction:
     overlap: float = math.nan
     alignment: Alignment | None = None
     carried: tuple[BrainExtraction, ...] = ()
+
+    @cached_property
+    def volume_ml(self) -> float:
+        """Volume of the mask in mL."""
+        return float(np.count_nonzero(self.brain_mask)) * voxel_ml(self.affine)
 
     @property
     def findings(self) -> tuple[Check, ...]:
@@ -199,14 +201,12 @@ def extract_brain(
         brain_mask=mask,
         brain_probability=probability,
         affine=affine,
-        volume_ml=float(np.count_nonzero(mask)) * volume.voxel_volume_ml,
         timings=stopwatch.seconds,
         engine=engine.name,
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
         calibration_sha256=calibrations.sha256,
         views_used=found.brain.views_used,
-        checks=(),
         quality=judgement.reasons,
         verdict=judgement.verdict,
         judged=judged,

@@ -70,11 +70,11 @@ def report(
         "version": __version__,
         **files(0),
         "volume_ml": round(result.volume_ml, 3),
-        "volume_error_ml": _rounded(result.volume_error_ml, 3),
+        "volume_error_ml": rounded(result.volume_error_ml, 3),
         "verdict": result.verdict,
         "judged": result.judged,
-        "dice_estimate": _rounded(result.dice_estimate, 4),
-        "dice_error": _rounded(result.dice_error, 4),
+        "dice_estimate": rounded(result.dice_estimate, 4),
+        "dice_error": rounded(result.dice_error, 4),
         **options.settings(),
         "views_used": result.views_used,
         "engine": result.engine,
@@ -108,7 +108,7 @@ def carrying(carried: BrainExtraction) -> dict[str, Any]:
     """Return the "overlap" and "alignment" of a mask that was carried to another scan."""
     found = carried.alignment
     return {
-        "overlap": _rounded(carried.overlap, 4),
+        "overlap": rounded(carried.overlap, 4),
         "alignment": found
         and {
             "moved_mm": round(found.moved_mm, 3),
@@ -118,8 +118,8 @@ def carrying(carried: BrainExtraction) -> dict[str, Any]:
     }
 
 
-def _rounded(value: float, digits: int) -> float | None:
-    """JSON knows no NaN."""
+def rounded(value: float, digits: int) -> float | None:
+    """Return None for what is not known: neither JSON nor a table has NaN."""
     return round(value, digits) if math.isfinite(value) else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
 from ..options import Options
 from ..pipeline import BrainExtraction, load_engine
-from ..report import quality_line, to_json
+from ..report import quality_line, rounded, to_json
 from .bids import sidecars
 from .columns import CORRECTED, DONE, FAILED, Row
 from .options import BatchOptions
@@ -219,9 +218,9 @@ def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
         "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
         "qc_applied": BETWEEN.join(other.qc for other in scan.apply_to),
         "volume_ml": round(result.volume_ml, 3),
-        "volume_error_ml": _rounded(result.volume_error_ml, 2),
-        "dice_estimate": _rounded(result.dice_estimate, 4),
-        "dice_error": _rounded(result.dice_error, 4),
+        "volume_error_ml": rounded(result.volume_error_ml, 2),
+        "dice_estimate": rounded(result.dice_estimate, 4),
+        "dice_error": rounded(result.dice_error, 4),
         "message": "; ".join(filter(None, (*notes, scan.note))),
         "turned": "yes" if lies_otherwise and options.reorient else "no",
         "views_used": result.views_used,
@@ -234,8 +233,3 @@ def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    """Nothing for what is not known: NaN is no value of a table."""
-    return None if math.isnan(value) else round(float(value), digits)
