@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".skullstrip-"
@@ -72,19 +72,15 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         remove_abandoned(parent)
     path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
     _own.add(path)
-    owner = _open_folder(path)
-    if owner is not None:
-        _try_lock(owner)
-    try:
-        (path / MARKER).touch()  # after the lock: without it nobody takes the folder for abandoned
-        (path / "new").mkdir()
-        yield path / "new"
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        _own.discard(path)
-        _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
-        if owner is not None:
-            os.close(owner)
+    with _locked(path):
+        try:
+            (path / MARKER).touch()  # after the lock: without it nobody takes it for abandoned
+            (path / "new").mkdir()
+            yield path / "new"
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            _own.discard(path)
+            _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
 
 
 def remove_abandoned(parent: Path) -> None:
@@ -106,14 +102,9 @@ def remove_abandoned_below(folder: Path) -> None:
 def _is_abandoned(path: Path) -> bool:
     """Locks are trusted for this host's folders; others' must be old."""
     if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):
-        descriptor = _open_folder(path)
-        if descriptor is not None:
-            try:
-                is_ours = _try_lock(descriptor)
-            finally:
-                os.close(descriptor)
-            if is_ours is not None:
-                return is_ours
+        with _locked(path) as is_held:
+            if is_held is not None:
+                return is_held
     return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
 
@@ -121,24 +112,19 @@ def _host() -> str:
     return re.sub("[^A-Za-z0-9]", "", platform.node())[:32]
 
 
-def _open_folder(path: Path) -> int | None:
-    """Return a descriptor to lock; None on Windows and where the folder may not be listed."""
-    try:
-        return os.open(path, os.O_RDONLY)
-    except OSError:
-        return None
+@contextmanager
+def _locked(path: Path) -> Iterator[bool | None]:
+    """Hold a folder's lock; gives False where somebody else holds it, None without locks."""
+    with ExitStack() as stack:
+        is_held: bool | None = None
+        with suppress(ImportError, OSError):  # Windows, and a folder that may not be listed
+            import fcntl
 
-
-def _try_lock(descriptor: int) -> bool | None:
-    """Return True when locked, False when somebody else holds the lock, None without locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
+            descriptor = os.open(path, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_held = True
+            except BlockingIOError:
+                is_held = False
+        yield is_held
