@@ -23,15 +23,7 @@ EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Smoothing", "Margin")
 
 
 class ReviewPanel:
-    """Shows one scan of a batch after the other; what is corrected is saved or asked about.
-
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    ensurePackages : callable
-        As `AdvancedPanel.ensurePackages`.
-    """
+    """Shows one scan of a batch after the other; what is corrected is saved or asked about."""
 
     def __init__(self, ui, ensurePackages: Callable[[str, str], None]) -> None:
         self._ui, self._ensurePackages = ui, ensurePackages

@@ -16,23 +16,10 @@ from .segment import digest, readMask, writeMask
 
 
 class ReviewedScan:
-    """Nodes of a scan and its mask, until `remove`.
+    """The nodes `volume` and `segmentation` of a scan, until `remove`.
 
-    Parameters
-    ----------
-    scene : vtkMRMLScene
-    name : str
-    image : Image
-        Its affine is the volume's, also where Slicer's own readers would change it.
-    mask : ndarray of bool, shape (I, J, K)
-        As it lies on the disk.
-    report : dict
-        As `skullstrip.report` documents it, as far as it is known.
-
-    Attributes
-    ----------
-    volume : vtkMRMLScalarVolumeNode
-    segmentation : vtkMRMLSegmentationNode
+    `image`, whose affine the volume gets, and `mask` are what `Review.load` gave; `report` is what
+    is known of the mask, by the keys of `skullstrip.report`.
     """
 
     def __init__(self, scene, name: str, image: Image, mask: np.ndarray, report: dict) -> None:

@@ -94,10 +94,10 @@ def test_a_batch_is_looked_through_scan_by_scan(panel, table):
     assert np.array_equal(panel.reviewPanel._scan.mask(), head.brain_mask)
     assert wait_for(lambda: REASON in ui.warningLabel.text)  # in the result's own part
     assert ui.resultLabel.text.endswith("Do not use it as it is.")
-    assert not ui.previousButton.enabled
+    assert (ui.progressLabel.text, ui.previousButton.enabled) == ("", False)
     ui.raterEdit.text = "Ann"
     press(panel, "N", "2 of 2: b (check). 0 done.")
-    assert shown.GetScene() is None
+    assert (shown.GetScene(), ui.reviewNotice.text) == (None, "")
     place = slicer.util.getNode("vtkMRMLSliceNode*").GetSliceToRAS()
     assert [round(place.GetElement(axis, 3), 3) for axis in range(3)] == [-4.5, 10.0, 12.0]
     press(panel, "P", "1 of 2: deep/c (fail). 0 done.")
@@ -119,6 +119,8 @@ def matrixOf(volume):
 def test_a_correction_is_saved_where_the_batch_keeps_the_mask(panel, table, scene):
     before = masks(table)
     mask = correct(panel)
+    panel.ui.borderSlider.value = 1.0
+    assert "save the correction first" in panel.ui.resultNotice.text
     press(panel, "S", "1 of 2: deep/c (corrected by hand). 1 done.")
     path = table.parent / "deep" / "c_brain_mask.nii.gz"
     written, scan = nibabel.load(path), nibabel.load(table.parents[1] / "in" / "deep" / "c.nii.gz")
@@ -208,16 +210,17 @@ def test_a_scan_that_is_gone_is_one_sentence_and_next_goes_on(panel, table):
 
 
 def test_the_review_begins_where_it_was_left_and_leaves_nothing_in_the_scene(
-    panel, table, scene, monkeypatch
+    panel, table, scene, makeWidget, monkeypatch
 ):
     panel.ui.raterEdit.text = "Ann"
     panel.reviewPanel.keepRater()
     correct(panel)
     click(panel.ui.correctionButton)
     click(panel.ui.reviewButton)
+    assert not unwrap(panel.ui.reviewEditor).hasShortcuts
     left = {scene.GetNodeByID(each).GetClassName() for each in nodeIds(scene)}
     assert not {"vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"} & left
-    begin(panel, table, monkeypatch)
+    panel = begin(makeWidget(), table, monkeypatch)
     assert panel.ui.reviewLabel.text == "2 of 2: b (check). 1 done."
     click(panel.ui.acceptButton)
     with (table.parent / "decisions.csv").open(newline="") as stream:

@@ -196,7 +196,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self._flags = {}
-        self.node = self.scene = self.activeEffectName = None
+        self.node = self.scene = self.segmentation = self.activeEffectName = None
         self.hasShortcuts = self.observesViews = False
         self.history = slicer.vtkSegmentationHistory()
         self._buttons = QtWidgets.QGridLayout(self)
@@ -216,7 +216,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self.scene = scene
 
     def setSegmentationNode(self, node) -> None:
-        old = self.node.GetSegmentationNode()
+        old, self.segmentation = self.segmentation, node
         assert old is None or old.GetScene() is not None, "it went while it was edited"
         assert node is None or (self.scene is not None and node.GetScene() is self.scene)
         self.node.SetAndObserveSegmentationNode(node)
@@ -224,7 +224,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self.history.SetSegmentation(node.GetSegmentation() if node else None)
 
     def setSourceVolumeNode(self, node) -> None:
-        assert self.node.GetSegmentationNode() is not None
+        assert self.segmentation is not None
         self.node.SetAndObserveSourceVolumeNode(node)
 
     def setActiveEffectByName(self, name: str) -> None:

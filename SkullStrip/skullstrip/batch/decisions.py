@@ -20,10 +20,7 @@ ADVICE = "give a file that 'Export decisions' on the report page wrote"
 def read_decisions(path: Path) -> dict[str, str]:
     """Return what was decided, accept or reject, by the names of scans as `shown` shows them.
 
-    Raises
-    ------
-    InputError
-        The file cannot be read, or lacks the columns `name` and `decision`.
+    Raise InputError where the file cannot be read, or lacks the columns `name` and `decision`.
     """
     rows = read_rows(path, NEEDED, ADVICE)
     given = {named(row["name"]): row["decision"].strip().lower() for row in rows}
@@ -33,17 +30,8 @@ def read_decisions(path: Path) -> dict[str, str]:
 def write_decision(path: Path, scan: dict[str, str], decision: str, rater: str) -> None:
     """Write a decision, "" for none, in the place of an earlier one; all else in the file stays.
 
-    Parameters
-    ----------
-    path : Path
-        Made if it is not there.
-    scan : dict of str to str
-        Its row of results.csv.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read or written; it is as it was.
+    The file is made if it is not there; `scan` is a row of results.csv. Raise InputError where it
+    cannot be read or written; it is as it was then.
     """
     rows = read_rows(path, NEEDED, ADVICE) if path.exists() else []
     same = [row for row in rows if named(row["name"]) == named(scan["name"])]

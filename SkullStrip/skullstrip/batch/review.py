@@ -30,23 +30,12 @@ BETWEEN_REASONS = re.compile(r"(?<=\.); ")  # each is a sentence
 
 @dataclass
 class Case:
-    """A scan to be looked at.
+    """A scan to be looked at."""
 
-    Parameters
-    ----------
-    row : dict of str to str
-        Of results.csv.
-    mask : Path
-        Where the batch keeps its mask.
-    mask_sha256 : str
-        Of that file now; empty where there is none.
-    decision : {"accept", "reject", ""}
-    """
-
-    row: dict[str, str]
-    mask: Path
-    mask_sha256: str
-    decision: str
+    row: dict[str, str]  # of results.csv
+    mask: Path  # where the batch keeps it
+    mask_sha256: str  # of that file now; empty where there is none
+    decision: str  # accept, reject or empty
 
     @property
     def name(self) -> str:
@@ -82,19 +71,8 @@ class Case:
 class Review:
     """The scans of a batch whose mask is doubtful, was rejected or was corrected, worst first.
 
-    Parameters
-    ----------
-    table : Path
-        The batch's results.csv.
-
-    Attributes
-    ----------
-    cases : list of Case
-
-    Raises
-    ------
-    InputError
-        The table or the decisions beside it cannot be read, or no scan needs a look.
+    `table` is its results.csv. InputError is raised where that, or the decisions beside it, cannot
+    be read, and where no scan needs a look.
     """
 
     def __init__(self, table: Path) -> None:
@@ -125,10 +103,7 @@ class Review:
     def load(self, case: Case) -> tuple[Image, np.ndarray]:
         """Read scan and mask, which is bool, shape (I, J, K), on the scan's grid.
 
-        Raises
-        ------
-        InputError
-            One of them is gone or cannot be read, or they are on different grids.
+        Raise InputError where one of them is gone or cannot be read, or their grids differ.
         """
         image = read_image(from_cell(case.row["path"]))
         mask = read_on_grid(case.mask, image, "mask") > 0
@@ -138,20 +113,9 @@ class Review:
     def save(self, case: Case, image: Image, mask: np.ndarray, rater: str) -> None:
         """Write a corrected mask where the batch keeps it, which calls it corrected from then on.
 
-        A decision was on the mask before, and is taken back; its comment stays.
-
-        Parameters
-        ----------
-        image : Image
-            The scan, as `load` gave it.
-        mask : ndarray of bool, shape (I, J, K)
-
-        Raises
-        ------
-        InputError
-            The mask is empty, or its file was changed since it was loaded.
-        OutputError
-            It cannot be written; the file is as it was.
+        A decision was on the mask before, and is taken back; its comment stays. `image` is what
+        `load` gave, `mask` bool, shape (I, J, K). Raise InputError for an empty mask, OutputError
+        where the file was changed since it was loaded, or cannot be written; it is as it was then.
         """
         if not mask.any():
             raise InputError("The mask is empty; undo that, or leave the scan without saving.")
@@ -192,7 +156,7 @@ def _needs_a_look(case: Case) -> bool:
 def _reasons(row: dict[str, str]) -> list[Check]:
     """Return the verdict's reasons, each with its place where it has one."""
     reasons = BETWEEN_REASONS.split(row.get("reasons") or "")
-    places = (from_cell(row.get("places") or "")).split(";")
+    places = from_cell(row.get("places") or "").split(";")
     return [
         Check(f"reason_{at}", "warn", reason, _position(place))
         for at, (reason, place) in enumerate(zip_longest(reasons, places, fillvalue=""))
@@ -203,6 +167,6 @@ def _reasons(row: dict[str, str]) -> list[Check]:
 def _position(text: str) -> tuple[float, float, float] | None:
     try:
         x, y, z = map(float, text.split())
-    except ValueError:
+    except ValueError:  # none, or a spreadsheet wrote it
         return None
     return x, y, z

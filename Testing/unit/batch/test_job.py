@@ -116,6 +116,17 @@ def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head,
 
 
 @pytest.mark.usefixtures("engine")
+def test_each_reason_has_the_place_of_its_doubt(monkeypatch, job, head):
+    reasons = Check("rough", "warn", "It is rough."), Check("cut", "warn", "Cut.", (-1.0, 2.5, 3.0))
+    strip_file = work.strip_file
+    found = lambda *given, **named: replace(strip_file(*given, **named), quality=reasons)  # noqa: E731
+    monkeypatch.setattr(work, "strip_file", found)
+    (scan,) = find_scans(str(head), job.out)
+    row = done(scan, job).row
+    assert (row["reasons"], row["places"]) == ("It is rough.; Cut.", "; -1.0 2.5 3.0")
+
+
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize(
     ("reorient", "found", "turned"),
     [(True, True, "yes"), (True, False, "no"), (False, True, "no")],
