@@ -29,6 +29,7 @@ ROLES = (SOURCE_ROLE, BRAIN_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
+REVIEWED_ATTRIBUTE = "SkullStrip.Reviewed"  # of a batch's mask, which has a file of its own
 WRITTEN_ATTRIBUTES = (STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
 MOVED_MM = 0.1
 NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID

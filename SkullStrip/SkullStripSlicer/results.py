@@ -175,7 +175,7 @@ class Results:
         if outputs.sourceOf(segmentationNode) is None:
             raise InputError("The scan of this result is no longer in the scene; strip it again.")
         if outputs.isEdited(segmentationNode):
-            isReviewed = outputs.readState(segmentationNode).get("isReviewed")
+            isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
             advice = "save the correction first" if isReviewed else "strip again for a fresh result"
             raise InputError(f"'{segmentationNode.GetName()}' was edited since; {advice}.")
         result = self.find(segmentationNode)

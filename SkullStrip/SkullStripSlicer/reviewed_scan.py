@@ -32,6 +32,7 @@ class ReviewedScan:
             self.volume.CreateDefaultDisplayNodes()
             self.segmentation = outputs.createSegmentation(self.volume)
             segmentId = outputs.prepareSegmentation(self.segmentation, self.volume)
+            self.segmentation.SetAttribute(outputs.REVIEWED_ATTRIBUTE, "yes")
             outputs.placeOn(self.segmentation, self.volume)
             box = tuple(slice(0, size) for size in mask.shape)
             writeMask(self.segmentation, segmentId, self.volume, mask, box)
@@ -41,7 +42,7 @@ class ReviewedScan:
     def keep(self, report: dict[str, Any]) -> None:
         """Take the mask for what lies on the disk; the border moves on from there."""
         mask = self.mask()
-        state = {"borderMm": 0.0, "invert": False, "report": report, "isReviewed": True}
+        state = {"borderMm": 0.0, "invert": False, "report": report}
         outputs.writeState(self.segmentation, state, mask)
         self._kept = digest(mask)
 

@@ -119,6 +119,7 @@ def matrixOf(volume):
 def test_a_correction_is_saved_where_the_batch_keeps_the_mask(panel, table, scene):
     before = masks(table)
     mask = correct(panel)
+    assert wait_for(lambda: "Edited by hand" in panel.ui.resultLabel.text)
     panel.ui.borderSlider.value = 1.0
     assert "save the correction first" in panel.ui.resultNotice.text
     press(panel, "S", "1 of 2: deep/c (corrected by hand). 1 done.")
