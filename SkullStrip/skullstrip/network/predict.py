@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -244,16 +243,22 @@ def fuse(views: Sequence[View], shape: tuple[int, ...]) -> np.ndarray:
     slices is put back: as much as the mean itself loses when interpolated from the same slices.
     """
     probability = np.zeros(shape, dtype=np.float32)
-    if len(views) == 1:
-        (view,) = views
-        along = np.moveaxis(probability, view.axis, 0)
-        along[view.places] = view.slices
-        fill_between(along, view.places)
-        return probability
     box = seen_box(views)
     if box is None:
         return probability
-    odds = [between_slices(view, box) for view in views]
+    parts = [between_slices(view, box) for view in views]
+    if len(views) > 1:
+        parts = compared(parts, views, box)
+    for start in range(box[0].start, box[0].stop, PLANES_AT_A_TIME):
+        planes = np.arange(start, min(start + PLANES_AT_A_TIME, box[0].stop))
+        found = expit(sum(part.at(0, planes - box[0].start) for part in parts))
+        found[found <= 2 * LEAST_PROBABILITY] = 0
+        probability[planes[0] : planes[-1] + 1, box[1], box[2]] = found
+    return probability
+
+
+def compared(odds: Sequence[BetweenSlices], views: Sequence[View], box: Box) -> list[BetweenSlices]:
+    """Return what sums up to the views' log odds, weighted, with what each view misses put back."""
     weights = agreement_weights([each.every_second() for each in odds])
     more = len(views) / (len(views) - 1)  # a view is compared with the others, not with the mean
     parts = []
@@ -262,12 +267,7 @@ def fuse(views: Sequence[View], shape: tuple[int, ...]) -> np.ndarray:
         inside -= box[view.axis].start
         mean = sum(w * each.at(view.axis, inside) for w, each in zip(weights, odds, strict=True))
         parts.append(own._replace(slices=weight * ((1 + more) * own.slices - more * mean)))
-    for start in range(box[0].start, box[0].stop, PLANES_AT_A_TIME):
-        planes = np.arange(start, min(start + PLANES_AT_A_TIME, box[0].stop))
-        found = expit(sum(part.at(0, planes - box[0].start) for part in parts))
-        found[found <= 2 * LEAST_PROBABILITY] = 0
-        probability[planes[0] : planes[-1] + 1, box[1], box[2]] = found
-    return probability
+    return parts
 
 
 class BetweenSlices(NamedTuple):
@@ -335,21 +335,6 @@ def between_matrix(places: np.ndarray, part: slice) -> np.ndarray:
     at = np.arange(part.start, part.stop)
     rows = [np.interp(at, places, unit) for unit in np.eye(len(places))]
     return np.stack(rows, axis=1).astype(np.float32)
-
-
-def fill_between(probability: np.ndarray, predicted: np.ndarray) -> None:
-    """Fill the slices between predicted ones, in place: their logits, interpolated linearly.
-
-    Probabilities, interpolated, would put the surface where the more uncertain neighbour has it.
-    """
-    for before, after in pairwise(predicted):
-        if after == before + 1:
-            continue
-        somewhere = np.maximum(probability[before], probability[after]) > LEAST_PROBABILITY
-        first, last = (logit(probability[index][somewhere]) for index in (before, after))
-        for between in range(before + 1, after):
-            share = np.float32((between - before) / (after - before))
-            probability[between][somewhere] = expit((1 - share) * first + share * last)
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skullstrip.network.brain_region import BrainRegion
-from skullstrip.network.predict import LEAST_PROBABILITY, Slices, fill_between, predict_head
+from skullstrip.network.predict import LEAST_PROBABILITY, Slices, View, fuse, predict_head
 from training.evaluation.metrics import dice
 
 SAGITTA_SHARE = 0.005  # of a ball's voxels
@@ -138,15 +138,15 @@ def test_a_region_that_clips_the_brain_grows_there_alone(axes, region_stop):
 
 @pytest.mark.parametrize("step", [2, 3])
 def test_slices_between_two_have_logits_on_the_line_between_theirs(step):
-    probability = np.full((step + 1, 1, 1), -1.0, np.float32)
-    probability[0], probability[step] = 0.2, 0.9
-    fill_between(probability, np.array([0, step]))
+    slices = np.array([0.2, 0.9], np.float32).reshape(2, 1, 1)
+    probability = fuse([View(0, np.array([0, step]), slices)], (step + 1, 1, 1))
     ends = np.log(0.2 / 0.8), np.log(0.9 / 0.1)
     expected = 1 / (1 + np.exp(-np.linspace(*ends, step + 1)))
     assert_allclose(probability[:, 0, 0], expected, atol=1e-6)
 
 
 def test_far_from_brain_the_slices_between_are_zero():
-    probability = np.zeros((3, 1, 1), np.float32)
-    fill_between(probability, np.array([0, 2]))
+    slices = np.array([[[0.0, 0.9]], [[0.0, 0.9]]], np.float32)
+    probability = fuse([View(0, np.array([0, 2]), slices)], (3, 1, 2))
+    assert probability[1, 0, 1] > 0.89
     assert probability[1, 0, 0] == 0
