@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from ..network.engine import Engine
 
 MARK = "@skullstrip "
-STAYING = ("onnxruntime", "cpu")
 TASKS = {"volume": ("input", "output"), "batch": ("source", "out")}  # each with its paths
 
 Emit = Callable[[dict[str, Any]], None]
@@ -161,6 +160,7 @@ def event_stream() -> Iterator[Emit]:
 def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool:
     from ..apply import apply_brain, of_mask
     from ..io.volume_archive import Extracted, read_mask, read_volume, write_extracted
+    from ..network.engines import ONNX_RUNTIME
     from ..pipeline import engine_checks, extract_brain
     from ..report import carrying, report
 
@@ -185,7 +185,7 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool
     if applied:
         content |= carrying(result)
     # Another engine keeps its threads and may hold a GPU; so may one that gave up on it.
-    stays = (engine.name, engine.device) == STAYING and not engine_checks(engine)
+    stays = engine.name in ONNX_RUNTIME and engine.device == "cpu" and not engine_checks(engine)
     emit({"event": "result", "report": content, "stays": stays})
     return stays
 
@@ -196,11 +196,11 @@ def _engine(options: Options) -> Engine:
 
     manifest, _ = load_manifest(options.weights)
     runtime = Options(**{name: getattr(options, name) for name in RUNTIME})
-    return _loaded(runtime, manifest.weights_sha256)
+    return _loaded(runtime, manifest.to_json())  # other weights may have come to the same place
 
 
 @lru_cache(maxsize=1)
-def _loaded(runtime: Options, _weights_sha256: str) -> Engine:
+def _loaded(runtime: Options, _manifest: str) -> Engine:
     from ..pipeline import load_engine
 
     return load_engine(runtime)

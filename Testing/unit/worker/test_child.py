@@ -193,7 +193,7 @@ from skullstrip.worker import child
 def create_engine(*_):
     print("loaded", file=sys.stderr)
     engine = ThresholdEngine()
-    engine.name, engine.device = child.STAYING
+    engine.name = "onnxruntime"
     return engine
 
 pipeline.create_engine = create_engine
@@ -234,7 +234,7 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
 def engine(monkeypatch):
     """A network that the child has loaded."""
     engine = ThresholdEngine()
-    engine.name, engine.device = child.STAYING
+    engine.name = "onnxruntime"
     monkeypatch.setattr(child, "_loaded", lambda *_: engine)
     return engine
 
@@ -266,19 +266,20 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "note"),
+    ("name_device_note", "status"),
     [
-        ("onnxruntime", "gpu", ""),
-        ("onnxruntime", "cpu", "The GPU gave up."),
-        ("tensorflow", "cpu", ""),
+        (("onnxruntime-float32", "cpu", ""), None),
+        (("onnxruntime", "gpu", ""), 0),
+        (("onnxruntime", "cpu", "The GPU gave up."), 0),
+        (("tensorflow", "cpu", ""), 0),
     ],
 )
-def test_what_may_hold_a_gpu_ends_after_its_run(tmp_path, engine, head, name, device, note):
-    engine.name, engine.device, engine.note = name, device, note
+def test_what_may_hold_a_gpu_ends_after_its_run(tmp_path, engine, head, name_device_note, status):
+    engine.name, engine.device, engine.note = name_device_note
     write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
     events = []
-    assert child.answer(json.dumps(volume_request(tmp_path)).encode(), events.append) == 0
-    assert (events[-1]["event"], events[-1]["stays"]) == ("result", False)
+    assert child.answer(json.dumps(volume_request(tmp_path)).encode(), events.append) is status
+    assert (events[-1]["event"], events[-1]["stays"]) == ("result", status is None)
 
 
 def test_another_network_is_loaded_where_the_request_asks_for_one(monkeypatch, tmp_path):
