@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from skullstrip.errors import InputError
 from skullstrip.grid.regions import fill_holes, largest_component
 from skullstrip.mask.clicks import MAX_DISTANCE_MM, Click, correct_mask
+from skullstrip.mask.postprocess import move_surface
 from Testing.phantoms import Phantom, make_head
 from training.evaluation.metrics import dice
 
-HEAD = make_head("RAS", (3.0, 3.0, 3.0))
+HEAD = make_head("RAS", (2.0, 1.2, 3.0))  # finer and coarser than the grid that is worked on
 FARTHEST_MM = MAX_DISTANCE_MM + 15  # closed sulci and three voxels of rounding
 
 
@@ -58,16 +60,33 @@ def test_one_click_takes_a_leak_through_the_skull_away():
     assert dice(corrected, HEAD.brain_mask) > dice(damaged, HEAD.brain_mask)
 
 
+def test_a_click_into_a_rim_that_is_too_wide_takes_it_away_around_and_leaves_the_brain():
+    wide = move_surface(HEAD.brain_mask, np.array([2.0, 1.2, 3.0]), 6.0)
+    corrected = correct_mask(wide, HEAD.array, HEAD.affine, [Click((0.0, 87.0, 0.0), False)])
+    gone = wide & ~corrected
+    around = distance_mm(HEAD, (0.0, 87.0, 0.0)) <= 10
+    assert np.count_nonzero(gone & around) > 0.7 * np.count_nonzero(
+        wide & ~HEAD.brain_mask & around
+    )
+    assert np.count_nonzero(gone & HEAD.brain_mask) < 0.1 * np.count_nonzero(gone)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     place=st.tuples(st.integers(-75, 75), st.integers(-90, 90), st.integers(-70, 70)),
+    beside=st.booleans(),
     inside=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_wherever_one_clicks_it_is_so_afterwards_and_nothing_far_away_changes(place, inside, seed):
+def test_wherever_one_clicks_it_is_so_afterwards_and_nothing_far_away_changes(
+    place, beside, inside, seed
+):
     rng = np.random.default_rng(seed)
     part = tuple(float(x) for x in rng.uniform(-70, 70, 3))
     mask = fill_holes(without_a_part(HEAD, part, float(rng.uniform(10, 40))))
+    if beside:  # the surface, on the side where it is not so yet
+        near = ndimage.binary_dilation(mask == inside) & (mask != inside)
+        place = tuple(HEAD.affine[:3] @ [*rng.choice(np.argwhere(near)), 1.0])
     assume(distance_mm(HEAD, place)[mask == inside].min() <= MAX_DISTANCE_MM)
     before = mask.copy()
     corrected = correct_mask(mask, HEAD.array, HEAD.affine, [Click(place, inside)])
@@ -84,6 +103,7 @@ def test_clicks_count_one_after_another_and_one_where_it_is_so_already_counts_fo
     damaged = without_a_part(HEAD)
     first, second = Click((-44.0, 18.0, 8.0), True), Click((0.0, 95.0, 0.0), False)
     once = correct_mask(damaged, HEAD.array, HEAD.affine, [first])
+    assert not np.array_equal(once, damaged)
     assert correct_mask(damaged, HEAD.array, HEAD.affine, []) is damaged
     assert correct_mask(once, HEAD.array, HEAD.affine, [first, second]) is once
     third = Click((40.0, -50.0, 20.0), False)
