@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip.errors import WeightsError
-from skullstrip.network.manifest import Architecture, load_manifest
+from skullstrip.network.manifest import Architecture, load_manifest, read_weights_file
 from skullstrip.network.weights import read_weights
 from training.publishing.onnx_graph import build_onnx
 
@@ -15,6 +15,11 @@ def test_the_bundled_file_is_what_its_own_variables_make():
     variables = read_weights(path.read_bytes())
     assert sum(array.size for array in variables.values()) > 4e6
     assert build_onnx(manifest.architecture, variables) == path.read_bytes()
+
+
+def test_the_bundled_weights_have_an_int8_form_that_was_not_altered():
+    manifest, path = load_manifest()
+    assert len(read_weights_file(manifest, path, int8=True)) < 0.7 * path.stat().st_size
 
 
 def test_a_weight_beyond_half_precision_is_refused_by_name():
