@@ -4,8 +4,6 @@
 Testing.hostile` writes the table into the document again.
 """
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import os
@@ -202,7 +200,7 @@ ROWS = (
 )  # fmt: skip
 
 
-def table() -> str:
+def table():
     """The rows in Markdown."""
     lines = ["| input | outcome |", "|---|---|"]
     for what, _, outcome in ROWS:
@@ -211,7 +209,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main():
     """Write the table into the document."""
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

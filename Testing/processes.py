@@ -3,17 +3,12 @@
 The network is `stand_ins.ThresholdEngine`; everything else, signals and files, is the real thing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from skullstrip import pipeline
 from skullstrip.cli import progress_bar
@@ -35,14 +30,14 @@ class Stopped:
     pid : int
     """
 
-    def __init__(self, pid: int, reached: int, go: int) -> None:
+    def __init__(self, pid, reached, go):
         self.pid, self._reached, self._go = pid, reached, go
 
-    def wait_until_there(self) -> None:
+    def wait_until_there(self):
         """Block until the process waits at its stage."""
         assert os.read(self._reached, 1) == b"!", "the process ended before its stage"
 
-    def end_there(self) -> int:
+    def end_there(self):
         """Wait for its end where it is, and return its exit status."""
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while not os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
@@ -50,7 +45,7 @@ class Stopped:
             time.sleep(0.01)
         return self.finish()
 
-    def finish(self) -> int:
+    def finish(self):
         """Let it go on, and return its exit status; minus the signal that ended it."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._go, b"!")
@@ -59,12 +54,12 @@ class Stopped:
         return wait(self.pid)
 
 
-def run(function: Callable[[], int]) -> int:
+def run(function):
     """Call a function in a process of its own and return its exit status."""
     return wait(fork(function))
 
 
-def fork(function: Callable[[], int]) -> int:
+def fork(function):
     """Start a process that calls a function and exits with what it returns."""
     pid = os.fork()
     if pid == 0:
@@ -81,27 +76,27 @@ def fork(function: Callable[[], int]) -> int:
     return pid
 
 
-def wait(pid: int) -> int:
+def wait(pid):
     """Exit status of a process, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def strip(*arguments: object) -> int:
+def strip(*arguments):
     """Run the command in this process with the stand-in network."""
-    pipeline.create_engine = lambda *_: ThresholdEngine()  # type: ignore[assignment]
+    pipeline.create_engine = lambda *_: ThresholdEngine()
     return main([str(argument) for argument in arguments])
 
 
-def strip_until(stage: str, *arguments: object) -> Stopped:
+def strip_until(stage, *arguments):
     """Start the command in a process that stops at a stage until told to go on."""
     reached, at_stage = os.pipe()
     may_go, go = os.pipe()
 
-    def pause() -> None:
+    def pause():
         os.write(at_stage, b"!")
         os.read(may_go, 1)
 
-    def stopping() -> int:
+    def stopping():
         for descriptor in (reached, go):
             os.close(descriptor)
         _stop_at(stage, pause)
@@ -113,24 +108,24 @@ def strip_until(stage: str, *arguments: object) -> Stopped:
     return Stopped(pid, reached, go)
 
 
-def _stop_at(stage: str, pause: Callable[[], None]) -> None:
+def _stop_at(stage, pause):
     """Patch this process, which is forked for the purpose, to pause once."""
-    paused: list[bool] = []
+    paused = []
 
-    def once() -> None:
+    def once():
         if not paused:
             paused.append(True)
             pause()
 
     @contextmanager
-    def shown(_: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    def shown(_=False):
         yield lambda name, *_: once() if name == stage else None
 
     progress_bar.terminal_progress = shown
     if stage == "half a file":
         write = images._write
 
-        def write_half(path: Path, *rest: Any) -> None:
+        def write_half(path, *rest):
             write(path, *rest)
             os.truncate(path, path.stat().st_size // 2)
             once()
@@ -140,8 +135,8 @@ def _stop_at(stage: str, pause: Callable[[], None]) -> None:
     if stage == "between moves":
         replace = os.replace
 
-        def replace_and_pause(source: Any, target: Any) -> None:
+        def replace_and_pause(source, target):
             replace(source, target)
             once()
 
-        atomic.os = type("os", (), {**vars(os), "replace": staticmethod(replace_and_pause)})  # type: ignore[assignment]
+        atomic.os = type("os", (), {**vars(os), "replace": staticmethod(replace_and_pause)})

@@ -6,7 +6,6 @@ The workers run `ThresholdEngine`, a stand-in for the network, put in place by a
 """
 
 import csv
-import gc
 import hashlib
 import logging
 import os
@@ -22,6 +21,7 @@ from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import Source, run_batch
 from skullstrip.errors import InputError
 from skullstrip.options import Options
+from Testing import worker_tasks
 from Testing.image_files import save_heads
 
 pytest.importorskip("distributed")
@@ -59,47 +59,11 @@ def client():
             host="127.0.0.1",
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,
-        ) as local,
+        ) as local,  # fmt: skip
         Client(local, set_as_default=False) as client,
     ):
         client.register_plugin(StandIn())
         yield client
-
-
-@pytest.fixture
-def address(client):
-    return client.scheduler.address
-
-
-def options(address, weights, border_mm=0.0, **others):
-    return BatchOptions(Options(weights=weights, border_mm=border_mm), scheduler=address, **others)
-
-
-def table(out):
-    with (out / "results.csv").open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def assert_complete(out, number):
-    """One row for each scan, outputs with the hashes of their rows, and nothing else."""
-    rows = table(out)
-    assert [row["status"] for row in rows] == ["done"] * number, rows
-    assert len({row["name"] for row in rows}) == number
-    for row in rows:
-        mask = (out / row["brain_mask"]).read_bytes()
-        assert hashlib.sha256(mask).hexdigest() == row["mask_sha256"]
-    assert len(list(out.rglob("*_brain_mask.nii.gz"))) == number
-    assert len(list(out.rglob("*_brain.nii.gz"))) == number
-    assert len(list((out / "qc").rglob("*.png"))) == number
-    assert list(out.rglob(".skullstrip-*")) == []
-
-
-# ---- handing out ---------------------------------------------------------------------------------
-
-
-def slow_square(number):
-    time.sleep(0.05)
-    return number * number
 
 
 def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
@@ -111,52 +75,26 @@ def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
             yield number
 
     answers, most = [], 0
-    for pair in cluster.as_done(client, slow_square, items()):
+    for pair in cluster.as_done(client, worker_tasks.slow_square, items()):
         answers.append(pair)
         most = max(most, len(taken) - len(answers))
     assert sorted(answers) == [(number, number * number) for number in range(60)]
     assert most <= 2 * WORKERS + 2 + cluster.LOT
 
 
-def nothing(number):
-    return number
-
-
-def test_the_scheduler_keeps_next_to_nothing_of_an_item_that_is_done(client, monkeypatch):
-    """It is in this process: what is counted is Python's memory blocks in use."""
-    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.002)
-    tasks = client.cluster.scheduler.tasks
-
-    def blocks_after(items):
-        assert sum(1 for _ in cluster.as_done(client, nothing, range(items))) == items
-        gc.collect()
-        while tasks:  # until the scheduler has heard that nobody wants them any more
-            time.sleep(0.01)
-            gc.collect()
-        return sys.getallocatedblocks()
-
-    before = blocks_after(1000)  # fills the logs, whose length is limited
-    kept = (blocks_after(1000) - before) / 1000
-    assert kept < 5, "two are in Dask's cache of at most 100,000 keys"
-
-
 def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
     answers = []
     stop = lambda: len(answers) > 10  # noqa: E731
-    answers.extend(cluster.as_done(client, slow_square, range(500), stop))
+    answers.extend(cluster.as_done(client, worker_tasks.slow_square, range(500), stop))
     assert 10 < len(answers) < 50
     assert len(set(answers)) == len(answers)
 
 
-# ---- whole batches -------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
-    tmp_path, phantom, stand_in_weights, client, address
+    tmp_path, stand_in_weights, client
 ):
-    source = save_heads(tmp_path / "in", 16, phantom)
-    out = tmp_path / "out"
+    source, out = save_heads(tmp_path / "in", 16), tmp_path / "out"
     finished, begun, victims = Counter(), [], []
 
     def on_event(event):
@@ -169,47 +107,31 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
             victims.extend(client.run(os.getpid).values())
             os.kill(victims[0], signal.SIGKILL)
 
-    told = options(address, stand_in_weights)
+    told = BatchOptions(Options(weights=stand_in_weights), scheduler=client.scheduler.address)
     result = run_batch(Source(str(source)), out, told, on_event=on_event)
     assert victims
     assert (result.done, result.failed) == (16, 0)
-    assert set(finished.values()) == {1}
-    assert len(finished) == 16
-    assert_complete(out, 16)
+    assert finished == Counter(f"head{number:02}" for number in range(16))
+    for row in csv.DictReader((out / "results.csv").read_text().splitlines()):
+        mask = (out / row["brain_mask"]).read_bytes()
+        assert hashlib.sha256(mask).hexdigest() == row["mask_sha256"]
+    for files in ("*_brain_mask.nii.gz", "*_brain.nii.gz", "qc/*.png"):
+        assert len(list(out.glob(files))) == 16
+    assert list(out.rglob(".skullstrip-*")) == []
 
 
-@pytest.mark.slow
-def test_a_rejected_scan_is_redone_with_other_options_and_no_other(
-    tmp_path, phantom, stand_in_weights, address
-):
-    source = save_heads(tmp_path / "in", 3, phantom)
-    out = tmp_path / "out"
-    run_batch(Source(str(source)), out, options(address, stand_in_weights))
-    before = table(out)
-    (out / "decisions.csv").write_text("name,path,decision,comment\nhead01,,reject,\n")
-    told = options(address, stand_in_weights, redo="rejected", border_mm=4.0)
-    result = run_batch(Source(str(source)), out, told)
-    assert (result.done, result.skipped) == (1, 2)
-    after = table(out)
-    assert [row["border_mm"] for row in after] == ["0.0", "4.0", "0.0"]
-    assert float(after[1]["volume_ml"]) > float(before[1]["volume_ml"])
-    assert after[0] == before[0]
-
-
-def test_a_scheduler_that_does_not_answer_is_named(tmp_path, phantom, monkeypatch):
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    source = save_heads(tmp_path / "in", 1, phantom)
+    source, told = save_heads(tmp_path / "in", 1), BatchOptions(scheduler="tcp://127.0.0.1:1")
     with pytest.raises(InputError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:1'"):
-        run_batch(
-            Source(str(source)), tmp_path / "out", BatchOptions(scheduler="tcp://127.0.0.1:1")
-        )
+        run_batch(Source(str(source)), tmp_path / "out", told)
 
 
 def die(number):
     if number == 5:
         time.sleep(1)  # Dask brings no worker back that dies while it starts
         os.kill(os.getpid(), signal.SIGKILL)
-    return slow_square(number)
+    return worker_tasks.slow_square(number)
 
 
 @pytest.mark.slow

@@ -1,17 +1,13 @@
 """Worker processes of this machine: real ones, some of them killed."""
 
-import os
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 
 from skullstrip.batch import local_workers
 from skullstrip.batch.local_workers import KilledWorker, as_done
 from skullstrip.errors import EngineError
 from Testing import worker_tasks
-from Testing.image_files import names, save
+from Testing.image_files import names, save_head
+from Testing.programs import run_python
 
 WORKERS = 2
 
@@ -34,10 +30,6 @@ def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
     assert sorted(got) == [(number, number * number) for number in range(20)]
     assert sorted(begun) == list(range(20))
     assert most <= WORKERS
-
-
-def test_no_item_is_no_work():
-    assert answers(worker_tasks.square, []) == []
 
 
 def test_what_a_function_raises_is_its_answer():
@@ -94,22 +86,14 @@ def test_workers_share_the_processors():
 
 
 @pytest.mark.slow
-def test_a_script_needs_no_main_guard(tmp_path, phantom, library_path):
-    head = phantom("RAS", (4.0, 4.0, 4.0))
-    save(tmp_path / "T1.nii.gz", head.array.astype(np.int16), head.affine)
+def test_a_script_needs_no_main_guard(tmp_path):
+    save_head(tmp_path / "T1.nii.gz", "RAS", (4.0, 4.0, 4.0))
     script = tmp_path / "script.py"
     script.write_text(
         "from skullstrip import strip_batch\n"
         "result = strip_batch('T1.nii.gz', 'out', jobs=1)\n"
         "print(result.done, result.failed)\n"
     )
-    done = subprocess.run(
-        [sys.executable, script],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": library_path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(script, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("1 0\n", "")
     assert "T1_brain_mask.nii.gz" in names(tmp_path / "out")

@@ -1,7 +1,5 @@
 """What a worker does with a scan, with `ThresholdEngine`, a stand-in for the network."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -23,7 +21,7 @@ from skullstrip.batch.scans import find_scans, sidecar_of
 from skullstrip.checks.input_checks import Check
 from skullstrip.options import Options
 from Testing.bids_data import SCANS, make_bids
-from Testing.image_files import names, save
+from Testing.image_files import names, save, save_head
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 
 
@@ -49,11 +47,13 @@ def job(tmp_path, stand_in_weights):
 
 
 @pytest.fixture
-def head(tmp_path, phantom):
-    made = phantom("LAS", (3.0, 3.0, 3.0))
-    folder = tmp_path / "in" / "deep"
-    folder.mkdir(parents=True)
-    return save(folder / "T1.nii.gz", made.array.astype(np.int16), made.affine)
+def head(tmp_path):
+    return save_head(tmp_path / "in" / "deep" / "T1.nii.gz", "LAS", (3.0, 3.0, 3.0))
+
+
+@pytest.fixture
+def scan(head, job):
+    return find_scans(str(head.parents[1]), job.out)[0]
 
 
 def done(scan, job, reason="new"):
@@ -65,8 +65,7 @@ def done(scan, job, reason="new"):
     return entry
 
 
-def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine, job, head):
-    (scan,) = find_scans(str(head.parents[1]), job.out)
+def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine, job, scan, head):
     entry = done(scan, job)
     row = entry.row
     assert row["status"] == "done", row
@@ -82,8 +81,7 @@ def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine,
     assert all(state.still_holds(job.out / path) for path, state in entry.outputs.items())
 
 
-def test_the_network_is_loaded_once_for_many_scans(engine, job, head):
-    (scan,) = find_scans(str(head), job.out)
+def test_the_network_is_loaded_once_for_many_scans(engine, job, scan):
     for _ in range(3):
         assert done(scan, job).row["status"] == "done"
     assert engine() == 1
@@ -104,8 +102,9 @@ def link_nowhere(path):
         (lambda path: save(path, np.zeros((9, 9, 9), np.int16)), "only zeros"),
     ],
 )
-def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(engine, job, head, spoil, message):
-    (scan,) = find_scans(str(head), job.out)
+def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(
+    engine, job, scan, head, spoil, message
+):
     spoil(head)
     entry = done(scan, job)
     assert entry.row["status"] == "failed"
@@ -132,7 +131,7 @@ def test_each_reason_has_the_place_of_its_doubt(monkeypatch, job, head):
     [(True, True, "yes"), (True, False, "no"), (False, True, "no")],
 )
 def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
-    monkeypatch, job, head, reorient, found, turned
+    monkeypatch, job, scan, reorient, found, turned
 ):
     strip_file = work.strip_file
 
@@ -142,16 +141,10 @@ def test_the_row_says_by_what_options_and_whether_the_head_was_turned(
         return replace(result, checks=checks)
 
     monkeypatch.setattr(work, "strip_file", looked_at)
-    (scan,) = find_scans(str(head), job.out)
-    told = replace(
-        job, options=BatchOptions(replace(job.options.method, reorient=reorient, keep_csf=False))
-    )
-    row = done(scan, told).row
-    assert (row["reorient"], row["turned"], row["csf"]) == (
-        "yes" if reorient else "no",
-        turned,
-        "removed",
-    )
+    method = replace(job.options.method, reorient=reorient, keep_csf=False)
+    row = done(scan, replace(job, options=BatchOptions(method))).row
+    told = row["reorient"], row["turned"], row["csf"]
+    assert told == ("yes" if reorient else "no", turned, "removed")
     assert work.give_up(scan, job, "Gone.")["csf"] == "kept"
 
 
@@ -165,8 +158,7 @@ def correct(mask):
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_corrected_mask_is_kept_and_brain_and_volume_follow_it(job, head):
-    (scan,) = find_scans(str(head), job.out)
+def test_a_corrected_mask_is_kept_and_brain_and_volume_follow_it(job, scan):
     first = done(scan, job)
     picture = (job.out / scan.qc).read_bytes()
     voxels = correct(job.out / scan.mask)
@@ -200,8 +192,7 @@ def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_of_others_is_
 
 
 @pytest.mark.usefixtures("engine")
-def test_what_else_was_changed_by_hand_is_kept_too(job, head):
-    (scan,) = find_scans(str(head), job.out)
+def test_what_else_was_changed_by_hand_is_kept_too(job, scan):
     done(scan, job)
     correct(job.out / scan.mask)
     (job.out / scan.brain).write_bytes(b"by hand")
@@ -219,8 +210,7 @@ def test_what_else_was_changed_by_hand_is_kept_too(job, head):
         (lambda mask: save(mask, np.ones((9, 9, 9), np.uint8)), "is not on the grid of"),
     ],
 )
-def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, head, spoil, message):
-    (scan,) = find_scans(str(head), job.out)
+def test_a_mask_that_was_changed_to_something_else_is_kept_and_told(job, scan, spoil, message):
     first = done(scan, job)
     spoil(job.out / scan.mask)
     before = (job.out / scan.mask).read_bytes()
@@ -239,9 +229,8 @@ class Killed(BaseException):
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("is_corrected", [False, True])
 def test_after_a_kill_between_two_outputs_ours_are_replaced_and_a_correction_is_kept(
-    monkeypatch, job, head, is_corrected
+    monkeypatch, job, scan, is_corrected
 ):
-    (scan,) = find_scans(str(head), job.out)
     replace_file = os.replace
 
     def killed_at_the_picture(source, target):
@@ -264,9 +253,8 @@ def test_after_a_kill_between_two_outputs_ours_are_replaced_and_a_correction_is_
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_mask_of_somebody_else_is_never_taken_for_a_correction_of_ours(job, head):
-    (scan,) = find_scans(str(head), job.out)
-    job.out.mkdir()
+def test_a_mask_of_somebody_else_is_never_taken_for_a_correction_of_ours(job, scan):
+    (job.out / "deep").mkdir(parents=True)
     mask = save(job.out / scan.mask, np.ones((9, 9, 9), np.uint8))
     for _ in range(2):
         ((_, reason),) = reasons_to_do([scan], job.out, job.options, job.digest)
@@ -276,9 +264,8 @@ def test_a_mask_of_somebody_else_is_never_taken_for_a_correction_of_ours(job, he
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("odd\nthing"), OSError(28, "full")])
-def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, head, error):
+def test_an_engine_that_breaks_is_a_row(monkeypatch, engine, job, scan, error):
     monkeypatch.setattr(pipeline, "create_engine", lambda *_: FailingEngine(error))
-    (scan,) = find_scans(str(head), job.out)
     row = done(scan, job).row
     assert row["status"] == "failed"
     assert "\n" not in row["message"]
@@ -291,10 +278,7 @@ def test_a_bids_scan_gets_sidecars_that_count_among_its_outputs(engine, job, tmp
     entry = done(scan, job)
     assert entry.row["status"] == "done", entry.row
     assert names(job.out / "sub-01" / "anat") == [
-        "sub-01_desc-brain_T1w.json",
-        "sub-01_desc-brain_T1w.nii.gz",
-        "sub-01_desc-brain_mask.json",
-        "sub-01_desc-brain_mask.nii.gz",
+        f"sub-01_desc-brain_{end}" for end in ("T1w.json", "T1w.nii.gz", "mask.json", "mask.nii.gz")
     ]
     sidecar = json.loads((job.out / "sub-01/anat/sub-01_desc-brain_mask.json").read_text())
     assert sidecar["Sources"] == [f"bids:raw:{SCANS[0]}"]
@@ -317,9 +301,8 @@ def test_a_dicom_folder_is_a_scan_that_has_changed_when_one_slice_has(engine, jo
     assert not entry.source.still_holds(scan.path)
 
 
-def test_other_scans_of_the_session_get_the_mask_and_stand_in_the_row(engine, job, head, phantom):
-    other = phantom("RAS", (3.0, 3.0, 5.0))
-    flair = save(head.with_name("FLAIR.nii.gz"), other.array.astype(np.int16), other.affine)
+def test_other_scans_of_the_session_get_the_mask_and_stand_in_the_row(engine, job, head):
+    flair = save_head(head.with_name("FLAIR.nii.gz"), "RAS", (3.0, 3.0, 5.0))
     table = head.with_name("scans.csv")
     table.write_text("path,apply_to\nT1.nii.gz,FLAIR.nii.gz")
     (scan,) = find_scans(str(table), job.out)

@@ -1,7 +1,5 @@
 """What is still to be done, and why."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 
@@ -123,23 +121,18 @@ def test_another_scan_of_the_same_name_is_not_written_over(done, digest):
     assert reasons(other, overwrite=True) == ["to be overwritten"] * 3
 
 
-def test_copies_of_the_scans_are_the_same_scans(done):
-    assert reasons(other_folder(done, b"a")) == ["", "", ""]
-
-
-def test_a_scan_that_was_moved_and_changed_is_the_same_scan(done):
-    other = other_folder(done, b"A")
-    done[0][0].path.unlink()
-    assert reasons(other) == ["input changed", "", ""]
-
-
-def test_a_scan_by_another_path_is_the_same_scan(done):
+@pytest.mark.parametrize("how", ["copied", "moved and changed", "changed, by another path"])
+def test_the_same_scans_from_elsewhere_are_the_same_scans(done, how):
     scans, out = done
-    scans[0].path.write_bytes(b"A")
-    around = out.parent / "folder" / ".."
-    (out.parent / "folder").mkdir()
-    same = find_scans(str(around), out)
-    assert reasons((same, out)) == ["input changed", "", ""]
+    if how == "changed, by another path":
+        scans[0].path.write_bytes(b"A")
+        (out.parent / "folder").mkdir()
+        same = find_scans(str(out.parent / "folder" / ".."), out), out
+    else:
+        same = other_folder(done, b"a" if how == "copied" else b"A")
+    if how == "moved and changed":
+        scans[0].path.unlink()
+    assert reasons(same) == ["" if how == "copied" else "input changed", "", ""]
 
 
 @pytest.mark.parametrize("digest", [DIGEST, "other"])
@@ -161,29 +154,18 @@ def corrected(scan, out):
     return entry(scan, out, status="corrected")
 
 
-def test_a_correction_that_is_known_is_left_whatever_the_options(done):
-    scans, out = done
-    write_record(corrected(scans[0], out), out)
-    assert reasons(done, digest="other")[0] == ""
-    assert reasons(done, redo="check")[0] == ""
-    assert reasons(done, overwrite=True)[0] == "to be overwritten"
-
-
-def test_a_correction_is_looked_at_again_when_mask_or_scan_change_or_the_brain_is_missing(done):
+def test_a_known_correction_is_left_until_mask_scan_or_brain_change(done):
     scans, out = done
     for scan in scans:
         write_record(corrected(scan, out), out)
+    assert reasons(done, digest="other") == reasons(done, redo="check") == ["", "", ""]
+    assert reasons(done, digest="other", overwrite=True) == ["to be overwritten"] * 3
     (out / scans[0].mask).write_bytes(b"and again")
     scans[1].path.write_bytes(b"B")
     (out / scans[2].brain).unlink()
     assert reasons(done) == [MASK_CORRECTED] * 3
-
-
-def test_a_correction_that_was_removed_is_made_again(done):
-    scans, out = done
-    write_record(corrected(scans[0], out), out)
     (out / scans[0].mask).unlink()
-    assert reasons(done) == ["output changed", "", ""]
+    assert reasons(done)[0] == "output changed"
 
 
 def test_only_what_was_rejected_on_the_page_is_redone(done):
@@ -197,15 +179,12 @@ def test_only_what_was_rejected_on_the_page_is_redone(done):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [(None, "cannot be read"), ("name\na\n", "no column 'decision'")]
-)
-def test_decisions_that_cannot_be_read_are_refused(done, text, message):
+    ("redo", "text", "message"),
+    [("rejected", None, "cannot be read"), ("rejected", "name\na\n", "no column 'decision'"),
+     ("all", "", "'all' cannot be redone")],
+)  # fmt: skip
+def test_what_cannot_be_redone_is_refused(done, redo, text, message):
     if text is not None:
         (done[1] / "decisions.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        reasons(done, redo="rejected")
-
-
-def test_an_unknown_redo_is_refused(done):
-    with pytest.raises(InputError, match="'all' cannot be redone"):
-        reasons(done, redo="all")
+        reasons(done, redo=redo)
