@@ -1,9 +1,6 @@
 """BIDS data sets of made heads."""
 
-from __future__ import annotations
-
 import json
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -38,7 +35,7 @@ VALID = (
 )
 
 
-def make_bids(folder: Path, spacing_mm: float | None = None) -> Path:
+def make_bids(folder, spacing_mm=None):
     """Write a data set; with a spacing its T1w scans are heads, otherwise all files are empty."""
     for name in SCANS + OTHERS:
         path = folder / name
@@ -52,7 +49,7 @@ def make_bids(folder: Path, spacing_mm: float | None = None) -> Path:
     return folder
 
 
-def make_valid_bids(folder: Path, spacing_mm: float = 4.0) -> Path:
+def make_valid_bids(folder, spacing_mm=4.0):
     """Write heads as a data set in which a validator finds no error."""
     for name in VALID:
         path = folder / name
@@ -69,6 +66,6 @@ def make_valid_bids(folder: Path, spacing_mm: float = 4.0) -> Path:
     return folder
 
 
-def _describe(folder: Path) -> None:
+def _describe(folder):
     description = {"Name": "Made heads", "BIDSVersion": "1.8.0", "DatasetType": "raw"}
     (folder / "dataset_description.json").write_text(json.dumps(description))

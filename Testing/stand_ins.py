@@ -4,15 +4,11 @@
 matter brain by their intensity alone, which is enough on the phantom, whose scalp and skull differ.
 """
 
-from __future__ import annotations
-
 import hashlib
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from skullstrip.network.manifest import MANIFEST_NAME, Architecture, Manifest, Preprocessing
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest, Preprocessing
 
 BRAIN_INTENSITIES = (0.28, 0.85)
 FEW_SLICES = 16
@@ -24,7 +20,7 @@ class ThresholdEngine:
     name = "stand-in"
     device = "cpu"
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         low, high = BRAIN_INTENSITIES
         middle = batch[..., 1:2]
@@ -37,7 +33,7 @@ class BrightEngine:
     name = "stand-in"
     device = "cpu"
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         return (batch[..., 1:2] > 0.5).astype(np.float32)
 
@@ -45,7 +41,7 @@ class BrightEngine:
 class ContraryEngine(BrightEngine):
     """Finds no brain in a few slices at once, as a second look has them."""
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         found = super().predict(batch)
         return found if len(batch) > FEW_SLICES else np.zeros_like(found)
@@ -57,7 +53,7 @@ class BlindEngine:
     name = "stand-in"
     device = "cpu"
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         return np.zeros((*batch.shape[:3], 1), dtype=np.float32)
 
@@ -68,21 +64,21 @@ class FailingEngine:
     name = "stand-in"
     device = "cpu"
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error):
         self.error = error
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch):
         raise self.error
 
 
-def onnx_of(model: Any, architecture: Architecture) -> bytes:
+def onnx_of(model, architecture):
     """A Keras network with its variables, as a weights file holds it."""
     from training.publishing.onnx_graph import build_onnx
 
     return build_onnx(architecture, {v.path: np.asarray(v.value) for v in model.weights})
 
 
-def write_stand_in_weights(folder: Path) -> Path:
+def write_stand_in_weights(folder):
     """A manifest with a weights file that matches it and that only stand-in engines can run.
 
     Its spacing of 3 mm makes runs quick on phantoms of 3 mm.

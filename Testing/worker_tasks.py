@@ -1,33 +1,31 @@
 """What worker processes do in tests; they import it by this name."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
 from pathlib import Path
 
 
-def square(number: int) -> int:
+def square(number):
     return number * number
 
 
-def slow_square(number: int) -> int:
+def slow_square(number):
     time.sleep(0.05)
     return number * number
 
 
-def fail(number: int) -> int:
+def fail(number):
     raise ValueError(number)
 
 
-def die_of_five(number: int) -> int:
+def die_of_five(number):
     if number == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     return number * number
 
 
-def die_once(path: str) -> str:
+def die_once(path):
     """Kill the worker unless an earlier one left a file there."""
     if not Path(path).exists():
         Path(path).touch()
@@ -35,7 +33,7 @@ def die_once(path: str) -> str:
     return "survived"
 
 
-def take_memory(number: int) -> int:
+def take_memory(number):
     """Hold 400 MB, as a scan may that is too large."""
     held = bytearray(400_000_000)
     held[::4096] = bytes(len(held[::4096])).replace(b"\0", b"x")
@@ -43,11 +41,11 @@ def take_memory(number: int) -> int:
     return len(held) + number
 
 
-def environment(name: str) -> str | None:
+def environment(name):
     return os.environ.get(name)
 
 
-def chatter(number: int) -> int:
+def chatter(number):
     print("a library says something on stdout")
     os.write(1, b"and so does native code\n")
     return number

@@ -5,12 +5,9 @@ an environment with the Python, NumPy and SciPy of a Slicer release instead of t
 Needs Python 3.12 and a package index; skipped with the reason where either is missing.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -38,20 +35,20 @@ class Environment(NamedTuple):
     python: Path
     bundled: dict[str, str]
 
-    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def pip(self, *arguments):
         return run_python("-m", "pip", "--python", self.python, *arguments)
 
-    def install(self, *arguments: str) -> None:
+    def install(self, *arguments):
         """Wheels only, as Slicer's packaging does."""
         done = self.pip("install", *INSTALL_OPTIONS, *arguments)
         assert done.returncode == 0, done.stderr
 
-    def versions(self) -> dict[str, str]:
+    def versions(self):
         listed = json.loads(self.pip("list", "--format", "json").stdout)
         return {package["name"].lower(): package["version"] for package in listed}
 
 
-def python_3_12() -> Path:
+def python_3_12():
     """Slicer's Python: the one on the path that answers, or pyenv's."""
     pyenv = Path.home() / ".pyenv" / "versions"
     for candidate in (shutil.which("python3.12"), *sorted(pyenv.glob("3.12*/bin/python"))):
@@ -60,7 +57,7 @@ def python_3_12() -> Path:
     pytest.skip("no Python 3.12 here, which is what Slicer 5.10 and 5.12 bundle")
 
 
-def runs_3_12(python: str) -> bool:
+def runs_3_12(python):
     program = "import sys; print(sys.version_info[:2] == (3, 12))"
     return run_program(python, "-c", program).stdout.strip() == "True"
 
@@ -102,7 +99,7 @@ def test_batch_installs_beside_slicers_packages(root, slicer):
     assert unchanged(slicer)
 
 
-def unchanged(slicer: Environment) -> bool:
+def unchanged(slicer):
     """Whether the bundled packages are as they were and no package lacks another."""
     versions = slicer.versions()
     assert {name: versions[name] for name in slicer.bundled} == slicer.bundled
@@ -111,7 +108,7 @@ def unchanged(slicer: Environment) -> bool:
     return True
 
 
-def extra(root: Path, name: str) -> list[str]:
+def extra(root, name):
     """Requirements of an extra of the package."""
     pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     listed = re.search(rf"^{name} = \[(.*?)\]", pyproject, re.MULTILINE | re.DOTALL)

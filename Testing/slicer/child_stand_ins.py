@@ -3,8 +3,6 @@
 `script_process` runs Python code in a real process, through `PipeProcess`.
 """
 
-from __future__ import annotations
-
 import queue
 import subprocess
 import sys
@@ -92,7 +90,7 @@ if request.get("applied"):
 )
 
 
-def logicOf(*scripts: str | None):
+def logicOf(*scripts):
     """A logic whose children are these, one after the other; None is one that cannot be made."""
     following = iter(scripts)
 
@@ -111,10 +109,10 @@ class PipeProcess:
     It waits for another request until it is ended.
     """
 
-    def __init__(self, command=child_process.childCommand) -> None:
+    def __init__(self, command=child_process.childCommand):
         self._command, self._queue, self.isRunning = command, queue.Queue(), False
 
-    def serve(self, request: str, onLine, onFinished) -> None:
+    def serve(self, request, onLine, onFinished):
         self._onLine, self._onFinished = onLine, onFinished
         if not self.isRunning:
             self._process = subprocess.Popen(
@@ -132,16 +130,16 @@ class PipeProcess:
             self._process.stdin.write(f"{request}\n")
             self._process.stdin.flush()
 
-    def _read(self) -> None:
+    def _read(self):
         with self._process.stdout as stream:
             for line in stream:
                 self._queue.put(("line", line.rstrip("\n")))
         self._queue.put(("finished", self._process.wait()))
 
-    def rest(self) -> None:
+    def rest(self):
         self._onLine = self._onFinished = lambda _: None
 
-    def pump(self) -> None:
+    def pump(self):
         while not self._queue.empty():
             kind, content = self._queue.get_nowait()
             if kind == "line":
@@ -150,14 +148,14 @@ class PipeProcess:
                 self.isRunning = False
                 self._onFinished(content)
 
-    def end(self, pid: int | None) -> None:
+    def end(self, pid):
         if pid is not None:
             child_process.endProcessTree(pid)
         self._process.kill()
         self._process.wait(child_process.END_SECONDS)
 
 
-def wait_for(condition, seconds: float = 120.0) -> bool:
+def wait_for(condition, seconds=120.0):
     """Let Slicer's events happen until something is true."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -167,13 +165,13 @@ def wait_for(condition, seconds: float = 120.0) -> bool:
     return bool(condition())
 
 
-def script_process(script: str):
+def script_process(script):
     """A process factory for `StripLogic`: runs a script in the place of the child."""
     command = [sys.executable, "-c", _PRELUDE + script]
     return lambda: PipeProcess(lambda: command)
 
 
-def writePythonSlicer(folder: Path, script: str | None) -> None:
+def writePythonSlicer(folder, script):
     """A program `PythonSlicer` that runs Python, or a script in the place of the child."""
     program = folder / "PythonSlicer"
     if script is None:

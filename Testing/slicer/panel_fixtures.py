@@ -1,7 +1,5 @@
 """The fixtures of the panel's tests: the real .ui and wiring, on `application_stand_in.py`."""
 
-from __future__ import annotations
-
 import os
 import sys
 from contextlib import contextmanager
@@ -36,7 +34,7 @@ def child(monkeypatch, tmp_path):
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
-    def use(script: str | None) -> None:
+    def use(script):
         writePythonSlicer(folder, script)
 
     use(THRESHOLD)
@@ -76,25 +74,25 @@ def widget(volume, makeWidget):
     return makeWidget()
 
 
-def click(proxy: Proxy) -> None:
+def click(proxy):
     slicer.app.processEvents()  # the layout is brought up to date, as before any user's click
     QtTest.QTest.mouseClick(unwrap(proxy), QtCore.Qt.MouseButton.LeftButton)
 
 
-def enter(widget) -> None:
+def enter(widget):
     """Open the module, as Slicer does."""
     unwrap(widget.parent).entered = True
     widget.enter()
 
 
-def leave(widget) -> None:
+def leave(widget):
     """Open another module; what `exit` the widget has is called."""
     unwrap(widget.parent).entered = False
     getattr(widget, "exit", lambda: None)()
 
 
 @contextmanager
-def palette(application, name: str):
+def palette(application, name):
     """Slicer's light or dark colours for every widget."""
     roles = QtGui.QPalette.ColorRole
     window, text = {"light": ("#efefef", "#000000"), "dark": ("#323232", "#ffffff")}[name]
@@ -112,7 +110,7 @@ def palette(application, name: str):
         application.setPalette(was)
 
 
-def column(table, number: int) -> list[str]:
+def column(table, number):
     """The texts in one column of a table."""
     table = unwrap(table)
     return [table.item(row, number).text() for row in range(table.rowCount())]

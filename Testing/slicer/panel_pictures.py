@@ -7,8 +7,6 @@ and Slicer's widgets and the application, as in the panel's tests; so fonts and 
 Slicer's.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile
@@ -28,7 +26,7 @@ CUT = 0.45  # of the scan's slices, so that the brain reaches the edge of the im
 PALETTES = ("light", "dark")
 
 
-def main(scan: Path, folder: Path) -> None:
+def main(scan, folder):
     """Strip a scan by the panel's button and take a picture of each state."""
     with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
         states = takePictures(scan, Path(temporary), patch)
@@ -38,7 +36,7 @@ def main(scan: Path, folder: Path) -> None:
         sheetOf(rows, HEIGHTS[name]).save(str(folder / name))
 
 
-def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list[list]:
+def takePictures(scan, temporary, patch):
     """Each state on every palette: idle, running, its result, a warning, a refusal, a batch."""
     import slicer
 
@@ -67,17 +65,17 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     parent.show()
     pictures = []
 
-    def settle() -> None:
+    def settle():
         for _ in range(5):  # the layout follows its labels step by step
             slicer.app.processEvents()
 
-    def waitFor(condition) -> None:
+    def waitFor(condition):
         end = time.monotonic() + RUN_SECONDS
         while not condition() and time.monotonic() < end:
             slicer.app.processEvents()
             time.sleep(0.01)
 
-    def take(prepare=lambda: enter(widget)) -> None:
+    def take(prepare=lambda: enter(widget)):
         state = []
         for name in PALETTES:
             with palette(qapp, name):
@@ -87,13 +85,13 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
                 state.append(parent.grab())
         pictures.append(state)
 
-    def run() -> None:
+    def run():
         waitFor(lambda: not widget.runPanel.isRunning)
         settle()
         if widget.resultPanel.segmentation is None:
             raise SystemExit(f"The run failed: {widget.ui.progressLabel.text}")
 
-    def refuse() -> None:
+    def refuse():
         widget.ui.borderSlider.value = 4.0
 
     take()
@@ -120,7 +118,7 @@ def takePictures(scan: Path, temporary: Path, patch: pytest.MonkeyPatch) -> list
     return pictures
 
 
-def sheetOf(rows: list[list], height: int):
+def sheetOf(rows, height):
     """One image of all, each cut to the same height."""
     from PySide6 import QtCore, QtGui
 

@@ -6,8 +6,6 @@ with the properties and signals that the real wrapper uses; a type and widget th
 not connect fail here as well.
 """
 
-from __future__ import annotations
-
 import enum
 import json
 import typing
@@ -18,11 +16,11 @@ import vtk
 
 
 class WithinRange:
-    def __init__(self, minimum: float, maximum: float) -> None:
+    def __init__(self, minimum, maximum):
         self.minimum, self.maximum = minimum, maximum
 
 
-def parameterNodeWrapper(kind: type) -> type:
+def parameterNodeWrapper(kind):
     hints = typing.get_type_hints(kind, include_extras=True)
     for name, hint in hints.items():
         default = getattr(kind, name, None)
@@ -37,21 +35,21 @@ def parameterNodeWrapper(kind: type) -> type:
     return kind
 
 
-def _init(self, parameterNode) -> None:
+def _init(self, parameterNode):
     self.parameterNode = parameterNode
-    self._connections: dict = {}
+    self._connections = {}
     self._updatingGUIFromParameterNode = False
 
 
-def _plain(hint) -> type:
+def _plain(hint):
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
 
 
-def _isNode(hint) -> bool:
+def _isNode(hint):
     return issubclass(_plain(hint), slicer.vtkMRMLNode)
 
 
-def _getter(name: str, hint, default):
+def _getter(name, hint, default):
     kind = _plain(hint)
 
     def get(self):
@@ -66,10 +64,10 @@ def _getter(name: str, hint, default):
     return get
 
 
-def _setter(name: str, hint):
+def _setter(name, hint):
     kind = _plain(hint)
 
-    def set_(self, value) -> None:
+    def set_(self, value):
         if _isNode(hint):
             nodeId = value.GetID() if value is not None else None
             if self.parameterNode.GetNodeReferenceID(name) != nodeId:
@@ -90,7 +88,7 @@ def _setter(name: str, hint):
 class _Connector:
     """One widget and one parameter: how to read, write and hear of the widget."""
 
-    def __init__(self, widget, hint) -> None:
+    def __init__(self, widget, hint):
         kind, self.widget = _plain(hint), widget
         className = widget.metaObject().className()
         self.choices = list(kind) if issubclass(kind, enum.Enum) else []
@@ -124,7 +122,7 @@ class _Connector:
         value = getattr(self.widget, self.attribute)
         return self.choices[value] if self.choices else value
 
-    def write(self, value) -> None:
+    def write(self, value):
         if self.attribute is None:
             self.widget.setCurrentNode(value)
         else:
@@ -132,7 +130,7 @@ class _Connector:
             setattr(self.widget, self.attribute, shown)
 
 
-def _connectGui(self, ui) -> int:
+def _connectGui(self, ui):
     bound = {}
     for widget in vars(ui).values():
         name = widget.property("SlicerParameterName")
@@ -150,8 +148,8 @@ def _connectGui(self, ui) -> int:
     return tag
 
 
-def _guiChanged(self, name: str, connector: _Connector):
-    def changed() -> None:
+def _guiChanged(self, name, connector):
+    def changed():
         if not self._updatingGUIFromParameterNode:
             with slicer.util.NodeModify(self):
                 setattr(self, name, connector.read())
@@ -159,7 +157,7 @@ def _guiChanged(self, name: str, connector: _Connector):
     return changed
 
 
-def _updateGui(self, bound) -> None:
+def _updateGui(self, bound):
     if self._updatingGUIFromParameterNode:
         return
     self._updatingGUIFromParameterNode = True
@@ -171,14 +169,14 @@ def _updateGui(self, bound) -> None:
         self._updatingGUIFromParameterNode = False
 
 
-def _disconnectGui(self, tag: int) -> None:
+def _disconnectGui(self, tag):
     bound, slots = self._connections.pop(tag)
     self.RemoveObserver(tag)
     for name, connector in bound.items():
         connector.signal.disconnect(slots[name])
 
 
-def makeModule() -> ModuleType:
+def makeModule():
     module = ModuleType("slicer.parameterNodeWrapper")
     module.parameterNodeWrapper, module.WithinRange = parameterNodeWrapper, WithinRange
     return module

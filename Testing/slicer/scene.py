@@ -4,9 +4,6 @@ Real: every node, the logics of volumes, segmentations, colours and subject hier
 `slicer.util`. Stand-in: the namespace `slicer.modules`, which in the application is filled by it.
 """
 
-from __future__ import annotations
-
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +14,7 @@ from SkullStripSlicer import outputs
 from SkullStripSlicer.segment import readMask, writeMask
 
 
-def makeScene(cacheFolder: Path):
+def makeScene(cacheFolder):
     """A fresh scene, made the current one."""
     scene = slicer.mrmlScene = slicer.vtkMRMLScene()
     application = slicer.vtkSlicerApplicationLogic()
@@ -51,25 +48,25 @@ def makeScene(cacheFolder: Path):
     return scene
 
 
-def loadVolume(path: Path, name: str = "T1"):
+def loadVolume(path, name="T1"):
     """Load a file through its storage node, as the application does."""
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0)
     assert node is not None, path
     return node
 
 
-def voxelsOf(volume) -> np.ndarray:
+def voxelsOf(volume):
     """A volume's voxels (I, J, K), which can be written."""
     return slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
 
 
-def maskOf(segmentation) -> np.ndarray:
+def maskOf(segmentation):
     """A result's mask on its scan's grid."""
     volume = outputs.sourceOf(segmentation)
     return readMask(segmentation, outputs.segmentOf(segmentation), volume)
 
 
-def paint(segmentation, slices: int = 3) -> np.ndarray:
+def paint(segmentation, slices=3):
     """Paint as a user would; returns the mask after it."""
     volume, segmentId = outputs.sourceOf(segmentation), outputs.segmentOf(segmentation)
     mask = maskOf(segmentation)
@@ -78,7 +75,7 @@ def paint(segmentation, slices: int = 3) -> np.ndarray:
     return mask
 
 
-def harden(node, shiftMm) -> None:
+def harden(node, shiftMm):
     """Move a node for good, as by the Transforms module."""
     transform = node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", "shift")
     matrix = vtk.vtkMatrix4x4()
@@ -89,18 +86,18 @@ def harden(node, shiftMm) -> None:
     node.HardenTransform()
 
 
-def centreMm(segmentation) -> np.ndarray:
+def centreMm(segmentation):
     """Where the segment's middle lies in the world, mm."""
     bounds = np.zeros(6)
     segmentation.GetRASBounds(bounds)
     return bounds.reshape(3, 2).mean(axis=1)
 
 
-def nodeIds(scene) -> set[str]:
+def nodeIds(scene):
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
 
 
-def addVolume(scene, array: np.ndarray, affine: np.ndarray, name: str = "T1"):
+def addVolume(scene, array, affine, name="T1"):
     """A scalar volume node from voxels (I, J, K) and their affine to RAS."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     matrix = vtk.vtkMatrix4x4()

@@ -4,12 +4,9 @@ Versions come from real metadata in a folder on `sys.path`; pip is a stand-in th
 metadata, since a test must not change the environment that it runs in.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -21,7 +18,7 @@ from skullstrip.errors import EngineError, InputError
 NAMES = ("ourfirst", "oursecond")
 
 
-def metadata_of(folder: Path, name: str, version: str) -> None:
+def metadata_of(folder, name, version):
     info = folder / f"{name}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -38,9 +35,9 @@ def dependencies(qapp, tmp_path, monkeypatch):
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# a comment\nourfirst>=1.18\noursecond>=2.0  # why\n")
     monkeypatch.setattr(dependencies, "REQUIREMENTS", requirements)
-    calls: list[list[str]] = []
+    calls = []
 
-    def pip_install(arguments: list[str]) -> None:
+    def pip_install(arguments):
         calls.append(arguments)
         for name in NAMES:
             if any(argument.startswith(name) for argument in arguments):
@@ -65,7 +62,7 @@ def test_nothing_is_asked_when_nothing_is_missing(dependencies):
     for name in NAMES:
         metadata_of(dependencies.site, name, "9.0")
 
-    def ask(_: str) -> bool:
+    def ask(_):
         pytest.fail("asked")
 
     dependencies.ensure(ask)
@@ -74,7 +71,7 @@ def test_nothing_is_asked_when_nothing_is_missing(dependencies):
 
 def test_the_question_names_packages_and_size_and_installs_only_what_is_missing(dependencies):
     metadata_of(dependencies.site, "ourfirst", "1.20")
-    asked: list[str] = []
+    asked = []
     dependencies.ensure(lambda text: asked.append(text) or True)
     assert "oursecond>=2.0" in asked[0]
     assert "ourfirst" not in asked[0]
@@ -87,7 +84,7 @@ def test_slicer_512_is_asked_through_its_own_packaging(dependencies, monkeypatch
     packaging = ModuleType("slicer.packaging")
     given = {}
 
-    def pip_ensure(requirements, **options) -> None:
+    def pip_ensure(requirements, **options):
         given.update(options, requirements=requirements)
         slicer.util.pip_install(requirements)
 
@@ -117,7 +114,7 @@ def test_declined_changes_nothing_and_says_what_to_do(dependencies):
 
 
 def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatch):
-    def fail(_) -> None:
+    def fail(_):
         raise subprocess.CalledProcessError(1, "pip")
 
     monkeypatch.setattr(slicer.util, "pip_install", fail)
@@ -128,9 +125,9 @@ def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatc
 def test_only_what_was_brought_is_removed(dependencies, monkeypatch):
     metadata_of(dependencies.site, "ourfirst", "1.20")
     dependencies.ensure(lambda _: True)
-    removed: list[str] = []
+    removed = []
 
-    def pip_uninstall(name: str) -> None:
+    def pip_uninstall(name):
         removed.append(name)
         next(dependencies.site.glob(f"{name}-*")).joinpath("METADATA").unlink()
         next(dependencies.site.glob(f"{name}-*")).rmdir()

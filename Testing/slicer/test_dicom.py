@@ -4,8 +4,6 @@ The wheel has no dcmqi, by which Slicer's extension QuantitativeReporting makes 
 Segmentation, so it is read as a labelmap volume, and that imported into a segmentation.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import slicer

@@ -1,7 +1,5 @@
 """The mask of a result for the other scans of its study; the child carries it without a network."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import slicer

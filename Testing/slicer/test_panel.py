@@ -4,8 +4,6 @@ The scene, the nodes and the child process are real; what the child runs is a st
 the slow test at the end. What is imitated of PythonQt is said in `pythonqt.py`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,11 +100,11 @@ def test_a_warning_has_a_button_that_shows_its_place_in_the_slices(widget, scene
         assert [matrix.GetElement(axis, 3) for axis in range(3)] == pytest.approx(place)
 
 
-def contrast(widget, label) -> float:
+def contrast(widget, label):
     """WCAG's contrast of a label's text with the panel behind it."""
     from PySide6 import QtGui
 
-    def luminance(color) -> float:
+    def luminance(color):
         shares = (color.redF(), color.greenF(), color.blueF())
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
@@ -271,7 +269,7 @@ def test_a_run_that_fails_is_said_and_the_panel_works_on(widget, child, monkeypa
 @pytest.mark.parametrize("button", ["stripButton", "batchButton"])
 def test_packages_are_listed_whatever_became_of_the_run(widget, scene, monkeypatch, button):
     """The run, or the batch, fails after they were installed, or some were declined."""
-    names: list[str] = []
+    names = []
 
     def ensure(*_):
         names.append("onnxruntime")
@@ -326,7 +324,7 @@ def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch
 def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(widget, tmp_path, monkeypatch):
     path, offered = tmp_path / "mine.nii.gz", []
 
-    def choose(_parent, _title, name, _filters) -> str:
+    def choose(_parent, _title, name, _filters):
         offered.append(Path(name).name)
         return str(path)
 
@@ -361,7 +359,7 @@ def test_the_module_can_be_reloaded(widget, makeWidget):
 
 def test_a_script_may_block_on_the_same_logic_beside_the_panel(widget, volume, child):
     """Through QProcess and the event loop, not the pipe of a bare Python."""
-    stages: list[str] = []
+    stages = []
     segmentation = widget.logic.strip(
         volume, progress=lambda stage, done, total: stages.append(stage)
     )

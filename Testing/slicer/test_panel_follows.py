@@ -3,8 +3,6 @@
 And what it refuses, or cannot do, it says, and shows the state that is left.
 """
 
-from __future__ import annotations
-
 import pytest
 import slicer
 
@@ -16,7 +14,7 @@ from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume, centreMm, harden, paint
 
 
-def line(widget, segmentation) -> str:
+def line(widget, segmentation):
     return f"Brain {widget.logic.volumeMl(segmentation):.0f} mL"
 
 

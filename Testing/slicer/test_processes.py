@@ -4,8 +4,6 @@ Real: the processes, QProcess. Stand-in: the way that PythonQt shows QProcess (`
 the application's event loop, which is PySide6's.
 """
 
-from __future__ import annotations
-
 import sys
 
 import pytest
@@ -18,14 +16,14 @@ pytest.importorskip("PySide6")
 ANSWERING = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)"
 
 
-def start(program: str, request: str = "", process=None):
+def start(program, request="", process=None):
     process = process or ChildProcess(lambda: [sys.executable, "-c", program])
     lines, finished = [], []
     process.serve(request, lines.append, finished.append)
     return process, lines, finished
 
 
-def run(program: str):
+def run(program):
     process, lines, finished = start(program)
     assert wait_for(lambda: (process.pump(), finished)[1])
     assert not process.isRunning

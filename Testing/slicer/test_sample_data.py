@@ -4,8 +4,6 @@ Stand-ins: that module, of which only the registering method is imitated with it
 the `connect` of the application, which here calls at once what Slicer calls at the end of startup.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from types import ModuleType, SimpleNamespace

@@ -3,8 +3,6 @@
 Real: nodes, sequences and their browser, from `slicer-core`; playing them is the application's.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import slicer
@@ -63,13 +61,13 @@ def browserOf(scene):
     return scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
 
 
-def frameMask(segmentation, sequence) -> np.ndarray:
+def frameMask(segmentation, sequence):
     """A frame's mask; all frames lie on one grid."""
     (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
     return readMask(segmentation, segmentId, sequence.GetNthDataNode(0))
 
 
-def names(scene) -> list[str]:
+def names(scene):
     return [head.name for head in findHeads(scene) if head.isLikely]
 
 

@@ -1,9 +1,6 @@
 """`logic.strip` on a real scene with the trained weights in a real child process."""
 
-from __future__ import annotations
-
 import os
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -46,7 +43,7 @@ def stripped(scene, oblique_file, weights):
     By a process that has served another request before.
     """
     volume = loadVolume(oblique_file[0])
-    stages: list[str] = []
+    stages = []
     logic = StripLogic(PipeProcess)
     logic.strip(volume, engine=ENGINE, weights=weights, views=3)
     waiting = logic.children._resting
@@ -96,7 +93,7 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
 @pytest.mark.skipif(os.name == "nt", reason="asks for a process group")
 @pytest.mark.parametrize("stage", ["load", "predict"])
 def test_cancel_ends_the_real_network(scene, oblique_file, weights, temporary_files, stage):
-    stages: list[str] = []
+    stages = []
     run = StripLogic(PipeProcess).strip(
         loadVolume(oblique_file[0]),
         engine=ENGINE,
@@ -111,7 +108,7 @@ def test_cancel_ends_the_real_network(scene, oblique_file, weights, temporary_fi
     assert list(temporary_files.iterdir()) == []
 
 
-def check_nodes(volume, segmentation, mask) -> None:
+def check_nodes(volume, segmentation, mask):
     """Names, terminology, display, geometry of what was made."""
     assert segmentation.GetName() == "T1 brain"
     segment = segmentation.GetSegmentation().GetNthSegment(0)
@@ -138,7 +135,7 @@ def check_nodes(volume, segmentation, mask) -> None:
     assert np.abs(ijkToRas(stripped) - ijkToRas(volume)).max() < AFFINE_TOLERANCE_MM
 
 
-def check_saved_segmentation(segmentation, mask, folder: Path) -> None:
+def check_saved_segmentation(segmentation, mask, folder):
     """`.seg.nrrd` as another program reads it."""
     path = folder / "x.seg.nrrd"
     segmentation.AddDefaultStorageNode()
@@ -151,7 +148,7 @@ def check_saved_segmentation(segmentation, mask, folder: Path) -> None:
     assert np.count_nonzero(saved["voxels"]) == np.count_nonzero(mask)
 
 
-def check_saved_scene(scene, logic: StripLogic, mask, folder: Path) -> None:
+def check_saved_scene(scene, logic, mask, folder):
     """`.mrb` and back: the border slider works on, with the result's own surface."""
     path = str(folder / "scene.mrb")
     assert scene.WriteToMRB(path, None)

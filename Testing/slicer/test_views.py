@@ -4,8 +4,6 @@ Real: Slicer's displayable managers and its slice logic. Stand-in: the widget ar
 whose part here is an image mapper. Skipped, with the reason, where no off-screen OpenGL is.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -38,7 +36,7 @@ def shown(opengl, scene, volume, logic):
     return scene, volume, logic.strip(volume, surface=True)
 
 
-def amber(picture: np.ndarray) -> np.ndarray:
+def amber(picture):
     """Where a picture has the segment's colour."""
     color = 255 * np.array(COLORS[0])
     return np.abs(picture.astype(float) - color).max(axis=-1) < COLOR_TOLERANCE

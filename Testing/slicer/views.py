@@ -3,8 +3,6 @@
 `python -m Testing.slicer.views SCAN FOLDER` writes the pictures that the README shows.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path
@@ -21,10 +19,10 @@ THREE_D_MANAGERS = (
     "vtkMRMLModelDisplayableManager",
     "vtkMRMLSegmentationsDisplayableManager3D",
 )
-KEPT: list = []  # loggers, factories and windows must outlive the rendering
+KEPT = []  # loggers, factories and windows must outlive the rendering
 
 
-def renderSlice(scene, volumeNode, orientation: str, size: tuple[int, int]) -> np.ndarray:
+def renderSlice(scene, volumeNode, orientation, size):
     """One slice through the middle of a volume with the segmentations over it, RGB uint8."""
     application = scene.keptAlive[0]
     logic = slicer.vtkMRMLSliceLogic()
@@ -53,7 +51,7 @@ def renderSlice(scene, volumeNode, orientation: str, size: tuple[int, int]) -> n
     return pixels(window)
 
 
-def render3D(scene, size: tuple[int, int]) -> np.ndarray:
+def render3D(scene, size):
     """The scene's surfaces from the front left, RGB uint8."""
     application = scene.keptAlive[0]
     view = scene.AddNewNodeByClass("vtkMRMLViewNode")
@@ -84,7 +82,7 @@ def managers(factory, application, names, renderer, node):
     return group
 
 
-def offscreenWindow(size: tuple[int, int]):
+def offscreenWindow(size):
     if sys.platform == "linux" and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     window, renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
@@ -98,7 +96,7 @@ def offscreenWindow(size: tuple[int, int]):
     return window, renderer
 
 
-def pixels(window) -> np.ndarray:
+def pixels(window):
     """What a window shows, rows from the top."""
     window.Render()
     grab = vtk.vtkWindowToImageFilter()
@@ -110,7 +108,7 @@ def pixels(window) -> np.ndarray:
     return values.reshape(height, width, -1)[::-1, :, :3]
 
 
-def main(scan: Path, folder: Path) -> None:
+def main(scan, folder):
     """Strip a scan and write the README's pictures."""
     import tempfile
 

@@ -1,9 +1,6 @@
-from __future__ import annotations
-
 import csv
 import hashlib
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +11,13 @@ from training.data.dataset import find_pairs, select_split
 from training.data.pair import Pair, altered_files
 
 
-def touch(path: Path) -> Path:
+def touch(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(path.name.encode())
     return path
 
 
-def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
+def write_manifest(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
@@ -28,46 +25,35 @@ def write_manifest(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
-def test_a_mask_beside_its_scan_makes_a_pair(tmp_path):
-    image, mask = touch(tmp_path / "07.nii.gz"), touch(tmp_path / "07_mask.nii.gz")
-    assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
-
-
-def test_a_folder_per_subject_makes_a_pair(tmp_path):
-    image, mask = touch(tmp_path / "07" / "T1w.nii.gz"), touch(tmp_path / "07" / "mask.nii.gz")
-    assert find_pairs(tmp_path) == (Pair("07", image, mask, dataset=tmp_path.name),)
-
-
-def test_the_ending_t1w_is_no_part_of_the_subject(tmp_path):
-    touch(tmp_path / "IXI002_T1w.nii.gz")
-    touch(tmp_path / "IXI002_mask.nii.gz")
-    assert [pair.subject for pair in find_pairs(tmp_path)] == ["IXI002"]
-
-
-def test_both_layouts_may_stand_in_one_folder(tmp_path):
-    for name in ("a.nii.gz", "a_mask.nii.gz", "b/T1w.nii", "b/mask.nii", "c.nii.gz"):
+def test_scans_with_masks_beside_them_or_in_folders_of_subjects_make_pairs(tmp_path):
+    files = ("a.nii.gz", "a_mask.nii.gz", "b/T1w.nii", "b/mask.nii", "alone.nii.gz",
+             "IXI002_T1w.nii.gz", "IXI002_mask.nii.gz")  # fmt: skip
+    for name in files:
         touch(tmp_path / name)
-    assert [pair.subject for pair in find_pairs(tmp_path)] == ["a", "b"]
+    assert find_pairs(tmp_path) == tuple(
+        Pair(subject, tmp_path / image, tmp_path / mask, dataset=tmp_path.name)
+        for subject, image, mask in (
+            ("IXI002", "IXI002_T1w.nii.gz", "IXI002_mask.nii.gz"),
+            ("a", "a.nii.gz", "a_mask.nii.gz"),
+            ("b", "b/T1w.nii", "b/mask.nii"),
+        )
+    )
 
 
 def test_bids_scans_find_their_masks_among_derivatives(tmp_path):
     touch(tmp_path / "dataset_description.json")
-    touch(tmp_path / "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz")
-    touch(tmp_path / "sub-01/ses-b/anat/sub-01_ses-b_T1w.nii.gz")
-    folder = tmp_path / "derivatives/manual/sub-01"
-    own = touch(folder / "ses-a/anat/sub-01_ses-a_desc-brain_mask.nii.gz")
-    touch(folder / "ses-a/anat/sub-01_ses-a_space-MNI152_desc-brain_mask.nii.gz")
-    touch(folder / "ses-a/anat/sub-01_ses-a_label-lesion_mask.nii.gz")
-    (pair,) = find_pairs(tmp_path)
-    assert (pair.subject, pair.name, pair.mask) == ("sub-01", "sub-01_ses-a", own)
-
-
-def test_two_sessions_of_a_person_are_two_scans_of_one_subject(tmp_path):
-    for session in ("1", "2"):
-        stem = f"sub-x_ses-{session}"
-        touch(tmp_path / f"sub-x/ses-{session}/anat/{stem}_T1w.nii.gz")
-        touch(tmp_path / f"derivatives/sub-x/ses-{session}/anat/{stem}_mask.nii.gz")
-    assert Counter(pair.subject for pair in find_pairs(tmp_path)) == {"sub-x": 2}
+    masks = {}
+    for session in ("a", "b", "c"):  # the last has none of the brain
+        scan = f"sub-01_ses-{session}"
+        touch(tmp_path / f"sub-01/ses-{session}/anat/{scan}_T1w.nii.gz")
+        folder = tmp_path / f"derivatives/manual/sub-01/ses-{session}/anat"
+        touch(folder / f"{scan}_space-MNI152_desc-brain_mask.nii.gz")
+        touch(folder / f"{scan}_label-lesion_mask.nii.gz")
+        if session != "c":
+            masks[scan] = touch(folder / f"{scan}_desc-brain_mask.nii.gz")
+    pairs = find_pairs(tmp_path)
+    assert {pair.name: pair.mask for pair in pairs} == masks
+    assert {pair.subject for pair in pairs} == {"sub-01"}
 
 
 def test_a_manifest_gives_splits_hashes_and_groups(tmp_path):
@@ -105,21 +91,17 @@ def test_a_faulty_row_is_refused_in_one_sentence(tmp_path, change, message):
         find_pairs(write_manifest(tmp_path / "list.csv", [row]))
 
 
-def test_two_scans_of_one_name_are_refused(tmp_path):
-    touch(tmp_path / "i.nii.gz")
-    row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz"}
-    with pytest.raises(InputError, match="Two scans are called s"):
-        find_pairs(write_manifest(tmp_path / "list.csv", [row, row]))
-
-
-def test_a_manifest_without_its_columns_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no column image, mask"):
-        find_pairs(write_manifest(tmp_path / "list.csv", [{"subject": "s"}]))
-
-
-def test_a_folder_without_pairs_is_refused(tmp_path):
+def test_two_scans_of_one_name_and_no_columns_and_no_pairs_are_refused(tmp_path):
     with pytest.raises(InputError, match="No scan with a mask"):
         find_pairs(tmp_path)
+    touch(tmp_path / "i.nii.gz")
+    row = {"subject": "s", "image": "i.nii.gz", "mask": "i.nii.gz"}
+    for rows, message in (
+        ([row, row], "Two scans are called s"),
+        ([{"subject": "s"}], "no column image, mask"),
+    ):
+        with pytest.raises(InputError, match=message):
+            find_pairs(write_manifest(tmp_path / "list.csv", rows))
 
 
 def test_an_unknown_split_names_those_that_exist(tmp_path):
@@ -141,7 +123,7 @@ def test_the_development_data_are_read_as_they_are(shared_data):
     assert all(pair.licence for pair in pairs)
 
 
-def write_batch(out: Path, **rows: dict[str, str]) -> None:
+def write_batch(out, **rows):
     """Write the output folder of a batch: a mask and a record for each scan."""
     for name, row in rows.items():
         mask = f"{name}_brain_mask.nii.gz"
