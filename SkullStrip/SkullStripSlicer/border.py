@@ -23,6 +23,8 @@ class BorderField:
     brainMask : ndarray of bool, shape (I, J, K)
         The mask at border 0.
     spacingMm : ndarray, shape (3,)
+    ahead : bool
+        Measure now, in the background, which delays what else happens; else once it is needed.
 
     Attributes
     ----------
@@ -30,7 +32,7 @@ class BorderField:
         Where the masks lie in the image.
     """
 
-    def __init__(self, brainMask: np.ndarray, spacingMm: np.ndarray) -> None:
+    def __init__(self, brainMask: np.ndarray, spacingMm: np.ndarray, *, ahead: bool = True) -> None:
         margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in spacingMm)
         empty = not brainMask.any()
         self.box = (
@@ -41,7 +43,8 @@ class BorderField:
         self._spacingMm, self._isEmpty = spacingMm, empty
         self._distance: np.ndarray | None = None
         self._thread = threading.Thread(target=self._measure, daemon=True)
-        self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
+        if ahead:
+            self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
 
     def _measure(self) -> None:
         if not self._isEmpty:
@@ -51,7 +54,8 @@ class BorderField:
         """Return the mask inside `box`, bool, its surface moved outwards by `borderMm`."""
         if self._isEmpty or borderMm == 0.0:
             return self._base
-        self._thread.join()
+        if self._thread.ident is not None:  # started
+            self._thread.join()
         if self._distance is None:  # the thread failed, for want of memory perhaps: say so here
             self._distance = signed_distance_mm(self._base, self._spacingMm)
         return fill_holes(largest_component(self._distance <= borderMm))

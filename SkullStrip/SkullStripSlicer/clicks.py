@@ -101,13 +101,13 @@ def corrected(result, volumeNode, clicks: Sequence[Click]):
             "scan again."
         )
     isLonger = kept == len(result.clicks)
-    mask = result.field.whole(0.0) if isLonger else unpacked(*before[kept - saved])
+    mask = result.field.whole(0.0) if isLonger else unpacked(*before[kept - saved]).T
     del before[kept - saved :]
     volume = volumeFromNode(volumeNode)
     for click in clicks[kept:]:
-        before.append(packed(mask))
+        before.append(packed(mask.T))  # in the order of memory
         mask = correct_mask(mask, volume.array, volume.affine, [click])
-    field = BorderField(mask, spacingMm(volumeNode))
+    field = BorderField(mask, spacingMm(volumeNode), ahead=False)
     return replace(result, field=field, clicks=tuple(clicks), beforeClicks=tuple(before))
 
 
