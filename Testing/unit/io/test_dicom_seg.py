@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,7 @@ def test_images_that_nothing_can_refer_to_are_refused(tmp_path):
     image = read_image(dicom.save(tmp_path / "s", without("FrameOfReferenceUID")))
     with pytest.raises(InputError, match="series_3_t1_mprage_sag names no FrameOfReferenceUID"):
         require_segmentable(image.header)
+    first, second, *_ = image.header.slices
+    two_enhanced = replace(image.header, slices=(first, second, first))
+    with pytest.raises(InputError, match=r"refers to one enhanced file, and .* has 2"):
+        require_segmentable(two_enhanced)

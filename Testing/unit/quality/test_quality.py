@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from skullstrip.checks.input_checks import Check
 from skullstrip.errors import WeightsError
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS
@@ -17,7 +18,7 @@ from skullstrip.quality.confidence import disagreement_map, right_odds
 from skullstrip.quality.estimate import estimate
 from skullstrip.quality.evidence import Evidence
 from skullstrip.quality.measures import measure, roughness, solid_mask
-from skullstrip.quality.verdict import judge
+from skullstrip.quality.verdict import capped, judge
 from Testing.phantoms import make_head
 
 BLOCK_MM = 2.0
@@ -224,6 +225,8 @@ def test_a_stem_that_leaves_the_image_is_no_cut(brain, calibration):
 def test_hardly_any_brain_fails(brain, calibration):
     found = judge(evidence_of(np.zeros_like(brain)), calibration)
     assert (found.verdict, codes(found)) == ("fail", ["no_brain"])
+    warning = Check("noise", "warn", "It is noisy.")
+    assert capped(found.verdict, (), [warning]) == ("fail", (warning,))
 
 
 def test_roughness_of_a_ball_is_that_of_a_ball_and_grows_with_dents():
