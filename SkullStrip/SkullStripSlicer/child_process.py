@@ -127,8 +127,7 @@ class ChildProcess:
         self._idle.stop()
         if pid is not None:
             endProcessTree(pid)
-        self._process.closeWriteChannel()  # by which also a process ends that was not named yet
-        self._process.kill()
+        self._process.kill()  # and close its stdin, by which one that was not named yet ends, too
         self._process.waitForFinished(int(1000 * END_SECONDS))
 
 
