@@ -97,6 +97,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the model; default: the configuration's")
     arguments = parser.parse_args(argv)
     config = run_config(arguments.run)
+    if (calibration := arguments.out / CALIBRATION_NAME).exists():
+        raise InputError(
+            f"{calibration} was made for the weights that are there; remove it, or export into "
+            "another folder."
+        )
     record = training_record(arguments.run)
     commit = record.get("commit") or git("rev-parse", "HEAD")
     facts = training_facts(config, commit, record.get("initial_weights", ""))

@@ -21,6 +21,7 @@ from training.evaluation.scores import ScanScore, failed_values
 from training.model.config import Config, Stage
 from training.publishing import release as release_module
 from training.publishing.export import export_run, run_config, training_facts
+from training.publishing.export import main as export_main
 from training.publishing.model_card import fill_model_card
 from training.publishing.release import RELEASED, refuse_no_better, release
 
@@ -215,3 +216,10 @@ def test_weights_that_went_on_from_others_name_them(run, tmp_path):
     manifest = export_run(run, tmp_path, "n", facts)
     assert manifest.training["initial_weights"] == "skullstrip-1, SHA-256 ab"
     assert "initial_weights" not in training_facts(run_config(run), "c0ffee")
+
+
+def test_a_calibration_is_not_taken_over_by_other_weights(run, tmp_path):
+    (tmp_path / "quality.json").write_text("of other weights")
+    with pytest.raises(InputError, match=r"quality\.json was made for the weights that are there"):
+        export_main([str(run), str(tmp_path)])
+    assert not (tmp_path / "weights.onnx").exists()
