@@ -1,10 +1,10 @@
 """Draw the panel in its states on a real scan, on a light and on a dark palette.
 
-`python -m Testing.slicer.panel_pictures SCAN FOLDER` writes the README's `panel.png` (before,
-during and after a run) and `panel_states.png` (these, a warning, a refused change, a batch; light
-and dark). Real: the .ui, its wiring, the child process with the network, the scan. Stand-ins: CTK's
-and Slicer's widgets and the application, as in the panel's tests; so fonts and frames are Qt's, not
-Slicer's.
+`PYTHONPATH=SkullStrip python -m Testing.slicer.panel_pictures SCAN FOLDER` writes the README's
+`panel.png` (before, during and after a run) and `panel_states.png` (these, a warning, a refused
+change, a batch; light and dark). Real: the .ui, its wiring, the child process with the network, the
+scan. Stand-ins: CTK's and Slicer's widgets and the application, as in the panel's tests; so fonts
+and frames are Qt's, not Slicer's.
 """
 
 import os
