@@ -36,7 +36,7 @@ def stripped(tmp_path, stand_in_weights):
         method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
         job = work.Job(out, BatchOptions(method), "digest")
         scans = Source(str(data), bids=True, fmriprep=reference).scans(out)
-        rows = [work.strip_one(scan, job).row for scan in scans]
+        rows = [work.do((scan, "new"), job) for scan in scans]
         assert {row["status"] for row in rows} == {"done"}, rows
         return data, out / folder_of(reference), rows
 
