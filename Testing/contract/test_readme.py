@@ -22,11 +22,12 @@ def shell_commands(markdown):
     return [words for line in lines + inline if (words := shlex.split(line, comments=True))]
 
 
-def test_the_readme_and_the_makefile_name_the_same_targets(root, readme):
+def test_the_makefile_has_the_targets_that_the_readme_names(root, readme):
     makefile = (root / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     mentioned = {words[1] for words in shell_commands(readme) if words[0] == "make"}
-    assert mentioned == targets
+    assert mentioned >= {"demo", "test"}
+    assert mentioned <= targets
 
 
 def test_the_extras_in_the_readme_are_declared(root, readme):
