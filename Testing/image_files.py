@@ -59,7 +59,7 @@ def save_head(path, orientation="RAS", spacing_mm=(4.0, 4.0, 4.0), **grid):
     return save(path, head.array.astype(np.int16), head.affine)
 
 
-def save_heads(folder, number, phantom=None):
+def save_heads(folder, number):
     """As many scans, head00.nii.gz and so on, in a folder; returns it."""
     for index in range(number):
         save_head(folder / f"head{index:02}.nii.gz")
