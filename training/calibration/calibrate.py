@@ -24,7 +24,7 @@ from ..data.dataset import select_split
 from ..data.heads import HELD_BACK_SPLIT
 from ..data.pair import LABEL_MAP_SPLIT, Pair
 from ..data.provenance import code_state
-from ..data.splits import load_pairs
+from ..data.splits import add_data_arguments, load_pairs
 from ..evaluation.stress import UNTOUCHED
 from ..evaluation.synthetic import SCANS
 from ..model.pipeline import end_with_parent
@@ -133,8 +133,7 @@ def judge_unseen(rows: Sequence[Row], confidence: Mapping[str, float]) -> list[J
 def main(argv: list[str] | None = None) -> int:
     """Write the calibration and its report."""
     parser = argparse.ArgumentParser("python -m training quality", description=__doc__)
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    add_data_arguments(parser)
     parser.add_argument(
         "--scans", type=int, default=CALIBRATION_SCANS, help="training scans to use"
     )

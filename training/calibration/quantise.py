@@ -33,7 +33,7 @@ from skullstrip.prepare.preprocess import prepare
 
 from ..data.dataset import select_split
 from ..data.pair import LABEL_MAP_SPLIT, Pair
-from ..data.splits import load_pairs
+from ..data.splits import add_data_arguments, load_pairs
 from ..evaluation.evaluate import evaluate, make_segmenter
 from .calibrate import choose_maps, choose_scans, stress_of
 from .cases import read_spoilt
@@ -156,8 +156,7 @@ def judge(pairs: Sequence[Pair], folder: Path) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Write weights in int8 beside the weights, and into their manifest."""
     parser = argparse.ArgumentParser("python -m training quantise", description=__doc__)
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    add_data_arguments(parser)
     parser.add_argument(
         "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
     )

@@ -104,6 +104,12 @@ def load_pairs(data: str | Path, splits: str | Path | None = None) -> tuple[Pair
     return pairs
 
 
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes of `load_pairs`: ``data`` and ``--splits``."""
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+
+
 def _fractions(text: str) -> dict[str, float]:
     parts = (part.partition("=") for part in text.split(","))
     try:

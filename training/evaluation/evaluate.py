@@ -22,7 +22,7 @@ from skullstrip.pipeline import BrainExtraction, extract_brain, load_engine
 from ..data.dataset import select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
-from ..data.splits import load_pairs
+from ..data.splits import add_data_arguments, load_pairs
 from .metrics import agreement
 from .report import evaluation_markdown, write_scores_csv
 from .scores import FIGURES, ScanScore, failed_values, summarise
@@ -187,8 +187,7 @@ def describe_weights(weights: str | Path | None) -> list[str]:
 
 def add_data_options(parser: argparse.ArgumentParser, out: str) -> None:
     """Add what every command has that judges weights on a data set."""
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
+    add_data_arguments(parser)
     parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
     parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
 
