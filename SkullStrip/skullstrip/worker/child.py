@@ -50,8 +50,15 @@ def main() -> int:
     """Serve requests; return the exit status."""
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
-    with event_stream() as emit:
-        requests = listen()
+    done = threading.Event()
+    with event_stream() as write:
+
+        def emit(event: dict[str, Any]) -> None:
+            if event["event"] == "error" or (event["event"] == "result" and not event.get("stays")):
+                done.set()  # whoever hears this may close stdin; the exit status stays the answer's
+            write(event)
+
+        requests = listen(done)
         while (status := answer(requests.get(), emit)) is None:
             give_memory_back()
         return status
@@ -75,8 +82,8 @@ def answer(line: bytes, emit: Emit) -> int | None:
         return _fail(emit, message, 1)
 
 
-def listen() -> SimpleQueue[bytes]:
-    """Give a queue of the lines of stdin, and end this process after the last.
+def listen(done: threading.Event) -> SimpleQueue[bytes]:
+    """Give a queue of the lines of stdin, and end this process after the last, unless it is done.
 
     For whatever this process starts, stdin is empty.
     """
@@ -88,7 +95,8 @@ def listen() -> SimpleQueue[bytes]:
         with suppress(OSError):
             for line in source:
                 lines.put(line)
-        end_unwritten(Cancelled.exit_code)
+        if not done.is_set():
+            end_unwritten(Cancelled.exit_code)
 
     threading.Thread(target=read, daemon=True).start()
     return lines

@@ -162,6 +162,19 @@ def test_a_leader_of_a_session_has_a_group_already():
     assert "task 'dance' is unknown" in events[-1]["message"]
 
 
+def test_its_exit_status_is_its_answer_s_also_when_it_is_left_alone_at_once():
+    program = (
+        "import atexit, sys, time\n"
+        "from skullstrip.worker import child\n"
+        "atexit.register(time.sleep, 0.3)  # slow to end\n"
+        "sys.exit(child.main())"
+    )
+    with start("-c", program) as process:
+        assert ask(process, {"task": "dance"})[-1]["event"] == "error"
+        process.stdin.close()
+        assert process.wait() == 2
+
+
 def test_it_ends_by_itself_once_nobody_can_ask_any_more(endless):
     with start(*CHILD) as process:
         process.stdin.write(json.dumps(endless) + "\n")
