@@ -37,7 +37,7 @@ from ..data.pair import Pair, read_pair
 from ..evaluation.stress import spoil
 from ..evaluation.synthetic import painted, read_synthetic
 
-SAMPLES = 60_000  # voxels of each case for the confidence
+SAMPLES = 20_000  # voxels of each case for the confidence
 NEAR_VOXELS = 12  # around what either mask holds
 
 
@@ -86,11 +86,11 @@ def make_cases(
     prepared = prepare(volume, settings)
     head = prepared.head
     region = find_brain_region(head, settings.spacing_mm, engine.predict, offset)
-    all_views = predict_head(head, engine.predict, VIEWS[3], offset, None, region).views
+    seen = predict_head(head, engine.predict, VIEWS[3], offset, None, region)
     truth = head_truth(mask, volume, prepared)
     cases: dict[Views, Case] = {}
-    for choice, views in views_of(all_views).items():
-        probability = fuse(views, head.shape)
+    for choice, views in views_of(seen.views).items():
+        probability = seen.probability if views is seen.views else fuse(views, head.shape)
         evidence = gather_evidence(
             prepared,
             Prediction(probability, views),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -14,7 +12,7 @@ from scipy.special import expit
 
 from skullstrip.errors import InputError
 from skullstrip.quality.calibration import LIMITED, Calibration, Ground
-from skullstrip.quality.confidence import confidence_terms, disagreement_map
+from skullstrip.quality.confidence import confidence_terms
 from skullstrip.quality.estimate import (
     LEAST_ERROR,
     contradicted_error,
@@ -22,12 +20,9 @@ from skullstrip.quality.estimate import (
     doubted_error,
     likely_error,
 )
-from skullstrip.quality.measures import solid_mask
 
 from ..evaluation.stress import UNTOUCHED
-from .cases import Case
-from .rows import BOTH, MASK, OWN, Row, table
-from .wrong_masks import DAMAGES, damaged_probability
+from .rows import BOTH, MASK, OWN, VOXELS_PER_CASE, Measured, Row, Voxels, table
 
 BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
@@ -42,7 +37,6 @@ DISTRUSTS = np.arange(0, 3.1, 0.5).tolist()  # more would deafen it to a lost lo
 USUAL = 0.99
 SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
 WIDEN = 1.15  # limits are so much wider than the worst good mask needs
-VOXELS_PER_CASE = 6000
 
 
 def fit_calibration(
@@ -182,18 +176,17 @@ def fit_disagreement(sure: Sequence[Row]) -> float:
     return round(float(np.quantile(areas, 1 - CONTRADICTIONS)), 2)
 
 
-def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
-    """Logistic regression of "the label is right" on a sample of voxels of every case.
+def fit_confidence(masks: Iterable[Measured]) -> dict[str, float]:
+    """Logistic regression of "the label is right" on a sample of voxels of every mask.
 
     Masks damaged with their probability are among them, one of each scan as it came: from the
-    network's own masks alone nothing can be learned of strong disagreement. Cases are read once,
-    one at a time.
+    network's own masks alone nothing can be learned of strong disagreement.
     """
     samples = []
-    for case in cases:
-        samples.append(voxel_sample(case, VOXELS_PER_CASE))
-        if case.perturbation == UNTOUCHED:
-            samples.append(damaged_sample(case))
+    for mask in masks:
+        samples.append(Voxels(*(values[:VOXELS_PER_CASE] for values in mask.voxels)))
+        if mask.damaged_voxels:
+            samples.append(mask.damaged_voxels)
     features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])
@@ -213,26 +206,3 @@ def confidence_features(
     columns = confidence_terms(brain, disagreement).values()
     stacked = np.stack([np.broadcast_to(column, brain.shape) for column in columns], axis=1)
     return stacked.astype(np.float64), (brain >= 0.5) == truth
-
-
-def damaged_sample(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probability, disagreement and truth of some blocks of a case with a damage of its own."""
-    evidence = case.evidence
-    rng = np.random.default_rng(zlib.crc32(case.scan.encode()))
-    mask = solid_mask(evidence.probability)
-    damage = list(DAMAGES.values())[rng.integers(len(DAMAGES))]
-    wrong = damage(mask, evidence.block_mm, rng)
-    probability = damaged_probability(evidence.probability, mask, wrong)
-    low, high = (case.voxels // 2).min(axis=0), (case.voxels // 2).max(axis=0)
-    at = tuple(rng.integers(low, high + 1, (VOXELS_PER_CASE, 3)).T)
-    disagreement = disagreement_map(replace(evidence, probability=probability))
-    return probability[at], disagreement[at], case.truth[at] >= 0.5
-
-
-def voxel_sample(case: Case, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probability, disagreement and truth of some voxels of a case."""
-    places = case.voxels[:count]
-    factor = max(1, round(case.evidence.block_mm / 1.0))
-    at = tuple((places // factor).T)
-    found = disagreement_map(case.evidence)[at]
-    return case.voxel_probability[:count], found, case.voxel_truth[:count]

@@ -31,12 +31,10 @@ from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.options import Options
 from skullstrip.prepare.preprocess import prepare
 
-from ..data.dataset import select_split
-from ..data.pair import LABEL_MAP_SPLIT, Pair
-from ..data.splits import add_data_arguments, load_pairs
+from ..data.pair import Pair
 from ..evaluation.evaluate import evaluate, make_segmenter
-from .calibrate import choose_maps, choose_scans, stress_of
 from .cases import read_spoilt
+from .scans import add_scan_arguments, chosen_scans, stress_of
 
 INT8_NAME = "weights_int8.onnx"
 SCANS, MAPS, SLICES_A_LOOK = 14, 12, 2  # two looks at each
@@ -156,18 +154,10 @@ def judge(pairs: Sequence[Pair], folder: Path) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Write weights in int8 beside the weights, and into their manifest."""
     parser = argparse.ArgumentParser("python -m training quantise", description=__doc__)
-    add_data_arguments(parser)
-    parser.add_argument(
-        "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
-    )
-    parser.add_argument("--weights", type=Path, help="manifest or its folder; default: bundled")
+    add_scan_arguments(parser)
     arguments = parser.parse_args(argv)
     manifest, weights = load_manifest(arguments.weights)
-    pairs = load_pairs(arguments.data, arguments.splits)
-    seen = choose_scans(select_split(pairs, "train"), SCANS)
-    if arguments.heads:
-        maps = load_pairs(arguments.heads, None)
-        seen += choose_maps(select_split(maps, LABEL_MAP_SPLIT), MAPS)
+    seen, val, _ = chosen_scans(arguments, SCANS, MAPS)
     content = read_weights_file(manifest, weights)
     whole = quantise(content, seen_slices(seen, manifest, weights))
     digest = hashlib.sha256(whole).hexdigest()
@@ -176,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(shutil.copytree(weights.parent, Path(staging) / "weights"))
         (folder / INT8_NAME).write_bytes(whole)
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
-        print(judge(select_split(pairs, "val"), folder))
+        print(judge(val, folder))
         for name in (INT8_NAME, MANIFEST_NAME):
             shutil.copyfile(folder / name, weights.parent / name)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +18,8 @@ from ..augment.tissue_contrast import LOOKS
 from ..data.csv_manifest import write_csv
 from ..evaluation.report import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
-from .cases import Case
-from .fit import BAD_DICE, voxel_sample
-from .rows import BOTH, MASK, OWN, Row
+from .fit import BAD_DICE
+from .rows import BOTH, MASK, OWN, Row, Voxels
 
 # Flagged because of what they are, however well the brain in them is found.
 INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink", "wrong_header")
@@ -135,12 +134,11 @@ def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def reliability(
-    cases: Iterable[Case], calibration: Calibration, count: int = 20_000
+    samples: Iterable[Voxels], calibration: Calibration
 ) -> list[tuple[str, int, float, float]]:
     """Stated confidence, voxels, mean stated and share right; voxels near the surface only."""
     stated_all, right_all = [], []
-    for case in cases:
-        brain, disagreement, truth = voxel_sample(case, count)
+    for brain, disagreement, truth in samples:
         near = (brain > NEAR_PROBABILITY) & (brain < 1 - NEAR_PROBABILITY)
         odds = right_odds(brain[near], disagreement[near], calibration)
         stated_all.append(expit(odds))
@@ -159,8 +157,8 @@ def reliability(
 def write_quality_report(
     out: Path,
     judged: Sequence[Judged],
-    held_out: Sequence[Judged],
-    cases: Iterable[Case],
+    held_out_scans: Container[str],
+    samples: Iterable[Voxels],
     calibration: Calibration,
 ) -> None:
     """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder.
@@ -169,12 +167,13 @@ def write_quality_report(
     ----------
     judged : sequence of Judged
         Every mask, each by a calibration that has not seen its scan.
-    held_out : sequence of Judged
+    held_out_scans : container of str
         Of them, the scans that the network has not seen.
-    cases : iterable of Case
-        The network's own masks of those scans, for the confidence.
+    samples : iterable of Voxels
+        Of the network's own masks of those scans, for the confidence.
     """
     out.mkdir(parents=True, exist_ok=True)
+    held_out = [entry for entry in judged if entry.row.scan in held_out_scans]
     curves = {
         "own masks": roc([e for e in held_out if e.row.kind == OWN]),
         "and damaged masks": roc(held_out),
@@ -182,7 +181,7 @@ def write_quality_report(
     areas = "\n".join(f"- AUC, {name}: {curve[2]:.4f}" for name, curve in curves.items())
     trusted = (
         [name, str(count), number(stated, 3), number(right, 3)]
-        for name, count, stated, right in reliability(cases, calibration)
+        for name, count, stated, right in reliability(samples, calibration)
     )
     header = ["stated confidence", "voxels", "mean stated", "share right"]
     parts = [

@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers of the verdict; `training/calibration/calibrate.py` says how each is found."""
+    """Numbers of the verdict; `training/calibration/fit.py` says how each is found."""
 
     # log(1 - Dice) that the mask and the network's own doubts give.
     doubt: dict[str, float]

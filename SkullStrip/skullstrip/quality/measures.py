@@ -32,25 +32,36 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
     Another mask than what the probability gives may be judged; it must have that shape and not be
     empty.
     """
-    probability = evidence.probability
-    solid = solid_mask(probability)
+    solid = solid_mask(evidence.probability)
     judged = solid if mask is None else mask
-    box = bounding_box(judged, (3, 3, 3))
-    near = judged[box]
+    return measure_mask(evidence, judged) | measure_doubts(evidence, judged, solid)
+
+
+def measure_mask(evidence: Evidence, mask: np.ndarray) -> dict[str, float]:
+    """Return the measures that do not look at the network's probability."""
+    near = mask[bounding_box(mask, (3, 3, 3))]
     return {
         "volume_ml": float(np.count_nonzero(near)) * evidence.block_ml,
-        "edge_share": edge_share(judged, evidence.image_ends),
-        "removed_ml": removed_ml(probability, solid, evidence.block_ml),
+        "edge_share": edge_share(mask, evidence.image_ends),
         "asymmetry": asymmetry(near),
         "roughness": roughness(near),
-        "own_dice": expected_dice(probability, judged),
-        "surface_entropy": surface_entropy(probability[box], near),
-        "second_dice": second_dice(evidence, judged),
+        "second_dice": second_dice(evidence, mask),
         "second_own_dice": expected_dice(evidence.second, evidence.second >= 0.5),
-        "disagreement_cm2": disagreement_cm2(evidence, judged),
-        "bare_cm2": bare_cm2(evidence, judged),
-        "head_share": head_share(evidence.tissue, judged),
+        "disagreement_cm2": disagreement_cm2(evidence, mask),
+        "bare_cm2": bare_cm2(evidence, mask),
+        "head_share": head_share(evidence.tissue, mask),
         "other_ml": evidence.other_ml,
+    }
+
+
+def measure_doubts(evidence: Evidence, mask: np.ndarray, solid: np.ndarray) -> dict[str, float]:
+    """Return the measures that do; `solid` is what `solid_mask` makes of the probability."""
+    probability = evidence.probability
+    box = bounding_box(mask, (3, 3, 3))
+    return {
+        "removed_ml": removed_ml(probability, solid, evidence.block_ml),
+        "own_dice": expected_dice(probability, mask),
+        "surface_entropy": surface_entropy(probability[box], mask[box]),
     }
 
 
@@ -136,12 +147,12 @@ def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
         for turn in (np.asarray, lambda array, axis=axis: np.flip(array, axis)):
             last = _last(turn(mask), axis)
             bare = (last >= 0) & (_last(turn(around), axis) <= last + 1)
-            bare = ndimage.binary_opening(bare, iterations=2)
-            side = np.zeros(mask.shape, dtype=bool)
-            surface = np.expand_dims(np.maximum(last, 0), axis)
-            np.put_along_axis(side, surface, np.expand_dims(bare, axis), axis)
-            sides.append(turn(side))
-    return max(sides, key=np.count_nonzero)
+            sides.append((axis, turn, last, ndimage.binary_opening(bare, iterations=2)))
+    axis, turn, last, bare = max(sides, key=lambda side: np.count_nonzero(side[-1]))
+    found = np.zeros(mask.shape, dtype=bool)
+    surface = np.expand_dims(np.maximum(last, 0), axis)
+    np.put_along_axis(turn(found), surface, np.expand_dims(bare, axis), axis)
+    return found
 
 
 def _last(array: np.ndarray, axis: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.quality.verdict import judge_measures
 from training.augment.tissue_contrast import LOOKS
-from training.calibration.calibrate import choose_scans, judge_unseen, stress_of
+from training.calibration.calibrate import judge_unseen
 from training.calibration.fit import (
     Found,
     fit_calibration,
@@ -25,6 +25,7 @@ from training.calibration.fit import (
 )
 from training.calibration.report import BAD_DICE, judge_rows, roc, write_quality_report
 from training.calibration.rows import BOTH, OWN, Row
+from training.calibration.scans import choose_scans, stress_of
 from training.data.pair import Pair
 
 
@@ -160,7 +161,7 @@ def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeyp
         "training.calibration.report.reliability", lambda *_: [("0.5 to 0.6", 1, 1, 1)]
     )
     judged = judge_rows(made_rows(), calibration)
-    write_quality_report(tmp_path, judged, judged[:60], [], calibration)
+    write_quality_report(tmp_path, judged, [f"s{n}" for n in range(60)], [], calibration)
     text = (tmp_path / "quality.md").read_text()
     assert "mask and probability damaged" in text
     assert "AUC" in text

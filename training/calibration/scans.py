@@ -1,0 +1,86 @@
+"""Which scans and label maps the verdict and int8 are calibrated on, and what is made of each."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..data.dataset import select_split
+from ..data.heads import HELD_BACK_SPLIT
+from ..data.pair import LABEL_MAP_SPLIT, Pair
+from ..data.splits import add_data_arguments, load_pairs
+from ..evaluation.stress import UNTOUCHED
+from ..evaluation.synthetic import SCANS
+
+PER_SCAN = 2  # usual and hard perturbations of each; looks of a label map
+USUAL = tuple(
+    (name, strength)
+    for name in (
+        "rotate", "bias", "noise", "thick_slices", "deface", "invert", "wrong_header", "enlarge",
+        "shrink", "crop_top", "crop_front",
+    )
+    for strength in (0.67, 1.0)
+)  # fmt: skip
+# Until the network fails, which it hardly does within the stress test's own range.
+HARD = (
+    *(("noise", strength) for strength in (1.3, 1.6, 1.8, 2.0)),
+    *(("bias", strength) for strength in (1.5, 1.75, 2.0, 2.5)),
+    ("invert", 0.5),
+)
+
+
+def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `chosen_scans` and the weights are taken from."""
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
+    )
+    parser.add_argument("--weights", type=Path, help="manifest or its folder; default: bundled")
+
+
+def chosen_scans(
+    arguments: argparse.Namespace, scans: int, maps: int
+) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """Return so many training scans and label maps, all validation scans, and held-back maps."""
+    pairs = load_pairs(arguments.data, arguments.splits)
+    train = choose_scans(select_split(pairs, "train"), scans)
+    held_back: list[Pair] = []
+    if arguments.heads:
+        heads = load_pairs(arguments.heads)
+        train += choose_maps(select_split(heads, LABEL_MAP_SPLIT), maps)
+        held_back += select_split(heads, HELD_BACK_SPLIT)
+    return train, [*select_split(pairs, "val")], held_back
+
+
+def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
+    """Return every scan of the small data sets, then a random sample of the largest one."""
+    largest = Counter(pair.dataset for pair in pairs).most_common(1)[0][0]
+    others = [pair for pair in pairs if pair.dataset != largest]
+    rest = [pair for pair in pairs if pair.dataset == largest]
+    random.Random(1).shuffle(rest)
+    return [*others, *rest][:limit]
+
+
+def choose_maps(pairs: Sequence[Pair], limit: int) -> list[Pair]:
+    """Return a random sample of label maps, half of them infants' where there are enough."""
+    shuffled = random.Random(1).sample(pairs, len(pairs))
+    infants = [pair for pair in shuffled if ("age_group", "infant") in pair.groups]
+    adults = [pair for pair in shuffled if pair not in infants]
+    return [*infants[: limit // 2], *adults[: limit - limit // 2]]
+
+
+def stress_of(pair: Pair) -> list[tuple[str, float]]:
+    """Return what is made of a scan, always the same.
+
+    As it came, two usual and two hard perturbations; of a label map two looks.
+    """
+    scan = pair.name
+    if pair.split in (LABEL_MAP_SPLIT, HELD_BACK_SPLIT):
+        looks = SCANS[dict(pair.groups).get("age_group", "adult")]
+        return random.Random(f"l{scan}").sample(looks, PER_SCAN)
+    hard = random.Random(f"h{scan}").sample(HARD, PER_SCAN)
+    usual = random.Random(f"e{scan}").sample(USUAL, PER_SCAN)
+    return [(UNTOUCHED, 0.0), *hard, *usual]
