@@ -24,10 +24,6 @@ COMMANDS = {  # where each is, and what it does
         "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
     ),
     "quantise": ("calibration.quantise", "write weights in int8, too, if that loses nothing"),
-    "clicks": (
-        "calibration.clicks",
-        "judge the correction by clicks against a brush, on damaged masks",
-    ),
     "quality": (
         "calibration.calibrate",
         "calibrate the verdict on masks and test it on held-out scans",

@@ -89,7 +89,7 @@ def rows_of(case: Case) -> list[Row]:
 
 
 def damaged_rows(case: Case, mask: np.ndarray) -> list[Row]:
-    """Return every damage of a mask, each drawn twice, with and without its probability."""
+    """Return every damage of a mask, with and without its probability."""
     rows = []
     block_mm, block_ml = case.evidence.block_mm, case.evidence.block_ml
     truth = case.truth >= 0.5
@@ -103,6 +103,7 @@ def damaged_rows(case: Case, mask: np.ndarray) -> list[Row]:
                 case.evidence,
                 probability=damaged_probability(case.evidence.probability, mask, wrong),
             )
+            overlap = dice(wrong, truth)
             volumes = (float(wrong.sum()) * block_ml, float(truth.sum()) * block_ml)
             measured = measure_mask(case.evidence, wrong)
             doubts = {
@@ -110,7 +111,7 @@ def damaged_rows(case: Case, mask: np.ndarray) -> list[Row]:
                 BOTH: measure_doubts(likewise, wrong, solid_mask(likewise.probability)),
             }
             rows += [
-                Row(case.scan, kind, name, float(draw), dice(wrong, truth), *volumes,
+                Row(case.scan, kind, name, float(draw), overlap, *volumes,
                     measured | doubted)
                 for kind, doubted in doubts.items()
             ]  # fmt: skip

@@ -19,7 +19,7 @@ from ..grid.volume import spacing_of
 from .postprocess import signed_distance_mm
 
 GRID_MM = 2.0  # of all but the last step, so that a click takes a fraction of a second
-# Tuned on damaged masks of two scans; `python -m training clicks` says what they are worth.
+# Tuned on damaged masks of two scans; docs/quality.md says what they are worth.
 REACH_MM = 30.0  # how far around a click the surface is pushed
 GROWTH = 4.0  # how many times its distance from the mask a click looks for tissue
 MAX_DISTANCE_MM = 60.0  # and at most
