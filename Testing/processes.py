@@ -11,7 +11,7 @@ import traceback
 from contextlib import contextmanager
 
 from skullstrip import pipeline
-from skullstrip.cli import progress_bar
+from skullstrip.cli import progress
 from skullstrip.cli.main import main
 from skullstrip.io import atomic, images
 from Testing.stand_ins import ThresholdEngine
@@ -121,7 +121,7 @@ def _stop_at(stage, pause):
     def shown(_=False):
         yield lambda name, *_: once() if name == stage else None
 
-    progress_bar.terminal_progress = shown
+    progress.terminal_progress = shown
     if stage == "half a file":
         write = images._write
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ._version import __version__
+from .escaping import escaped
 from .options import Options
 from .pipeline import BrainExtraction
-from .shown import shown
 
 JUDGED = {
     "before border": "judged before the border moved",
@@ -143,7 +143,7 @@ def volume_line(result: BrainExtraction) -> str:
 
 def short_name(name: str) -> str:
     """Return a file's name for a title; of a long one the beginning and the end."""
-    name, half = shown(name), LONGEST_NAME // 2
+    name, half = escaped(name), LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 

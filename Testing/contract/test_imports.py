@@ -10,7 +10,7 @@ import skullstrip
 from Testing.programs import LIBRARY, run_python
 
 HEAVY = {
-    "PIL", "SimpleITK", "cv2", "dask", "distributed", "jax", "jinja2", "keras", "matplotlib",
+    "PIL", "SimpleITK", "cv2", "dask", "distributed", "jax", "keras", "matplotlib",
     "nibabel", "nrrd", "onnx", "onnxruntime", "psutil", "slicer", "tensorflow", "torch", "tqdm",
     "vtk",
 }  # fmt: skip

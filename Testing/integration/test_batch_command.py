@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from skullstrip.batch import run
+from skullstrip.batch.progress import BatchResult
 from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
@@ -92,7 +93,7 @@ def test_verdicts_are_told_at_the_end_and_strict_makes_a_fail_the_exit_status(
     tmp_path, monkeypatch, capsys, words, failed, status
 ):
     verdicts = {"pass": 2, "check": 1, "fail": 1, "corrected": 0}
-    result = run.BatchResult(4, failed, 0, None, None, verdicts)
+    result = BatchResult(4, done=4 - failed, failed=failed, verdicts=verdicts)
     monkeypatch.setattr(run, "run_batch", lambda *_, **__: result)
     assert main(["batch", str(tmp_path), str(tmp_path / "out"), *words]) == status
     assert "pass 2, check 1, fail 1, corrected 0" in capsys.readouterr().out

@@ -18,7 +18,7 @@ import pytest
 
 from skullstrip.batch import cluster
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.run import Source, run_batch
+from skullstrip.batch.run import run_batch
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing import worker_tasks
@@ -108,7 +108,7 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
             os.kill(victims[0], signal.SIGKILL)
 
     told = BatchOptions(Options(weights=stand_in_weights), scheduler=client.scheduler.address)
-    result = run_batch(Source(str(source)), out, told, on_event=on_event)
+    result = run_batch(str(source), out, told, on_event=on_event)
     assert victims
     assert (result.done, result.failed) == (16, 0)
     assert finished == Counter(f"head{number:02}" for number in range(16))
@@ -124,7 +124,7 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     source, told = save_heads(tmp_path / "in", 1), BatchOptions(scheduler="tcp://127.0.0.1:1")
     with pytest.raises(InputError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:1'"):
-        run_batch(Source(str(source)), tmp_path / "out", told)
+        run_batch(str(source), tmp_path / "out", told)
 
 
 def die(number):

@@ -10,7 +10,7 @@ import pytest
 from skullstrip.batch import job as work
 from skullstrip.batch.fmriprep import folder_of
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.run import Source
+from skullstrip.batch.run import scans_of
 from skullstrip.options import Options
 from Testing.image_files import save_head
 from Testing.stand_ins import ThresholdEngine
@@ -35,7 +35,7 @@ def stripped(tmp_path, stand_in_weights):
             save_head(data / name, orientation, (3.0, 3.5, 4.0), **grid)
         method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
         job = work.Job(out, BatchOptions(method), "digest")
-        scans = Source(str(data), bids=True, fmriprep=reference).scans(out)
+        scans = scans_of(str(data), out, BatchOptions(bids=True, fmriprep=reference))
         rows = [work.do((scan, "new"), job) for scan in scans]
         assert {row["status"] for row in rows} == {"done"}, rows
         return data, out / folder_of(reference), rows

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scripts.cluster import slurm
-from skullstrip.cli.batch import _parser
+from skullstrip.cli.batch import make_parser
 
 KUBERNETES = Path(slurm.__file__).with_name("kubernetes.yaml")
 
@@ -53,7 +53,7 @@ def test_slurm_starts_a_batch_on_its_scheduler_with_the_options_behind_the_dashe
     monkeypatch.setattr(sys, "argv", words)
     assert slurm.main() == 0
     assert started[0] == "batch"
-    arguments = _parser().parse_args(started[1:])
+    arguments = make_parser().parse_args(started[1:])
     assert (arguments.scheduler, arguments.threads) == ("tcp://node:8786", 4)
     asked = arguments.source, arguments.out, arguments.border_mm, arguments.bids
     assert asked == ("/in", "/out", 1.0, True)
@@ -71,7 +71,7 @@ def test_kubernetes_runs_a_batch_that_the_command_accepts_on_one_volume():
     cluster, runner = job["spec"]["cluster"]["spec"], job["spec"]["job"]["spec"]
     words = runner["containers"][0]["command"]
     assert words[:2] == ["skullstrip", "batch"]
-    assert _parser().parse_args(words[2:]).threads == 2
+    assert make_parser().parse_args(words[2:]).threads == 2
     worker = cluster["worker"]["spec"]
     assert worker["volumes"] == runner["volumes"]
     mounts = [pod["containers"][0]["volumeMounts"] for pod in (worker, runner)]

@@ -110,7 +110,7 @@ def weights():
 def pythonForBatches(root):
     """The development environment's Python: Slicer's here lacks a few packages."""
     python = root / ".venv" / "bin" / "python"
-    imports = [str(python), "-c", "import jinja2, psutil, onnxruntime"]
+    imports = [str(python), "-c", "import psutil, onnxruntime"]
     if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
         pytest.skip("no packages for a batch in .venv: make setup")
     return python

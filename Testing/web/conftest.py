@@ -46,7 +46,7 @@ def open_report(browser, pictures, tmp_path):
 
     def open_(rows, *, scheme="light", view=VIEW, init_script="", context=None, write=True):
         if write:
-            write_report(rows, tmp_path / "report.html", "A study")
+            write_report(rows, tmp_path / "report.html")
         if context is None:
             context = browser.new_context(
                 color_scheme=scheme, viewport=view, reduced_motion="reduce"

@@ -10,8 +10,8 @@ import pytest
 
 from skullstrip.batch.decisions import read_decisions
 from skullstrip.batch.review import Review
-from skullstrip.batch.scans import read_rows
-from skullstrip.shown import cell, shown
+from skullstrip.batch.tables import cell, read_rows
+from skullstrip.escaping import escaped
 from Testing.reviewed_batch import make_batch
 from Testing.web.reports import current, names, row, study, wait_until
 
@@ -240,7 +240,7 @@ def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(ope
     page.keyboard.press("r")
     path = exported(page, tmp_path)
     assert read(path)[0]["name"] == cell(name) == r"'=cmd\x1b[2J\rx"
-    assert read_decisions(path) == {shown(name): "reject"}
+    assert read_decisions(path) == {escaped(name): "reject"}
     page.keyboard.press("u")
     path.write_text(path.read_text().replace("/scans/x", "/moved/x"))
     page.set_input_files("#file", path)

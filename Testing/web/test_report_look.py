@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skullstrip.batch.report_page import write_report
 from Testing.web.reports import names, row, study, wait_until
 
 # For each visible text: what it says, its contrast as WCAG 2.2 defines it, and whether it is large.
@@ -150,13 +149,6 @@ def test_a_scan_may_be_called_anything(open_report, tmp_path):
         page.keyboard.press("r")
     assert page.locator("img[src=x], #rows script, svg[onload]").count() == 0
     page.wrong[:] = [line for line in page.wrong if "ERR_FILE_NOT_FOUND" not in line]
-
-
-def test_the_title_is_text_too(open_report, tmp_path):
-    rows = study()
-    write_report(rows, tmp_path / "report.html", HOSTILE[1])
-    page = open_report(rows, write=False)
-    assert page.inner_text("h1") == HOSTILE[1]
 
 
 def test_the_policy_lets_no_other_script_run(open_report):

@@ -10,8 +10,8 @@ from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
 from skullstrip.batch.records import RECORDS, rows
 from skullstrip.batch.scans import Scan, find_scans
 from skullstrip.errors import InputError
+from skullstrip.escaping import escaped
 from skullstrip.io.images import suffix_of
-from skullstrip.shown import shown
 
 from .pair import Pair
 
@@ -146,7 +146,7 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
 
 
 def _is_chosen(row: Row, accepted: set[str]) -> bool:
-    is_accepted = row["status"] == DONE and shown(row["name"]) in accepted
+    is_accepted = row["status"] == DONE and escaped(row["name"]) in accepted
     return row["status"] == CORRECTED or is_accepted
 
 

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from skullstrip.errors import InputError, SkullStripError
-from skullstrip.shown import shown
+from skullstrip.escaping import escaped
 
 TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 2**16
@@ -91,7 +91,7 @@ def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S
         if isinstance(answer, Exception):
             raise answer
     except (OSError, HTTPException, ValueError, Empty) as error:
-        reason = shown(str(error) or f"nothing within {timeout_s:g} s")
+        reason = escaped(str(error) or f"nothing within {timeout_s:g} s")
         host = urlsplit(address).hostname
         raise ScorerError(f"The scorer at {host} did not score {name} ({reason}).") from error
     return _dice_of(answer, name)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ..io.temporary import remove_abandoned_below
 from . import cluster, local_workers
 from .columns import Row
 from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
-from .progress import Count, OnEvent
+from .progress import BatchResult, OnEvent
 from .records import rows
 from .results import write_csv
 from .scans import Scan
@@ -36,8 +36,8 @@ Answers = Generator[tuple[Task, Any], None, None]
 class Inputs:
     """All files that a batch reads, scans and tables: none of them is written."""
 
-    def __init__(self, files: Iterable[str]) -> None:
-        self._files = set(files)
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = set(map(str, files))
 
     def refuse(self, outputs: Iterable[Path]) -> None:
         """Raise OutputError for a file that this batch reads."""
@@ -59,13 +59,12 @@ class Coordinator:
 
     job: Job
     inputs: Inputs
-    count: Count  # goes on
+    result: BatchResult  # counts on
     on_event: OnEvent  # gets the events of `progress`
     stop: Callable[[], bool]  # says True when no further scan shall be begun
     quiet: bool
     # Write the results table now and then, so that one is there should this process be killed.
-    tables: bool = True
-    _started: float = field(default_factory=time.monotonic, init=False)
+    tables: bool
 
     def strip(self, todo: list[Task]) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
@@ -78,7 +77,8 @@ class Coordinator:
 
     def keep_books(self, answers: Iterable[tuple[Task, Any]]) -> None:
         """Tell of answers as they come, and record scans that no worker answered for."""
-        table_written, pause = time.monotonic(), TABLE_SECONDS
+        self._started = table_written = time.monotonic()
+        pause = TABLE_SECONDS
         for (scan, _), answer in answers:
             self._tell(answer if isinstance(answer, dict) else self._lost(scan, answer))
             began = time.monotonic()
@@ -87,24 +87,6 @@ class Coordinator:
                     write_csv(rows(self.job.out), self.job.out)
                 table_written = time.monotonic()
                 pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
-
-    def _lost(self, scan: Scan, error: BaseException) -> Row:
-        is_killed = type(error).__name__ == "KilledWorker"
-        return give_up(scan, self.job, KILLED if is_killed else sentence(error))
-
-    def _tell(self, row: Row) -> None:
-        self.on_event(self.count.add(row, time.monotonic() - self._started))
-
-    def _allowed(self, todo: list[Task]) -> Iterator[Task]:
-        """Give what may be begun; what would replace an input fails."""
-        for scan, reason in todo:
-            kept = [scan.mask] if reason == MASK_CORRECTED else []
-            try:
-                self.inputs.refuse(self.job.out / path for path in scan.outputs if path not in kept)
-            except OutputError as error:
-                self._tell(give_up(scan, self.job, str(error)))
-            else:
-                yield scan, reason
 
     def _here(self, todo: list[Task]) -> Answers:
         """By processes of this machine."""
@@ -132,11 +114,29 @@ class Coordinator:
             function = partial(do_aloud, job=self.job, topic=topic)
             yield from cluster.as_done(client, function, self._allowed(todo), self.stop)
 
+    def _allowed(self, todo: list[Task]) -> Iterator[Task]:
+        """Give what may be begun; what would replace an input fails."""
+        for scan, reason in todo:
+            kept = [scan.mask] if reason == MASK_CORRECTED else []
+            try:
+                self.inputs.refuse(self.job.out / path for path in scan.outputs if path not in kept)
+            except OutputError as error:
+                self._tell(give_up(scan, self.job, str(error)))
+            else:
+                yield scan, reason
+
+    def _lost(self, scan: Scan, error: BaseException) -> Row:
+        is_killed = type(error).__name__ == "KilledWorker"
+        return give_up(scan, self.job, KILLED if is_killed else sentence(error))
+
     def _start(self, todo: int, jobs: int) -> None:
-        self.on_event({"event": "start", "total": self.count.total, "todo": todo, "jobs": jobs})
+        self.on_event({"event": "start", "total": self.result.total, "todo": todo, "jobs": jobs})
 
     def _begins(self, name: str) -> None:
         self.on_event({"event": "scan", "name": name, "status": "running"})
+
+    def _tell(self, row: Row) -> None:
+        self.on_event(self.result.add(row, time.monotonic() - self._started))
 
 
 def do_aloud(task: Task, job: Job, topic: str) -> Row:

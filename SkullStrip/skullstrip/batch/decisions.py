@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..io.atomic import atomic_outputs
-from ..shown import cell, from_cell, shown
-from .scans import read_rows
+from ..errors import InputError
+from ..escaping import escaped
+from .tables import cell, read_rows, text_of, write_rows
 
 DECISIONS = "decisions.csv"  # below the output folder
 ACCEPT, REJECT = "accept", "reject"
@@ -18,12 +18,12 @@ ADVICE = "give a file that 'Export decisions' on the report page wrote"
 
 
 def read_decisions(path: Path) -> dict[str, str]:
-    """Return what was decided, accept or reject, by the names of scans as `shown` shows them.
+    """Return what was decided, accept or reject, by the scans' names, escaped as in tables.
 
     Raise InputError where the file cannot be read, or lacks the columns `name` and `decision`.
     """
     rows = read_rows(path, NEEDED, ADVICE)
-    given = {named(row["name"]): row["decision"].strip().lower() for row in rows}
+    given = {name_in(row): row["decision"].strip().lower() for row in rows}
     return {name: decision for name, decision in given.items() if decision in (ACCEPT, REJECT)}
 
 
@@ -34,22 +34,43 @@ def write_decision(path: Path, scan: dict[str, str], decision: str, rater: str) 
     cannot be read or written; it is as it was then.
     """
     rows = read_rows(path, NEEDED, ADVICE) if path.exists() else []
-    same = [row for row in rows if named(row["name"]) == named(scan["name"])]
+    same = [row for row in rows if name_in(row) == name_in(scan)]
     if not same:
         same = [{"name": scan["name"], "path": scan["path"]}]
         rows += same
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     same[-1].update(decision=decision, rater=str(cell(rater.strip())), decided=now)
     columns = dict.fromkeys([*COLUMNS, *(column for column in rows[0] if column)])
-    with (
-        atomic_outputs() as staged,
-        staged(path).open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, list(columns), restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, [*columns], rows, end="\r\n")
 
 
-def named(text: str) -> str:
-    """Return the name that a table's cell holds, as `shown` shows it."""
-    return shown(from_cell(text))
+def name_in(row: dict[str, str]) -> str:
+    """Return the name of a table's row, escaped."""
+    return escaped(text_of(row["name"]))
+
+
+def comparison(one: Path, other: Path) -> Iterator[str]:
+    """Yield how far two raters' files agree, and a line for each scan where they don't.
+
+    Cohen's kappa is 1 where they agree on all and 0 where they do so as often as by chance. Raise
+    InputError for a file that cannot be read, and where no scan is decided in both.
+    """
+    first, second = read_decisions(one), read_decisions(other)
+    both = sorted(first.keys() & second.keys())
+    if not both:
+        raise InputError(f"No scan is decided in both {one} and {other}; {ADVICE}.")
+    unlike = [name for name in both if first[name] != second[name]]
+    agreed = 1 - len(unlike) / len(both)
+    left, right = (
+        sum(each[name] == ACCEPT for name in both) / len(both) for each in (first, second)
+    )
+    chance = left * right + (1 - left) * (1 - right)
+    kappa = "Cohen's kappa is not defined where all is decided alike"
+    if chance < 1:
+        kappa = f"Cohen's kappa {(agreed - chance) / (1 - chance):.2f}"
+    yield (
+        f"Both decided {len(both)} scans, {len(both) - len(unlike)} of them alike ({agreed:.0%}); "
+        f"{kappa}. One alone decided {len(first.keys() ^ second.keys())}."
+    )
+    for name in unlike:
+        yield f"{name}: {first[name]} in {one}, {second[name]} in {other}"

@@ -15,10 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
 from ..grid.orientation import orientation_of
 from ..io.nibabel_images import Reader
-from .options import REFERENCES
 from .scans import Scan
 
 SAME_MM = 0.001  # voxel sizes further apart are resampled
@@ -40,13 +38,8 @@ def readme_of(reference: str) -> str:
 def with_masks(scans: Iterable[Scan], all_scans: Iterable[Scan], reference: str) -> list[Scan]:
     """Give the scans that are references a mask of that kind, besides.
 
-    `all_scans` are those of the same persons, whichever sessions the batch has. Raise InputError
-    for a reference that fMRIPrep has not.
+    `all_scans` are those of the same persons, whichever sessions the batch has.
     """
-    if reference not in REFERENCES:
-        raise InputError(
-            f"fMRIPrep has no reference '{reference}'; use one of {', '.join(REFERENCES)}."
-        )
 
     def whose(scan: Scan) -> tuple[str, str]:
         return scan.subject, scan.session if reference == "sessionwise" else ""

@@ -14,7 +14,7 @@ from typing import Any
 from .._version import __version__
 from ..apply import worst
 from ..errors import OutputError, SkullStripError, is_out_of_memory
-from ..files import require_outputs, strip_file, write_by_mask
+from ..files import strip_file, write_by_mask
 from ..io.annex import fetch
 from ..io.atomic import atomic_outputs
 from ..io.nibabel_images import write_turned_to_ras
@@ -59,14 +59,16 @@ def do(task: Task, job: Job) -> Row:
     else:
         entry = _strip(scan, known, job)
     entry.row["seconds"] = round(time.perf_counter() - start, 3)
-    entry.row["finished"] = _now()
-    write_record(entry, job.out)
-    return entry.row
+    return _record(entry, job)
 
 
 def give_up(scan: Scan, job: Job, message: str) -> Row:
     """Record a scan that was not stripped, and return its row."""
-    entry = _failed(scan, job, NO_FILE, message)
+    return _record(_failed(scan, job, NO_FILE, message), job)
+
+
+def _record(entry: Entry, job: Job) -> Row:
+    entry.row["finished"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     write_record(entry, job.out)
     return entry.row
 
@@ -92,19 +94,12 @@ def _strip(scan: Scan, known: Entry | None, job: Job) -> Entry:
                 f"{theirs[0]} was there already or was changed since, and is kept; move it away, "
                 "name another output folder, or use --overwrite."
             )
-        scans = (scan, *scan.apply_to)
-        require_outputs(
-            scan.inputs, [(name, job.out / path) for each in scans for name, path in each.images]
-        )
         before = known or Entry(described(scan, job, NO_FILE, UNFINISHED), NO_FILE, job.digest)
         with _staged(scan.outputs, before, job) as (places, states):
-            own, *others = ({name: places[path] for name, path in each.images} for each in scans)
             method = replace(job.options.method, engine=loaded_engine(job.options.method))
-            more: dict[str, Any] = {
-                **own,
-                "apply_to": dict(zip(scan.inputs[1:], others, strict=True)),
-            }
-            result = strip_file(scan.path, method, **more)
+            others = {other.path: _images(other, places) for other in scan.apply_to}
+            own: dict[str, Any] = _images(scan, places)
+            result = strip_file(scan.path, method, **own, apply_to=others)
             _write_beside(scan, places[scan.mask], places)
         row = described(scan, job, source) | _findings(result, scan, job.options.method)
         row |= _places(scan, states[scan.mask], DONE)
@@ -162,6 +157,11 @@ def _staged(
         write_record(replace(before, begun=before.begun | states), job.out)
 
 
+def _images(scan: Scan, places: dict[str, Path]) -> dict[str, Path]:
+    """Return what `strip_file` writes for a scan, and where."""
+    return {name: places[path] for name, path in scan.images.items()}
+
+
 def _places(scan: Scan, mask: FileState, status: str) -> Row:
     """Return the columns of a scan that has a mask."""
     named = {"brain_mask": scan.mask, "brain": scan.brain, "qc": scan.qc}
@@ -200,7 +200,6 @@ def described(scan: Scan, job: Job, source: FileState, failure: str = "") -> Row
         "views": str(options.views),
         "version": __version__,
         "input_sha256": source.sha256,
-        "finished": _now(),
     }
 
 
@@ -229,7 +228,3 @@ def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
         "weights_sha256": result.weights_sha256,
         "calibration_sha256": result.calibration_sha256,
     }
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,9 +1,9 @@
 """Worker processes on this machine, each with one scan at a time, handed over through a pipe.
 
 A pipe belongs to the two processes that it joins, so nobody else on the machine can reach a worker,
-as they could through a socket; nothing listens. Workers are started as a command, not by
-`multiprocessing`, and import nothing of the caller's script. A thread waits for each that works; of
-a `ProcessPoolExecutor`, one process that is killed would end them all.
+as they could through a socket; nothing listens. Workers are started as a command, and import
+nothing of the caller's script, as `multiprocessing` and the pools built on it do. A thread waits
+for each that works; of a `ProcessPoolExecutor` or loky, one process that is killed ends them all.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from ..shown import shown
+from ..escaping import escaped
 from .columns import CORRECTED, DONE, FAILED
 from .decisions import DECISIONS, REJECT, read_decisions
 from .job import MASK_CORRECTED
-from .options import REDO, BatchOptions
+from .options import BatchOptions
 from .records import Entry, is_stranger, read_record, there
 from .scans import Scan
 
@@ -20,11 +20,9 @@ def reasons_to_do(
 ) -> Iterator[tuple[Scan, str]]:
     """Why each scan is to be done, in a few words; "" for one that is not.
 
-    `digest` is that of the options and the weights. Raise InputError for an unknown `redo`, for
-    decisions that cannot be read, and where what another input became would be replaced.
+    `digest` is that of the options and the weights. Raise InputError for decisions that cannot be
+    read, and where what another input became would be replaced.
     """
-    if options.redo is not None and options.redo not in REDO:
-        raise InputError(f"'{options.redo}' cannot be redone; use one of {', '.join(REDO)}.")
     decided: dict[str, str] = {}
     if options.redo == "rejected":
         decided = read_decisions(Path(options.decisions or out / DECISIONS))
@@ -44,7 +42,7 @@ def reasons_to_do(
 def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, decided: dict[str, str]) -> str:
     status, verdict = (entry.row["status"], entry.row["verdict"]) if entry else (None, None)
     chosen = {
-        "rejected": decided.get(shown(scan.name)) == REJECT,
+        "rejected": decided.get(escaped(scan.name)) == REJECT,
         "failed": status == FAILED,
         "check": status == DONE and verdict not in ("pass", None, ""),
     }

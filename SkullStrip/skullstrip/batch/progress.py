@@ -25,9 +25,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from ..shown import say
+from ..escaping import print_escaped
 from .columns import CORRECTED, DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
@@ -40,15 +41,29 @@ OnEvent = Callable[[Event], None]
 
 
 @dataclass
-class Count:
-    """How far a batch is."""
+class BatchResult:
+    """How far a batch is, and at its end what became of it.
 
-    total: int  # scans of the batch
-    done: int = 0  # stripped now
-    failed: int = 0  # given up now
-    skipped: int = 0  # left because they were done before
-    # Masks by what is thought of them, whenever they were made.
+    Parameters
+    ----------
+    total : int
+        Scans of the batch.
+    done, failed, skipped : int
+        Scans stripped now, given up now, and left as they were.
+    verdicts : dict of str to int
+        How many masks of these scans pass, are to be checked, fail, and were corrected by hand.
+    table, page : Path or None
+        `results.csv` and `report.html`, with all scans of the output folder; None where they are
+        left to `group`.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
     verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
+    table: Path | None = None
+    page: Path | None = None
 
     @property
     def settled(self) -> int:
@@ -73,6 +88,17 @@ class Count:
         left = seconds / (self.done + self.failed) * (self.total - self.settled)
         return event | {"done": self.settled, "total": self.total, "seconds_left": round(left, 1)}
 
+    def end(self) -> Event:
+        """Return word of the end."""
+        return {
+            "event": "end",
+            "done": self.done + self.skipped,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "report": str(self.page) if self.page else None,
+            "verdicts": self.verdicts,
+        }
+
 
 def ignore_event(event: Event) -> None:
     """Say nothing."""
@@ -87,7 +113,7 @@ def say_json(event: Event) -> None:
 def say_failures(event: Event) -> None:
     """Write a line to stderr for a scan that fails."""
     if event.get("status") == FAILED:
-        say(f"skullstrip: {event['name']}: {event['message']}", sys.stderr)
+        print_escaped(f"skullstrip: {event['name']}: {event['message']}", sys.stderr)
 
 
 def log() -> OnEvent:

@@ -1,92 +1,198 @@
 """The report page: one HTML file that shows every scan of a batch and takes decisions on them.
 
 It loads nothing from a network. A Content-Security-Policy lets only its own script run, so that a
-scan may be called anything.
+scan may be called anything. A batch may have a hundred thousand scans: each row is read once, and
+what is kept of it is the text that the page gets.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from html import escape
+from itertools import chain, islice
 from pathlib import Path
+from string import Template
 
-from ..errors import EngineError
+import numpy as np
+
+from .._version import __version__
 from ..figures.qc import read_thumbnail
 from ..io.atomic import atomic_outputs
-from .report_data import CHUNK, ReportData, Row
+from .columns import CORRECTED, FAILED
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = (
     "core.js", "csv.js", "decisions.js", "filters.js", "histogram.js", "table.js", "viewer.js",
     "main.js",
 )  # fmt: skip
-TITLE = "Brain extraction"
+SCANS_HERE = "<!-- the scans and the script -->\n"
+TEXTS = (
+    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
+    "version", "brain_mask", "brain", "qc", "qc_applied", "finished", "judged", "unlike",
+    "applied_to",
+)  # fmt: skip
+NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
+# What a scan is, in words, those to be looked at first: the page's own order when it is opened.
+STATES = {
+    "fail": "fail", "error": "not stripped", "check": "check", "none": "done",
+    "corrected": "corrected", "pass": "pass",
+}  # fmt: skip
+COUNTED = ("pass", "check", "fail", "error", "corrected", "none")  # in this order
+CHUNK = 50  # thumbnails that are decoded together
 MOST_THUMBNAILS = 10_000  # more would make a page that no browser opens in a few seconds
+# Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993: |modified z-score| > 3.5, which
+# is in units of the standard deviation when most values are normally distributed.
+THRESHOLD = 3.5
+MAD_TO_SD = 1.4826
+FEWEST = 8  # of fewer volumes the spread says nothing
+
+Row = Mapping[str, object]
 
 
-def write_report(rows: Iterable[Row], path: Path, title: str = TITLE) -> None:
+def write_report(rows: Iterable[Row], path: Path) -> None:
     """Write the page; QC pictures are looked for beside it, at `path.parent / row["qc"]`.
 
-    Rows have the columns of results.csv; numbers may be text, and missing values empty. Raise
-    EngineError where Jinja2 is not installed.
+    Rows have the columns of results.csv; numbers may be text, and missing values empty.
     """
     with (
         atomic_outputs() as staged,
         staged(path).open("w", encoding="utf-8", newline="\n") as stream,
     ):
-        stream.writelines(page(rows, path.parent, title))
+        stream.writelines(page(rows, path.parent))
 
 
-def page(rows: Iterable[Row], folder: Path, title: str = TITLE) -> Iterator[str]:
-    """Yield the page's HTML, in pieces."""
+def page(rows: Iterable[Row], folder: Path) -> Iterator[str]:
+    """Yield the page's HTML, in pieces: the script comes after the first thumbnails."""
+    scans: dict[str, list[str]] = {state: [] for state in STATES}
+    pictures: dict[str, list[str]] = {state: [] for state in STATES}
+    volumes_ml = array("d")
+    for row in rows:
+        state, volume_ml = state_of(row), number(row.get("volume_ml"))
+        scans[state].append(_inert(_scan(row)))
+        pictures[state].append(str(row.get("qc") or ""))
+        if volume_ml is not None:
+            volumes_ml.append(volume_ml)
+    style = _read("report.css")
+    script = f'"use strict";\n(() => {{\n{"".join(map(_read, SCRIPTS))}}})();\n'
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
+    )
+    html = Template(_read("report.html")).substitute(
+        policy=policy, style=style, summary=escape(_summary(scans))
+    )
+    before, after = html.split(SCANS_HERE)
+    yield before
+    yield f'<script type="application/json" id="data">{_inert(_head(volumes_ml))[:-1]},"rows":['
+    for place, scan in enumerate(chain.from_iterable(scans.values())):
+        yield f",{scan}" if place else scan
+    yield "]}</script>\n"
+    thumbnails = _thumbnails(chain.from_iterable(pictures.values()), folder)
+    yield next(thumbnails, "")
+    yield f"<script>{script}</script>\n"
+    yield from thumbnails
+    yield after
+
+
+def state_of(row: Row) -> str:
+    """Return the state of a scan, a key of `STATES`."""
+    status, verdict = _text(row.get("status")), _text(row.get("verdict"))
+    if status == FAILED:
+        return "error"
+    if status == CORRECTED:
+        return CORRECTED
+    return verdict if verdict in STATES else "none"
+
+
+def number(value: object) -> float | None:
+    """Return a finite number, also of a text; None for anything else."""
     try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
-    except ImportError as error:
-        raise EngineError(
-            "The report page needs Jinja2; install it by: pip install 'skullstrip[batch]'"
-        ) from error
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined
-    )
-    data, style, script = ReportData(rows), _read("report.css"), _script()
-    return environment.get_template("report.html").generate(
-        title=title,
-        summary=data.summary(),
-        policy=_policy(style, script),
-        style=Markup(style),  # ours, not a scan's  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        data=map(Markup, data.json()),
-        thumbnails=_chunks(islice(data.pictures(), MOST_THUMBNAILS), folder),
-    )
+        number = float(_text(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
-def _chunks(pictures: Iterator[str], folder: Path) -> Iterator[str]:
-    """Base64 of the thumbnails, one a line, in texts that the page reads when it needs them.
+def volume_limits(volumes_ml: Iterable[float]) -> dict[str, float] | None:
+    """Return "low" and "high", outside of which a volume in mL stands out, and the "median".
 
-    The first of them comes before the page's script, the others after it.
+    They are made of the median and the median absolute deviation, which outliers hardly move. None
+    for fewer than 8 volumes, or when most of them are the same.
     """
+    volumes = np.array([volume for volume in volumes_ml if np.isfinite(volume)], dtype=float)
+    if len(volumes) < FEWEST:
+        return None
+    median = float(np.median(volumes))
+    most = THRESHOLD * MAD_TO_SD * float(np.median(np.abs(volumes - median)))
+    return {"low": median - most, "high": median + most, "median": median} if most else None
+
+
+def _summary(scans: dict[str, list[str]]) -> str:
+    """One line: how many scans of each kind, when, by what."""
+    counts = {state: len(scans[state]) for state in COUNTED if scans[state]}
+    total = sum(counts.values())
+    kinds = [f"{count:,} {STATES[state]}" for state, count in counts.items()]
+    made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    noun = "scan" if total == 1 else "scans"
+    return " · ".join([f"{total:,} {noun}", *kinds, made, f"SkullStrip {__version__}"])
+
+
+def _head(volumes_ml: Iterable[float]) -> dict[str, object]:
+    """Return what the page's script works on, but for the rows."""
+    return {
+        "columns": ["id", "state", "reasons", *TEXTS, *NUMBERS],
+        "limits": volume_limits(volumes_ml),
+        "threshold": THRESHOLD,
+        "fewest": FEWEST,
+        "chunk": CHUNK,
+    }
+
+
+def _scan(row: Row) -> list[str | float | None]:
+    notes = filter(None, (_text(row.get("reasons")), _text(row.get("message"))))
+    start = [_identity(row), state_of(row), " ".join(notes)]
+    numbers = [number(row.get(column)) for column in NUMBERS]
+    return [*start, *(_text(row.get(column)) for column in TEXTS), *numbers]
+
+
+def _identity(row: Row) -> str:
+    """By scan and mask: a decision outlives a resumed batch, but not another mask."""
+    parts = (_text(row.get(column)) for column in ("path", "name", "mask_sha256"))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _thumbnails(pictures: Iterable[str], folder: Path) -> Iterator[str]:
+    """Base64 of the thumbnails, one a line, in elements that the page reads when it needs them."""
+    pictures, number = islice(pictures, MOST_THUMBNAILS), 0
     while some := list(islice(pictures, CHUNK)):
-        yield "\n".join(read_thumbnail(folder / name) if name else "" for name in some)
+        text = "\n".join(read_thumbnail(folder / name) if name else "" for name in some)
+        yield f'<script type="text/plain" id="thumbnails-{number}">{text}</script>\n'
+        number += 1
 
 
-def _script() -> str:
-    parts = "\n".join(_read(name) for name in SCRIPTS)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+def _text(value: object) -> str:
+    """As text; the lone surrogates of undecodable file names become a question mark."""
+    text = "" if value is None else str(value)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _inert(data: object) -> str:
+    """JSON that no name in it can end or reopen the script element of."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _read(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
-    def source(text: str) -> str:
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-        return f"'sha256-{digest}'"
-
-    return (
-        f"default-src 'none'; script-src {source(script)}; style-src {source(style)}; "
-        "img-src 'self' file: data:; base-uri 'none'; form-action 'none'"
-    )
+def _hash(text: str) -> str:
+    """Return a text's hash as a Content-Security-Policy names it."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"'sha256-{digest}'"

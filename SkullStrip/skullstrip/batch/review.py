@@ -16,12 +16,11 @@ from ..errors import InputError, OutputError
 from ..from_probability import read_on_grid
 from ..io.atomic import atomic_outputs
 from ..io.images import Image, read_image, write_mask
-from ..shown import from_cell
 from .columns import CORRECTED
-from .decisions import ACCEPT, DECISIONS, REJECT, named, read_decisions, write_decision
+from .decisions import ACCEPT, DECISIONS, REJECT, name_in, read_decisions, write_decision
 from .records import sha256_of
-from .report_data import FIRST, number, state_of
-from .scans import read_rows
+from .report_page import STATES, number, state_of
+from .tables import read_rows, text_of
 
 NEEDED = ("name", "path", "status", "verdict", "brain_mask", "mask_sha256")
 ADVICE = "open the results.csv that 'skullstrip batch' wrote"
@@ -40,7 +39,7 @@ class Case:
     @property
     def name(self) -> str:
         """What the batch calls the scan."""
-        return named(self.row["name"])
+        return name_in(self.row)
 
     @property
     def state(self) -> str:
@@ -81,7 +80,7 @@ class Review:
         rows = read_rows(table, NEEDED, ADVICE)
         cases = [_case(row, table.parent, decided) for row in rows if row["brain_mask"]]
         chosen = [case for case in cases if _needs_a_look(case)]
-        self.cases = sorted(chosen, key=lambda case: FIRST.index(state_of(case.row)))
+        self.cases = sorted(chosen, key=lambda case: [*STATES].index(state_of(case.row)))
         if not self.cases:
             raise InputError(f"No mask in {table} is doubtful or was rejected; nothing is left.")
 
@@ -105,7 +104,7 @@ class Review:
 
         Raise InputError where one of them is gone or cannot be read, or their grids differ.
         """
-        image = read_image(from_cell(case.row["path"]))
+        image = read_image(text_of(case.row["path"]))
         mask = read_on_grid(case.mask, image, "mask") > 0
         case.mask_sha256 = sha256_of(case.mask)
         return image, mask
@@ -137,10 +136,10 @@ class Review:
 
 
 def _case(row: dict[str, str], out: Path, decided: dict[str, str]) -> Case:
-    mask = PurePosixPath(from_cell(row["brain_mask"]))
+    mask = PurePosixPath(text_of(row["brain_mask"]))
     if mask.is_absolute() or ".." in mask.parts:
         raise InputError(f"The mask '{mask}' would be outside '{out}'; {ADVICE}.")
-    decision = decided.get(named(row["name"]), "")
+    decision = decided.get(name_in(row), "")
     return Case(row, out / mask, "", decision)
 
 
@@ -156,7 +155,7 @@ def _needs_a_look(case: Case) -> bool:
 def _reasons(row: dict[str, str]) -> list[Check]:
     """Return the verdict's reasons, each with its place where it has one."""
     reasons = BETWEEN_REASONS.split(row.get("reasons") or "")
-    places = from_cell(row.get("places") or "").split(";")
+    places = text_of(row.get("places") or "").split(";")
     return [
         Check(f"reason_{at}", "warn", reason, _position(place))
         for at, (reason, place) in enumerate(zip_longest(reasons, places, fillvalue=""))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -15,9 +14,8 @@ from pathlib import Path, PurePosixPath
 from ..errors import InputError
 from ..io import images
 from ..io.dicom_header import is_dicom_file
-from ..io.limits import require_regular
+from .tables import read_rows
 
-SEPARATORS = ",;\t"  # a spreadsheet's own, which differs between countries
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
 BETWEEN = ";"  # files in one cell of a table
@@ -53,9 +51,9 @@ class Scan:
         return [self.path, *(scan.path for scan in self.apply_to)]
 
     @property
-    def images(self) -> tuple[tuple[str, str], ...]:
-        """What `strip_file` writes for it: its names for it, and paths below the output folder."""
-        return ("brain", self.brain), ("mask", self.mask), ("qc", self.qc)
+    def images(self) -> dict[str, str]:
+        """What `strip_file` writes for it, by its names, and paths below the output folder."""
+        return {"brain": self.brain, "mask": self.mask, "qc": self.qc}
 
     @property
     def outputs(self) -> list[str]:
@@ -228,33 +226,3 @@ def _with_ending_in_name(scan: Scan) -> Scan:
     suffix = images.suffix_of(scan.path)
     named = _placed(scan.path, scan.name + suffix.replace(".", "_"), suffix)
     return replace(named, subject=scan.subject, session=scan.session, apply_to=scan.apply_to)
-
-
-def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:
-    """Return rows of a CSV that people made, by its head; what a row lacks is empty.
-
-    Raise InputError where it cannot be read or lacks a column.
-
-    Parameters
-    ----------
-    path : Path
-        UTF-8, with or without a byte order mark.
-    needed : sequence of str
-        Columns that must be there.
-    advice : str
-        What to do if the table cannot be read, after "; ".
-    """
-    try:
-        require_regular(path)
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            head = stream.readline()
-            stream.seek(0)
-            separator = max(SEPARATORS, key=head.count)
-            reader = csv.DictReader(stream, delimiter=separator, restval="")
-            rows = list(reader)
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); {advice}.") from error
-    if missing := [column for column in needed if column not in columns]:
-        raise InputError(f"{path} has no column '{missing[0]}'; {advice}.")
-    return rows

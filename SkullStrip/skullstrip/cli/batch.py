@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..batch.options import REDO, REFERENCES, BatchOptions
 from ..errors import Cancelled, InputError
+from ..escaping import print_escaped
 from ..io.process import stopping
-from ..shown import say
 from .common import (
     EXIT_FAILURE,
     GET_HELP,
@@ -24,8 +25,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..batch.progress import OnEvent
-    from ..batch.run import BatchResult, Source
+    from ..batch.progress import BatchResult, OnEvent
 
 EXIT_VERDICT = 3
 PROGRESS = ("auto", "bar", "json", "none")
@@ -43,6 +43,8 @@ EPILOG = """\
 OUT gets <name>_brain_mask.<ext>, <name>_brain.<ext> and qc/<name>.png for each scan, results.csv
 and report.html for all. A scan is done when its outputs are there and neither it nor the options
 have changed; scans that failed are tried again. Masks corrected by hand are kept.
+"""
+EXIT_STATUSES = """\
 Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
 a verdict is fail, 130 interrupted.
 """
@@ -50,62 +52,42 @@ a verdict is fail, 130 interrupted.
 
 def batch_command(words: list[str]) -> int:
     """Run `skullstrip batch` with these arguments; returns the exit status."""
-    parser = _parser()
+    parser = make_parser()
     if not words:
         return show_usage(parser)
     if words[0] == "--decisions" and len(words) == 3:
-        from ..batch.raters import comparison
+        from ..batch.decisions import comparison
 
         for line in comparison(Path(words[1]), Path(words[2])):
-            say(line)
+            print_escaped(line)
         return 0
-    arguments = parser.parse_args(words)
-    for_bids = ("participant_label", "session_label", "fmriprep", "also")
-    if not arguments.bids and any(getattr(arguments, name) for name in for_bids):
-        raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
-    return run_command(arguments)
+    return run_command(parser.parse_args(words))
 
 
 def run_command(arguments: argparse.Namespace, shared: bool = False) -> int:
     """Do what the arguments of either command ask for; returns the exit status."""
-    from ..batch.run import Source, run_batch
+    from ..batch.run import run_batch
 
-    source = Source(
-        arguments.source,
-        arguments.bids,
-        tuple(arguments.participant_label),
-        tuple(arguments.session_label),
-        arguments.fmriprep,
-        arguments.also,
-    )
-    options = batch_options(arguments)
-    out = Path(arguments.out)
+    source, out, options = arguments.source, Path(arguments.out), _options(arguments)
     if arguments.dry_run:
-        return dry_run(source, out, options)
+        return _dry_run(source, out, options)
+    how = {"quiet": not debugging(), "shared": shared}
     try:
         with stopping() as stop, _progress(arguments.progress) as on_event:
-            result = run_batch(
-                source,
-                out,
-                options,
-                on_event=on_event,
-                stop=stop,
-                quiet=not debugging(),
-                shared=shared,
-            )
+            result = run_batch(source, out, options, on_event=on_event, stop=stop, **how)
     except KeyboardInterrupt as error:  # the second Ctrl-C
         message = (
             "Interrupted, the scans under way are dropped; start the same command again to go on."
         )
         raise Cancelled(message) from error
     if arguments.progress not in ("json", "none"):
-        print_result(result)
+        _print_result(result)
     if result.failed:
         return EXIT_FAILURE
     return EXIT_VERDICT if arguments.strict and result.verdicts["fail"] else 0
 
 
-def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
+def _dry_run(source: str, out: Path, options: BatchOptions) -> int:
     """Print each scan that would be stripped, and why; write nothing."""
     from ..batch.job import MASK_CORRECTED
     from ..batch.run import planned
@@ -115,47 +97,46 @@ def dry_run(source: Source, out: Path, options: BatchOptions) -> int:
         total += 1
         if reason:
             todo += reason != MASK_CORRECTED
-            say(f"{scan.path} -> {out / scan.mask} ({reason})")
+            print_escaped(f"{scan.path} -> {out / scan.mask} ({reason})")
     print(f"{todo} of {total} scans would be stripped.")
     return 0
 
 
-def print_result(result: BatchResult) -> None:
-    """Print how it went."""
+def _print_result(result: BatchResult) -> None:
     print(f"Done {result.done}, failed {result.failed}, left as they were {result.skipped}")
     print(f"Verdicts     {', '.join(f'{name} {n}' for name, n in result.verdicts.items())}")
     if result.table:
-        say(f"Table        {result.table}")
+        print_escaped(f"Table        {result.table}")
     if result.page:
-        say(f"Report       {result.page}")
+        print_escaped(f"Report       {result.page}")
 
 
-def batch_options(arguments: argparse.Namespace) -> BatchOptions:
+def _options(arguments: argparse.Namespace) -> BatchOptions:
     """Options from the arguments of either command; raise InputError for two that conflict."""
-    if arguments.scheduler and arguments.jobs:
+    names = [field.name for field in fields(BatchOptions) if field.name != "method"]
+    own = {name: getattr(arguments, name) for name in names}
+    options = BatchOptions(method_options(arguments), **own)
+    is_for_bids = options.participants or options.sessions or options.fmriprep or options.also
+    if is_for_bids and not options.bids:
+        raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
+    if options.scheduler and options.jobs:
         raise InputError("--jobs is for workers on this machine; leave it out with --scheduler.")
-    if arguments.decisions and arguments.redo != "rejected":
+    if options.decisions and options.redo != "rejected":
         raise InputError("--decisions names what was rejected; add --redo rejected.")
-    return BatchOptions(
-        method_options(arguments),
-        jobs=arguments.jobs,
-        scheduler=arguments.scheduler,
-        overwrite=arguments.overwrite,
-        redo=arguments.redo,
-        decisions=arguments.decisions,
-        get=arguments.get,
-    )
+    return options
 
 
-def _parser() -> Parser:
-    parser = batch_parser(
-        "skullstrip batch", "IN", "OUT", "", description=DESCRIPTION, epilog=EPILOG
+def make_parser() -> Parser:
+    """Return the parser of `skullstrip batch`."""
+    epilog = EPILOG + EXIT_STATUSES
+    parser = common_parser(
+        "skullstrip batch", "IN", "OUT", "", description=DESCRIPTION, epilog=epilog
     )
     parser.add_argument("--bids", action="store_true", help="IN is a BIDS data set")
     return parser
 
 
-def batch_parser(prog: str, source: str, out: str, more: str, **texts: str) -> Parser:
+def common_parser(prog: str, source: str, out: str, more: str, **texts: str) -> Parser:
     """Return what the parsers of `skullstrip batch` and `skullstrip-bids` have in common."""
     parser = Parser(prog=prog, usage=f"{prog} [options] {source} {out}{more}", **texts)
     source_help = "folder, .csv, quoted glob or BIDS data set"
@@ -164,8 +145,8 @@ def batch_parser(prog: str, source: str, out: str, more: str, **texts: str) -> P
     bids = parser.add_argument_group("BIDS")
     for label in ("participant", "session"):
         bids.add_argument(
-            f"--{label}-label", f"--{label}_label", metavar="LABEL", nargs="+", default=[],
-            help=f"only these {label}s, with or without prefix",
+            f"--{label}-label", f"--{label}_label", dest=f"{label}s", metavar="LABEL", nargs="+",
+            default=(), help=f"only these {label}s, with or without prefix",
         )  # fmt: skip
     also_help = "other scans of a session, which get the mask of its first T1w scan: T2w,FLAIR,PDw"
     bids.add_argument("--also", metavar="SUFFIXES", type=_words, default=(), help=also_help)

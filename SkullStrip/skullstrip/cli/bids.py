@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import InputError
-from ..shown import say
-from .batch import batch_parser, run_command
+from ..escaping import print_escaped
+from .batch import EXIT_STATUSES, common_parser, run_command
 from .common import guarded, show_usage
 
 DESCRIPTION = """\
@@ -23,8 +23,6 @@ Brain masks of the T1-weighted scans of a BIDS data set, as BIDS derivatives.
 EPILOG = """\
 With --participant-label, several jobs may work in one OUT_DIR, each on other participants; then run
 'group' once they are through. Without it, 'participant' writes table and page itself.
-Exit status: 0 all done, 1 a scan could not be stripped, 2 an argument is at fault, 3 with --strict
-a verdict is fail, 130 interrupted.
 """
 
 
@@ -34,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(words: list[str]) -> int:
-    parser = batch_parser(
+    parser = common_parser(
         "skullstrip-bids", "BIDS_DIR", "OUT_DIR", " {participant,group}",
-        description=DESCRIPTION, epilog=EPILOG,
+        description=DESCRIPTION, epilog=EPILOG + EXIT_STATUSES,
     )  # fmt: skip
     parser.add_argument("level", choices=("participant", "group"), help="level of the analysis")
     parser.add_argument("-v", "--version", action="version", version=f"SkullStrip {__version__}")
@@ -45,14 +43,14 @@ def _command(words: list[str]) -> int:
         return show_usage(parser)
     arguments = parser.parse_args(words)
     if arguments.level == "participant":
-        return run_command(arguments, shared=bool(arguments.participant_label))
+        return run_command(arguments, shared=bool(arguments.participants))
     from ..batch.records import RECORDS, rows
     from ..batch.results import write_results
 
     out = Path(arguments.out)
     if not (out / RECORDS).is_dir():
         raise InputError(f"Nothing has been stripped into '{out}'; run 'participant' first.")
-    say(f"Report       {write_results(partial(rows, out), out)}")
+    print_escaped(f"Report       {write_results(partial(rows, out), out)}")
     return 0
 
 

@@ -13,9 +13,9 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from ..errors import NO_MEMORY, InputError, SkullStripError, is_out_of_memory
+from ..escaping import print_escaped
 from ..io.process import abandon_stdout, repair_streams, require_memory
 from ..options import Options
-from ..shown import say
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
@@ -116,5 +116,5 @@ def debugging() -> bool:
 def _fail(message: str, status: int, choices: Sequence[str] = ()) -> int:
     with suppress(OSError):  # a full disk: the status still tells
         for line in (f"skullstrip: {' '.join(message.split())}", *choices):
-            say(line, sys.stderr)
+            print_escaped(line, sys.stderr)
     return status

@@ -17,8 +17,8 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import InputError, SkullStripError
+from ..escaping import print_escaped
 from ..io.process import abandon_stdout, ended_by_signals, native_noise_silenced
-from ..shown import say
 from .common import (
     EXIT_INTERRUPTED,
     GET_HELP,
@@ -84,7 +84,7 @@ def _command(words: list[str]) -> int:
     statuses = []
     for scan in scans:
         if not arguments.quiet:
-            say(f"{scan}:")
+            print_escaped(f"{scan}:")
         with ended_by_signals("Interrupted; scans before this one are done.", EXIT_INTERRUPTED):
             statuses.append(guarded(partial(_strip, arguments, scan)))
     return max(statuses)
@@ -140,8 +140,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     from ..files import strip_file
     from ..io.nibabel_images import start_without_pydicom
-    from .profile import profiled
-    from .progress_bar import terminal_progress
+    from .progress import profiled, terminal_progress
 
     if ".nii" in input_path.suffixes:
         start_without_pydicom()
@@ -149,7 +148,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     start = time.perf_counter()
     silence = nullcontext() if debugging() else native_noise_silenced()
     profile = profiled if arguments.profile else nullcontext
-    with silence, terminal_progress(arguments.quiet) as shown, profile(shown) as progress:
+    with silence, terminal_progress(arguments.quiet) as bar, profile(bar) as progress:
         result = strip_file(
             input_path,
             method_options(arguments),
@@ -165,7 +164,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
         try:
             _print_summary(result, outputs, time.perf_counter() - start)
             for (target, images), carried in zip(targets.items(), result.carried, strict=True):
-                say(f"{target}:")
+                print_escaped(f"{target}:")
                 _print_summary(carried, images)
             if sys.stdout.isatty() and arguments.qc is None:
                 print("To look at the outline over the scan, add --qc outline.png.")
@@ -265,7 +264,7 @@ def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict
 
 def _print_summary(result: Any, outputs: dict[str, Any], seconds: float | None = None) -> None:
     for check in result.findings:
-        say(f"skullstrip: {check.severity}: {check.message}", sys.stderr)
+        print_escaped(f"skullstrip: {check.severity}: {check.message}", sys.stderr)
     from ..report import quality_line, volume_line
 
     print(f"Brain volume {volume_line(result)}")
@@ -273,7 +272,7 @@ def _print_summary(result: Any, outputs: dict[str, Any], seconds: float | None =
     if seconds is not None:
         print(f"Time         {seconds:.1f} s ({result.engine}, {result.device})")
     for name, path in outputs.items():
-        say(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
+        print_escaped(f"{_LABELS.get(name, name.capitalize()):<12} {path}")
 
 
 if __name__ == "__main__":

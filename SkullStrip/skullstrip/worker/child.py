@@ -216,10 +216,9 @@ def _loaded(runtime: Options, _manifest: str) -> Engine:
 
 def _serve_batch(request: dict[str, Any], options: Options, emit: Emit) -> bool:
     from ..batch.options import BatchOptions
-    from ..batch.run import Source, run_batch
+    from ..batch.run import run_batch
 
-    source, out = Source(request["source"]), Path(request["out"])
-    run_batch(source, out, BatchOptions(options), on_event=emit)
+    run_batch(request["source"], Path(request["out"]), BatchOptions(options), on_event=emit)
     emit({"event": "result", "report": {}})
     return False
 

@@ -7,7 +7,7 @@ import pytest
 from skullstrip.batch import coordinator
 from skullstrip.batch.job import Job
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.progress import Count
+from skullstrip.batch.progress import BatchResult
 from skullstrip.batch.records import Entry, FileState, rows, write_record
 from skullstrip.batch.scans import Scan
 from skullstrip.errors import OutputError
@@ -41,7 +41,7 @@ def keep_books(tmp_path, monkeypatch):
 
         job = Job(tmp_path, BatchOptions(), "digest")
         books = coordinator.Coordinator(
-            job, coordinator.Inputs([]), Count(len(pairs)), events.append, bool, True, tables
+            job, coordinator.Inputs([]), BatchResult(len(pairs)), events.append, bool, True, tables
         )
         books.keep_books(answers())
         return events, list(rows(tmp_path))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skullstrip.batch.scans import read_rows
+from skullstrip.batch.tables import read_rows
 from skullstrip.errors import InputError
 
 ROWS = [{"name": "a", "path": "x,y;z.nii"}, {"name": "b", "path": ""}]

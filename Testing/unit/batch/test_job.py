@@ -16,7 +16,7 @@ from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.plan import reasons_to_do
 from skullstrip.batch.records import read_record
-from skullstrip.batch.run import Source
+from skullstrip.batch.run import scans_of
 from skullstrip.batch.scans import find_scans, sidecar_of
 from skullstrip.checks.input_checks import Check
 from skullstrip.options import Options
@@ -180,7 +180,7 @@ def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_of_others_is_
     job, tmp_path
 ):
     data = make_bids(tmp_path / "data", spacing_mm=3.0)
-    scan = Source(str(data), bids=True, fmriprep="first-lex").scans(job.out)[0]
+    scan = scans_of(str(data), job.out, BatchOptions(bids=True, fmriprep="first-lex"))[0]
     done(scan, job)
     voxels = correct(job.out / scan.mask)
     sidecar, turned = job.out / sidecar_of(scan.mask), scan.for_fmriprep[0]

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from skullstrip.batch import progress
-from skullstrip.batch.progress import Count
+from skullstrip.batch.progress import BatchResult
 
 
 def test_scans_that_were_done_before_do_not_make_the_time_left_shorter():
-    count = Count(10, done=1, failed=1, skipped=4)
+    count = BatchResult(10, done=1, failed=1, skipped=4)
     event = count.add({"name": "a", "status": "done"}, 30.0)
     assert (count.settled, event["seconds_left"]) == (7, 30.0)
 
@@ -17,7 +17,7 @@ def test_scans_that_were_done_before_do_not_make_the_time_left_shorter():
 def test_an_event_is_one_line_of_json(capsys):
     row = {"name": "ä\nb", "status": "done", "message": "", "reasons": "It is rough.",
            "volume_ml": 1.5, "verdict": "check"}  # fmt: skip
-    progress.say_json(Count(4).add(row, 2.0))
+    progress.say_json(BatchResult(4).add(row, 2.0))
     output = capsys.readouterr().out
     assert output.count("\n") == 1
     assert json.loads(output) == {
@@ -27,13 +27,13 @@ def test_an_event_is_one_line_of_json(capsys):
 
 def test_a_scan_that_is_left_as_it_is_is_told_with_its_verdict():
     row = {"name": "a", "status": "done", "verdict": "check", "reasons": "It is rough."}
-    event = Count(4).add(row)
+    event = BatchResult(4).add(row)
     assert (event["status"], event["verdict"]) == ("skipped", "check")
     assert (event["reasons"], event["done"], event["total"]) == ("It is rough.", 1, 4)
 
 
 def test_verdicts_are_counted_of_all_scans_and_a_corrected_mask_has_no_other():
-    count = Count(6)
+    count = BatchResult(6)
     for verdict in ("pass", "pass", "fail"):
         count.add({"status": "done", "verdict": verdict}, 1.0)
     count.add({"status": "failed", "verdict": None}, 1.0)
@@ -54,7 +54,7 @@ def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     on_event = progress.log()
-    row, count = {"name": "a", "status": "done", "message": ""}, Count(10_000, skipped=1000)
+    row, count = {"name": "a", "status": "done", "message": ""}, BatchResult(10_000, skipped=1000)
     for seconds in (200.0, 400.0, 600.0, 800.0):
         now[0] = seconds
         on_event({"event": "scan", "name": "b", "status": "running"})

@@ -109,7 +109,7 @@ def test_what_the_batch_reads_is_never_written(tmp_path, how):
     if how == "folder link":
         (tmp_path / "link").symlink_to(out)
         source = tmp_path / "link" / "a_brain.nii"
-    inputs = Inputs([str(source)])
+    inputs = Inputs([source])
     inputs.refuse([out / "a_brain_mask.nii"])
     with pytest.raises(
         OutputError, match=r"a_brain\.nii would be replaced, which this batch reads"
@@ -121,4 +121,4 @@ def test_the_voxels_of_a_scan_are_never_written(tmp_path):
     (tmp_path / "a.hdr").write_bytes(b"header")
     (tmp_path / "a.img").write_bytes(b"voxels")
     with pytest.raises(OutputError, match="which this batch reads"):
-        Inputs([str(tmp_path / "a.hdr")]).refuse([tmp_path / "a.img"])
+        Inputs([tmp_path / "a.hdr"]).refuse([tmp_path / "a.img"])

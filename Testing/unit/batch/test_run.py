@@ -3,7 +3,7 @@
 import pytest
 
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.run import Source, run_batch
+from skullstrip.batch.run import run_batch
 from skullstrip.errors import Cancelled
 from skullstrip.options import Options
 
@@ -17,6 +17,6 @@ def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_we
         (source / name).write_bytes(b"x")
     options = BatchOptions(Options(weights=stand_in_weights), jobs=1)
     with pytest.raises(Cancelled, match="0 of 2 scans done"):
-        run_batch(Source(str(source)), out, options, on_event=events.append, stop=lambda: True)
+        run_batch(str(source), out, options, on_event=events.append, stop=lambda: True)
     assert [event["event"] for event in events] == ["end"]
     assert len((out / "results.csv").read_text().splitlines()) == 1

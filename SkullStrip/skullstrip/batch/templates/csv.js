@@ -7,8 +7,8 @@ function toCsv(rows) {
   return rows.map((row) => row.map(csvField).join(",") + "\r\n").join("");
 }
 
-// A name in one line that moves no cursor, as skullstrip/shown.py makes it.
-function shown(text) {
+// A name in one line that moves no cursor, as skullstrip/escaping.py makes it.
+function escaped(text) {
   return text.replace(UNSEEN, (character) => {
     const named = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character];
     const hex = character.codePointAt(0).toString(16);

@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from skullstrip.cli.profile import profiled
-from skullstrip.cli.progress_bar import terminal_progress
+from skullstrip.cli.progress import profiled, terminal_progress
 
 
 class Terminal(io.StringIO):

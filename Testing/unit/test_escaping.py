@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from skullstrip.shown import cell, from_cell, say, shown
+from skullstrip.batch.tables import cell, text_of
+from skullstrip.escaping import escaped, print_escaped
 
 
 @pytest.mark.parametrize(
@@ -19,9 +20,9 @@ from skullstrip.shown import cell, from_cell, say, shown
     ],
 )
 def test_a_text_is_shown_in_one_line_that_moves_no_cursor(text, safe):
-    assert shown(text) == safe
+    assert escaped(text) == safe
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
-    say(text, stream)
+    print_escaped(text, stream)
     stream.seek(0)
     assert stream.read().rstrip("\r\n") == safe
 
@@ -29,9 +30,9 @@ def test_a_text_is_shown_in_one_line_that_moves_no_cursor(text, safe):
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_no_text_is_a_formula_in_a_table_and_it_is_read_back(text):
     assert cell(text) == f"'{text}"
-    assert from_cell(f"'{text}") == text
+    assert text_of(f"'{text}") == text
 
 
 def test_numbers_and_ordinary_texts_are_cells_as_they_are():
     assert [cell(value) for value in (-1.5, None, "a", "'tis")] == [-1.5, None, "a", "'tis"]
-    assert from_cell("'tis") == "'tis"
+    assert text_of("'tis") == "'tis"

@@ -1,4 +1,4 @@
-"""Where a run's time and memory go, told to stderr stage by stage: `--profile`."""
+"""How a run is watched: a progress bar on a terminal, and where its time went."""
 
 from __future__ import annotations
 
@@ -7,10 +7,47 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
-from ..shown import say
+from ..escaping import print_escaped
 
 Progress = Callable[[str, int, int], None]
+_WORDS = {
+    "read": "Reading the scan",
+    "check": "Checking the scan",
+    "load": "Loading the network",
+    "prepare": "Preparing the scan",
+    "predict": "Finding the brain",
+    "restore": "Returning to the scan's grid",
+    "judge": "Judging the mask",
+    "mask": "Drawing the mask",
+    "register": "Aligning the scans",
+    "write": "Writing",
+}
+
+
+@contextmanager
+def terminal_progress(quiet: bool = False) -> Iterator[Progress]:
+    """Give a `progress` callback that draws a bar on stderr, if somebody would see it."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from tqdm import tqdm
+
+    bar: Any = tqdm(total=0, leave=False, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
+
+    def show(stage: str, done: int, total: int) -> None:
+        words = _WORDS.get(stage, stage)
+        if bar.desc != words:
+            bar.reset(total=total)
+            bar.set_description_str(words, refresh=False)
+        bar.total, bar.n = max(total, 1), done
+        bar.refresh()
+
+    try:
+        yield show
+    finally:
+        bar.close()
 
 
 @contextmanager
@@ -32,10 +69,10 @@ def profiled(progress: Progress) -> Iterator[Progress]:
 
     yield note
     mark("")
-    say(f"{'stage':<10}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}", sys.stderr)
+    print_escaped(f"{'stage':<10}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}", sys.stderr)
     for (stage, wall, cpu, _), (_, wall_after, cpu_after, peak) in pairwise(marks):
         line = f"{stage:<10}{wall_after - wall:8.2f}{cpu_after - cpu:8.2f}{peak:10.0f}"
-        say(line, sys.stderr)
+        print_escaped(line, sys.stderr)
 
 
 def _peak_mib() -> float:
