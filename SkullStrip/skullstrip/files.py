@@ -281,25 +281,25 @@ def _writers(
     image: images.Image, result: BrainExtraction, options: Options, *, seg_fractional: bool
 ) -> dict[str, Callable[[Path], object]]:
     """Return what writes each output of a scan but the report."""
+    mask, probability = result.brain_mask, result.brain_probability
 
     def write_qc(path: Path) -> None:
         title = f"{volume_line(result)}, {quality_line(result)}"
         confidence = result.brain_confidence if result.confidence_source else None
-        _write_qc(path, image, result.brain_mask, title, confidence)
+        _write_qc(path, image, mask, title, confidence)
 
     def write_seg(path: Path) -> None:
         weights = result.weights_sha256 or "unknown"  # of a probability that was kept
         parameters = {"weights_sha256": weights, **options.settings()}
-        brain = result.brain_probability if seg_fractional else result.brain_mask
-        write_segmentation(path, image.header, brain, parameters)
+        write_segmentation(path, image.header, probability if seg_fractional else mask, parameters)
 
     return {
-        "brain": lambda path: images.write_brain(path, image, result.brain_mask),
-        "mask": lambda path: images.write_mask(path, image, result.brain_mask),
-        "probability": lambda path: images.write_probability(path, image, result.brain_probability),
+        "brain": lambda path: images.write_brain(path, image, mask),
+        "mask": lambda path: images.write_mask(path, image, mask),
+        "probability": lambda path: images.write_probability(path, image, probability),
         "confidence": lambda path: images.write_probability(path, image, result.brain_confidence),
-        "head": lambda path: images.write_brain(path, image, ~result.brain_mask),
-        "surface": lambda path: write_surface(path, mask_surface(result.brain_mask, result.affine)),
+        "head": lambda path: images.write_brain(path, image, ~mask),
+        "surface": lambda path: write_surface(path, mask_surface(mask, result.affine)),
         "seg": write_seg,
         "qc": write_qc,
     }

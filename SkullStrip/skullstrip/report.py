@@ -63,7 +63,13 @@ def report(
         return {"input": called(inputs[number]), "outputs": named}
 
     applied = [
-        {**files(number), **_applied(carried)}
+        {
+            **files(number),
+            "volume_ml": round(carried.volume_ml, 3),
+            "verdict": carried.verdict,
+            **carrying(carried),
+            **_findings(carried),
+        }
         for number, carried in enumerate(result.carried, start=1)
     ]
     return {
@@ -91,16 +97,6 @@ def _findings(result: BrainExtraction) -> dict[str, Any]:
     return {
         "checks": [check.as_dict() for check in result.checks],
         "quality": [check.as_dict() for check in result.quality],
-    }
-
-
-def _applied(carried: BrainExtraction) -> dict[str, Any]:
-    """Describe a mask on a scan that it was carried to."""
-    return {
-        "volume_ml": round(carried.volume_ml, 3),
-        "verdict": carried.verdict,
-        **carrying(carried),
-        **_findings(carried),
     }
 
 

@@ -141,12 +141,12 @@ def _scan(path: Path, base: Path) -> Scan:
         place = Path(path.name)
     if not place.name:  # DICOM in the folder itself
         place = Path(path.resolve().name)
-    suffix = images.suffix_of(path)
-    return _placed(path, place.as_posix()[: len(place.as_posix()) - len(suffix)], suffix)
+    name = place.as_posix()
+    return _called(path, name[: len(name) - len(images.suffix_of(path))])
 
 
-def _placed(path: Path, name: str, suffix: str) -> Scan:
-    suffix = suffix or images.FALLBACK_SUFFIX
+def _called(path: Path, name: str) -> Scan:
+    suffix = images.suffix_of(path) or images.FALLBACK_SUFFIX
     return Scan(name, str(path.absolute()), f"{name}_brain{suffix}", f"{name}_brain_mask{suffix}")
 
 
@@ -181,11 +181,8 @@ def _scan_of_row(row: dict[str, str], folder: Path, base: Path) -> Scan:
     if name := (row.get("name") or "").strip():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise InputError(f"The name '{name}' would leave the output folder; use a plain one.")
-        scan = _placed(path, name, images.suffix_of(path))
-        others = [
-            _placed(other.path, f"{name}_{Path(other.name).name}", images.suffix_of(other.path))
-            for other in others
-        ]
+        scan = _called(path, name)
+        others = [_called(each.path, f"{name}_{Path(each.name).name}") for each in others]
     subject, session = ((row.get(key) or "").strip() for key in ("subject", "session"))
     return replace(scan, subject=subject, session=session, apply_to=tuple(others))
 
@@ -194,14 +191,12 @@ def _unique(scans: Iterable[Scan]) -> list[Scan]:
     """Give scans that differ by their ending alone names with it; refuse other doubles."""
     scans = list(scans)
     counts = Counter(scan.name for scan in scans)
-    renamed = [
-        _with_ending_in_name(scan)
-        if counts[scan.name] > 1 and images.suffix_of(scan.path)
-        else scan
-        for scan in scans
-    ]
-    refuse_names(renamed)
-    return renamed
+    for place, scan in enumerate(scans):
+        if counts[scan.name] > 1:
+            named = _called(scan.path, scan.name + images.suffix_of(scan.path).replace(".", "_"))
+            scans[place] = replace(scan, name=named.name, brain=named.brain, mask=named.mask)
+    refuse_names(scans)
+    return scans
 
 
 def refuse_names(scans: Iterable[Scan]) -> None:
@@ -220,9 +215,3 @@ def refuse_names(scans: Iterable[Scan]) -> None:
                 f"{scan.file} and {other} would both be called '{scan.name}'; rename one, or "
                 "leave one out."
             )
-
-
-def _with_ending_in_name(scan: Scan) -> Scan:
-    suffix = images.suffix_of(scan.path)
-    named = _placed(scan.path, scan.name + suffix.replace(".", "_"), suffix)
-    return replace(named, subject=scan.subject, session=scan.session, apply_to=scan.apply_to)
