@@ -49,13 +49,6 @@ def keep_books(tmp_path, monkeypatch):
     return keep_books
 
 
-def test_answers_are_told(keep_books):
-    events, rows = keep_books(("a", None), ("b", None), ("c", None))
-    assert [row["name"] for row in rows] == ["a", "b", "c"]
-    assert [(event["name"], event["done"]) for event in events] == [("a", 1), ("b", 2), ("c", 3)]
-    assert events[-1]["seconds_left"] == 0.0
-
-
 @pytest.mark.parametrize(
     ("answer", "message"),
     [(KilledWorker("scan"), "out of memory"), (RuntimeError("odd\nthing"), "odd thing")],

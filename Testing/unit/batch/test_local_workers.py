@@ -30,16 +30,6 @@ def test_workers_are_as_many_as_processors_and_memory_allow(
     assert local_workers.default_jobs() == jobs
 
 
-def test_the_memory_limit_is_no_more_than_the_machines():
-    assert 0 < local_workers.memory_limit() <= psutil.virtual_memory().total
-
-
-@pytest.mark.parametrize(("processors", "jobs", "threads"), [(8, 2, 4), (8, 3, 2), (2, 4, 1)])
-def test_workers_share_the_processors(monkeypatch, processors, jobs, threads):
-    monkeypatch.setattr(local_workers, "available_threads", lambda: processors)
-    assert local_workers.threads_each(jobs) == threads
-
-
 def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "dask" or None)
     with pytest.raises(EngineError, match=r"needs distributed; use 'pip install .*\[cluster\]"):

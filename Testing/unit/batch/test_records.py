@@ -3,6 +3,8 @@
 import json
 import os
 
+import nibabel
+import nrrd
 import pytest
 
 from skullstrip.batch.columns import COLUMNS
@@ -18,12 +20,37 @@ from skullstrip.batch.records import (
     write_record,
 )
 from skullstrip.errors import OutputError
+from Testing.image_files import OBLIQUE, voxels
 
 
 def entry(name="a/b", **columns):
     row = {"name": name, "status": "done", "volume_ml": 1432.125, "views": "1", "input_sha256": "i"}
     outputs = {f"{name}_brain_mask.nii.gz": FileState(3, 4, "o")}
     return Entry(row | columns, FileState(1, 2**60 + 1, "i"), "options", outputs, outputs)
+
+
+@pytest.mark.parametrize(
+    ("write", "header", "data"),
+    [
+        (lambda path: nrrd.write(str(path), voxels()), "T1.nhdr", "T1.raw.gz"),
+        (lambda path: nibabel.save(nibabel.Spm99AnalyzeImage(voxels(), OBLIQUE), path),
+         "T1.hdr", "T1.mat"),
+        (lambda path: nibabel.save(nibabel.Nifti1Pair(voxels(), OBLIQUE), path),
+         "A.HDR", "A.IMG"),
+    ],
+)  # fmt: skip
+def test_the_state_of_an_image_is_that_of_all_its_files(tmp_path, write, header, data):
+    write(tmp_path / header)
+    state = FileState.of(tmp_path / header)
+    assert state.still_holds(tmp_path / header)
+    content = (tmp_path / data).read_bytes()
+    (tmp_path / data).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(tmp_path / data, (2e9, 2e9))  # clocks may be too coarse to tell the two writes apart
+    assert not state.still_holds(tmp_path / header)
+    (tmp_path / data).write_bytes(content)
+    assert state.still_holds(tmp_path / header), "known by its hash"
+    (tmp_path / header).unlink()
+    assert not state.still_holds(tmp_path / header)
 
 
 def test_what_is_recorded_is_known_again(tmp_path):

@@ -6,9 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.batch.decisions import read_decisions, write_decision
 from skullstrip.batch.review import Review
-from skullstrip.cli.main import main
 from skullstrip.errors import InputError, OutputError
 from Testing.reviewed_batch import REASON, make_batch
 
@@ -81,30 +79,6 @@ def test_what_was_decided_or_corrected_is_known_when_it_is_opened_again(table):
     assert (review.start(), review.done, review.following(0)) == (0, 2, None)
     review.decide(review.cases[0], "reject", "Ann")  # as not corrected well enough
     assert not Review(table).cases[0].is_done
-
-
-def test_all_else_in_the_decisions_stays(tmp_path):
-    path = tmp_path / "decisions.csv"
-    text = 'name;decision;comment;site\na;accept;"two\nlines";Rome\n\'=b;Reject;;\n'
-    path.write_text(text, encoding="utf-8-sig")
-    write_decision(path, {"name": "'=b", "path": "/b"}, "accept", "=Ann")
-    write_decision(path, {"name": "c", "path": "/c"}, "reject", " Ben ")
-    first, *lines = path.read_bytes().decode().split("\r\n")
-    assert first == "name,path,decision,comment,rater,decided,site"
-    assert lines[0] == 'a,,accept,"two\nlines",,,Rome'
-    assert lines[1].startswith("'=b,,accept,,'=Ann,20")
-    assert lines[2].startswith("c,/c,reject,,Ben,20")
-    assert read_decisions(path) == {"a": "accept", "=b": "accept", "c": "reject"}
-
-
-def test_decisions_of_a_review_and_of_the_page_are_compared(table, tmp_path, capsys):
-    review = Review(table)
-    for case in review.cases:
-        review.decide(case, "reject", "Ben")
-    page = tmp_path / "page.csv"
-    page.write_text("name,path,decision\nb,,reject\ndeep/c,,accept\n")
-    assert main(["batch", "--decisions", str(page), str(table.parent / "decisions.csv")]) == 0
-    assert "Both decided 2 scans, 1 of them alike" in capsys.readouterr().out
 
 
 def test_a_scan_that_is_gone_is_one_sentence_and_the_others_stay(table):

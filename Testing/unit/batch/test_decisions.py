@@ -1,13 +1,28 @@
-"""How far two raters agree."""
+"""What people decided: written without a loss, and compared."""
 
 import pytest
 
+from skullstrip.batch.decisions import read_decisions, write_decision
 from skullstrip.cli.main import main
 
 
+def test_all_else_in_the_decisions_stays(tmp_path):
+    path = tmp_path / "decisions.csv"
+    text = 'name;decision;comment;site\na;accept;"two\nlines";Rome\n\'=b;Reject;;\n'
+    path.write_text(text, encoding="utf-8-sig")
+    write_decision(path, {"name": "'=b", "path": "/b"}, "accept", "=Ann")
+    write_decision(path, {"name": "c", "path": "/c"}, "reject", " Ben ")
+    first, *lines = path.read_bytes().decode().split("\r\n")
+    assert first == "name,path,decision,comment,rater,decided,site"
+    assert lines[0] == 'a,,accept,"two\nlines",,,Rome'
+    assert lines[1].startswith("'=b,,accept,,'=Ann,20")
+    assert lines[2].startswith("c,/c,reject,,Ben,20")
+    assert read_decisions(path) == {"a": "accept", "=b": "accept", "c": "reject"}
+
+
 def rated(path, decisions):
-    rows = [f"{name},{decision},Ann,2026-11-25T20:00:00Z" for name, decision in decisions.items()]
-    path.write_text("\n".join(["name,decision,rater,decided", *rows]) + "\n")
+    rows = [f"{name},{decision},Ann" for name, decision in decisions.items()]
+    path.write_text("\n".join(["name,decision,rater", *rows]) + "\n")
     return str(path)
 
 
@@ -25,12 +40,8 @@ def test_two_files_are_compared_by_what_both_decided(tmp_path, capsys):
     )
     assert len(lines) == 15
     assert lines[0].startswith("20: accept in ")
-
-
-def test_where_all_is_decided_alike_there_is_no_kappa(tmp_path, capsys):
-    same = {"a": "accept", "b": "accept"}
-    files = rated(tmp_path / "a.csv", same), rated(tmp_path / "b.csv", same)
-    assert main(["batch", "--decisions", *files]) == 0
+    alike = rated(tmp_path / "c.csv", {"20": "accept", "21": "accept"})
+    assert main(["batch", "--decisions", one, alike]) == 0
     assert "kappa is not defined" in capsys.readouterr().out
 
 
