@@ -98,7 +98,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.advancedPanel = AdvancedPanel(self.ui, self.logic.children.end)
         ensure = self.advancedPanel.ensurePackages
         self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
-        self.resultPanel = ResultPanel(self.ui, self.logic, lambda: self.parent.isEntered)
+        self.resultPanel = ResultPanel(self.ui, self.logic, self.parent, self.onResultDrawn)
         self.clicksPanel = ClicksPanel(self.ui, self.logic, self.resultPanel)
         self.othersPanel = OthersPanel(self.ui, self.logic, ensure)
         self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
@@ -127,6 +127,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """Leave mouse and keys to the module that is opened; a review stays as it is."""
+        self.clicksPanel.stopPlacing()
         self.reviewPanel.leave()
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
@@ -176,14 +177,17 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         isReady = self._parameterNode is not None and not self.inputPanel.isRefused
         self.ui.stripButton.enabled = isReady or self.runPanel.isRunning
         self.resultPanel.apply()
-        self.clicksPanel.draw(self.resultPanel.segmentation)
-        self.othersPanel.draw(self.resultPanel.segmentation)
 
     @told
     def onScanChanged(self) -> None:
         """Draw what new voxels, or another place of the scan, may have changed."""
         self.refresh()
         self.resultPanel.drawSoon()
+
+    def onResultDrawn(self, segmentation) -> None:
+        """Draw what goes with a result."""
+        self.clicksPanel.draw(segmentation)
+        self.othersPanel.draw(segmentation)
 
     @told
     def onRunChanged(self) -> None:

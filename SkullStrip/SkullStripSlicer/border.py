@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import zlib
+from base64 import b64decode, b64encode
+from copy import copy
 
 import numpy as np
 
@@ -46,6 +49,12 @@ class BorderField:
         if ahead:
             self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
 
+    def unmeasured(self) -> BorderField:
+        """Return the same without the distances, which take memory; measured once it is needed."""
+        small = copy(self)
+        small._distance, small._thread = None, threading.Thread()
+        return small
+
     def _measure(self) -> None:
         if not self._isEmpty:
             self._distance = signed_distance_mm(self._base, self._spacingMm)
@@ -71,11 +80,12 @@ class BorderField:
         return whole
 
 
-def packed(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return a mask in an eighth of its memory, for the history."""
-    return np.packbits(mask.ravel()), mask.shape
+def packed(mask: np.ndarray) -> str:
+    """Return a mask (I, J, K) as a text, some kilobytes where little of it is set."""
+    return b64encode(zlib.compress(np.packbits(mask.T).tobytes())).decode()
 
 
-def unpacked(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return what `packed` was given."""
-    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)
+    bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape[::-1]).T

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from skullstrip.errors import InputError
 from skullstrip.mask.clicks import Click, correct_mask
 
 from .border import BorderField, packed, unpacked
@@ -53,11 +52,18 @@ def sortPoints(pointsNode, mask: np.ndarray, volumeNode) -> None:
         _sort(pointsNode, index, not (isThere and mask[tuple(voxel)]))
 
 
+def placedPoints(pointsNode) -> list[int]:
+    """Return which points have a place, in their order; others wait for one or only show it."""
+    defined = pointsNode.PositionDefined
+    count = pointsNode.GetNumberOfControlPoints()
+    return [n for n in range(count) if pointsNode.GetNthControlPointPositionStatus(n) == defined]
+
+
 def newPoints(pointsNode) -> list[int]:
     """Return which points do not say yet what they mean."""
     return [
         index
-        for index in _placed(pointsNode)
+        for index in placedPoints(pointsNode)
         if pointsNode.GetNthControlPointDescription(index) not in SORTS
     ]
 
@@ -71,7 +77,7 @@ def readPoints(pointsNode) -> tuple[Click, ...]:
             _rounded(pointsNode.GetNthControlPointPositionWorld(index)),
             SORTS[pointsNode.GetNthControlPointDescription(index)],
         )
-        for index in _placed(pointsNode)
+        for index in placedPoints(pointsNode)
         if pointsNode.GetNthControlPointDescription(index) in SORTS
     )
 
@@ -87,39 +93,26 @@ def corrected(result, volumeNode, clicks: Sequence[Click]):
     Raises
     ------
     InputError
-        A click means nothing, or one that was saved with its scene is no longer there.
+        A click means nothing.
     """
     pairs = zip(result.clicks, clicks, strict=False)
-    kept = next((place for place, (was, now) in enumerate(pairs) if was != now), None)
-    if kept is None:
-        kept = min(len(result.clicks), len(clicks))
-    before = list(result.beforeClicks)
-    saved = len(result.clicks) - len(before)  # with the scene, which has no mask without them
-    if kept < saved:
-        raise InputError(
-            "A point that was saved with the scene can no longer be moved or taken back; strip the "
-            "scan again."
-        )
-    isLonger = kept == len(result.clicks)
-    mask = result.field.whole(0.0) if isLonger else unpacked(*before[kept - saved]).T
-    del before[kept - saved :]
+    same = min(len(result.clicks), len(clicks))
+    kept = next((place for place, (was, now) in enumerate(pairs) if was != now), same)
+    mask = result.field.whole(0.0)
+    for change in reversed(result.clickChanges[kept:]):
+        mask = mask ^ unpacked(change, mask.shape)
+    changes = list(result.clickChanges[:kept])
     volume = volumeFromNode(volumeNode)
     for click in clicks[kept:]:
-        before.append(packed(mask.T))  # in the order of memory
-        mask = correct_mask(mask, volume.array, volume.affine, [click])
+        before, mask = mask, correct_mask(mask, volume.array, volume.affine, [click])
+        changes.append(packed(before ^ mask))
     field = BorderField(mask, spacingMm(volumeNode), ahead=False)
-    return replace(result, field=field, clicks=tuple(clicks), beforeClicks=tuple(before))
+    return replace(result, field=field, clicks=tuple(clicks), clickChanges=tuple(changes))
 
 
 def _sort(pointsNode, index: int, inside: bool) -> None:
     pointsNode.SetNthControlPointDescription(index, list(SORTS)[inside])
     pointsNode.SetNthControlPointSelected(index, inside)
-
-
-def _placed(pointsNode) -> list[int]:
-    defined = pointsNode.PositionDefined
-    count = pointsNode.GetNumberOfControlPoints()
-    return [n for n in range(count) if pointsNode.GetNthControlPointPositionStatus(n) == defined]
 
 
 def _rounded(position) -> tuple[float, float, float]:

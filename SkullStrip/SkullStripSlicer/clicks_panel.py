@@ -6,8 +6,17 @@ from typing import Any
 
 import slicer
 
-from .clicks import POINTS_CLASS, createPoints, newPoints, pointsOf, readPoints, sortPoints
-from .outputs import newNodes, segmentOf, sourceOf
+from .clicks import (
+    POINTS_CLASS,
+    clicksIn,
+    createPoints,
+    newPoints,
+    placedPoints,
+    pointsOf,
+    readPoints,
+    sortPoints,
+)
+from .outputs import newNodes, readState, segmentOf, sourceOf
 from .result_panel import timer
 from .scene_watch import Observations
 from .segment import readMask
@@ -36,10 +45,14 @@ class ClicksPanel:
         ui.undoButton.connect("clicked()", self.applySoon)
         self.tell = resultPanel.tell
 
-    def stop(self) -> None:
-        """Observe nothing any more, and set no more points."""
+    def stopPlacing(self) -> None:
+        """Let clicks into the views set no more points."""
         if self._isPlacing:
             _interaction().SwitchToViewTransformMode()
+
+    def stop(self) -> None:
+        """Observe nothing any more, and set no more points."""
+        self.stopPlacing()
         self._timer.stop()
         self._observations.stop()
         self._points = None
@@ -52,10 +65,10 @@ class ClicksPanel:
             self.stop()
             self._points = points
             if points is not None:
-                for event in (
+                for event in (  # none of them for what only shows where a click would set a point
                     points.PointPositionDefinedEvent,
+                    points.PointPositionUndefinedEvent,
                     points.PointEndInteractionEvent,
-                    points.PointRemovedEvent,
                 ):
                     self._observations.add(points, event, lambda *_: self.applySoon())
                 changed = _interaction().InteractionModeChangedEvent
@@ -81,7 +94,7 @@ class ClicksPanel:
     def onClicked(self) -> None:
         """Let clicks into the views set points, or no longer."""
         if self._isPlacing:
-            _interaction().SwitchToViewTransformMode()
+            self.stopPlacing()
             return
         segmentation = self._resultPanel.segmentation
         if pointsOf(segmentation) is None:
@@ -96,7 +109,7 @@ class ClicksPanel:
     @told
     def takeBack(self) -> None:
         """Remove the last point, and what it changed."""
-        self._points.RemoveNthControlPoint(len(readPoints(self._points)) - 1)
+        self._points.RemoveNthControlPoint(placedPoints(self._points)[-1])
 
     @told
     def apply(self) -> None:
@@ -107,6 +120,9 @@ class ClicksPanel:
         if points is None:
             return
         new = newPoints(points)
+        if not new and readPoints(points) == clicksIn(readState(segmentation)):
+            self._drawButtons()
+            return
         sortPoints(points, readMask(segmentation, segmentOf(segmentation)), sourceOf(segmentation))
         try:
             self._logic.setClicks(segmentation, readPoints(points))

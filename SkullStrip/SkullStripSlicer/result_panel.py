@@ -40,12 +40,14 @@ class ResultPanel:
     ui : object
         The widgets of the .ui file by name.
     logic : StripLogic
-    isShown : callable
-        Whether the module is open; what changes meanwhile is drawn when it is opened again.
+    page : qSlicerAbstractModuleWidget
+        The module's; what changes while it is left is drawn when it is opened again.
+    drawn : callable
+        Gets the result that was drawn, or None.
     """
 
-    def __init__(self, ui, logic, isShown: Callable[[], bool]) -> None:
-        self._ui, self._logic, self._isShown = ui, logic, isShown
+    def __init__(self, ui, logic, page, drawn: Callable[[Any], None]) -> None:
+        self._ui, self._logic, self._page, self._onDrawn = ui, logic, page, drawn
         self._parameterNode: Any = None
         self._observer: Any = None
         self._drawn: Any = None
@@ -79,7 +81,7 @@ class ResultPanel:
 
     def drawSoon(self) -> None:
         """Draw once what changes the scene rests; when the module is opened, if it is left."""
-        if not self._isBusy and self._isShown():
+        if not self._isBusy and self._page.isEntered:
             self._drawTimer.start()
 
     def drawAfterRun(self) -> None:
@@ -99,8 +101,12 @@ class ResultPanel:
         ui.resultBox.visible = segmentation is not None
         say(ui.resultNotice, "")
         self._showWaiting()
-        if segmentation is None:
-            return
+        if segmentation is not None:
+            self._drawResult(segmentation, isOther=isOther)
+        self._onDrawn(segmentation)
+
+    def _drawResult(self, segmentation, *, isOther: bool) -> None:
+        ui = self._ui
         with self._busy():
             self._readSettings(segmentation, isOther=isOther)
         found = describe(self._logic, segmentation)

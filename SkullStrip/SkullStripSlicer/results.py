@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from skullstrip.errors import InputError
 from skullstrip.mask.clicks import Click
 
 from . import outputs
-from .border import BorderField, packed, unpacked
+from .border import BorderField
 from .clicks import clicksIn, corrected
 from .segment import readMask, writeMask
 from .volume_node import spacingMm, volumeFromNode
@@ -38,8 +38,8 @@ class Result:
     wantsBrain : bool
     clicks : tuple of Click
         By which the mask was corrected.
-    beforeClicks : tuple
-        The mask before each of the last of them, packed; not of those that came with the scene.
+    clickChanges : tuple of str
+        The voxels that each of them changed, packed.
     """
 
     field: BorderField
@@ -50,15 +50,15 @@ class Result:
     confidence: np.ndarray | None = None
     wantsBrain: bool = False
     clicks: tuple[Click, ...] = ()
-    beforeClicks: tuple[Any, ...] = ()
+    clickChanges: tuple[str, ...] = ()
 
 
 @dataclass
 class _Past:
     """What a segmentation was before the current run, small, and the nodes that the run added."""
 
-    result: Any  # a Result without its field, or None
-    mask: Any  # packed, at border 0, or as it is where no more is known; or None
+    result: Result | None
+    shown: BorderField | None  # the mask as it was, where no more is known of it
     segmentId: str | None
     references: dict[str, str | None]  # node ids by role
     written: tuple[str | None, ...]
@@ -104,17 +104,17 @@ class Results:
         del self._past[key][:-HISTORY_LENGTH]
 
     def _remember(self, segmentationNode, given, *, isNew: bool) -> _Past:
-        isOurs = not isNew and not outputs.isEdited(segmentationNode)
-        result = self.find(segmentationNode) if isOurs else None
         segmentId = outputs.segmentOf(segmentationNode)
-        mask = None
-        if result is not None:
-            mask = packed(result.field.whole(0.0))
-        elif isOurs:
-            mask = packed(readMask(segmentationNode, segmentId))
+        result = shown = None
+        if not isNew and not outputs.isEdited(segmentationNode):
+            result = self.find(segmentationNode)
+            if result is not None:
+                result = replace(result, field=result.field.unmeasured())
+            else:
+                shown = _fieldOf(segmentationNode)
         return _Past(
-            result and replace(result, field=cast(Any, None)),
-            mask,
+            result,
+            shown,
             segmentId,
             {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
             outputs.written(segmentationNode),
@@ -126,16 +126,13 @@ class Results:
         outputs.returnToSegment(segmentationNode, past.segmentId)
         for role, nodeId in past.references.items():
             segmentationNode.SetNodeReferenceID(role, nodeId)
-        volumeNode = outputs.sourceOf(segmentationNode)
         self._current.pop(segmentationNode.GetID(), None)
         if past.result is not None:
-            base = BorderField(unpacked(*past.mask), spacingMm(volumeNode))
-            self._show(segmentationNode, replace(past.result, field=base), {})
+            self._show(segmentationNode, past.result, {})
             return
-        if past.mask is not None:
-            mask = unpacked(*past.mask)
-            box = tuple(slice(0, size) for size in mask.shape)
-            writeMask(segmentationNode, past.segmentId, volumeNode, mask, box)
+        if past.shown is not None:
+            volumeNode, field = outputs.sourceOf(segmentationNode), past.shown
+            writeMask(segmentationNode, past.segmentId, volumeNode, field.mask(0.0), field.box)
         for name, value in zip(outputs.WRITTEN_ATTRIBUTES, past.written, strict=True):
             segmentationNode.SetAttribute(name, value)
         self._written[segmentationNode.GetID()] = past.written
@@ -150,14 +147,13 @@ class Results:
             state = outputs.readState(segmentationNode)
             if state.get("borderMm") != 0.0 or outputs.isEdited(segmentationNode):
                 return None
-            volumeNode = outputs.sourceOf(segmentationNode)
-            mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode))
             self._current[key] = Result(
-                BorderField(mask, spacingMm(volumeNode)),
+                _fieldOf(segmentationNode, ahead=True),
                 state.get("report", {}),
                 invert=bool(state.get("invert")),
                 wantsBrain=segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None,
                 clicks=clicksIn(state),
+                clickChanges=tuple(state.get("clickChanges", ())),
             )
             self._written[key] = outputs.written(segmentationNode)
         return self._current[key]
@@ -267,11 +263,17 @@ class Results:
                         outputs.showFromZeroToOne(node)
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         if result.clicks:
-            state["clicks"] = result.clicks
+            state |= {"clicks": result.clicks, "clickChanges": result.clickChanges}
         outputs.writeState(segmentationNode, state, whole)
         key = segmentationNode.GetID()
         self._current[key], self._written[key] = result, outputs.written(segmentationNode)
         return made
+
+
+def _fieldOf(segmentationNode, *, ahead: bool = False) -> BorderField:
+    """Return what the border can make of a segment as it is."""
+    mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode))
+    return BorderField(mask, spacingMm(outputs.sourceOf(segmentationNode)), ahead=ahead)
 
 
 def _requireVoxelsOf(result: Result, array: np.ndarray) -> None:

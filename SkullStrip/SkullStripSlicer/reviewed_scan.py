@@ -11,6 +11,7 @@ from skullstrip.errors import InputError
 from skullstrip.io.images import Image
 
 from . import outputs
+from .clicks import pointsOf
 from .scene_scans import SCALAR
 from .segment import digest, readMask, writeMask
 
@@ -61,7 +62,10 @@ class ReviewedScan:
         return outputs.segmentOf(self.segmentation) is None or digest(self.mask()) != self._kept
 
     def remove(self) -> None:
-        """Remove the nodes; what was made from them stays."""
+        """Remove the nodes, and the points of corrections; what else was made from them stays."""
+        points = pointsOf(self.segmentation)
+        if points is not None:
+            self._scene.RemoveNode(points)
         outputs.removeNodes(self._scene, self._ids)
 
     def _show(self, report: dict[str, Any], mask: np.ndarray) -> None:

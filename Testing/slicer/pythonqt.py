@@ -2,6 +2,7 @@
 
 Imitated, as measured on a real build: properties are attributes and calling them fails; `.name` is
 the object name; an unknown attribute raises AttributeError, on reading and on writing;
+of a widget of CTK's or Slicer's own methods only slots and invokable ones (`invokable`) are there;
 `connect("nosuch()", f)` returns False and raises nothing; exceptions in slots are printed (and kept
 in `SLOT_ERRORS`, which a fixture looks at); a slot may take fewer arguments than its signal; enums
 arrive as plain ints.
@@ -19,6 +20,15 @@ from PySide6 import QtCore, QtGui, QtWidgets
 SLOT_ERRORS: list[BaseException] = []
 
 
+INVOKABLE: set[str] = set()
+
+
+def invokable(method):
+    """Mark a stand-in's method as one that the real class has as a slot or an invokable method."""
+    INVOKABLE.add(method.__name__)
+    return method
+
+
 class Proxy:
     """One object as PythonQt shows it."""
 
@@ -34,6 +44,9 @@ class Proxy:
         value = getattr(target, name)
         if isinstance(value, QtCore.SignalInstance):
             return SignalProxy(value)
+        isStandIn = getattr(value, "__func__", None) is not None or name in vars(target)
+        if isStandIn and name not in INVOKABLE:
+            raise AttributeError(f"{type(target).__name__} has no '{name}' in Slicer")
         if callable(value):
             return lambda *args: wrap(value(*map(unwrap, args)))
         return value

@@ -5,6 +5,8 @@ The scan is a synthetic head, whose brain's centre is the origin; the child's pr
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import slicer
@@ -18,7 +20,7 @@ from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import volumeFromNode
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
-from Testing.slicer.panel_fixtures import click, strip, wait_for
+from Testing.slicer.panel_fixtures import click, leave, strip, wait_for
 from Testing.slicer.scene import nodeIds, paint
 
 MORE = Click((0.0, 8.0, 71.0), inside=True)  # in the skull above the brain
@@ -60,9 +62,10 @@ def test_what_was_edited_by_hand_is_not_corrected_by_clicks(volume):
     assert np.array_equal(mask_of(segmentation), edited)
 
 
-def test_clicks_come_back_with_their_scene_and_more_of_them_count(volume, scene, tmp_path):
+def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(volume, scene, tmp_path):
     logic = StripLogic(script_process(THRESHOLD))
     segmentation = logic.strip(volume)
+    before = mask_of(segmentation)
     logic.setClicks(segmentation, [MORE])
     createPoints(segmentation)
     expected = correct_mask(mask_of(segmentation), *_scan(volume), [LESS])
@@ -77,9 +80,11 @@ def test_clicks_come_back_with_their_scene_and_more_of_them_count(volume, scene,
     fresh.setClicks(loaded, readPoints(pointsOf(loaded)))
     fresh.setClicks(loaded, [MORE, LESS])
     assert np.array_equal(mask_of(loaded), expected)
-    with pytest.raises(InputError, match="saved with the scene"):
-        fresh.setClicks(loaded, [LESS])
-    assert np.array_equal(mask_of(loaded), expected)
+    fresh.setClicks(loaded, [LESS])
+    alone = correct_mask(before, *_scan(outputs.sourceOf(loaded)), [LESS])
+    assert np.array_equal(mask_of(loaded), alone)
+    fresh.setClicks(loaded, [])
+    assert np.array_equal(mask_of(loaded), before)
 
 
 def _scan(volume) -> tuple[np.ndarray, np.ndarray]:
@@ -87,11 +92,26 @@ def _scan(volume) -> tuple[np.ndarray, np.ndarray]:
     return scan.array, scan.affine
 
 
-def place(widget, position) -> None:
-    """Set a point as the views do while the button is down."""
+def hover(widget, position) -> int:
+    """Move the mouse over a view as long as the button is down; returns the point shown there."""
     assert widget.ui.clickButton.checked
     points = pointsOf(widget.resultPanel.segmentation)
-    points.AddControlPointWorld(*position)
+    return moved(points, -1, position, points.PositionPreview)
+
+
+def place(widget, position) -> None:
+    """Click into a view."""
+    points = pointsOf(widget.resultPanel.segmentation)
+    moved(points, hover(widget, position), position, points.PositionDefined)
+
+
+def moved(points, index, position, status) -> int:
+    """Call what Slicer's views call when the mouse moves, and when it is clicked."""
+    event = slicer.vtkMRMLInteractionEventData()
+    event.SetWorldPosition(position)
+    upright = np.eye(3).ravel()
+    display = points.GetDisplayNode()
+    return display.UpdateActiveControlPointWorld(index, event, upright, "", "", status)
 
 
 def clicks_of(segmentation) -> list:
@@ -122,6 +142,33 @@ def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, vo
     assert not ui.unclickButton.enabled
     click(ui.clickButton)
     assert not ui.clickButton.checked
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+
+
+def test_only_points_that_have_a_place_count(widget):
+    ui, segmentation = widget.ui, strip(widget)
+    before = mask_of(segmentation)
+    click(ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    points, corrected = pointsOf(segmentation), mask_of(segmentation)
+    drawn = []
+    widget.clicksPanel._resultPanel = SimpleNamespace(draw=lambda: drawn.append(True))
+    points.RemoveNthControlPoint(hover(widget, LESS.position_ras))  # the mouse has left the view
+    slicer.app.processEvents()
+    assert drawn == []
+    widget.clicksPanel._resultPanel = widget.resultPanel
+    assert np.array_equal(mask_of(segmentation), corrected)
+    points.UnsetNthControlPointPosition(0)
+    assert wait_for(lambda: not clicks_of(segmentation))
+    assert np.array_equal(mask_of(segmentation), before)
+
+
+def test_no_more_points_are_set_once_another_module_is_opened(widget):
+    strip(widget)
+    click(widget.ui.clickButton)
+    leave(widget)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
 
 

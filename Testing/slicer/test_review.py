@@ -181,6 +181,16 @@ def test_a_correction_that_cannot_be_written_is_asked_about_again_with_the_reaso
     assert path.read_bytes() == b"by a colleague"
 
 
+def test_clicks_correct_a_mask_and_their_points_go_with_it(panel, scene):
+    click(panel.ui.clickButton)
+    points = scene.GetFirstNodeByClass("vtkMRMLMarkupsFiducialNode")
+    points.AddControlPointWorld(0.0, 8.0, 71.0)  # in the skull above the brain
+    assert wait_for(lambda: panel.reviewPanel._scan.isUnsaved)
+    panel.answers = ["Discard"]
+    click(panel.ui.nextButton)
+    assert not scene.IsNodePresent(points)
+
+
 def test_what_was_undone_is_no_correction(panel):
     correct(panel)
     unwrap(panel.ui.reviewEditor).undo()

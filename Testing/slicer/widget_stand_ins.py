@@ -5,12 +5,15 @@ from __future__ import annotations
 import slicer
 from PySide6 import QtCore, QtWidgets
 
+from Testing.slicer.pythonqt import invokable
+
 Property, Signal = QtCore.Property, QtCore.Signal
 
 
 class qMRMLWidget(QtWidgets.QWidget):
     """The .ui connects its scene to the selectors by a signal that only Slicer can resolve."""
 
+    @invokable
     def setMRMLScene(self, scene) -> None:
         for selector in self.findChildren(qMRMLNodeComboBox):
             selector.setMRMLScene(scene)
@@ -119,9 +122,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self.setEnabled(False)
         self.box.activated.connect(self._activated)
 
+    @invokable
     def sortFilterProxyModel(self) -> SortFilterProxyModel:
         return self._filter
 
+    @invokable
     def setMRMLScene(self, scene) -> None:
         self._scene = scene
         self.setEnabled(scene is not None)
@@ -149,6 +154,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         first = nodes[0] if nodes and not self._flags["noneEnabled"] else None
         self._select(keep or first)
 
+    @invokable
     def setCurrentNode(self, node) -> None:
         isOther, self._listed = node is not self._listed, node
         self._select(node)
@@ -162,6 +168,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self._current = node
             self.currentNodeChanged.emit(node)
 
+    @invokable
     def currentNode(self):
         return self._current
 
@@ -202,19 +209,23 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self._buttons = QtWidgets.QGridLayout(self)
         self._buttons.setContentsMargins(0, 0, 0, 0)
 
+    @invokable
     def setEffectNameOrder(self, names) -> None:
         for place, name in enumerate(names):
             self._buttons.addWidget(QtWidgets.QPushButton(name), place // 3, place % 3)
 
+    @invokable
     def setMRMLSegmentEditorNode(self, node) -> None:
         assert node.IsA("vtkMRMLSegmentEditorNode")
         assert node.GetScene() is not None
         self.node = node
 
+    @invokable
     def setMRMLScene(self, scene) -> None:
         assert self.node is not None, "the node comes first"
         self.scene = scene
 
+    @invokable
     def setSegmentationNode(self, node) -> None:
         old, self.segmentation = self.segmentation, node
         assert old is None or old.GetScene() is not None, "it went while it was edited"
@@ -223,29 +234,37 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self.history.RemoveAllStates()
         self.history.SetSegmentation(node.GetSegmentation() if node else None)
 
+    @invokable
     def setSourceVolumeNode(self, node) -> None:
         assert self.segmentation is not None
         self.node.SetAndObserveSourceVolumeNode(node)
 
+    @invokable
     def setActiveEffectByName(self, name: str) -> None:
         self.activeEffectName, self.observesViews = name, True
 
+    @invokable
     def setActiveEffect(self, effect) -> None:
         assert effect is None
         self.activeEffectName = None
 
+    @invokable
     def removeViewObservations(self) -> None:
         self.observesViews = False
 
+    @invokable
     def installKeyboardShortcuts(self) -> None:
         self.hasShortcuts = True
 
+    @invokable
     def uninstallKeyboardShortcuts(self) -> None:
         self.hasShortcuts = False
 
+    @invokable
     def saveStateForUndo(self) -> None:
         self.history.SaveState()
 
+    @invokable
     def undo(self) -> None:
         self.history.RestorePreviousState()
 
