@@ -13,7 +13,7 @@ from Testing.image_files import save
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
-from training.evaluation.evaluate import make_segmenter
+from training.evaluation.evaluate import by_pipeline
 
 
 def write_nifti(path, array, affine):
@@ -51,15 +51,15 @@ def phantom_pair(phantom_data):
 
 
 @pytest.fixture
-def segment_by(stand_in_weights):
-    """The real pipeline around a network of choice."""
-    return lambda engine: make_segmenter(Options(weights=stand_in_weights, engine=engine))
+def around(stand_in_weights):
+    """Options of the real pipeline around a network of choice."""
+    return lambda engine: Options(weights=stand_in_weights, engine=engine)
 
 
 @pytest.fixture
-def stand_in_segment(segment_by):
+def find(around):
     """The real pipeline around a stand-in network."""
-    return segment_by(ThresholdEngine())
+    return by_pipeline(around(ThresholdEngine()))
 
 
 @pytest.fixture

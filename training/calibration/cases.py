@@ -32,10 +32,8 @@ from skullstrip.prepare.preprocess import Prepared, prepare, restore
 from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
 from training.evaluation.metrics import dice
 
-from ..augment.tissue_contrast import LOOKS
-from ..data.pair import Pair, read_pair
-from ..evaluation.stress import spoil
-from ..evaluation.synthetic import painted, read_synthetic
+from ..data.pair import Pair
+from .scans import read_spoilt
 
 SAMPLES = 20_000  # voxels of each case for the confidence
 NEAR_VOXELS = 12  # around what either mask holds
@@ -116,22 +114,6 @@ def make_cases(
             voxel_truth=truth[at] >= 0.5,
         )
     return cases
-
-
-def read_spoilt(pair: Pair, what: str, strength: float) -> tuple[Volume, np.ndarray]:
-    """Return a scan as it came or spoilt, or one painted from a label map, and its mask.
-
-    Parameters
-    ----------
-    what : str
-        A perturbation, or of a label map the look.
-    strength : float
-        Of the perturbation; of a painted scan the slice thickness in mm.
-    """
-    if what in LOOKS:
-        return read_synthetic(painted(pair, what, strength))
-    volume, mask = read_pair(pair)
-    return spoil(volume, mask, what, strength, pair.name)
 
 
 def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:

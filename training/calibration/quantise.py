@@ -32,9 +32,8 @@ from skullstrip.options import Options
 from skullstrip.prepare.preprocess import prepare
 
 from ..data.pair import Pair
-from ..evaluation.evaluate import evaluate, make_segmenter
-from .cases import read_spoilt
-from .scans import add_scan_arguments, chosen_scans, stress_of
+from ..evaluation.evaluate import by_pipeline, evaluate, read_scans
+from .scans import add_scan_arguments, chosen_scans, read_spoilt, stress_of
 
 INT8_NAME = "weights_int8.onnx"
 SCANS, MAPS, SLICES_A_LOOK = 14, 12, 2  # two looks at each
@@ -137,10 +136,8 @@ def quantise(content: bytes, slices: Sequence[np.ndarray]) -> bytes:
 
 def judge(pairs: Sequence[Pair], folder: Path) -> str:
     """Return what int8 changes, in words; raise InputError where it loses too much."""
-    scores = [
-        evaluate(pairs, make_segmenter(Options(engine=engine, weights=folder, device="cpu")))
-        for engine in ENGINE_NAMES[:2]
-    ]
+    options = (Options(engine=engine, device="cpu", weights=folder) for engine in ENGINE_NAMES[:2])
+    scores = [evaluate(read_scans(pairs), by_pipeline(each)) for each in options]
     changes = np.array([whole["dice"] - real["dice"] for whole, real in zip(*scores, strict=True)])
     found = (
         f"in int8 the Dice of {len(changes)} scans changes by {changes.mean():+.5f} in the mean, "

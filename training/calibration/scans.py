@@ -8,12 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from skullstrip.grid.volume import Volume
+
+from ..augment.tissue_contrast import LOOKS
 from ..data.dataset import select_split
 from ..data.heads import HELD_BACK_SPLIT
-from ..data.pair import LABEL_MAP_SPLIT, Pair
+from ..data.pair import LABEL_MAP_SPLIT, Pair, read_pair
 from ..data.splits import add_data_arguments, load_pairs
-from ..evaluation.stress import UNTOUCHED
-from ..evaluation.synthetic import SCANS
+from ..evaluation.stress import UNTOUCHED, spoil
+from ..evaluation.synthetic import SCANS, synthetic_scan
 
 PER_SCAN = 2  # usual and hard perturbations of each; looks of a label map
 USUAL = tuple(
@@ -84,3 +89,18 @@ def stress_of(pair: Pair) -> list[tuple[str, float]]:
     hard = random.Random(f"h{scan}").sample(HARD, PER_SCAN)
     usual = random.Random(f"e{scan}").sample(USUAL, PER_SCAN)
     return [(UNTOUCHED, 0.0), *hard, *usual]
+
+
+def read_spoilt(pair: Pair, what: str, strength: float) -> tuple[Volume, np.ndarray]:
+    """Return a scan as it came or spoilt, or one painted from a label map, and its mask.
+
+    Parameters
+    ----------
+    what : str
+        A perturbation, or of a label map the look.
+    strength : float
+        Of the perturbation; of a painted scan the slice thickness in mm.
+    """
+    if what in LOOKS:
+        return synthetic_scan(pair, what, strength)
+    return spoil(*read_pair(pair), what, strength, pair.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
-from skullstrip.pipeline import BrainExtraction, extract_brain, load_engine
+from skullstrip.pipeline import extract_brain, load_engine
 
 from ..data.dataset import select_split
 from ..data.pair import Pair, read_pair
@@ -35,14 +35,19 @@ AGE_GROUPS = ((2, "infant"), (18, "child"), (65, "adult"))  # below so many year
 OLDEST = "65 and older"
 THICKNESS_EDGES_MM = (1.1, 1.6, 2.5, 4.5)
 
+Scan = tuple[Pair, Volume, np.ndarray]  # with its true mask
+Finder = Callable[[Pair, Volume], np.ndarray]  # gives a scan's predicted mask, bool
 
-Segmenter = Callable[[Volume], BrainExtraction]
 
-
-def make_segmenter(options: Options = Options()) -> Segmenter:
-    """Load the engine and return a function from a scan to its brain mask on the scan's grid."""
+def by_pipeline(options: Options = Options()) -> Finder:
+    """Load the engine; return what runs the full pipeline."""
     loaded = replace(options, engine=load_engine(options))
-    return lambda volume: extract_brain(volume.array, volume.affine, loaded)
+    return lambda _pair, volume: extract_brain(volume.array, volume.affine, loaded).brain_mask
+
+
+def read_scans(pairs: Iterable[Pair]) -> Iterator[Scan]:
+    """Read scans as they came, one at a time."""
+    return ((pair, *read_pair(pair)) for pair in pairs)
 
 
 @dataclass
@@ -70,28 +75,23 @@ class WorstCases:
 
 
 def evaluate(
-    pairs: Iterable[Pair],
-    segment: Segmenter,
-    worst: WorstCases | None = None,
-    read: Callable[[Pair], tuple[Volume, np.ndarray]] = read_pair,
+    scans: Iterable[Scan], find: Finder, worst: WorstCases | None = None
 ) -> list[ScanScore]:
-    """Score the pipeline on every pair; a scan that it refuses counts with Dice 0.
+    """Score the mask of every scan; a scan of which none is found counts with Dice 0.
 
-    Parameters
-    ----------
-    pairs : iterable of Pair
-        Scans with masks; label maps are no scans and do not belong here.
-    segment : callable
-        From a scan to its brain extraction.
-    worst : WorstCases, optional
-        Collects pictures of the worst scans.
-    read : callable
-        From a pair to its scan and true mask; by default they are read from its files.
+    `worst` collects pictures of the worst ones.
     """
     scores = []
-    for pair in pairs:
-        volume, truth = read(pair)
-        score, mask = score_scan(pair, volume, truth, segment)
+    for pair, volume, truth in scans:
+        start, failure = time.perf_counter(), ""
+        try:
+            mask = find(pair, volume)
+        except Cancelled:
+            raise
+        except SkullStripError as error:
+            mask, failure = np.zeros_like(truth), str(error)
+        seconds = time.perf_counter() - start
+        score = score_mask(pair, volume, truth, mask, seconds, failure)
         print(_progress_line(score), flush=True)
         scores.append(score)
         if worst is not None:
@@ -99,33 +99,19 @@ def evaluate(
     return scores
 
 
-def score_scan(
-    pair: Pair, volume: Volume, truth: np.ndarray, segment: Segmenter
-) -> tuple[ScanScore, np.ndarray]:
-    """Run the pipeline on one scan and compare; returns the score and the predicted mask."""
-    start = time.perf_counter()
-    try:
-        mask = segment(volume).brain_mask
-    except Cancelled:
-        raise
-    except SkullStripError as error:
-        return failed_score(pair, volume, str(error)), np.zeros_like(truth)
-    return score_mask(pair, volume, truth, mask, time.perf_counter() - start), mask
-
-
 def score_mask(
-    pair: Pair, volume: Volume, truth: np.ndarray, mask: np.ndarray, seconds: float = float("nan")
+    pair: Pair,
+    volume: Volume,
+    truth: np.ndarray,
+    mask: np.ndarray,
+    seconds: float = float("nan"),
+    failure: str = "",
 ) -> ScanScore:
-    """Compare a scan's predicted mask with the truth."""
-    values = agreement(mask, truth, volume.spacing_mm)
+    """Compare a scan's predicted mask with the truth, unless there is none."""
+    values = failed_values() if failure else agreement(mask, truth, volume.spacing_mm)
     volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
-    return ScanScore(pair.name, pair.subject, subgroups(pair, volume), values, volume_ml, seconds)
-
-
-def failed_score(pair: Pair, volume: Volume, why: str) -> ScanScore:
-    """Return the score of a scan for which no mask came out."""
     groups = subgroups(pair, volume)
-    return ScanScore(pair.name, pair.subject, groups, failed_values(), 0.0, failure=why)
+    return ScanScore(pair.name, pair.subject, groups, values, volume_ml, seconds, failure)
 
 
 def subgroups(pair: Pair, volume: Volume) -> tuple[tuple[str, str], ...]:
@@ -204,7 +190,8 @@ def main(argv: list[str] | None = None) -> int:
     add_method_options(parser)
     arguments = parser.parse_args(argv)
     worst = WorstCases()
-    scores = evaluate(chosen_pairs(arguments), make_segmenter(method_options(arguments)), worst)
+    scans = read_scans(chosen_pairs(arguments))
+    scores = evaluate(scans, by_pipeline(method_options(arguments)), worst)
     facts = [
         *describe_weights(arguments.weights),
         f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",

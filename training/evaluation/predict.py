@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from skullstrip.cli.common import add_method_options, method_options
-from skullstrip.errors import SkullStripError
-from skullstrip.grid.volume import Volume
-from skullstrip.io.atomic import atomic_outputs
-from skullstrip.io.images import read_image, write_mask
+from skullstrip.errors import Cancelled, SkullStripError
+from skullstrip.files import strip_file
+from skullstrip.options import Options
+from skullstrip.pipeline import load_engine
 
 from ..data.dataset import find_pairs, select_split
 from ..data.layouts import find_images
-from .evaluate import Segmenter, make_segmenter
 
 MASK_ENDING = "_mask.nii.gz"
 
@@ -28,7 +28,7 @@ def images_to_predict(data: Path, split: str) -> dict[str, Path]:
 
 
 def predict(
-    images: dict[str, Path], out: Path, segment: Segmenter, *, overwrite: bool = False
+    images: dict[str, Path], out: Path, options: Options, *, overwrite: bool = False
 ) -> dict[str, str]:
     """Write ``<name>_mask.nii.gz`` for every image; finished ones are left as they are.
 
@@ -38,20 +38,18 @@ def predict(
         Why it failed, for every image that did.
     """
     out.mkdir(parents=True, exist_ok=True)
+    loaded = replace(options, engine=load_engine(options))
     failures = {}
     for number, (name, path) in enumerate(images.items(), 1):
         target = out / f"{name}{MASK_ENDING}"
         if target.exists() and not overwrite:
             continue
         try:
-            image = read_image(path)
-            found = segment(Volume(image.array, image.affine))
-            with atomic_outputs() as staged:
-                write_mask(staged(target), image, found.brain_mask)
+            found = strip_file(path, loaded, mask=target)
             print(f"{number}/{len(images)} {target.name}: {found.volume_ml:.0f} mL", flush=True)
+        except Cancelled:
+            raise
         except SkullStripError as error:
-            if error.exit_code == 130:
-                raise
             failures[name] = str(error)
             print(f"{number}/{len(images)} {name} failed: {error}", flush=True)
     return failures
@@ -67,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     add_method_options(parser)
     arguments = parser.parse_args(argv)
     images = images_to_predict(arguments.data, arguments.split)
-    segment = make_segmenter(method_options(arguments))
-    failures = predict(images, arguments.out, segment, overwrite=arguments.overwrite)
+    options = method_options(arguments)
+    failures = predict(images, arguments.out, options, overwrite=arguments.overwrite)
     print(f"{len(images) - len(failures)} of {len(images)} masks in {arguments.out}")
     return 1 if failures else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,11 @@ from skullstrip.grid.volume import Volume
 from ..data.csv_manifest import write_csv
 from ..data.dataset import select_split
 from ..data.layouts import split_ending
-from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_pair, read_volume
+from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_volume
 from ..data.splits import load_pairs
-from .evaluate import WorstCases, failed_score, score_mask, write_evaluation
+from .evaluate import Finder, WorstCases, evaluate, read_scans, write_evaluation
 from .http_scorer import TIMEOUT_S, remote_dice
-from .scores import FIGURES, ScanScore, summarise
+from .scores import FIGURES, summarise
 
 
 def find_predictions(folder: Path) -> dict[str, Path]:
@@ -38,31 +38,18 @@ def find_predictions(folder: Path) -> dict[str, Path]:
     return found
 
 
-def score_folder(
-    predictions: Mapping[str, Path], pairs: Sequence[Pair], worst: WorstCases | None = None
-) -> list[ScanScore]:
-    """Score every pair's prediction; one that is missing or misplaced counts with Dice 0."""
-    scores = []
-    for pair in pairs:
-        volume, truth = read_pair(pair)
-        score, mask = _score_prediction(pair, volume, truth, predictions.get(pair.name))
-        print(f"{pair.name}: {score.failure or format(score['dice'], '.4f')}", flush=True)
-        scores.append(score)
-        if worst is not None:
-            worst.offer(score, volume, truth, mask)
-    return scores
+def from_files(predictions: Mapping[str, Path]) -> Finder:
+    """Return what looks a scan's mask up; one that is missing or misplaced is an InputError."""
 
+    def find(pair: Pair, volume: Volume) -> np.ndarray:
+        if pair.name not in predictions:
+            raise InputError("no mask predicted")
+        predicted = read_volume(predictions[pair.name])
+        if grid_mismatch_mm(predicted, volume) > GRID_TOLERANCE_MM:
+            raise InputError("mask on another grid")
+        return predicted.array > 0
 
-def _score_prediction(
-    pair: Pair, volume: Volume, truth: np.ndarray, path: Path | None
-) -> tuple[ScanScore, np.ndarray]:
-    if path is None:
-        return failed_score(pair, volume, "no mask predicted"), np.zeros_like(truth)
-    predicted = read_volume(path)
-    if grid_mismatch_mm(predicted, volume) > GRID_TOLERANCE_MM:
-        return failed_score(pair, volume, "mask on another grid"), np.zeros_like(truth)
-    mask = predicted.array > 0
-    return score_mask(pair, volume, truth, mask), mask
+    return find
 
 
 def score_remotely(predictions: Mapping[str, Path], url: str, timeout_s: float) -> dict[str, float]:
@@ -97,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
         worst = WorstCases()
-        scores = score_folder(predictions, pairs, worst)
+        scores = evaluate(read_scans(pairs), from_files(predictions), worst)
         facts = [f"masks: {arguments.predictions}", f"truth: {arguments.data}"]
         write_evaluation(arguments.out, "Score", facts, scores, worst)
         dice = summarise(scores, FIGURES[0])

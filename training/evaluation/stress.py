@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from skullstrip.grid.volume import Volume
 
 from ..data.pair import Pair, read_pair
 from .evaluate import (
+    Scan,
     WorstCases,
     add_data_options,
+    by_pipeline,
     chosen_pairs,
     describe_weights,
     evaluate,
-    make_segmenter,
 )
 from .perturbations import PERTURBATIONS
 from .report import markdown_table, number, write_scores_csv
@@ -47,26 +48,13 @@ def spoil(
     return PERTURBATIONS[name](volume, mask, strength, rng)
 
 
-def runs_of(pair: Pair, names: Sequence[str], strengths: Sequence[float]) -> list[Pair]:
-    """Return a scan as it is and after every perturbation at every strength.
-
-    `read_spoilt` reads each as its groups say.
-    """
-    return [
-        replace(
-            pair,
-            scan=f"{pair.name} {name} {strength:g}",
-            groups=(("head", pair.name), ("perturbation", name), ("strength", f"{strength:g}")),
-        )
-        for name, strength in [(UNTOUCHED, 0.0), *itertools.product(names, strengths)]
-    ]
-
-
-def read_spoilt(pair: Pair) -> tuple[Volume, np.ndarray]:
-    """Read one of `runs_of`: the scan, spoilt, and its mask."""
-    groups = dict(pair.groups)
-    strength = float(groups["strength"])
-    return spoil(*read_pair(pair), groups["perturbation"], strength, groups["head"])
+def spoilt_scans(pair: Pair, names: Sequence[str], strengths: Sequence[float]) -> Iterator[Scan]:
+    """Give a scan as it is and after every perturbation at every strength, named by its groups."""
+    volume, mask = read_pair(pair)
+    for name, strength in [(UNTOUCHED, 0.0), *itertools.product(names, strengths)]:
+        groups = (("head", pair.name), ("perturbation", name), ("strength", f"{strength:g}"))
+        run = replace(pair, scan=f"{pair.name} {name} {strength:g}", groups=groups)
+        yield run, *spoil(volume, mask, name, strength, pair.name)
 
 
 def stress_markdown(facts: Sequence[str], scores: Sequence[ScanScore]) -> str:
@@ -109,14 +97,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if any(not 0 <= strength <= 1 for strength in arguments.strengths):
         raise InputError(f"The strengths {arguments.strengths} must lie between 0 and 1.")
-    segment, worst = make_segmenter(method_options(arguments)), WorstCases()
+    find, worst = by_pipeline(method_options(arguments)), WorstCases()
     scores: list[ScanScore] = []
     facts = describe_weights(arguments.weights)
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     for pair in choose_scans(chosen_pairs(arguments), arguments.limit):
-        runs = runs_of(pair, arguments.only, arguments.strengths)
-        scores += evaluate(runs, segment, worst, read_spoilt)
+        scans = spoilt_scans(pair, arguments.only, arguments.strengths)
+        scores += evaluate(scans, find, worst)
         write_scores_csv(out / "stress.csv", scores)  # what is done survives a kill
         (out / "stress.md").write_text(stress_markdown(facts, scores), encoding="utf-8")
         worst.save(out / "stress.png")

@@ -8,9 +8,9 @@ HEADS is what `heads` wrote; its maps of the split "truth" were never trained on
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +23,18 @@ from skullstrip.network.manifest import Preprocessing
 from ..augment.synthesis import paint
 from ..data.dataset import select_split
 from ..data.heads import HELD_BACK_SPLIT
-from ..data.pair import Pair
+from ..data.pair import LABEL_MAP_SPLIT, Pair
 from ..data.prepare import source_from_pair
-from ..data.sources import Source
 from ..data.splits import load_pairs
-from .evaluate import WorstCases, describe_weights, evaluate, make_segmenter, write_evaluation
-from .perturbations import PERTURBATIONS
+from .evaluate import (
+    Scan,
+    WorstCases,
+    by_pipeline,
+    describe_weights,
+    evaluate,
+    write_evaluation,
+)
+from .perturbations import MAX_SLICE_MM, PERTURBATIONS
 from .report import group_table
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
@@ -42,30 +48,29 @@ SCANS = {
         ("unmyelinated_t2", 3.0),
     ),
 }  # fmt: skip
-BIAS, NOISE = 0.3, 0.15  # strengths of `perturb`
-THICKEST_MM = 6.0  # of `perturb.thick_slices` at strength 1
+BIAS, NOISE = 0.3, 0.15  # strengths of `perturbations`
 PARTIAL_VOLUME_VOXELS = 0.5
 SCALE = 1000  # of the values written into a scan
 
 
-def scans_of(pairs: Sequence[Pair]) -> list[Pair]:
-    """Return every map once for each look and slice thickness of its age group."""
-    return [
-        painted(pair, *scan) for pair in pairs for scan in SCANS[dict(pair.groups)["age_group"]]
-    ]
+def synthetic_scans(maps: Iterable[Pair]) -> Iterator[Scan]:
+    """Paint every map once for each look and slice thickness of its age group."""
+    for pair in maps:
+        for look, thickness_mm in SCANS[dict(pair.groups)["age_group"]]:
+            about = (("contrast", look), ("thickness_mm", f"{thickness_mm:g}"))
+            scan = replace(
+                pair, scan=scan_name(pair, look, thickness_mm), groups=(*pair.groups, *about)
+            )
+            yield scan, *synthetic_scan(pair, look, thickness_mm)
 
 
-def painted(pair: Pair, look: str, thickness_mm: float) -> Pair:
-    """Return a map as the scan that `read_synthetic` paints from it."""
-    return dataclasses.replace(
-        pair,
-        scan=f"{pair.subject}_{look}_{thickness_mm:g}mm",
-        groups=(*pair.groups, ("contrast", look), ("thickness_mm", f"{thickness_mm:g}")),
-    )
+def scan_name(pair: Pair, look: str, thickness_mm: float) -> str:
+    """Return the name of what `synthetic_scan` paints."""
+    return f"{pair.subject}_{look}_{thickness_mm:g}mm"
 
 
-def read_synthetic(pair: Pair) -> tuple[Volume, np.ndarray]:
-    """Paint a pair's map as its groups say.
+def synthetic_scan(pair: Pair, look: str, thickness_mm: float) -> tuple[Volume, np.ndarray]:
+    """Paint a scan from a map, with partial volume, shading and noise; always the same one.
 
     Returns
     -------
@@ -74,23 +79,14 @@ def read_synthetic(pair: Pair) -> tuple[Volume, np.ndarray]:
     mask : ndarray of bool, shape (X, Y, Z)
         The exact mask; of thick slices, voxels of which half is brain.
     """
-    groups = dict(pair.groups)
-    source = source_from_pair(dataclasses.replace(pair, split="labelmap"), Preprocessing())
-    rng = np.random.default_rng(zlib.crc32(pair.name.encode()))
-    volume, mask = synthetic_scan(source, groups["contrast"], rng)
-    spacing = float(volume.spacing_mm[2])
-    strength = (float(groups["thickness_mm"]) - spacing) / (THICKEST_MM - spacing)
-    return PERTURBATIONS["thick_slices"](volume, mask, max(0.0, strength), rng)
-
-
-def synthetic_scan(
-    source: Source, look: str, rng: np.random.Generator
-) -> tuple[Volume, np.ndarray]:
-    """Return a whole scan of a map, with partial volume, shading and noise, and its mask."""
+    source = source_from_pair(replace(pair, split=LABEL_MAP_SPLIT), Preprocessing())
+    rng = np.random.default_rng(zlib.crc32(scan_name(pair, look, thickness_mm).encode()))
     image = paint(source.voxels, source, look, rng)
     image = ndimage.gaussian_filter(image, PARTIAL_VOLUME_VOXELS).clip(0) * SCALE
     volume, mask = Volume(image, np.diag([*source.spacing_mm.astype(float), 1.0])), source.mask > 0
-    for name, strength in (("bias", BIAS), ("noise", NOISE)):
+    spacing = float(volume.spacing_mm[2])
+    thickening = max(0.0, (thickness_mm - spacing) / (MAX_SLICE_MM - spacing))
+    for name, strength in (("bias", BIAS), ("noise", NOISE), ("thick_slices", thickening)):
         volume, mask = PERTURBATIONS[name](volume, mask, strength, rng)
     return volume, mask
 
@@ -110,9 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         for pair in [p for p in held if ("age_group", group) in p.groups][: arguments.limit]
     ]
     worst = WorstCases()
-    scores = evaluate(
-        scans_of(maps), make_segmenter(method_options(arguments)), worst, read_synthetic
-    )
+    scores = evaluate(synthetic_scans(maps), by_pipeline(method_options(arguments)), worst)
     facts = [
         *describe_weights(arguments.weights),
         f"{len(scores)} scans painted from {len(maps)} maps that nothing was trained on",

@@ -26,7 +26,13 @@ from ..data.dataset import select_split
 from ..data.pair import Pair
 from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
 from ..data.splits import load_pairs
-from ..evaluation.evaluate import WorstCases, evaluate, make_segmenter, write_evaluation
+from ..evaluation.evaluate import (
+    WorstCases,
+    by_pipeline,
+    evaluate,
+    read_scans,
+    write_evaluation,
+)
 from ..evaluation.scores import FIGURES, ScanScore, summarise
 from ..model.train import RUN_NAME, training_record
 from .export import (
@@ -123,9 +129,9 @@ def release(
         facts = training_facts(config, commit, trained.get("initial_weights", ""))
         manifest = export_run(run, staging, name, facts)
         worst = WorstCases()
-        scores = evaluate(judged, make_segmenter(replace(options, weights=staging)), worst)
+        scores = evaluate(read_scans(judged), by_pipeline(replace(options, weights=staging)), worst)
         if current is not None:
-            theirs = evaluate(judged, make_segmenter(replace(options, weights=current)))
+            theirs = evaluate(read_scans(judged), by_pipeline(replace(options, weights=current)))
             refuse_no_better(scores, theirs, may_lose)
             described["current_mean_dice"] = mean_dice(theirs)
         described |= {

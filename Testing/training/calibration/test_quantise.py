@@ -64,7 +64,7 @@ def test_int8_may_lose_little_in_the_mean_and_on_the_worst_scan(
     tmp_path, monkeypatch, whole, passes
 ):
     answers = {"onnxruntime": scores(*whole), "onnxruntime-float32": scores(0.99, 0.99)}
-    monkeypatch.setattr(quantise_module, "make_segmenter", lambda options: options.engine)
+    monkeypatch.setattr(quantise_module, "by_pipeline", lambda options: options.engine)
     monkeypatch.setattr(quantise_module, "evaluate", lambda _, engine: answers[engine])
     if passes:
         assert "2 scans" in judge([], tmp_path)

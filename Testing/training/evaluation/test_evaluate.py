@@ -14,8 +14,10 @@ from training.data.pair import Pair
 from training.data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
 from training.evaluation.evaluate import (
     WorstCases,
+    by_pipeline,
     evaluate,
     main,
+    read_scans,
     score_mask,
     subgroups,
     thickness_band,
@@ -23,8 +25,8 @@ from training.evaluation.evaluate import (
 )
 
 
-def test_the_pipeline_is_scored_on_the_scan_s_own_grid(phantom_data, stand_in_segment):
-    scores = evaluate(find_pairs(phantom_data), stand_in_segment)
+def test_the_pipeline_is_scored_on_the_scan_s_own_grid(phantom_data, find):
+    scores = evaluate(read_scans(find_pairs(phantom_data)), find)
     assert [score.scan for score in scores] == ["one", "two"]
     assert all(score["dice"] > 0.9 for score in scores)
     assert all(score.volume_ml == pytest.approx(1440, rel=0.1) for score in scores)
@@ -44,14 +46,15 @@ def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(head):
     ]  # fmt: skip
 
 
-def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, segment_by):
-    (score,) = evaluate([phantom_pair], segment_by(FailingEngine(EngineError("no memory"))))
+def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, around):
+    find = by_pipeline(around(FailingEngine(EngineError("no memory"))))
+    (score,) = evaluate(read_scans([phantom_pair]), find)
     assert (score["dice"], score.failure) == (0, "no memory")
 
 
-def test_a_cancelled_run_stops_the_evaluation(phantom_pair, segment_by):
+def test_a_cancelled_run_stops_the_evaluation(phantom_pair, around):
     with pytest.raises(Cancelled):
-        evaluate([phantom_pair], segment_by(FailingEngine(Cancelled("stopped"))))
+        evaluate(read_scans([phantom_pair]), by_pipeline(around(FailingEngine(Cancelled("stop")))))
 
 
 def test_only_the_worst_scans_are_drawn(head):
@@ -82,9 +85,9 @@ def test_a_row_shows_both_outlines_upright(head):
     assert page([row] * 3, columns=2).height > 2 * row.height
 
 
-def test_the_evaluation_is_written_whole(phantom_data, stand_in_segment, tmp_path):
+def test_the_evaluation_is_written_whole(phantom_data, find, tmp_path):
     worst = WorstCases()
-    scores = evaluate(find_pairs(phantom_data), stand_in_segment, worst)
+    scores = evaluate(read_scans(find_pairs(phantom_data)), find, worst)
     write_evaluation(tmp_path, "Phantoms", ["stand-in network"], scores, worst)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "report.md", "scores.csv", "worst.png",

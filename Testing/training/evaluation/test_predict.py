@@ -5,13 +5,18 @@ import pytest
 
 from skullstrip.errors import Cancelled
 from skullstrip.io.images import read_image
-from Testing.stand_ins import FailingEngine
+from Testing.stand_ins import FailingEngine, ThresholdEngine
 from training.evaluation.predict import images_to_predict, main, predict
 
 
-def test_every_scan_gets_a_mask_on_its_own_grid(phantom_data, stand_in_segment, tmp_path):
+@pytest.fixture
+def stand_in_options(around):
+    return around(ThresholdEngine())
+
+
+def test_every_scan_gets_a_mask_on_its_own_grid(phantom_data, stand_in_options, tmp_path):
     images = images_to_predict(phantom_data, "all")
-    assert predict(images, tmp_path, stand_in_segment) == {}
+    assert predict(images, tmp_path, stand_in_options) == {}
     for name, source in images.items():
         mask, scan = read_image(tmp_path / f"{name}_mask.nii.gz"), read_image(source)
         np.testing.assert_array_equal(mask.affine, scan.affine)
@@ -28,25 +33,25 @@ def test_scans_without_masks_are_predicted_too(tmp_path):
     }
 
 
-def test_finished_scans_are_left_as_they_are(phantom_data, stand_in_segment, segment_by, tmp_path):
+def test_finished_scans_are_left_as_they_are(phantom_data, stand_in_options, around, tmp_path):
     images = images_to_predict(phantom_data, "all")
-    predict(images, tmp_path, stand_in_segment)
+    predict(images, tmp_path, stand_in_options)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert predict(images, tmp_path, segment_by(FailingEngine(AssertionError("run again")))) == {}
+    assert predict(images, tmp_path, around(FailingEngine(AssertionError("run again")))) == {}
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
-def test_a_broken_scan_does_not_stop_the_others(phantom_data, stand_in_segment, tmp_path):
+def test_a_broken_scan_does_not_stop_the_others(phantom_data, stand_in_options, tmp_path):
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"no image")
     images = {"broken": broken} | images_to_predict(phantom_data, "all")
-    failures = predict(images, tmp_path / "out", stand_in_segment)
+    failures = predict(images, tmp_path / "out", stand_in_options)
     assert list(failures) == ["broken"]
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_a_cancelled_run_stops_and_leaves_nothing_half_done(phantom_data, segment_by, tmp_path):
-    stopped = segment_by(FailingEngine(Cancelled("stopped")))
+def test_a_cancelled_run_stops_and_leaves_nothing_half_done(phantom_data, around, tmp_path):
+    stopped = around(FailingEngine(Cancelled("stopped")))
     with pytest.raises(Cancelled):
         predict(images_to_predict(phantom_data, "all"), tmp_path, stopped)
     assert list(tmp_path.iterdir()) == []

@@ -17,9 +17,10 @@ import pytest
 from skullstrip.errors import InputError
 from training.data.dataset import find_pairs
 from training.data.pair import read_pair
+from training.evaluation.evaluate import evaluate, read_scans
 from training.evaluation.http_scorer import ScorerError, nifti_bytes, remote_dice
 from training.evaluation.metrics import dice
-from training.evaluation.score import find_predictions, main, score_folder
+from training.evaluation.score import find_predictions, from_files, main
 
 
 class ScorerHandler(BaseHTTPRequestHandler):
@@ -67,8 +68,12 @@ def predictions(phantom_data, tmp_path, nifti):
     return folder
 
 
+def scored(predictions, data):
+    return evaluate(read_scans(find_pairs(data)), from_files(find_predictions(predictions)))
+
+
 def test_the_true_mask_scores_one_and_a_shifted_one_less(predictions, phantom_data):
-    first, second = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    first, second = scored(predictions, phantom_data)
     assert first["dice"] == 1
     assert 0.8 < second["dice"] < 0.97
     assert 4 < second["hd95_mm"] <= 8  # the shift, or less where the surface is oblique to it
@@ -77,7 +82,7 @@ def test_the_true_mask_scores_one_and_a_shifted_one_less(predictions, phantom_da
 def test_a_missing_or_misplaced_mask_counts_with_dice_zero(predictions, phantom_data, nifti):
     (predictions / "one_mask.nii.gz").unlink()
     nifti(predictions / "two_mask.nii.gz", np.ones((5, 5, 5), dtype=bool), np.eye(4))
-    scores = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    scores = scored(predictions, phantom_data)
     assert [score.failure for score in scores] == ["no mask predicted", "mask on another grid"]
     assert [score["dice"] for score in scores] == [0, 0]
 
@@ -90,7 +95,7 @@ def test_the_command_scores_a_folder(predictions, phantom_data, tmp_path):
 def test_the_command_gives_the_same_dice_through_http_whatever_a_scan_is_called(
     scorer, predictions, phantom_data, tmp_path
 ):
-    local = score_folder(find_predictions(predictions), find_pairs(phantom_data))
+    local = scored(predictions, phantom_data)
     assert remote_dice(scorer, "ä /ß", predictions / "one_mask.nii.gz") == 1
     assert main([str(predictions), "--url", scorer, "-o", str(tmp_path / "out")]) == 0
     with open(tmp_path / "out" / "scores.csv", newline="", encoding="utf-8") as stream:

@@ -18,9 +18,8 @@ from training.evaluation.perturbations import PERTURBATIONS
 from training.evaluation.stress import (
     choose_scans,
     main,
-    read_spoilt,
-    runs_of,
     spoil,
+    spoilt_scans,
     stress_markdown,
 )
 
@@ -135,9 +134,8 @@ def test_scaling_changes_the_size_of_voxels_only(head, name, factor):
     np.testing.assert_allclose(volume.spacing_mm, head[0].spacing_mm * factor)
 
 
-def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, stand_in_segment):
-    runs = runs_of(phantom_pair, ["noise", "shrink"], [0.5, 1.0])
-    scores = evaluate(runs, stand_in_segment, read=read_spoilt)
+def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, find):
+    scores = evaluate(spoilt_scans(phantom_pair, ["noise", "shrink"], [0.5, 1.0]), find)
     assert [score.scan for score in scores] == [
         f"one {run}" for run in ("none 0", "noise 0.5", "noise 1", "shrink 0.5", "shrink 1")
     ]

@@ -6,7 +6,7 @@ import pytest
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training.data.heads import HELD_BACK_SPLIT, write_map
 from training.data.pair import Pair
-from training.evaluation.synthetic import SCANS, main, read_synthetic, scans_of
+from training.evaluation.synthetic import SCANS, main, synthetic_scan, synthetic_scans
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,15 @@ def pair_of(heads, group):
 
 
 def test_a_scan_is_the_same_each_time_and_its_mask_is_the_maps(heads):
-    thin = scans_of([pair_of(heads, "adult")])[0]
-    (first, mask), (again, _) = read_synthetic(thin), read_synthetic(thin)
+    pair = pair_of(heads, "adult")
+    (first, mask), (again, _) = (synthetic_scan(pair, "t1", 1.0) for _ in range(2))
     assert np.array_equal(first.array, again.array)
     assert np.array_equal(mask.sum(), brain_array().sum())
     assert np.isfinite(first.array).all()
 
 
 def test_thick_slices_are_as_thick_as_their_name_says(heads):
-    for scan in scans_of([pair_of(heads, "infant")]):
-        volume, mask = read_synthetic(scan)
+    for scan, volume, mask in synthetic_scans([pair_of(heads, "infant")]):
         wanted = float(dict(scan.groups)["thickness_mm"])
         assert abs(volume.spacing_mm[2] - max(wanted, SPACING_MM)) <= SPACING_MM / 2
         assert mask.shape == volume.array.shape
