@@ -52,6 +52,7 @@ def test_keys_accept_and_reject_and_go_on(open_report, tmp_path):
     path = exported(page, tmp_path)
     assert [*read(path)[0]] == ["name", "path", "decision", "comment", "rater", "decided"]
     assert page.inner_text("#progress") == "Decided 3 of 12"
+    assert page.locator("#storage-note").is_hidden()
     assert {line["name"]: line["decision"] for line in read(path)} == {
         "sub-05": "accept", "sub-11": "reject", "sub-12": "reject",
     }  # fmt: skip
@@ -79,15 +80,6 @@ def test_a_filter_leads_to_the_first_of_its_scans(open_report):
     assert current(page) == names(page)[0] != "sub-11"
 
 
-def test_u_clears_a_decision(open_report):
-    page = open_report(study())
-    page.keyboard.press("a")
-    page.keyboard.press("k")
-    page.keyboard.press("u")
-    assert decisions(page) == {}
-    assert current(page) == "sub-11"
-
-
 def test_marks_by_mouse_stay_at_the_scan_and_a_second_click_clears(open_report):
     page = open_report(study())
     page.click("#scan-5 [data-mark=reject]")
@@ -108,11 +100,8 @@ def test_in_the_opened_scan_marks_go_on_to_the_next(open_report):
     assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
 
 
-@pytest.mark.parametrize(
-    "comment",
-    ['dura, "at the top"\nand j, a, r: "é"', "dura, eyes", "two\nlines", 'the "top"', "jar"],
-)
-def test_a_comment_may_hold_anything(open_report, tmp_path, comment):
+def test_a_comment_may_hold_anything(open_report, tmp_path):
+    comment = 'dura, "at the top"\nand j, a, r: "é"'
     page = open_report(study())
     page.keyboard.press("c")
     page.keyboard.type(comment)
@@ -162,10 +151,6 @@ def test_without_storage_decisions_are_taken_and_a_note_says_so(open_report, tmp
     page.keyboard.press("r")
     assert decisions(page) == {"sub-11": "Rejected"}
     assert len(read(exported(page, tmp_path))) == 1
-
-
-def test_with_storage_there_is_no_note(open_report):
-    assert open_report(study()).locator("#storage-note").is_hidden()
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])

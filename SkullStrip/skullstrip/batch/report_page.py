@@ -22,6 +22,7 @@ from string import Template
 import numpy as np
 
 from .._version import __version__
+from ..escaping import escaped
 from ..figures.qc import read_thumbnail
 from ..io.atomic import atomic_outputs
 from .columns import CORRECTED, FAILED
@@ -34,9 +35,9 @@ SCRIPTS = (
 SCANS_HERE = "<!-- the scans and the script -->\n"
 TEXTS = (
     "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
-    "version", "brain_mask", "brain", "qc", "qc_applied", "finished", "judged", "unlike",
-    "applied_to",
+    "version", "brain_mask", "brain", "finished", "judged", "unlike", "applied_to",
 )  # fmt: skip
+ADDRESSES = ("qc", "qc_applied")
 NUMBERS = ("volume_ml", "volume_error_ml", "dice_estimate", "dice_error", "seconds")
 # What a scan is, in words, those to be looked at first: the page's own order when it is opened.
 STATES = {
@@ -146,7 +147,7 @@ def _summary(scans: dict[str, list[str]]) -> str:
 def _head(volumes_ml: Iterable[float]) -> dict[str, object]:
     """Return what the page's script works on, but for the rows."""
     return {
-        "columns": ["id", "state", "reasons", *TEXTS, *NUMBERS],
+        "columns": ["id", "state", "reasons", *ADDRESSES, *TEXTS, *NUMBERS],
         "limits": volume_limits(volumes_ml),
         "threshold": THRESHOLD,
         "fewest": FEWEST,
@@ -156,7 +157,8 @@ def _head(volumes_ml: Iterable[float]) -> dict[str, object]:
 
 def _scan(row: Row) -> list[str | float | None]:
     notes = filter(None, (_text(row.get("reasons")), _text(row.get("message"))))
-    start = [_identity(row), state_of(row), " ".join(notes)]
+    addresses = (str(row.get(column) or "") for column in ADDRESSES)
+    start = [_identity(row), state_of(row), " ".join(notes), *addresses]
     numbers = [number(row.get(column)) for column in NUMBERS]
     return [*start, *(_text(row.get(column)) for column in TEXTS), *numbers]
 
@@ -164,7 +166,7 @@ def _scan(row: Row) -> list[str | float | None]:
 def _identity(row: Row) -> str:
     """By scan and mask: a decision outlives a resumed batch, but not another mask."""
     parts = (_text(row.get(column)) for column in ("path", "name", "mask_sha256"))
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _thumbnails(pictures: Iterable[str], folder: Path) -> Iterator[str]:
@@ -177,9 +179,8 @@ def _thumbnails(pictures: Iterable[str], folder: Path) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """As text; the lone surrogates of undecodable file names become a question mark."""
-    text = "" if value is None else str(value)
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """As text in one line, as results.csv has it."""
+    return "" if value is None else escaped(value)
 
 
 def _inert(data: object) -> str:

@@ -69,10 +69,10 @@ def test_rows_are_read_one_at_a_time_and_none_is_kept(tmp_path):
     assert len(scans_in("".join(page(rows(), tmp_path)))) == 100
 
 
-def test_names_that_are_no_unicode_are_written(tmp_path):
-    write_report([row(1, name="sub-\udce9")], tmp_path / "report.html")
+def test_names_are_in_one_line_as_in_the_table(tmp_path):
+    write_report([row(1, name="sub-\udce9\n")], tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert scans_in(html)[0]["name"] == "sub-?"
+    assert scans_in(html)[0]["name"] == r"sub-\udce9\n"
 
 
 def test_thumbnails_are_in_the_order_of_the_scans(tmp_path):

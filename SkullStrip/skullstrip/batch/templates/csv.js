@@ -1,20 +1,9 @@
 // CSV as RFC 4180 has it, for spreadsheets too: a text that one would work out gets an apostrophe.
 
 const FORMULA = /^[=+\-@]/;
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 function toCsv(rows) {
   return rows.map((row) => row.map(csvField).join(",") + "\r\n").join("");
-}
-
-// A name in one line that moves no cursor, as skullstrip/escaping.py makes it.
-function escaped(text) {
-  return text.replace(UNSEEN, (character) => {
-    const named = { "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character];
-    const hex = character.codePointAt(0).toString(16);
-    const wide = hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
-    return named ?? (hex.length > 2 ? wide : `\\x${hex.padStart(2, "0")}`);
-  });
 }
 
 function csvField(text) {

@@ -60,7 +60,7 @@ function decide(scan, change) {
 function decisionsCsv() {
   const rows = scans.filter((scan) => decisions.has(scan.id)).map((scan) => {
     const { decision, comment, rater, decided } = decisionOn(scan);
-    return [escaped(scan.name), escaped(scan.path), decision, comment, rater, decided];
+    return [scan.name, scan.path, decision, comment, rater, decided];
   });
   return toCsv([DECISION_COLUMNS, ...rows]);
 }
@@ -80,7 +80,7 @@ function importDecisions(text) {
   if (decision < 0 || (name < 0 && path < 0)) {
     throw new Error("it has no columns name or path, and decision");
   }
-  const byPath = new Map(scans.flatMap((scan) => [[scan.path, scan], [escaped(scan.path), scan]]));
+  const byPath = new Map(scans.map((scan) => [scan.path, scan]));
   const byName = uniqueNames();
   let taken = 0;
   for (const row of rows) {
@@ -101,9 +101,7 @@ function importDecisions(text) {
 function uniqueNames() {
   const names = new Map();
   for (const scan of scans) {
-    for (const name of new Set([scan.name, escaped(scan.name)])) {
-      names.set(name, names.has(name) ? undefined : scan);
-    }
+    names.set(scan.name, names.has(scan.name) ? undefined : scan);
   }
   return names;
 }
