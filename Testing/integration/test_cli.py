@@ -179,16 +179,6 @@ def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
     assert "for one" in capsys.readouterr().err
 
 
-def test_an_output_folder_is_made_and_goes_again_if_nothing_is_written(tmp_path, scan, stand_in):
-    broken = tmp_path / "broken.nii.gz"
-    broken.write_text("no image")
-    brain = str(tmp_path / "new" / "folder" / "brain.nii.gz")
-    assert main([str(broken), "-o", brain, *stand_in]) == 2
-    assert not (tmp_path / "new").exists()
-    assert main([str(scan), "-o", brain, *stand_in]) == 0
-    assert names(tmp_path / "new" / "folder") == ["brain.nii.gz"]
-
-
 def test_on_a_terminal_a_run_ends_with_how_to_look_at_it(scan, stand_in, capsys, monkeypatch):
     options = [str(scan), "--overwrite", *stand_in]
     assert main(options) == 0

@@ -1,24 +1,28 @@
 """Files in, files out, around a stand-in network that thresholds the phantom.
 
-`ThresholdEngine` and `FailingEngine` are stand-ins; everything else is the real thing.
+`ThresholdEngine` and `FailingEngine` are stand-ins; everything else is the real thing. Where
+something is wrong there is a sentence, and nothing is written.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import nibabel
+import nrrd
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
-from skullstrip.errors import InputError
+from skullstrip.errors import InputError, OutputError
 from skullstrip.files import default_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
 from skullstrip.quality.calibration import load_calibration
 from Testing.image_files import names, save, save_head
-from training.evaluation import metrics
+from Testing.stand_ins import FailingEngine
 
-PHANTOM_DICE = 0.97
+NEVER = FailingEngine(AssertionError("the network ran"))
 JSON_KEYS = {
     "version", "input", "outputs", "volume_ml", "border_mm", "views", "engine", "device",
     "weights_sha256", "timings", "checks", "quality", "volume_error_ml", "verdict", "dice_estimate",
@@ -38,7 +42,7 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, strip, all_outputs)
     ):
         image = nibabel.load(all_outputs[name])
         assert image.get_data_dtype() == dtype
-        np.testing.assert_array_equal(image.dataobj, expected)
+        assert_array_equal(image.dataobj, expected)
     assert all_outputs["qc"].read_bytes().startswith(b"\x89PNG")
     report = json.loads(all_outputs["json"].read_text())
     assert report.keys() == JSON_KEYS
@@ -76,11 +80,15 @@ def test_the_surface_encloses_the_masks_volume_even_without_csf(tmp_path, scan, 
     assert volume_ml == pytest.approx(result.volume_ml, rel=0.01)
 
 
-@pytest.mark.parametrize("option", [{"views": 3}, {"reorient": True}, {"confidence": "c.nii.gz"}])
-def test_what_needs_the_network_is_refused_beside_a_kept_probability(tmp_path, scan, strip, option):
-    strip(scan, probability=tmp_path / "p.nii.gz")
-    with pytest.raises(InputError, match=f"'--{next(iter(option))}' needs the network"):
-        strip(scan, from_probability=tmp_path / "p.nii.gz", **option)
+def test_beside_a_kept_probability_what_needs_the_network_is_refused(tmp_path, scan, strip):
+    kept = tmp_path / "p.nii.gz"
+    strip(scan, probability=kept)
+    for option in ({"views": 3}, {"reorient": True}, {"confidence": "c.nii"}, {"apply_to": {}}):
+        name = next(iter(option)).replace("_", "-")
+        with pytest.raises(InputError, match=f"'--{name}' needs the network"):
+            strip(scan, from_probability=kept, **option)
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, from_probability=kept, mask=kept)
 
 
 def test_a_kept_probability_is_cut_at_the_threshold_of_the_weights(
@@ -91,7 +99,7 @@ def test_a_kept_probability_is_cut_at_the_threshold_of_the_weights(
     (weights / MANIFEST_NAME).write_text(json.dumps(content))
     kept = save(tmp_path / "p.nii", np.float32(0.3) * head.brain_mask, head.affine)
     found = strip(scan, weights=weights, from_probability=kept)
-    np.testing.assert_array_equal(found.brain_mask, head.brain_mask)
+    assert_array_equal(found.brain_mask, head.brain_mask)
     with pytest.raises(InputError, match="No brain was found"):
         strip(scan, from_probability=kept)
 
@@ -110,14 +118,155 @@ def test_default_names_stand_beside_the_input(name, brain, mask):
     assert outputs == {"brain": Path("folder") / brain, "mask": Path("folder") / mask}
 
 
-def test_nan_and_infinity_are_background_with_a_warning(tmp_path, head, strip):
-    array = head.array.copy()
-    air = np.argwhere(array < 5)[::50]
-    array[tuple(air.T)] = np.nan
-    array[tuple(air[0])] = np.inf
-    scan = save(tmp_path / "T1.nii.gz", array, head.affine)
-    result = strip(scan, brain=tmp_path / "brain.nii.gz")
-    assert [check.code for check in result.checks] == ["non_finite"]
-    assert metrics.dice(result.brain_mask, head.brain_mask) > PHANTOM_DICE
-    assert np.isfinite(nibabel.load(tmp_path / "brain.nii.gz").dataobj).all()
-    assert np.isfinite(result.brain_probability).all()
+@pytest.mark.parametrize("where", ["T1.nii.gz", "T1.nii.gz/more"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path, scan, strip, all_outputs, where
+):
+    for name, path in all_outputs.items():
+        outputs = all_outputs | {name: tmp_path / where / path.name}
+        with pytest.raises(OutputError, match="cannot be written"):
+            strip(scan, engine=NEVER, **outputs)
+    assert names(tmp_path) == ["T1.nii.gz"]
+
+
+@pytest.mark.parametrize("how", ["same", "dotted", "symlink", "hardlink", "folder link"])
+def test_an_output_equal_to_the_input_is_refused(tmp_path, scan, strip, how):
+    before, other = scan.read_bytes(), tmp_path / "other.nii.gz"
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    if how == "symlink":
+        other.symlink_to(scan)
+    elif how == "hardlink":
+        os.link(scan, other)
+    places = {"same": scan, "dotted": tmp_path / "sub" / ".." / scan.name,
+              "folder link": tmp_path / "link" / scan.name}  # fmt: skip
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, mask=places.get(how, other))
+    assert scan.read_bytes() == before
+
+
+def test_the_other_half_of_a_pair_is_the_input_too(tmp_path, head, strip):
+    nibabel.save(nibabel.Nifti1Pair(head.array, head.affine), tmp_path / "T1.img")
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(tmp_path / "T1.img", mask=tmp_path / "T1.hdr")
+
+
+@pytest.mark.parametrize("field", ["data file: ", "data file:=", ":x\nDATA FILE: "])
+def test_the_data_file_that_a_nrrd_header_names_is_never_overwritten(tmp_path, head, strip, field):
+    header = {"space": "RAS", "space directions": head.affine[:3, :3].T}
+    nrrd.write(str(tmp_path / "vox.nhdr"), head.array, header)
+    scan = (tmp_path / "vox.nhdr").rename(tmp_path / "T1.nhdr")
+    scan.write_text(scan.read_text().replace("data file: ", field))
+    before = (tmp_path / "vox.raw.gz").read_bytes()
+    with pytest.raises(OutputError, match="is also the input"):
+        strip(scan, mask=tmp_path / "vox.nhdr")
+    assert (tmp_path / "vox.raw.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize(("mask", "data"), [("m.nhdr", "m.raw.gz"), ("m.hdr", "m.img")])
+def test_a_data_file_that_belongs_to_something_else_is_not_replaced(
+    tmp_path, scan, strip, mask, data
+):
+    (tmp_path / data).write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=f"would replace .*{data}, which is no part of it"):
+        strip(scan, mask=tmp_path / mask)
+    assert (tmp_path / data).read_bytes() == b"somebody's"
+    (tmp_path / data).unlink()
+    for _ in range(2):  # its own data file goes with a header that was named
+        strip(scan, mask=tmp_path / mask)
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path, scan, strip):
+    with pytest.raises(OutputError, match="is also the brain output; name another mask"):
+        strip(scan, brain=tmp_path / "x.nii", mask=tmp_path / "x.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("mask", "mask.txt"), ("qc", "qc.jpg"), ("surface", "brain.obj")]
+)
+def test_an_ending_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path, scan, strip, name, file
+):
+    with pytest.raises(OutputError, match=file):
+        strip(scan, engine=NEVER, **{name: tmp_path / file})
+
+
+def test_an_output_that_fails_late_takes_the_others_with_it(tmp_path, scan, strip, all_outputs):
+    def vanish(stage, done, total):
+        if stage == "mask":  # the folder of one output disappears while the network runs
+            (tmp_path / "sub").rmdir()
+            (tmp_path / "sub").write_text("a file")
+
+    (tmp_path / "sub").mkdir()
+    outputs = all_outputs | {"json": tmp_path / "sub" / "out.json"}
+    with pytest.raises(OutputError, match="nothing was changed"):
+        strip(scan, progress=vanish, **outputs)
+    assert names(tmp_path) == ["T1.nii.gz", "sub"]
+
+
+def test_older_outputs_survive_a_run_that_fails_and_not_one_that_succeeds(tmp_path, scan, strip):
+    (tmp_path / "mask.nii.gz").write_bytes(b"old")
+    with pytest.raises(RuntimeError):
+        strip(scan, mask=tmp_path / "mask.nii.gz", engine=FailingEngine(RuntimeError()))
+    assert (tmp_path / "mask.nii.gz").read_bytes() == b"old"
+    strip(scan, mask=tmp_path / "mask.nii.gz")
+    assert nibabel.load(tmp_path / "mask.nii.gz").shape == nibabel.load(scan).shape
+
+
+@pytest.fixture
+def flair(tmp_path):
+    return save_head(tmp_path / "FLAIR.nii.gz", "PIR", (3.0, 5.0, 3.0))
+
+
+def test_each_scan_gets_brain_and_mask_on_its_own_grid_and_the_report_tells(
+    tmp_path, scan, flair, strip
+):
+    report = tmp_path / "out.json"
+    outputs = default_outputs(flair)
+    result = strip(scan, mask=tmp_path / "m.nii", apply_to={flair: outputs}, json=report)
+    (carried,) = result.carried
+    stored, mask, brain = (
+        nibabel.load(path) for path in (flair, outputs["mask"], outputs["brain"])
+    )
+    assert_array_equal(mask.affine, stored.affine)
+    assert_array_equal(mask.dataobj, carried.brain_mask)
+    assert_array_equal(brain.dataobj, np.asarray(stored.dataobj) * carried.brain_mask)
+    assert (mask.get_data_dtype(), brain.get_data_dtype()) == (np.uint8, np.int16)
+    content = json.loads(report.read_text())
+    assert content["outputs"] == {"mask": "m.nii", "json": "out.json"}
+    (applied,) = content["applied_to"]
+    assert applied.keys() == {
+        "input", "outputs", "volume_ml", "verdict", "overlap", "alignment", "checks", "quality",
+    }  # fmt: skip
+    assert applied["input"] == "FLAIR.nii.gz"
+    assert applied["outputs"] == {"brain": "FLAIR_brain.nii.gz", "mask": "FLAIR_brain_mask.nii.gz"}
+    assert applied["overlap"] == pytest.approx(carried.overlap, abs=1e-4)
+    assert (applied["verdict"], applied["alignment"]) == (carried.verdict, None)
+
+
+def test_one_scan_that_cannot_have_the_mask_leaves_nothing_written(
+    tmp_path, scan, head, flair, strip
+):
+    away = head.affine.copy()
+    away[2, 3] += 500
+    other = save(tmp_path / "T2.nii.gz", head.array, away)
+    targets = {path: default_outputs(path) for path in (flair, other)}
+    with pytest.raises(InputError, match=r"T2\.nii\.gz: Nothing of the brain lies in this scan"):
+        strip(scan, **default_outputs(scan), apply_to=targets)
+    assert names(tmp_path) == ["FLAIR.nii.gz", "T1.nii.gz", "T2.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"),
+    [("T1.nii.gz", "the input"), ("FLAIR.nii.gz", "the input"), ("m.nii.gz", "the mask output")],
+)
+def test_no_output_is_a_scan_or_another_output(tmp_path, scan, flair, strip, taken, words):
+    targets = {flair: {"mask": tmp_path / taken}}
+    with pytest.raises(OutputError, match=f"{taken} is also {words}"):
+        strip(scan, mask=tmp_path / "m.nii.gz", apply_to=targets, engine=NEVER)
+
+
+def test_a_scan_that_cannot_be_read_is_refused_before_the_run(tmp_path, scan, strip):
+    missing = tmp_path / "T2.nii.gz"
+    with pytest.raises(InputError, match=r"T2\.nii\.gz"):
+        strip(scan, apply_to={missing: default_outputs(missing)}, engine=NEVER)
