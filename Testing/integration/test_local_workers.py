@@ -1,4 +1,6 @@
-"""Worker processes of this machine: real ones, some of them killed."""
+"""Worker processes of this machine: how many, and real ones, some of them killed."""
+
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,7 @@ from Testing import worker_tasks
 from Testing.image_files import names, save_head
 from Testing.programs import run_python
 
+psutil = pytest.importorskip("psutil")
 WORKERS = 2
 
 
@@ -96,3 +99,22 @@ def test_a_script_needs_no_main_guard(tmp_path):
     done = run_python(script, cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("1 0\n", "")
     assert "T1_brain_mask.nii.gz" in names(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("processors", "free_gb", "limit_gb", "jobs"),
+    [
+        (8, 64, 256, 8),  # as many as processors
+        (8, 2.5, 256, 3),  # as memory allows
+        (8, 64, 1.7, 2),  # and a container
+        (8, 0.1, 256, 1),  # never none
+    ],
+)
+def test_workers_are_as_many_as_processors_and_memory_allow(
+    monkeypatch, processors, free_gb, limit_gb, jobs
+):
+    monkeypatch.setattr(local_workers, "available_threads", lambda: processors)
+    memory = SimpleNamespace(available=free_gb * 1e9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(local_workers, "memory_limit", lambda: limit_gb * 1e9)
+    assert local_workers.default_jobs() == jobs

@@ -176,15 +176,3 @@ def test_only_what_was_rejected_on_the_page_is_redone(done):
     elsewhere = out.parent / "mine.csv"
     elsewhere.write_text("name,decision\nc,Reject\n", encoding="utf-8-sig")
     assert reasons(done, redo="rejected", decisions=elsewhere) == ["", "", "rejected"]
-
-
-@pytest.mark.parametrize(
-    ("redo", "text", "message"),
-    [("rejected", None, "cannot be read"), ("rejected", "name\na\n", "no column 'decision'"),
-     ("all", "", "'all' cannot be redone")],
-)  # fmt: skip
-def test_what_cannot_be_redone_is_refused(done, redo, text, message):
-    if text is not None:
-        (done[1] / "decisions.csv").write_text(text)
-    with pytest.raises(InputError, match=message):
-        reasons(done, redo=redo)

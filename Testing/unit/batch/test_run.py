@@ -1,10 +1,20 @@
-"""A whole batch where no worker is needed; `integration/test_batch_workers.py` has the rest."""
+"""A whole batch without workers: what ends it early, and what is made of the answers.
+
+`integration/test_batch_workers.py` has the rest.
+"""
+
+import csv
+import importlib.util
 
 import pytest
 
+from skullstrip.batch import coordinator, run
+from skullstrip.batch.job import Job
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.run import run_batch
-from skullstrip.errors import Cancelled
+from skullstrip.batch.progress import BatchResult
+from skullstrip.batch.records import Entry, FileState, rows, write_record
+from skullstrip.batch.scans import Scan
+from skullstrip.errors import Cancelled, EngineError, InputError, OutputError
 from skullstrip.options import Options
 
 pytest.importorskip("psutil")
@@ -17,6 +27,84 @@ def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_we
         (source / name).write_bytes(b"x")
     options = BatchOptions(Options(weights=stand_in_weights), jobs=1)
     with pytest.raises(Cancelled, match="0 of 2 scans done"):
-        run_batch(str(source), out, options, on_event=events.append, stop=lambda: True)
+        run.run_batch(str(source), out, options, on_event=events.append, stop=lambda: True)
     assert [event["event"] for event in events] == ["end"]
     assert len((out / "results.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}])
+def test_an_option_that_is_unknown_is_refused(options):
+    with pytest.raises(InputError, match="use one of"):
+        BatchOptions(**options)
+
+
+def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "dask" or None)
+    with pytest.raises(EngineError, match=r"needs distributed; use 'pip install .*\[cluster\]"):
+        run.require_packages("tcp://here:1")
+    with pytest.raises(EngineError, match=r"needs psutil; use 'pip install .*\[batch\]"):
+        run.require_packages(None)
+
+
+class KilledWorker(Exception):
+    """Called as Dask's, which is known by its name."""
+
+
+def scan(tmp_path, name):
+    file = str(tmp_path / f"{name}.nii")
+    return Scan(name, file, f"{name}_brain.nii", f"{name}_brain_mask.nii")
+
+
+@pytest.fixture
+def keep_books(tmp_path, monkeypatch):
+    """Keeps the books of (name, answer); returns the events and the rows that are recorded.
+
+    An answer of None is that of a scan that a worker recorded as done.
+    """
+    monkeypatch.setattr(coordinator, "TABLE_SECONDS", 0.0)
+    events = []
+
+    def keep_books(*pairs, tables=True):
+        def answers():
+            for name, answer in pairs:
+                row = {"name": name, "status": "done"}
+                if answer is None:
+                    write_record(Entry(row, FileState(0, 0, ""), "digest"), tmp_path)
+                yield (scan(tmp_path, name), "new"), answer or row
+
+        job = Job(tmp_path, BatchOptions(), "digest")
+        books = coordinator.Coordinator(
+            job, coordinator.Inputs([]), BatchResult(len(pairs)), events.append, bool, True, tables
+        )
+        books.keep_books(answers())
+        return events, list(rows(tmp_path))
+
+    return keep_books
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(KilledWorker("scan"), "out of memory"), (RuntimeError("odd\nthing"), "odd thing")],
+)
+def test_a_scan_that_no_worker_answered_for_is_a_row(keep_books, tmp_path, answer, message):
+    events, rows = keep_books(("a", answer))
+    assert (rows[0]["status"], rows[0]["path"]) == ("failed", str(tmp_path / "a.nii"))
+    assert message in rows[0]["message"]
+    assert events[0]["status"] == "failed"
+
+
+def test_a_table_is_written_on_the_way_unless_other_jobs_share_the_folder(keep_books, tmp_path):
+    keep_books(("a", None), tables=False)
+    assert not (tmp_path / "results.csv").exists()
+    keep_books(("b", None))
+    with (tmp_path / "results.csv").open(newline="") as stream:
+        assert [row["name"] for row in csv.DictReader(stream)] == ["a", "b"]
+
+
+def test_a_table_that_cannot_be_written_on_the_way_stops_nothing(keep_books, monkeypatch):
+    def locked(*_):
+        raise OutputError("Excel has it open.")
+
+    monkeypatch.setattr(coordinator, "write_csv", locked)
+    _, rows = keep_books(("a", None), ("b", None))
+    assert [row["name"] for row in rows] == ["a", "b"]
