@@ -45,8 +45,8 @@ class BrainExtraction:
     affine : ndarray of float64, shape (4, 4)
         The input's, bit for bit.
     timings : dict of str to float
-        Seconds of each stage: check, prepare, load (what is left of it), predict, judge, restore,
-        mask.
+        Seconds of each stage: check, prepare, predict, judge, and what is left then of those beside
+        them: load, restore, mask.
     views_used : str
         Which slices the network saw, in words; empty where it did not run.
     engine, device : str
@@ -180,22 +180,31 @@ def extract_brain(
             engine = loading.result()
     with stopwatch.stage("predict"):
         found = _predict(prepared, engine, manifest.preprocessing, options, progress)
-    with stopwatch.stage("judge"):
-        evidence = gather_evidence(
-            found.prepared,
-            found.brain,
-            predict=engine.predict,
-            offset=manifest.preprocessing.neighbour_offset,
-            region=found.region,
-            affine=volume.affine,
+    with ThreadPoolExecutor(1) as background:  # the mask is made while it is judged
+        restoring = background.submit(restore, found.brain.probability, found.prepared)
+        cutting = background.submit(
+            lambda: cut_brain(
+                volume,
+                restoring.result(),
+                options.border_mm,
+                options.keep_csf,
+                manifest.threshold,
+            )
         )
-        judgement = judge(evidence, calibrations.of(options.views))
-    with stopwatch.stage("restore"):
-        probability = restore(found.brain.probability, found.prepared)
-    with stopwatch.stage("mask"):
-        mask = cut_brain(
-            volume, probability, options.border_mm, options.keep_csf, manifest.threshold
-        )
+        with stopwatch.stage("judge"):
+            evidence = gather_evidence(
+                found.prepared,
+                found.brain,
+                predict=engine.predict,
+                offset=manifest.preprocessing.neighbour_offset,
+                region=found.region,
+                affine=volume.affine,
+            )
+            judgement = judge(evidence, calibrations.of(options.views))
+        with stopwatch.stage("restore"):
+            probability = restoring.result()
+        with stopwatch.stage("mask"):
+            mask = cutting.result()
     judged = judged_mask(options.border_mm, options.keep_csf)
     result = BrainExtraction(
         brain_mask=mask,

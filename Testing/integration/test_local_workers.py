@@ -83,8 +83,9 @@ def test_after_a_stop_begun_items_are_finished_and_no_others():
 
 
 def test_workers_share_the_processors():
-    ((_, found),) = answers(worker_tasks.environment, ["OPENBLAS_NUM_THREADS"])
-    assert found == str(local_workers.threads_each(WORKERS))
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+    found = dict(answers(worker_tasks.environment, names))
+    assert [found[name] for name in names] == [str(local_workers.threads_each(WORKERS)), "1"]
 
 
 @pytest.mark.slow

@@ -95,8 +95,13 @@ def as_done(
         The answer is what the function returned or raised, or `KilledWorker`. EngineError is
         raised where no worker starts.
     """
-    libraries = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(libraries, str(threads_each(jobs)))
+    threads = str(threads_each(jobs))
+    variables = {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    environment = os.environ | variables
     workers = [_Worker(function, environment, quiet) for _ in range(jobs)]
     free, most_bytes = [*workers], memory_limit() // jobs
     running: dict[Future[Any], tuple[_Worker, Any]] = {}
@@ -219,8 +224,9 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
-    from ..io.process import SIGNALS
+    from ..io.process import SIGNALS, start_lean
 
+    start_lean()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ..errors import NO_MEMORY, InputError, SkullStripError, is_out_of_memory
 from ..escaping import print_escaped
-from ..io.process import abandon_stdout, repair_streams, require_memory
+from ..io.process import abandon_stdout, repair_streams, require_memory, start_lean
 from ..options import Options
 
 EXIT_FAILURE = 1
@@ -26,6 +26,7 @@ INTERRUPTED = "Interrupted; nothing was written."
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; whatever ends it early becomes one sentence on stderr and an exit status."""
     repair_streams()
+    start_lean()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
     try:

@@ -18,7 +18,7 @@ from typing import Any
 from .._version import __version__
 from ..errors import InputError, SkullStripError
 from ..escaping import print_escaped
-from ..io.process import abandon_stdout, ended_by_signals, native_noise_silenced
+from ..io.process import abandon_stdout, ended_by_signals, leave, native_noise_silenced
 from .common import (
     EXIT_INTERRUPTED,
     GET_HELP,
@@ -65,7 +65,11 @@ interrupted, 1 anything else.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or the process's own; returns the exit status."""
-    return guarded(lambda: _command(sys.argv[1:] if argv is None else list(argv)))
+    words = sys.argv[1:] if argv is None else list(argv)
+    status = guarded(lambda: _command(words))
+    if argv is None and not debugging():
+        leave(status)
+    return status
 
 
 def _command(words: list[str]) -> int:

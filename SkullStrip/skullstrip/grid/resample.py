@@ -7,11 +7,14 @@ noise does not alias.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .regions import Box
+from .regions import Box, bounding_box
 
 SAME_SPACING = 1e-3  # relative difference under which an axis is left as it is
+FEW_SAMPLES, MORE_SAMPLES = 16, 64  # computed at a time; more along the axis nearest in memory
 
 
 def resampled_length(length: int, spacing_mm: float, target_mm: float) -> int:
@@ -37,16 +40,29 @@ def interpolation_matrix(length: int, target_length: int, step: float) -> np.nda
 def resample_axis(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarray:
     """Apply an interpolation matrix along one axis of a 3-D float32 array.
 
-    One large matrix product whatever the axis: hundreds of small ones would each wait for all
-    threads, which takes seconds where the machine has other work.
+    A few samples at a time, which few voxels make: nearly all of the matrix is zero. Along the
+    middle axis these products are many, but too small for BLAS to share among threads, which would
+    wait for each other where the machine has other work.
     """
     if array.strides[0] < array.strides[2]:  # as files have their voxels; copying takes longer
         return resample_axis(array.T, 2 - axis, matrix).T
-    if axis == 2:
-        return (array.reshape(-1, array.shape[2]) @ matrix.T).reshape(*array.shape[:2], -1)
-    first = np.ascontiguousarray(np.swapaxes(array, 0, axis))
-    flat = matrix @ first.reshape(len(first), -1)
-    return np.ascontiguousarray(np.swapaxes(flat.reshape(-1, *first.shape[1:]), 0, axis))
+    before, length, after = (
+        math.prod(array.shape[:axis]),
+        array.shape[axis],
+        array.shape[axis + 1 :],
+    )
+    voxels = np.ascontiguousarray(array).reshape(before, length, -1)
+    result = np.empty((before, len(matrix), voxels.shape[2]), dtype=np.float32)
+    at_a_time = FEW_SAMPLES if after else MORE_SAMPLES
+    for start in range(0, len(matrix), at_a_time):
+        some = slice(start, start + at_a_time)
+        used = bounding_box(matrix[some])[1]
+        weights = matrix[some, used]
+        if after:
+            np.matmul(weights, voxels[:, used], out=result[:, some])
+        else:
+            np.matmul(voxels[:, used, 0], weights.T, out=result[:, some, 0])
+    return result.reshape(*array.shape[:axis], len(matrix), *after)
 
 
 def resample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 from ..errors import SkullStripError
 from .temporary import end_unwritten, moves
@@ -17,6 +19,7 @@ LEAST_MEMORY = 800e6  # bytes of addresses, for the libraries and a small head
 # What a terminal, a user or a batch system ends a process with, after a warning in some cases.
 _NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "BREAK")
 SIGNALS = tuple(getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}"))
+OBJECTS_A_COLLECTION = 50_000  # Python's own: 700
 CLEAR_LINE = b"\r\x1b[2K"  # of a terminal, on which a bar may stand
 
 
@@ -84,6 +87,24 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
+
+
+def start_lean() -> None:
+    """Have a process of our own start and compute lean; to be called before NumPy is imported.
+
+    BLAS's threads wait for work by spinning, which took a fifth of a run's processor time and made
+    it no quicker; and imports make objects by the hundred thousand, but no garbage.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(OBJECTS_A_COLLECTION)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process without freeing one by one what the system frees at once: 0.1 s."""
+    with suppress(OSError, ValueError, AttributeError):  # streams that are closed
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def require_memory() -> None:

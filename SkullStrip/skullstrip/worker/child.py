@@ -33,7 +33,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
-from ..io.process import require_memory
+from ..io.process import require_memory, start_lean
 from ..io.temporary import end_unwritten
 from ..options import RUNTIME, Options
 
@@ -48,6 +48,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 def main() -> int:
     """Serve requests; return the exit status."""
+    start_lean()
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     done = threading.Event()

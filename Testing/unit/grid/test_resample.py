@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skullstrip.grid.resample import interpolation_matrix, resample, resample_part, resampled_length
+from skullstrip.grid.resample import (
+    interpolation_matrix,
+    resample,
+    resample_axis,
+    resample_part,
+    resampled_length,
+)
 
 RAMP_TOLERANCE_MM = 0.05  # a widened triangle is not quite linear at uneven ratios
 ONE_MM = np.ones(3)
@@ -36,6 +42,17 @@ def test_a_ramp_stays_a_ramp_in_millimetres(spacing):
     expected = sum(np.meshgrid(*target, indexing="ij"))
     inner = (slice(6, -6),) * 3  # the ends repeat the outermost voxel
     assert_allclose(result[inner], expected[inner], atol=RAMP_TOLERANCE_MM)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_long_axis_is_resampled_whole_in_either_order_of_memory(axis, order):
+    shape = np.roll((90, 7, 5), axis)
+    array = np.random.default_rng(0).random(shape, dtype=np.float32)
+    matrix = interpolation_matrix(90, 150, 0.6)
+    expected = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
+    found = resample_axis(np.asarray(array, order=order), axis, matrix)
+    assert_allclose(found, expected, atol=1e-6)
 
 
 def test_nothing_changes_where_the_spacing_is_right_already():
