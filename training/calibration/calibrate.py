@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import functools
+import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from skullstrip.batch.local_workers import as_done, default_jobs
+from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.engine import Engine
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import Manifest, load_manifest
@@ -23,29 +25,23 @@ from skullstrip.quality.calibration import CALIBRATION_NAME, Calibration, Calibr
 from ..data.pair import Pair
 from ..data.provenance import code_state
 from ..publishing.export import seal_calibration
-from .cases import case_path, make_cases, read_case, write_case
+from .cases import Case, Row, make_cases
 from .fit import fit_calibration, fit_confidence
 from .report import Judged, judge_rows, write_quality_report
-from .rows import Measured, Row, measure_case
 from .scans import add_scan_arguments, chosen_scans, stress_of
 
 CALIBRATION_SCANS, CALIBRATION_MAPS = 50, 20
 FOLDS = 10
 
 
-@dataclass(frozen=True)
-class Work:
-    """A scan, what is made of it, by which weights, and the folder that keeps the masks."""
+class Work(NamedTuple):
+    """A scan, what is made of it, by which weights, and the file that keeps what was measured."""
 
     pair: Pair
     what: str
     strength: float
     weights: Path | None
-    folder: Path
-
-    def path(self, views: Views) -> Path:
-        """Return the file of the mask of these views."""
-        return case_path(self.folder / str(views), self.pair.name, self.what, self.strength)
+    kept: Path
 
 
 @functools.cache
@@ -55,23 +51,24 @@ def worker_engine(weights: Path | None) -> tuple[Engine, Manifest]:
     return create_engine("auto", manifest, path, "auto", threads=1), manifest
 
 
-def do_work(work: Work) -> dict[Views, Measured]:
-    """Measure the masks of a scan, by views; the network makes them where they are not kept yet."""
-    if not all(work.path(views).is_file() for views in VIEWS):
-        made = make_cases(work.pair, work.what, work.strength, *worker_engine(work.weights))
-        for views, case in made.items():
-            write_case(work.path(views).parent, case)
-    return {views: measure_case(read_case(work.path(views))) for views in VIEWS}
+def do_work(work: Work) -> dict[Views, Case]:
+    """Measure the masks of a scan, by views, unless they are kept already."""
+    if work.kept.is_file():
+        return pickle.loads(work.kept.read_bytes())  # noqa: S301
+    cases = make_cases(work.pair, work.what, work.strength, *worker_engine(work.weights))
+    with atomic_outputs() as staged:
+        staged(work.kept).write_bytes(pickle.dumps(cases))
+    return cases
 
 
-def measure_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Measured]]:
+def do_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Case]]:
     """Do all work in so many processes of one thread each; the order is that of the works."""
-    found: dict[Work, dict[Views, Measured]] = {}
+    found: dict[Work, dict[Views, Case]] = {}
     for work, answer in as_done(do_work, works, jobs, quiet=False):
         if isinstance(answer, Exception):
             raise answer
         found[work] = answer
-        dice = ", ".join(f"{views} {one.dice:.4f}" for views, one in answer.items())
+        dice = ", ".join(f"{views} {case.dice:.4f}" for views, case in answer.items())
         print(f"{work.pair.name}  {work.what} {work.strength:g}: Dice by views {dice}", flush=True)
     return [found[work] for work in works]
 
@@ -105,21 +102,21 @@ def main(argv: list[str] | None = None) -> int:
     manifest, weights_path = load_manifest(arguments.weights)
     # Other weights make other masks; `auto` runs those in int8 where there are any.
     folder = arguments.cases / (manifest.int8_sha256 or manifest.weights_sha256)[:8]
-    for views in VIEWS:
-        (folder / str(views)).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     train, val, maps = chosen_scans(arguments, arguments.scans, CALIBRATION_MAPS)
     works = [
-        Work(pair, what, strength, arguments.weights, folder)
+        Work(pair, what, strength, arguments.weights,
+             folder / f"{pair.name}__{what}_{strength:g}.pickle")
         for pair in (*train, *val, *maps)
         for what, strength in stress_of(pair)
-    ]
-    measured = measure_all(works, arguments.jobs or default_jobs())
+    ]  # fmt: skip
+    made = do_all(works, arguments.jobs or default_jobs())
     held_out = {pair.name for pair in (*val, *maps)}
     calibrations: dict[str, Calibration] = {}
     for views in VIEWS:
-        masks = [found[views] for found in measured]
-        rows = [row for mask in masks for row in mask.rows]
-        confidence = fit_confidence([mask for mask in masks if mask.scan not in held_out])
+        cases = [by_views[views] for by_views in made]
+        rows = [row for case in cases for row in case.rows]
+        confidence = fit_confidence([case for case in cases if case.scan not in held_out])
         provenance = {
             "weights_sha256": manifest.weights_sha256,
             "commit": code_state()["commit"],
@@ -128,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         }
         calibration = fit_calibration(rows, confidence, provenance)
         judged = judge_unseen(rows, confidence)
-        unseen = [mask.voxels for mask in masks if mask.scan in held_out]
+        unseen = [case.voxels for case in cases if case.scan in held_out]
         report = arguments.out / f"views-{views}"
         write_quality_report(report, judged, held_out, unseen, calibration)
         calibrations[str(views)] = calibration

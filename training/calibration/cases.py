@@ -1,14 +1,11 @@
-"""The network's masks of scans, as they come and spoilt, with the evidence to judge them by.
-
-The verdict is calibrated and tested on these. One file a case, in a folder that is used again, so
-that measures can be changed without running the network.
-"""
+"""What the verdict is calibrated on: masks of the network, and wrong ones, as rows of measures."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,65 +17,73 @@ from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
-from skullstrip.network.predict import (
-    VIEWS,
-    Prediction,
-    View,
-    Views,
-    fuse,
-    predict_head,
-)
+from skullstrip.network.predict import VIEWS, Prediction, View, Views, fuse, predict_head
 from skullstrip.prepare.preprocess import Prepared, prepare, restore
+from skullstrip.quality.confidence import disagreement_map
 from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
-from training.evaluation.metrics import dice
+from skullstrip.quality.measures import measure, measure_doubts, measure_mask, solid_mask
 
 from ..data.pair import Pair
+from ..evaluation.metrics import dice
+from ..evaluation.stress import UNTOUCHED
 from .scans import read_spoilt
+from .wrong_masks import DAMAGES, damaged_probability
 
-SAMPLES = 20_000  # voxels of each case for the confidence
+OWN, MASK, BOTH = "own", "mask", "both"
+SAMPLES = 20_000  # voxels of each mask for the confidence
+DAMAGED_SAMPLES = 6000  # blocks of a damaged one
 NEAR_VOXELS = 12  # around what either mask holds
 
 
 @dataclass(frozen=True)
-class Case:
-    """One mask of the network with its evidence and the truth.
+class Row:
+    """One mask.
 
     Parameters
     ----------
-    scan, perturbation, strength
-        Which scan, spoilt how.
-    truth : ndarray of float32, shape of `evidence.probability`
-        The reference mask's share of each block.
+    kind : str
+        "own": the network's mask. "mask": damaged, with the probability as it was. "both": mask
+        and probability damaged alike.
+    what : str
+        Name of the perturbation or damage; "none" for a scan as it came.
     dice : float
-        Of the network's mask on the scan's own grid.
-    voxels : ndarray of int, shape (n, 3)
-        A random sample of the head's voxels, in voxels of the network's grid.
-    voxel_probability, voxel_truth : ndarray, shape (n,)
+        With the reference: on the scan's own grid for "own", in blocks of 2 mm for damaged masks.
+    measured : dict of str to float
     """
 
     scan: str
-    perturbation: str
+    kind: str
+    what: str
     strength: float
-    evidence: Evidence
-    truth: np.ndarray
     dice: float
     volume_ml: float
     truth_ml: float
-    voxels: np.ndarray
-    voxel_probability: np.ndarray
-    voxel_truth: np.ndarray
+    measured: dict[str, float]
 
 
-def case_path(folder: Path, scan: str, perturbation: str, strength: float) -> Path:
-    """Return where a case is kept."""
-    return folder / f"{scan}__{perturbation}_{strength:g}.npz"
+class Voxels(NamedTuple):
+    """A sample of a mask's voxels; arrays of shape (n,)."""
+
+    probability: np.ndarray
+    disagreement: np.ndarray  # of the second look
+    truth: np.ndarray  # bool
+
+
+class Case(NamedTuple):
+    """A mask of the network, and of a scan as it came every damage of it."""
+
+    scan: str
+    dice: float
+    rows: list[Row]  # none where the network finds no brain
+    voxels: Voxels
+    damaged_voxels: Voxels | None
 
 
 def make_cases(
-    pair: Pair, perturbation: str, strength: float, engine: Engine, manifest: Manifest
+    pair: Pair, what: str, strength: float, engine: Engine, manifest: Manifest
 ) -> dict[Views, Case]:
     """Run the network on a scan, spoilt or not; its slices for three views have those for fewer."""
-    volume, mask = read_spoilt(pair, perturbation, strength)
+    volume, mask = read_spoilt(pair, what, strength)
     settings = manifest.preprocessing
     offset = settings.neighbour_offset
     prepared = prepare(volume, settings)
@@ -89,30 +94,29 @@ def make_cases(
     cases: dict[Views, Case] = {}
     for choice, views in views_of(seen.views).items():
         probability = seen.probability if views is seen.views else fuse(views, head.shape)
+        found = Prediction(probability, views)
         evidence = gather_evidence(
-            prepared,
-            Prediction(probability, views),
-            predict=engine.predict,
-            offset=offset,
-            region=region,
+            prepared, found, predict=engine.predict, offset=offset, region=region
         )
-        native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
-        voxels = sample_voxels(probability, truth, f"{pair.name}/{perturbation}/{strength:g}")
         factor = round(evidence.block_mm / settings.spacing_mm)
-        at = tuple(voxels.T)
-        cases[choice] = Case(
-            scan=pair.name,
-            perturbation=perturbation,
-            strength=strength,
-            evidence=evidence,
-            truth=whole_blocks(block_means(truth, factor), truth.shape, factor),
-            dice=dice(native, mask),
-            volume_ml=float(native.sum()) * volume.voxel_volume_ml,
-            truth_ml=float(mask.sum()) * volume.voxel_volume_ml,
-            voxels=voxels,
-            voxel_probability=probability[at],
-            voxel_truth=truth[at] >= 0.5,
+        native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
+        overlap = dice(native, mask)
+        volume_ml, truth_ml = (
+            float(each.sum()) * volume.voxel_volume_ml for each in (native, mask)
         )
+        places = sample_places(probability, truth, f"{pair.name}/{what}/{strength:g}")
+        at, blocks = tuple(places.T), tuple((places // factor).T)
+        voxels = Voxels(probability[at], disagreement_map(evidence)[blocks], truth[at] >= 0.5)
+        rows: list[Row] = []
+        damaged_voxels = None
+        if (solid := solid_mask(evidence.probability)).any():
+            own = pair.name, OWN, what, strength, overlap, volume_ml, truth_ml
+            rows.append(Row(*own, measure(evidence, solid)))
+            if what == UNTOUCHED:
+                means = whole_blocks(block_means(truth, factor), truth.shape, factor)
+                rows += damaged_rows(pair.name, evidence, solid, means >= 0.5)
+                damaged_voxels = damaged_sample(pair.name, evidence, solid, means >= 0.5, places)
+        cases[choice] = Case(pair.name, overlap, rows, voxels, damaged_voxels)
     return cases
 
 
@@ -131,62 +135,54 @@ def head_truth(mask: np.ndarray, volume: Volume, prepared: Prepared) -> np.ndarr
     return resample(ras.array, prepared.source_spacing_mm, prepared.spacing_mm)[prepared.box]
 
 
-def sample_voxels(probability: np.ndarray, truth: np.ndarray, name: str) -> np.ndarray:
+def sample_places(probability: np.ndarray, truth: np.ndarray, name: str) -> np.ndarray:
     """Random voxels of the box around what either mask holds, shape (n, 3)."""
     found = np.argwhere((probability[::2, ::2, ::2] >= 0.5) | (truth[::2, ::2, ::2] >= 0.5)) * 2
     if len(found) == 0:
-        return np.zeros((0, 3), dtype=np.int16)
+        return np.zeros((0, 3), dtype=np.intp)
     low = np.maximum(found.min(axis=0) - NEAR_VOXELS, 0)
     high = np.minimum(found.max(axis=0) + NEAR_VOXELS, np.array(truth.shape) - 1)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    return rng.integers(low, high + 1, (SAMPLES, 3)).astype(np.int16)
+    return rng.integers(low, high + 1, (SAMPLES, 3))
 
 
-def write_case(folder: Path, case: Case) -> None:
-    """Keep a case; half precision, about 6 MB."""
-    np.savez(
-        case_path(folder, case.scan, case.perturbation, case.strength),
-        probability=case.evidence.probability.astype(np.float16),
-        second=case.evidence.second.astype(np.float16),
-        places=case.evidence.places,
-        block_mm=case.evidence.block_mm,
-        image_ends=case.evidence.image_ends,
-        tissue=case.evidence.tissue,
-        signal=case.evidence.signal,
-        other_ml=case.evidence.other_ml,
-        truth=case.truth.astype(np.float16),
-        figures=np.array([case.dice, case.volume_ml, case.truth_ml]),
-        voxels=case.voxels,
-        voxel_probability=case.voxel_probability.astype(np.float16),
-        voxel_truth=case.voxel_truth,
-    )
-
-
-def read_case(path: Path) -> Case:
-    """Read what `write_case` wrote."""
-    scan, _, spoilt = path.stem.partition("__")
-    perturbation, _, strength = spoilt.rpartition("_")
-    with np.load(path, allow_pickle=False) as kept:
-        dice_found, volume_ml, truth_ml = (float(value) for value in kept["figures"])
-        return Case(
-            scan=scan,
-            perturbation=perturbation,
-            strength=float(strength),
-            evidence=Evidence(
-                probability=kept["probability"].astype(np.float32),
-                second=kept["second"].astype(np.float32),
-                places=kept["places"],
-                block_mm=float(kept["block_mm"]),
-                image_ends=kept["image_ends"],
-                tissue=kept["tissue"],
-                signal=kept["signal"],
-                other_ml=float(kept["other_ml"]),
-            ),
-            truth=kept["truth"].astype(np.float32),
-            dice=dice_found,
-            volume_ml=volume_ml,
-            truth_ml=truth_ml,
-            voxels=kept["voxels"],
-            voxel_probability=kept["voxel_probability"].astype(np.float32),
-            voxel_truth=kept["voxel_truth"],
+def damaged_rows(
+    scan: str, evidence: Evidence, mask: np.ndarray, truth: np.ndarray
+) -> Iterator[Row]:
+    """Give every damage of a mask, with and without its probability; all in blocks."""
+    for name, damage in DAMAGES.items():
+        rng = np.random.default_rng([0, zlib.crc32(f"{scan}/{name}".encode())])
+        wrong = damage(mask, evidence.block_mm, rng)
+        if not wrong.any():
+            continue
+        likewise = replace(
+            evidence, probability=damaged_probability(evidence.probability, mask, wrong)
         )
+        doubts = {
+            MASK: measure_doubts(evidence, wrong, mask),
+            BOTH: measure_doubts(likewise, wrong, solid_mask(likewise.probability)),
+        }
+        overlap, measured = dice(wrong, truth), measure_mask(evidence, wrong)
+        volume_ml, truth_ml = (float(each.sum()) * evidence.block_ml for each in (wrong, truth))
+        for kind, doubted in doubts.items():
+            figures = measured | doubted
+            yield Row(scan, kind, name, 0.0, overlap, volume_ml, truth_ml, figures)
+
+
+def damaged_sample(
+    scan: str, evidence: Evidence, mask: np.ndarray, truth: np.ndarray, places: np.ndarray
+) -> Voxels:
+    """Return some blocks of a mask with a damage of its own, from around the voxels `places`."""
+    rng = np.random.default_rng(zlib.crc32(scan.encode()))
+    damage = list(DAMAGES.values())[rng.integers(len(DAMAGES))]
+    wrong = damage(mask, evidence.block_mm, rng)
+    probability = damaged_probability(evidence.probability, mask, wrong)
+    low, high = (places // 2).min(axis=0), (places // 2).max(axis=0)
+    at = tuple(rng.integers(low, high + 1, (DAMAGED_SAMPLES, 3)).T)
+    disagreement = disagreement_map(replace(evidence, probability=probability))
+    return Voxels(probability[at], disagreement[at], truth[at])
+
+
+def table(rows: Iterable[Row], names: Sequence[str]) -> np.ndarray:
+    """Measures of the rows as an array, shape (rows, names)."""
+    return np.array([[row.measured[name] for name in names] for row in rows])

@@ -22,7 +22,7 @@ from skullstrip.quality.estimate import (
 )
 
 from ..evaluation.stress import UNTOUCHED
-from .rows import BOTH, MASK, OWN, VOXELS_PER_CASE, Measured, Row, Voxels, table
+from .cases import BOTH, MASK, OWN, Case, Row, Voxels, table
 
 BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
@@ -36,6 +36,7 @@ ALLOWANCES = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
 DISTRUSTS = np.arange(0, 3.1, 0.5).tolist()  # more would deafen it to a lost lobe of a poor scan
 USUAL = 0.99
 SPECK_ML = 14.0  # pieces that nobody need look for: 1 % of a brain
+VOXELS_PER_CASE = 6000
 WIDEN = 1.15  # limits are so much wider than the worst good mask needs
 
 
@@ -176,17 +177,17 @@ def fit_disagreement(sure: Sequence[Row]) -> float:
     return round(float(np.quantile(areas, 1 - CONTRADICTIONS)), 2)
 
 
-def fit_confidence(masks: Iterable[Measured]) -> dict[str, float]:
+def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
     """Logistic regression of "the label is right" on a sample of voxels of every mask.
 
     Masks damaged with their probability are among them, one of each scan as it came: from the
     network's own masks alone nothing can be learned of strong disagreement.
     """
     samples = []
-    for mask in masks:
-        samples.append(Voxels(*(values[:VOXELS_PER_CASE] for values in mask.voxels)))
-        if mask.damaged_voxels:
-            samples.append(mask.damaged_voxels)
+    for case in cases:
+        samples.append(Voxels(*(values[:VOXELS_PER_CASE] for values in case.voxels)))
+        if case.damaged_voxels:
+            samples.append(case.damaged_voxels)
     features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])

@@ -18,8 +18,8 @@ from ..augment.tissue_contrast import LOOKS
 from ..data.csv_manifest import write_csv
 from ..evaluation.report import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
+from .cases import BOTH, MASK, OWN, Row, Voxels
 from .fit import BAD_DICE
-from .rows import BOTH, MASK, OWN, Row, Voxels
 
 # Flagged because of what they are, however well the brain in them is found.
 INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink", "wrong_header")

@@ -13,6 +13,7 @@ from skullstrip.errors import InputError
 from skullstrip.quality.verdict import judge_measures
 from training.augment.tissue_contrast import LOOKS
 from training.calibration.calibrate import judge_unseen
+from training.calibration.cases import BOTH, OWN, Row
 from training.calibration.fit import (
     Found,
     fit_calibration,
@@ -24,7 +25,6 @@ from training.calibration.fit import (
     fit_second_look,
 )
 from training.calibration.report import BAD_DICE, judge_rows, roc, write_quality_report
-from training.calibration.rows import BOTH, OWN, Row
 from training.calibration.scans import choose_scans, stress_of
 from training.data.pair import Pair
 
