@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,20 @@ import numpy as np
 
 from .apply import apply_brain
 from .checks.fill import without_fill
-from .errors import InputError, OutputError
+from .errors import InputError
 from .from_probability import brain_from_probability, read_on_grid, require_no_network
 from .grid.volume import Volume
 from .io import images
-from .io.atomic import atomic_outputs, require_writable
+from .io.atomic import atomic_outputs
 from .io.dicom_seg import require_segmentable, write_segmentation
 from .mask.surface import mask_surface
-from .mask.surface_files import require_surface_suffix, write_surface
+from .mask.surface_files import write_surface
 from .network.manifest import load_manifest
 from .network.predict import Progress
 from .options import Options
+from .outputs import require_outputs
 from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
-
-IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
-ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
 
 
 def strip_file(
@@ -172,77 +169,6 @@ def _apply(
     except InputError as error:
         raise InputError(f"{other.path}: {error}") from error
     return carried.noticing(other.checks)
-
-
-def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
-    """Return what the command writes when no image is named: brain and mask beside the input.
-
-    Of DICOM they are called by the series, and lie in the folder that is given; raise InputError
-    where none can be told.
-    """
-    path = images.named_by_series(Path(input_path), series)
-    suffix = images.suffix_of(path)
-    stem = path.name[: -len(suffix)] if suffix else path.stem
-    suffix = suffix or images.FALLBACK_SUFFIX
-    return {
-        "brain": path.with_name(f"{stem}_brain{suffix}"),
-        "mask": path.with_name(f"{stem}_brain_mask{suffix}"),
-    }
-
-
-def require_free(outputs: dict[str, Path]) -> None:
-    """Raise OutputError where files that nobody named, as `default_outputs` are, are there."""
-    for path in outputs.values():
-        if there := [file for file in images.files_of(path) if os.path.lexists(file)]:
-            raise OutputError(
-                f"{there[0]} is there already; use --overwrite to replace it, or name outputs with "
-                "-o and -m."
-            )
-
-
-def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]]) -> None:
-    """Raise OutputError for outputs that cannot be written, or are an input or each other.
-
-    A file that was named is replaced, with the data file that its own header names; a data file of
-    that name that belongs to something else is not.
-    """
-    taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
-    for name, path in outputs:
-        _require_ending(name, path)
-        for file in images.files_of(path):
-            if other := taken.get(identity(file)):
-                raise OutputError(f"{path} is also {other}; name another {name} output.")
-            if os.path.lexists(file) and file not in (path, *images.files_read(path)):
-                raise OutputError(
-                    f"{path} would replace {file}, which is no part of it; name another {name} "
-                    "output."
-                )
-            require_writable(file)
-        taken |= {identity(file): f"the {name} output" for file in images.files_of(path)}
-
-
-def _require_ending(name: str, path: Path) -> None:
-    what, ending = ENDINGS.get(name, ("", path.suffix.lower()))
-    if path.suffix.lower() != ending:
-        raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
-    if name in IMAGE_OUTPUTS:
-        images.require_image_suffix(path)
-    elif name == "surface":
-        require_surface_suffix(path)
-
-
-def identity(path: Path) -> tuple[int, int] | str:
-    """Return what is equal for two names of one file, through symbolic and hard links."""
-    try:
-        status = path.stat()
-    except ValueError:  # a null character; whoever opens the file refuses it
-        return str(path)
-    except OSError:
-        try:
-            return os.path.normcase(os.path.realpath(path))
-        except OSError:  # the working folder is gone
-            return str(path)
-    return status.st_dev, status.st_ino
 
 
 def write_by_mask(

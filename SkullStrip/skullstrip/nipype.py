@@ -10,8 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .files import default_outputs, strip_file
+from .files import strip_file
 from .options import Options
+from .outputs import default_outputs
 
 CLASSES = ("SkullStrip", "SkullStripInputSpec", "SkullStripOutputSpec")
 # What each output is called behind the scan's name; images end as the scan does.

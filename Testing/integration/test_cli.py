@@ -44,7 +44,6 @@ def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, st
 @pytest.mark.parametrize(
     ("options", "written"),
     [
-        (["-m", "m.nii"], ["m.nii"]),
         (["-o", "b.mgz"], ["b.mgz"]),
         (["-m", "m.nii", "-o", "b.nii.gz", "-p", "p.nrrd"], ["b.nii.gz", "m.nii", "p.nrrd"]),
         (["--qc", "q.png"], ["T1_brain.nii.gz", "T1_brain_mask.nii.gz", "q.png"]),
@@ -192,7 +191,6 @@ def test_on_a_terminal_a_run_ends_with_how_to_look_at_it(scan, stand_in, capsys,
     "ending",
     [
         (KeyboardInterrupt(), 130, "Interrupted"),
-        (MemoryError(), 1, "not enough memory"),
         (RuntimeError("std::bad_alloc"), 1, "not enough memory"),
         (RuntimeError("odd\nthing"), 1, "RuntimeError: odd thing"),
     ],

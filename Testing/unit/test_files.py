@@ -16,8 +16,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip.errors import InputError, OutputError
-from skullstrip.files import default_outputs
 from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.outputs import default_outputs
 from skullstrip.quality.calibration import load_calibration
 from Testing.image_files import names, save, save_head
 from Testing.stand_ins import FailingEngine

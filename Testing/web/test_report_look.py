@@ -165,12 +165,6 @@ def test_the_policy_lets_no_other_script_run(open_report):
     page.wrong.clear()
 
 
-def test_the_page_names_no_address_of_another_computer(open_report, tmp_path):
-    open_report(study())
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert set(re.findall(r"https?://[^\"' ]+", text)) <= {"http://www.w3.org/2000/svg"}
-
-
 def test_a_key_hides_the_outline_and_shows_it_again(open_report):
     def is_coloured():
         wait_until(page, "() => document.querySelector('#picture img')?.naturalWidth > 0")

@@ -22,6 +22,9 @@ def test_what_needs_a_look_comes_first(open_report):
     assert [" ".join(chip.split()) for chip in chips[:4]] == [
         "✕ Fail", "! Not stripped", "? Check", "✓ Pass",
     ]  # fmt: skip
+    assert page.locator("#rows td.cuts img").count() == 11
+    drawn = "[...document.querySelectorAll('#rows img')].every((i) => i.naturalWidth > 99)"
+    wait_until(page, drawn)
     assert "12 scans · 9 pass · 1 check · 1 fail · 1 not stripped" in page.inner_text("header")
 
 
@@ -134,14 +137,6 @@ def test_keys_walk_through_the_scans(open_report, down, up):
     assert current(page) == "sub-11"
     sort_by(page, "name")  # it stays the current one
     assert current(page) == "sub-11"
-
-
-def test_thumbnails_are_pictures(open_report):
-    page = open_report(study())
-    images = page.locator("#rows td.cuts img")
-    assert images.count() == 11
-    drawn = "[...document.querySelectorAll('#rows img')].every((i) => i.naturalWidth > 99)"
-    wait_until(page, drawn)
 
 
 def test_enter_or_a_click_opens_all_cuts_and_escape_or_a_click_closes_them(open_report):

@@ -40,10 +40,8 @@ def find_bids_scans(
         Suffixes, T2w or FLAIR, of other anatomical scans, which get the mask of their session's
         first T1-weighted one.
     """
-    wanted = {
-        "sub": {label.removeprefix("sub-") for label in participants},
-        "ses": {label.removeprefix("ses-") for label in sessions},
-    }
+    subjects = {label.removeprefix("sub-") for label in participants}
+    visits = {label.removeprefix("ses-") for label in sessions}
     files = [*data_set.glob("sub-*/anat/*"), *data_set.glob("sub-*/ses-*/anat/*")]
     images = [_scan(file, data_set) for file in sorted(files) if IMAGE.fullmatch(file.name)]
     scans = [scan for scan in images if _suffix(scan) in T1W]
@@ -52,14 +50,10 @@ def find_bids_scans(
             f"No sub-*/[ses-*/]anat/*_T1w.nii.gz or *_UNIT1.nii.gz is in '{data_set}'; give a BIDS "
             "data set."
         )
-    _require_labels(data_set, "participant", wanted["sub"], {scan.subject for scan in scans})
-    _require_labels(data_set, "session", wanted["ses"], {scan.session for scan in scans})
-    chosen = [
-        scan
-        for scan in scans
-        if (not wanted["sub"] or scan.subject in wanted["sub"])
-        and (not wanted["ses"] or scan.session in wanted["ses"])
-    ]
+    _require_labels(data_set, "participant", subjects, {scan.subject for scan in scans})
+    _require_labels(data_set, "session", visits, {scan.session for scan in scans})
+    scans = [scan for scan in scans if not subjects or scan.subject in subjects]
+    chosen = [scan for scan in scans if not visits or scan.session in visits]
     if not chosen:
         raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
     chosen = _with_others(chosen, images, also, data_set)
@@ -118,21 +112,13 @@ def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]
 
 def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
     """Content of the JSON files beside each brain and mask, by their paths."""
-    return {
-        path: content
-        for each in (scan, *scan.apply_to)
-        for path, content in _beside(each, scan).items()
-    }
-
-
-def _beside(scan: Scan, found_in: Scan) -> dict[str, dict[str, Any]]:
-    sources = [f"bids:{RAW}:{each.bids_source}" for each in dict.fromkeys((scan, found_in))]
-    common = {"Sources": sources, "SpatialReference": sources[0]}
-    mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
-    brain = {"Description": "Image inside the brain mask", "SkullStripped": True, **common}
-    turned = mask | {"Description": "Brain mask by SkullStrip, its axes turned to RAS"}
-    return {
-        sidecar_of(scan.mask): mask,
-        sidecar_of(scan.brain): brain,
-        **{sidecar_of(path): turned for path in scan.for_fmriprep},
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for each in (scan, *scan.apply_to):
+        sources = [f"bids:{RAW}:{one.bids_source}" for one in dict.fromkeys((each, scan))]
+        common = {"Sources": sources, "SpatialReference": sources[0]}
+        mask = {"Description": "Brain mask by SkullStrip", "Type": "Brain", **common}
+        brain = {"Description": "Image inside the brain mask", "SkullStripped": True, **common}
+        turned = mask | {"Description": "Brain mask by SkullStrip, its axes turned to RAS"}
+        found |= {sidecar_of(each.mask): mask, sidecar_of(each.brain): brain}
+        found |= {sidecar_of(path): turned for path in each.for_fmriprep}
+    return found

@@ -54,9 +54,12 @@ def require_place(data_set: Path, out: Path) -> None:
 
 def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None:
     """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`."""
+    ignored = out / ".bidsignore"  # our files come after the patterns that are there
+    patterns = ignored.read_text(**TEXT).splitlines() if ignored.is_file() else []
+    patterns += [name for name in IGNORED if name not in patterns]
     texts = {
-        DESCRIPTION: to_json(dataset_description(data_set, out)),
-        ".bidsignore": _ignored(out / ".bidsignore"),
+        DESCRIPTION: to_json(_description(data_set, out)),
+        ignored.name: "\n".join(patterns) + "\n",
     }
     if not any((out / name).exists() for name in READMES):
         texts["README"] = readme
@@ -65,14 +68,12 @@ def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None
             staged(out / name).write_text(text, **TEXT)
 
 
-def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
-    """Return what BIDS wants to know about the folder of derivatives, and what it says already.
-
-    Raise OutputError where that cannot be read.
-    """
+def _description(data_set: Path, out: Path) -> dict[str, Any]:
+    """Return what BIDS wants to know about the folder of derivatives, and what it says already."""
     there = _read(out)
     tools, links = there.get("GeneratedBy"), there.get("DatasetLinks")
-    others = [tool for tool in tools if not _is_ours(tool)] if isinstance(tools, list) else []
+    others = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    others = [tool for tool in others if tool.get("Name") != TOOL]
     return {
         "Name": "SkullStrip brain masks",
         "BIDSVersion": BIDS_VERSION,
@@ -82,10 +83,6 @@ def dataset_description(data_set: Path, out: Path) -> dict[str, Any]:
         "DatasetLinks": (links if isinstance(links, dict) else {})
         | {RAW: _link(data_set.resolve(), out.resolve())},
     }
-
-
-def _is_ours(tool: object) -> bool:
-    return isinstance(tool, dict) and tool.get("Name") == TOOL
 
 
 def _read(out: Path) -> dict[str, Any]:
@@ -109,9 +106,3 @@ def _link(data_set: Path, out: Path) -> str:
         return quote(Path(os.path.relpath(data_set, out)).as_posix())
     except ValueError:  # another drive of Windows
         return data_set.as_uri()
-
-
-def _ignored(path: Path) -> str:
-    """Return what the validator leaves out: our files, after the patterns that are there."""
-    there = path.read_text(**TEXT).splitlines() if path.is_file() else []
-    return "\n".join([*there, *(name for name in IGNORED if name not in there)]) + "\n"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from ..files import identity
 from ..io.images import files_of, files_read
 from ..io.temporary import remove_abandoned_below
+from ..outputs import identity
 from . import cluster, local_workers
 from .columns import Row
 from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence

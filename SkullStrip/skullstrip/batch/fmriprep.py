@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -65,15 +64,13 @@ def _with_mask(scan: Scan, others: list[Scan], folder: str) -> Scan:
 
 def _have_one_grid(scans: list[Scan]) -> bool:
     """Return whether all have as many voxels of the same size once they are turned to RAS."""
-    try:
-        grids = [_ras_grid(scan.path) for scan in scans]
-    except Exception:  # noqa: BLE001  (whoever reads the scan says what is wrong with it)
-        return False
+    grids = []
+    for scan in scans:
+        try:
+            reader = Reader(scan.path)
+        except Exception:  # noqa: BLE001  (whoever reads the scan says what is wrong with it)
+            return False
+        spacing_mm = np.linalg.norm(reader.affine[:3, :3], axis=0)
+        axes = list(orientation_of(reader.affine).axes)
+        grids.append(np.stack([np.array(reader.shape[:3])[axes], spacing_mm[axes]]))
     return all(np.allclose(grid, grids[0], rtol=0, atol=SAME_MM) for grid in grids)
-
-
-def _ras_grid(path: Path) -> np.ndarray:
-    reader = Reader(path)
-    axes = list(orientation_of(reader.affine).axes)
-    spacing_mm = np.linalg.norm(reader.affine[:3, :3], axis=0)
-    return np.stack([np.array(reader.shape[:3])[axes], spacing_mm[axes]])

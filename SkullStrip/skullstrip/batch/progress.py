@@ -42,28 +42,16 @@ OnEvent = Callable[[Event], None]
 
 @dataclass
 class BatchResult:
-    """How far a batch is, and at its end what became of it.
+    """How far a batch is, and at its end what became of it."""
 
-    Parameters
-    ----------
-    total : int
-        Scans of the batch.
-    done, failed, skipped : int
-        Scans stripped now, given up now, and left as they were.
-    verdicts : dict of str to int
-        How many masks of these scans pass, are to be checked, fail, and were corrected by hand.
-    table, page : Path or None
-        `results.csv` and `report.html`, with all scans of the output folder; None where they are
-        left to `group`.
-    """
-
-    total: int
-    done: int = 0
-    failed: int = 0
-    skipped: int = 0
+    total: int  # scans of the batch
+    done: int = 0  # stripped now
+    failed: int = 0  # given up now
+    skipped: int = 0  # left as they were
+    # How many masks of these scans pass, are to be checked, fail, and were corrected by hand.
     verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
-    table: Path | None = None
-    page: Path | None = None
+    table: Path | None = None  # results.csv, with all scans of the output folder
+    page: Path | None = None  # report.html; both are None where they are left to `group`
 
     @property
     def settled(self) -> int:

@@ -211,8 +211,8 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
 
 def _distinct(named: list[Path]) -> list[Path]:
     """Return each scan once, and none of our outputs; files of one DICOM series are one scan."""
-    from ..files import default_outputs
     from ..io.images import files_read
+    from ..outputs import default_outputs
 
     scans: dict[frozenset[Path], Path] = {}
     for path in named:
@@ -232,7 +232,7 @@ def _fetch(names: list[str]) -> None:
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
-    from ..files import default_outputs, require_free
+    from ..outputs import default_outputs, require_free
 
     images = {name: getattr(arguments, name) for name in ("brain", "mask", "head", "seg")}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
@@ -249,7 +249,7 @@ def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict
     A pattern may name the scan itself and outputs of an earlier run, too: these are passed over.
     Raise InputError where nothing else is named, or outputs are there already.
     """
-    from ..files import default_outputs, require_free
+    from ..outputs import default_outputs, require_free
 
     named = [Path(name) for name in arguments.apply_to]
     if arguments.register and not named:

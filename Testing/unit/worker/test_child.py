@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from skullstrip.errors import Cancelled
 from skullstrip.grid.volume import Volume
@@ -65,12 +63,8 @@ def serve(request: object) -> tuple[int, list[dict]]:
 
 
 def volume_request(folder: Path, **more) -> dict:
-    request = {
-        "task": "volume",
-        "input": str(folder / "in.npz"),
-        "output": str(folder / "out.npz"),
-    }
-    return request | more
+    files = {"input": str(folder / "in.npz"), "output": str(folder / "out.npz")}
+    return {"task": "volume", **files, **more}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +80,7 @@ def volume_request(folder: Path, **more) -> dict:
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
         ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
+        ({"task": "batch", "source": "nowhere", "out": "x"}, "No image file"),
     ],
 )
 def test_a_bad_request_is_one_error_event_and_status_2(request_, words):
@@ -111,6 +106,7 @@ def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path):
         ("a warning without an end of line" + MARK + '{"event": "x"}', {"event": "x"}),
         ('{"event": "x"}', None),
         (MARK + '{"event": 3}', None),
+        (MARK + '{"event": "x", ' + MARK + '{"event": "y"}', None),
         (MARK + "[1]", None),
         (MARK + "{", None),
         ("", None),
@@ -329,18 +325,3 @@ def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
     failed = events[-3]
     assert (failed["name"], failed["done"], failed["total"]) == ("broken", 1, 1)
     assert "cannot be read" in failed["message"]
-
-
-def test_a_batch_that_cannot_start_is_an_error_of_one_sentence(tmp_path):
-    pytest.importorskip("psutil")
-    request = {"task": "batch", "source": str(tmp_path / "nowhere"), "out": str(tmp_path / "out")}
-    status, events = serve(request)
-    assert status == 2
-    assert "No image file" in events[-1]["message"]
-
-
-@given(text=st.text(), cut=st.integers(0, 60))
-def test_no_line_that_is_cut_or_mixed_up_breaks_the_reader(text, cut):
-    line = (MARK + json.dumps({"event": "progress", "done": 1}) + text)[:cut]
-    event = parse_event(text + line)
-    assert event is None or isinstance(event["event"], str)
