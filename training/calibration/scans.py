@@ -13,10 +13,9 @@ import numpy as np
 from skullstrip.grid.volume import Volume
 
 from ..augment.tissue_contrast import LOOKS
-from ..data.dataset import select_split
+from ..data.dataset import find_pairs, select_split
 from ..data.heads import HELD_BACK_SPLIT
 from ..data.pair import LABEL_MAP_SPLIT, Pair, read_pair
-from ..data.splits import add_data_arguments, load_pairs
 from ..evaluation.stress import UNTOUCHED, spoil
 from ..evaluation.synthetic import SCANS, synthetic_scan
 
@@ -39,7 +38,7 @@ HARD = (
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `chosen_scans` and the weights are taken from."""
-    add_data_arguments(parser)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument(
         "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
     )
@@ -50,11 +49,11 @@ def chosen_scans(
     arguments: argparse.Namespace, scans: int, maps: int
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
     """Return so many training scans and label maps, all validation scans, and held-back maps."""
-    pairs = load_pairs(arguments.data, arguments.splits)
+    pairs = find_pairs(arguments.data)
     train = choose_scans(select_split(pairs, "train"), scans)
     held_back: list[Pair] = []
     if arguments.heads:
-        heads = load_pairs(arguments.heads)
+        heads = find_pairs(arguments.heads)
         train += choose_maps(select_split(heads, LABEL_MAP_SPLIT), maps)
         held_back += select_split(heads, HELD_BACK_SPLIT)
     return train, [*select_split(pairs, "val")], held_back

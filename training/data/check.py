@@ -14,9 +14,9 @@ from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 
 from .csv_manifest import write_csv
+from .dataset import find_pairs
 from .pair import GRID_TOLERANCE_MM, Pair, altered_files, grid_mismatch_mm, read_volume
 from .pictures import TRUTH, page, scan_row
-from .splits import add_data_arguments, load_pairs
 
 MIN_BRAIN_ML = 200.0  # a newborn's brain has about 350 mL
 MAX_BRAIN_ML = 2600.0
@@ -164,10 +164,10 @@ def _ranked(labels: Volume) -> Volume:
 def main(argv: list[str] | None = None) -> int:
     """Check a data set; exit status 1 where a scan has a problem."""
     parser = argparse.ArgumentParser("python -m training check", description=__doc__)
-    add_data_arguments(parser)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("-o", "--out", type=Path, default=Path("check"), help="folder of results")
     arguments = parser.parse_args(argv)
-    findings = check_all(load_pairs(arguments.data, arguments.splits), arguments.out)
+    findings = check_all(find_pairs(arguments.data), arguments.out)
     faulty = sum(bool(finding.problems) for finding in findings)
     spacings = sorted({f.spacing_mm for f in findings if f.spacing_mm})
     orientations = sorted({f.orientation for f in findings if f.orientation})

@@ -30,7 +30,8 @@ def find_pairs(
     Raises
     ------
     InputError
-        Nothing is found, a file is missing, or two scans have one name.
+        Nothing is found, a file is missing, two scans have one name, or a person stands in two
+        splits.
     """
     root = Path(data)
     if not root.exists():
@@ -64,10 +65,16 @@ def require_unique_names(pairs: Iterable[Pair]) -> None:
 
 def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
     require_unique_names(pairs)
+    splits: dict[str, str] = {}
     for pair in pairs:
         for path in (pair.image, pair.mask):
             if not path.exists():
                 raise InputError(f"The file {path} of scan {pair.name} is missing.")
+        if splits.setdefault(pair.subject, pair.split) != pair.split:
+            raise InputError(
+                f"The subject {pair.subject} is in the splits {splits[pair.subject]} and "
+                f"{pair.split}; put all scans of a person on one side."
+            )
     return tuple(sorted(pairs, key=lambda pair: pair.name))
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -95,31 +96,28 @@ def describe_pair(pair: Pair) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that computed something."""
-    installed = {item.metadata["Name"]: item.version for item in metadata.distributions()}
-    # Wheels spell names with "-" or "_" as they like.
-    spelt = {name.lower().replace("_", "-"): version for name, version in installed.items() if name}
-    return {"python": platform.python_version()} | {
-        package: spelt[package] for package in PACKAGES if package in spelt
-    }
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def machine() -> dict[str, Any]:
     """Return what computed: system, processor, number of processors, memory in GiB."""
-    described: dict[str, Any] = {
+    import psutil
+
+    return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "processors": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        described["memory_gib"] = round(memory / 2**30, 1)
-    return described
 
 
 def _processor() -> str:
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()

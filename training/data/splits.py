@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -60,56 +59,6 @@ def split_pairs(
     return dict(sorted(splits.items()))
 
 
-def read_splits(path: Path) -> dict[str, str]:
-    """Read a list of splits; raise InputError where a column is missing or a subject is in two."""
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        if not {"subject", "split"} <= set(reader.fieldnames or ()):
-            raise InputError(f"The list of splits {path} needs the columns subject and split.")
-        return _one_split_each((row["subject"], row["split"]) for row in reader)
-
-
-def _one_split_each(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
-    splits: dict[str, str] = {}
-    for subject, split in rows:
-        if splits.setdefault(subject, split) != split:
-            raise InputError(
-                f"The subject {subject} is in the splits {splits[subject]} and {split}; "
-                "put all scans of a person on one side."
-            )
-    return splits
-
-
-def refuse_leaks(pairs: Iterable[Pair]) -> None:
-    """Raise InputError where scans of one subject are in two splits."""
-    _one_split_each((pair.subject, pair.split) for pair in pairs)
-
-
-def with_splits(pairs: Iterable[Pair], splits: Mapping[str, str]) -> tuple[Pair, ...]:
-    """Return the pairs with the splits of a list; raise InputError for a subject not in it."""
-    found = []
-    for pair in pairs:
-        if pair.subject not in splits:
-            raise InputError(f"The subject {pair.subject} has no split; add a row for it.")
-        found.append(replace(pair, split=splits[pair.subject]))
-    return tuple(found)
-
-
-def load_pairs(data: str | Path, splits: str | Path | None = None) -> tuple[Pair, ...]:
-    """Find the pairs of a data set, with the splits of a list where one is given, leak-free."""
-    pairs = find_pairs(data)
-    if splits is not None:
-        pairs = with_splits(pairs, read_splits(Path(splits)))
-    refuse_leaks(pairs)
-    return pairs
-
-
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what a command takes of `load_pairs`: ``data`` and ``--splits``."""
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
-
-
 def _fractions(text: str) -> dict[str, float]:
     parts = (part.partition("=") for part in text.split(","))
     try:
@@ -142,7 +91,8 @@ def main(argv: list[str] | None = None) -> int:
     splits = split_pairs(pairs, arguments.fractions, arguments.seed)
     write_csv(arguments.out, ("subject", "split"), splits.items())
     if arguments.manifest is not None:
-        write_manifest(arguments.manifest, with_splits(pairs, splits))
+        split = [replace(pair, split=splits[pair.subject]) for pair in pairs]
+        write_manifest(arguments.manifest, split)
     counts = {name: list(splits.values()).count(name) for name in arguments.fractions}
     print(f"{arguments.out}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
     return 0

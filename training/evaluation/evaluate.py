@@ -19,10 +19,9 @@ from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
 from skullstrip.pipeline import extract_brain, load_engine
 
-from ..data.dataset import select_split
+from ..data.dataset import find_pairs, select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
-from ..data.splits import add_data_arguments, load_pairs
 from .metrics import agreement
 from .report import evaluation_markdown, write_scores_csv
 from .scores import FIGURES, ScanScore, failed_values, summarise
@@ -173,14 +172,14 @@ def describe_weights(weights: str | Path | None) -> list[str]:
 
 def add_data_options(parser: argparse.ArgumentParser, out: str) -> None:
     """Add what every command has that judges weights on a data set."""
-    add_data_arguments(parser)
+    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
     parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
 
 
 def chosen_pairs(arguments: argparse.Namespace) -> tuple[Pair, ...]:
     """Return the scans that `add_data_options` was given."""
-    return select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+    return select_split(find_pairs(arguments.data), arguments.split)
 
 
 def main(argv: list[str] | None = None) -> int:

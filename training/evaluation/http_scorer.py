@@ -7,10 +7,8 @@ on them.
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-import struct
 import zlib
 from base64 import b64encode
 from http.client import HTTPException
@@ -20,12 +18,15 @@ from threading import Thread
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
+import numpy as np
+
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.escaping import escaped
 
+from ..data.pair import read_volume
+
 TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 2**16
-_HEADER_SIZES = [struct.pack(f"{order}i", size) for order in "<>" for size in (348, 540)]
 
 
 class ScorerError(SkullStripError):
@@ -33,25 +34,11 @@ class ScorerError(SkullStripError):
 
 
 def nifti_bytes(path: Path) -> bytes:
-    """Return a NIfTI file's bytes, unpacked where the file is gzipped.
+    """Return an image file as plain NIfTI; raise InputError where it cannot be read."""
+    import nibabel
 
-    Raises
-    ------
-    InputError
-        The file is cut short, or no NIfTI.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"The mask {path} cannot be read ({error.strerror}).") from error
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"The mask {path} cannot be unpacked ({error}).") from error
-    if content[:4] not in _HEADER_SIZES:
-        raise InputError(f"The mask {path} is no NIfTI file; the scorer takes nothing else.")
-    return content
+    mask = read_volume(path)
+    return bytes(nibabel.Nifti1Image((mask.array > 0).astype(np.uint8), mask.affine).to_bytes())
 
 
 def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S) -> float:
@@ -65,7 +52,6 @@ def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S
     name : str
         The scan's name.
     mask : Path
-        NIfTI file, gzipped or not.
     timeout_s : float
         For the whole exchange, however slowly the server answers.
 

@@ -12,10 +12,9 @@ from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 
 from ..data.csv_manifest import write_csv
-from ..data.dataset import select_split
+from ..data.dataset import find_pairs, select_split
 from ..data.layouts import split_ending
 from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_volume
-from ..data.splits import load_pairs
 from .evaluate import Finder, WorstCases, evaluate, read_scans, write_evaluation
 from .http_scorer import TIMEOUT_S, remote_dice
 from .scores import FIGURES, summarise
@@ -68,7 +67,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("data", type=Path, nargs="?", help="data set with the true masks")
     parser.add_argument("--url", help="HTTP scorer; the scan's name is appended as it is")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="seconds an answer; 60")
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
     parser.add_argument("--split", default="all", help="split to score; default: all")
     parser.add_argument("-o", "--out", type=Path, default=Path("scores"))
     arguments = parser.parse_args(argv)
@@ -82,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         write_csv(arguments.out / "scores.csv", ["scan", "dice"], rows)
         mean, worst_dice = float(np.mean(list(found.values()))), min(found.values())
     else:
-        pairs = select_split(load_pairs(arguments.data, arguments.splits), arguments.split)
+        pairs = select_split(find_pairs(arguments.data), arguments.split)
         worst = WorstCases()
         scores = evaluate(read_scans(pairs), from_files(predictions), worst)
         facts = [f"masks: {arguments.predictions}", f"truth: {arguments.data}"]

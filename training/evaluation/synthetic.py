@@ -21,11 +21,10 @@ from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import Preprocessing
 
 from ..augment.synthesis import paint
-from ..data.dataset import select_split
+from ..data.dataset import find_pairs, select_split
 from ..data.heads import HELD_BACK_SPLIT
 from ..data.pair import LABEL_MAP_SPLIT, Pair
 from ..data.prepare import source_from_pair
-from ..data.splits import load_pairs
 from .evaluate import (
     Scan,
     WorstCases,
@@ -99,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, default=Path("synthetic"))
     add_method_options(parser)
     arguments = parser.parse_args(argv)
-    held = select_split(load_pairs(arguments.heads, None), HELD_BACK_SPLIT)
+    held = select_split(find_pairs(arguments.heads), HELD_BACK_SPLIT)
     maps = [
         pair
         for group in SCANS

@@ -22,10 +22,9 @@ from skullstrip.network.predict import VIEWS
 from skullstrip.options import Options
 from skullstrip.quality.calibration import CALIBRATION_NAME
 
-from ..data.dataset import select_split
+from ..data.dataset import find_pairs, select_split
 from ..data.pair import Pair
 from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
-from ..data.splits import load_pairs
 from ..evaluation.evaluate import (
     WorstCases,
     by_pipeline,
@@ -185,7 +184,6 @@ def main(argv: list[str] | None = None) -> int:
         help="how far the mean Dice may be below that of the weights to beat, for weights that are "
         "better on scans that are not judged here",
     )  # fmt: skip
-    parser.add_argument("--splits", type=Path, help="list of splits (CSV: subject, split)")
     parser.add_argument("--split", default="val", help="split to judge on; default: val")
     parser.add_argument("--stress", type=Path, help="stress.md of these weights, for the card")
     parser.add_argument("--synthetic", type=Path, help="report.md of 'synthetic', for the card")
@@ -197,7 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     scores = release(
         arguments.run,
-        tuple(pair for data in arguments.data for pair in load_pairs(data, arguments.splits)),
+        tuple(pair for data in arguments.data for pair in find_pairs(data)),
         arguments.out,
         name=arguments.name,
         current=None if arguments.first else arguments.current,

@@ -1,4 +1,4 @@
-"""How brains lie: moments of their shape, by `python -m training.data.brain_moments`.
+"""How brains lie: moments of their shape, by `training/data/brain_moments.py` of cb09a08.
 
 Of 170 masks and their mirror images, on axes running right, anterior and superior.
 """

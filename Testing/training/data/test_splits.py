@@ -5,16 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skullstrip.errors import InputError
+from training.data.dataset import find_pairs
 from training.data.pair import Pair, altered_files
-from training.data.splits import (
-    load_pairs,
-    main,
-    read_splits,
-    refuse_leaks,
-    split_pairs,
-    split_subjects,
-    with_splits,
-)
+from training.data.splits import main, split_pairs, split_subjects
 
 
 def pair(subject, split="", scan="", dataset=""):
@@ -51,32 +44,25 @@ def test_fractions_that_do_not_add_up_are_refused(fractions):
         split_subjects(["a"], fractions)
 
 
-def test_a_subject_in_two_splits_or_in_none_is_refused(tmp_path):
-    (tmp_path / "splits.csv").write_text("subject,split\na,train\na,val\n")
-    with pytest.raises(InputError, match="subject a is in the splits train and val"):
-        read_splits(tmp_path / "splits.csv")
-    with pytest.raises(InputError, match="subject a is in the splits"):
-        refuse_leaks([pair("a", "train", "a1"), pair("a", "val", "a2")])
-    with pytest.raises(InputError, match="subject b has no split"):
-        with_splits([pair("a"), pair("b")], {"a": "train"})
-
-
-def test_the_command_writes_a_list_that_the_data_set_loads_with(phantom_data, tmp_path, capsys):
-    out = tmp_path / "splits.csv"
-    command = [str(phantom_data), "-o", str(out), "--fractions", "train=0.5,val=0.5"]
-    assert main(command) == 0
-    assert "1 train, 1 val" in capsys.readouterr().out
-    assert sorted(p.split for p in load_pairs(phantom_data, out)) == ["train", "val"]
+def test_a_person_in_two_splits_is_refused_wherever_data_are_read(phantom_data, tmp_path):
+    paths = [phantom_data / f"{name}.nii.gz" for name in ("one", "two")]
+    rows = [f"s,1,train,{paths[0]},{paths[0]}", f"s,2,val,{paths[1]},{paths[1]}"]
+    text = "\n".join(["subject,scan,split,image,mask", *rows])
+    (tmp_path / "data.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="subject s is in the splits train and val"):
+        find_pairs(tmp_path / "data.csv")
 
 
 def test_the_manifest_of_a_split_is_the_same_data_set_with_splits_and_hashes(
-    phantom_data, tmp_path
+    phantom_data, tmp_path, capsys
 ):
     out, manifest = tmp_path / "splits.csv", tmp_path / "data.csv"
-    assert main([str(phantom_data), "-o", str(out), "--manifest", str(manifest)]) == 0
-    pairs, again = load_pairs(phantom_data, out), load_pairs(manifest)
-    same = [
-        [(p.name, p.split, p.dataset, p.image.resolve()) for p in found] for found in (pairs, again)
-    ]
+    command = [str(phantom_data), "-o", str(out), "--manifest", str(manifest)]
+    assert main([*command, "--fractions", "train=0.5,val=0.5"]) == 0
+    assert "1 train, 1 val" in capsys.readouterr().out
+    pairs, again = find_pairs(phantom_data), find_pairs(manifest)
+    same = [[(p.name, p.dataset, p.image.resolve()) for p in found] for found in (pairs, again)]
     assert same[0] == same[1]
+    assert out.read_text().splitlines()[1:] == [f"{p.subject},{p.split}" for p in again]
+    assert sorted(p.split for p in again) == ["train", "val"]
     assert all(len(p.image_sha256) == 64 and not altered_files(p) for p in again)

@@ -173,12 +173,9 @@ def test_an_address_that_is_none_is_refused_without_the_password(predictions, ur
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [(b"\x1f\x8bcut", "unpacked"), (b"text", "no NIf")]
-)
-def test_what_is_no_nifti_is_never_sent(tmp_path, content, message):
-    (tmp_path / "m.nii.gz").write_bytes(content)
-    with pytest.raises(InputError, match=message):
+def test_what_cannot_be_read_is_never_sent(tmp_path):
+    (tmp_path / "m.nii.gz").write_bytes(b"\x1f\x8bcut")
+    with pytest.raises(InputError, match=r"m\.nii\.gz"):
         nifti_bytes(tmp_path / "m.nii.gz")
 
 
