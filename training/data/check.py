@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,29 +24,17 @@ MAX_TILT_DEGREES = 30.0
 HEAD_THRESHOLD = 0.1  # of the 98th percentile: above the noise of air, below fat and tissue
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What the check says about one scan; `problems` is empty where all is well."""
-
-    scan: str
-    subject: str
-    split: str
-    dataset: str
-    shape: str = ""
-    spacing_mm: str = ""
-    orientation: str = ""
-    tilt_degrees: float = float("nan")
-    brain_ml: float = float("nan")
-    outside_head: float = float("nan")
-    problems: str = ""
+COLUMNS = ("scan", "subject", "split", "dataset", "shape", "spacing_mm", "orientation",
+           "tilt_degrees", "brain_ml", "outside_head", "problems")  # fmt: skip
 
 
-def check_pair(pair: Pair) -> tuple[Finding, Volume, np.ndarray]:
+def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
     """Check one scan.
 
     Returns
     -------
-    finding : Finding
+    row : dict
+        Of the table; ``problems`` is empty where all is well.
     volume : Volume
         The image, for a picture.
     mask : ndarray of bool, shape (X, Y, Z)
@@ -70,20 +57,16 @@ def check_pair(pair: Pair) -> tuple[Finding, Volume, np.ndarray]:
     tilt = tilt_degrees(volume.affine)
     if tilt > MAX_TILT_DEGREES:
         problems.append(f"axes tilted by {tilt:.0f} degrees")
-    finding = Finding(
-        scan=pair.name,
-        subject=pair.subject,
-        split=pair.split,
-        dataset=pair.dataset,
-        shape="x".join(map(str, volume.array.shape)),
-        spacing_mm="x".join(f"{size:.3g}" for size in volume.spacing_mm),
-        orientation=axis_codes(volume.affine),
-        tilt_degrees=round(tilt, 1),
-        brain_ml=round(int(mask.sum()) * volume.voxel_volume_ml, 1),
-        outside_head=round(outside, 4),
-        problems="; ".join(problems),
-    )
-    return finding, volume, mask
+    found: dict[str, str | float] = {
+        "shape": "x".join(map(str, volume.array.shape)),
+        "spacing_mm": "x".join(f"{size:.3g}" for size in volume.spacing_mm),
+        "orientation": axis_codes(volume.affine),
+        "tilt_degrees": round(tilt, 1),
+        "brain_ml": round(int(mask.sum()) * volume.voxel_volume_ml, 1),
+        "outside_head": round(outside, 4),
+        "problems": "; ".join(problems),
+    }
+    return found, volume, mask
 
 
 def _mask_problems(values: np.ndarray, mask: np.ndarray, volume: Volume) -> list[str]:
@@ -130,29 +113,31 @@ def tilt_degrees(affine: np.ndarray) -> float:
     return float(np.degrees(np.arccos(cosines)).max())
 
 
-def check_all(pairs: tuple[Pair, ...], out: Path) -> list[Finding]:
+def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, str | float]]:
     """Check every pair; write ``check.csv`` and ``contact_sheet.png``, faulty scans first."""
-    findings, rows = [], []
-    for number, pair in enumerate(pairs, 1):
+    table, pictures = [], []
+    for number, pair in enumerate(pairs):
+        row: dict[str, str | float] = {name: getattr(pair, name) for name in COLUMNS[:4]}
+        row["scan"] = pair.name
         try:
-            finding, volume, mask = check_pair(pair)
-            caption = f"{pair.name}  {finding.spacing_mm} mm  {finding.orientation}"
+            found, volume, mask = check_pair(pair)
+            row |= found
+            caption = f"{pair.name}  {row['spacing_mm']} mm  {row['orientation']}"
             shown = _ranked(volume) if pair.is_label_map else volume
-            row = scan_row(shown, {TRUTH: mask}, f"{caption}  {finding.problems}")
-            rows.append((not finding.problems, number, row))
+            picture = scan_row(shown, {TRUTH: mask}, f"{caption}  {row['problems']}")
+            pictures.append((not row["problems"], number, picture))
         except SkullStripError as error:
-            about = (pair.name, pair.subject, pair.split, pair.dataset)
-            finding = Finding(*about, problems=str(error))
-        findings.append(finding)
-        if finding.problems:
-            print(f"{pair.name}: {finding.problems}")
+            row["problems"] = str(error)
+        table.append(row)
+        if row["problems"]:
+            print(f"{pair.name}: {row['problems']}")
     out.mkdir(parents=True, exist_ok=True)
-    header = [field.name for field in fields(Finding)]
-    write_csv(out / "check.csv", header, map(astuple, findings))
-    if rows:
-        ordered = [row for *_, row in sorted(rows, key=lambda entry: entry[:2])]
-        page(ordered, columns=4).save(out / "contact_sheet.png")
-    return findings
+    write_csv(out / "check.csv", COLUMNS, ([row.get(c, "") for c in COLUMNS] for row in table))
+    if pictures:
+        page([picture for *_, picture in sorted(pictures)], columns=4).save(
+            out / "contact_sheet.png"
+        )
+    return table
 
 
 def _ranked(labels: Volume) -> Volume:
@@ -167,11 +152,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
     parser.add_argument("-o", "--out", type=Path, default=Path("check"), help="folder of results")
     arguments = parser.parse_args(argv)
-    findings = check_all(find_pairs(arguments.data), arguments.out)
-    faulty = sum(bool(finding.problems) for finding in findings)
-    spacings = sorted({f.spacing_mm for f in findings if f.spacing_mm})
-    orientations = sorted({f.orientation for f in findings if f.orientation})
-    print(f"{len(findings)} scans, {faulty} with problems; results in {arguments.out}")
-    print(f"voxel sizes (mm): {', '.join(spacings)}")
-    print(f"orientations: {', '.join(orientations)}")
+    table = check_all(find_pairs(arguments.data), arguments.out)
+    faulty = sum(bool(row["problems"]) for row in table)
+    print(f"{len(table)} scans, {faulty} with problems; results in {arguments.out}")
+    for words, column in (("voxel sizes (mm)", "spacing_mm"), ("orientations", "orientation")):
+        print(f"{words}: {', '.join(sorted({str(row[column]) for row in table if column in row}))}")
     return 1 if faulty else 0

@@ -12,17 +12,15 @@ from scipy import ndimage
 
 from skullstrip.errors import InputError
 
-WHITE = (2, 41, 7, 46, 16, 21, 28, 60, 61, 77, 85, 170, 251, 252, 253, 254, 255)
-CEREBROSPINAL = (4, 43, 5, 44, 14, 15, 24, 72)
-LESION = (25, 57)
 OUTER_VESSEL = 604  # this and the next: the project's own numbers for families without FreeSurfer's
 FAT, MUSCLE, SKIN, DURA, MARROW = 601, 602, 603, 605, 606
-VESSEL = (30, 62, OUTER_VESSEL)
-CHOROID = (31, 63)
-EYES = (259, 506)
+TISSUES = {
+    "white": (2, 41, 7, 46, 16, 21, 28, 60, 61, 77, 85, 170, 251, 252, 253, 254, 255),
+    "csf": (4, 43, 5, 44, 14, 15, 24, 72), "lesion": (25, 57), "choroid": (31, 63),
+    "vessel": (30, 62, OUTER_VESSEL), "eye": (259, 506), "bone": (165, 511, 515), "sinus": (516,),
+    "fat": (FAT,), "muscle": (MUSCLE,), "skin": (SKIN,), "dura": (DURA,), "marrow": (MARROW,),
+}  # fmt: skip
 HEAD = (165, 258, 259)  # extracerebral labels among FreeSurfer's numbers
-BONE = (165, 511, 515)
-SINUS_AIR = (516,)
 
 SHELL_MM = 2.5  # dura, venous sinuses and what else touches the mask from outside
 SKIN_MM = 3.0
@@ -34,22 +32,7 @@ SMALLEST_SPLIT = 200_000  # voxels above which a label is split by depth
 
 def tissue_of(label: int) -> str:
     """Return the class whose look a label has by default."""
-    table = {
-        "white": WHITE,
-        "csf": CEREBROSPINAL,
-        "lesion": LESION,
-        "choroid": CHOROID,
-        "vessel": VESSEL,
-        "eye": EYES,
-        "bone": BONE,
-        "sinus": SINUS_AIR,
-        "fat": (FAT,),
-        "muscle": (MUSCLE,),
-        "skin": (SKIN,),
-        "dura": (DURA,),
-        "marrow": (MARROW,),
-    }
-    for tissue, labels in table.items():
+    for tissue, labels in TISSUES.items():
         if label in labels:
             return tissue
     return "soft" if is_outside(np.array(label)) else "grey"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_args, get_origin, get_type_hints
 
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import Architecture, Preprocessing
@@ -153,6 +153,8 @@ class Config:
     optimisation: Optimisation = field(default_factory=Optimisation)
 
     def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("The file has no [[stages]]; give at least one.")
         if not 0 < self.trained_share <= 1 or (self.trained_share < 1 and not self.initial_weights):
             raise InputError(
                 f"The trained share is {self.trained_share:g}; use a number up to 1, and below 1 "
@@ -163,16 +165,6 @@ class Config:
     def total_steps(self) -> int:
         """Optimiser steps of all stages."""
         return sum(stage.steps for stage in self.stages)
-
-
-Section = TypeVar("Section")
-PLAIN_TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "float": (float, int),
-    "str": (str,),
-    "tuple": (tuple,),
-}
 
 
 def load_config(path: str | Path) -> Config:
@@ -188,46 +180,34 @@ def load_config(path: str | Path) -> Config:
     return config_from_dict(content)
 
 
-def config_from_dict(content: Mapping[str, Any]) -> Config:
+def config_from_dict(content: Any) -> Config:
     """Build a configuration from nested tables, refusing keys that it does not have."""
-    tables = dict(content)
-    sections = {
-        "architecture": Architecture,
-        "preprocessing": Preprocessing,
-        "sampling": Sampling,
-        "optimisation": Optimisation,
-    }
-    for name, kind in sections.items():
-        if name in tables:
-            tables[name] = _section(kind, tables[name], name)
-    stages = tables.get("stages", ())
-    if not isinstance(stages, (list, tuple)) or not stages:
-        raise InputError("The file has no [[stages]]; give at least one.")
-    tables["stages"] = tuple(
-        _section(Stage, stage, f"stages[{index}]") for index, stage in enumerate(stages)
-    )
-    return _section(Config, tables, "the file")
+    return _section(Config, content, "the file")
 
 
-def _section(kind: type[Section], table: Any, where: str) -> Section:
+def _section(kind: Any, table: Any, where: str) -> Any:
     if not isinstance(table, Mapping):
         raise InputError(f"{where} is {table!r}; it must be a table.")
-    known = {item.name: str(item.type) for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-    for key, value in values.items():
-        if key not in known:
+    kinds, values = get_type_hints(kind), {}
+    for key, value in table.items():
+        if key not in kinds:
             raise InputError(f"'{key}' in {where} is not a known setting of {kind.__name__}.")
-        if not _fits(value, known[key]):
-            raise InputError(f"'{key}' in {where} is {value!r}; it must be of type {known[key]}.")
+        values[key] = _value(kinds[key], value, f"'{key}' in {where}")
     try:
         return kind(**values)
     except TypeError as error:
         raise InputError(f"{where} is not a complete {kind.__name__} ({error}).") from error
 
 
-def _fits(value: Any, declared: str) -> bool:
-    """Return whether a value has the declared plain type; true and false are no numbers here."""
-    wanted = PLAIN_TYPES.get(declared.partition("[")[0])
-    if wanted is None:  # a section, checked when it was built
-        return True
-    return isinstance(value, wanted) and isinstance(value, bool) == (declared == "bool")
+def _value(kind: Any, value: Any, where: str) -> Any:
+    """Return a value as the type that is declared; true and false are no numbers here."""
+    if dataclasses.is_dataclass(kind):
+        return _section(kind, value, where)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{where} is {value!r}; it must be a list.")
+        return tuple(_value(get_args(kind)[0], each, where) for each in value)
+    plain: tuple[type, ...] = (float, int) if kind is float else (kind,)
+    if not isinstance(value, plain) or isinstance(value, bool) != (kind is bool):
+        raise InputError(f"{where} is {value!r}; it must be of type {kind.__name__}.")
+    return value

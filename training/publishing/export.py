@@ -13,7 +13,7 @@ from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest, without_retired
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
-from ..data.provenance import git
+from ..data.provenance import code_state
 from ..model.config import Config, config_from_dict
 from ..model.train import final_weights, training_record
 from .onnx_graph import build_onnx
@@ -34,10 +34,13 @@ def run_config(run: Path) -> Config:
         raise InputError(f"{run} holds no training run ({error}).") from error
 
 
-def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Manifest:
+def export_run(run: Path, out: Path, name: str = "") -> Manifest:
     """Write a run's half-precision weights and their manifest into a folder.
 
-    `training` says where the weights come from and is kept in the manifest.
+    Parameters
+    ----------
+    name : str
+        Of the model; by default the configuration's.
 
     Raises
     ------
@@ -51,16 +54,29 @@ def export_run(run: Path, out: Path, name: str, training: dict[str, Any]) -> Man
     out.mkdir(parents=True, exist_ok=True)
     (out / WEIGHTS_NAME).write_bytes(content)
     manifest = Manifest(
-        name=name,
+        name=name or config.name,
         weights_file=WEIGHTS_NAME,
         weights_sha256=sha256_of(out / WEIGHTS_NAME),
         architecture=config.architecture,
         preprocessing=config.preprocessing,
-        training=training,
+        training=training_facts(run, config),
     )
     (out / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     seal_calibration(out)
     return manifest
+
+
+def training_facts(run: Path, config: Config) -> dict[str, Any]:
+    """Return what a manifest says of the training; ``run.json`` says the rest."""
+    record = training_record(run)
+    start = record.get("initial_weights")
+    return ({"initial_weights": start} if start else {}) | {
+        "config": config.name,
+        "seed": config.seed,
+        "steps": config.total_steps,
+        "stages": [dataclasses.asdict(stage) for stage in config.stages],
+        "commit": record.get("commit") or code_state()["commit"],
+    }
 
 
 def seal_calibration(folder: Path) -> None:
@@ -77,34 +93,20 @@ def seal_calibration(folder: Path) -> None:
     path.write_text(sealed.to_json(), encoding="utf-8")
 
 
-def training_facts(config: Config, commit: str, initial_weights: str = "") -> dict[str, Any]:
-    """Return what a manifest says of the training; ``run.json`` says the rest."""
-    start = {"initial_weights": initial_weights} if initial_weights else {}
-    return start | {
-        "config": config.name,
-        "seed": config.seed,
-        "steps": config.total_steps,
-        "stages": [dataclasses.asdict(stage) for stage in config.stages],
-        "commit": commit,
-    }
-
-
 def main(argv: list[str] | None = None) -> int:
     """Export a run, finished or not, so that 'evaluate' and 'stress' can judge it."""
     parser = argparse.ArgumentParser("python -m training export", description=main.__doc__)
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("out", type=Path, help="folder for weights and manifest")
-    parser.add_argument("--name", help="name of the model; default: the configuration's")
+    parser.add_argument(
+        "--name", default="", help="name of the model; default: the configuration's"
+    )
     arguments = parser.parse_args(argv)
-    config = run_config(arguments.run)
     if (calibration := arguments.out / CALIBRATION_NAME).exists():
         raise InputError(
             f"{calibration} was made for the weights that are there; remove it, or export into "
             "another folder."
         )
-    record = training_record(arguments.run)
-    commit = record.get("commit") or git("rev-parse", "HEAD")
-    facts = training_facts(config, commit, record.get("initial_weights", ""))
-    manifest = export_run(arguments.run, arguments.out, arguments.name or config.name, facts)
+    manifest = export_run(arguments.run, arguments.out, arguments.name)
     print(f"{arguments.out}: {manifest.name}, SHA-256 {manifest.weights_sha256}")
     return 0

@@ -58,18 +58,14 @@ def fill_model_card(
 
     Parameters
     ----------
-    manifest : Manifest
-        Of the released weights.
     pairs : sequence of Pair
         All data, of every split.
     scores : sequence of ScanScore
         The released weights on the split that they are judged on.
     run : dict
         What `provenance.describe_run` gave.
-    stress : str
-        Markdown table of the stress test; empty where it was not run.
-    synthetic : str
-        Markdown report of `synthetic`; empty where it was not run.
+    stress, synthetic : str
+        Reports of these commands; empty where they were not run.
     notes : str
         Further known failures, in Markdown, from a person who looked.
 
@@ -85,7 +81,9 @@ def fill_model_card(
                 f"The {name} test is of other weights; run it on those to be released."
             )
     trained = run.get("training_run") or run  # on another machine, perhaps
+    facts = {"config": "", "seed": "", "steps": "", "initial_weights": "random weights"}
     values = {
+        **{name: str(manifest.training.get(name, other)) for name, other in facts.items()},
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,
         "commit": run["commit"],
@@ -93,10 +91,6 @@ def fill_model_card(
         "spacing_mm": f"{manifest.preprocessing.spacing_mm:g}",
         "threshold": f"{manifest.threshold:g}",
         "decoder_widths": ", ".join(map(str, manifest.architecture.decoder_widths)),
-        "config": str(manifest.training.get("config", "")),
-        "seed": str(manifest.training.get("seed", "")),
-        "steps": str(manifest.training.get("steps", "")),
-        "start": str(manifest.training.get("initial_weights", "random weights")),
         "data": data_table(pairs),
         "split": split,
         "scan_count": str(len(scores)),
@@ -109,9 +103,9 @@ def fill_model_card(
         "synthetic": _tables_of(synthetic) or "That test was not run for this release.",
         "contrasts": _values_of("contrast", scores),
         "age_groups": _values_of("age group", scores),
-        "machine": ", ".join(f"{key} {value}" for key, value in trained["machine"].items()),
-        "versions": ", ".join(f"{key} {value}" for key, value in trained["versions"].items()),
     }
+    for name in ("machine", "versions"):
+        values[name] = ", ".join(f"{key} {value}" for key, value in trained[name].items())
     try:
         return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
     except KeyError as error:

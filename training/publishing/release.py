@@ -34,13 +34,7 @@ from ..evaluation.evaluate import (
 )
 from ..evaluation.scores import FIGURES, ScanScore, summarise
 from ..model.train import RUN_NAME, training_record
-from .export import (
-    WEIGHTS_NAME,
-    export_run,
-    run_config,
-    seal_calibration,
-    training_facts,
-)
+from .export import WEIGHTS_NAME, export_run, run_config, seal_calibration
 from .model_card import fill_model_card
 
 JUDGED_BY = ("engine", "device", "views")
@@ -56,13 +50,7 @@ def mean_dice(scores: Sequence[ScanScore]) -> float:
 def refuse_no_better(
     candidate: Sequence[ScanScore], current: Sequence[ScanScore], may_lose: float = 0.0
 ) -> None:
-    """Raise InputError where the candidate's mean Dice is not above the current release's.
-
-    Parameters
-    ----------
-    may_lose : float
-        So much less it may be.
-    """
+    """Raise InputError where the candidate's mean Dice is not above the current less `may_lose`."""
     new, old = mean_dice(candidate), mean_dice(current)
     if not new > old - may_lose:
         raise InputError(
@@ -81,10 +69,7 @@ def release(
     split: str = "val",
     may_lose: float = 0.0,
     options: Options = Options(),
-    stress: str = "",
-    synthetic: str = "",
-    notes: str = "",
-    repository: Path = REPOSITORY,
+    **texts: str,
 ) -> list[ScanScore]:
     """Export, judge, compare and put the release in place, all of it or nothing.
 
@@ -96,16 +81,14 @@ def release(
         All data with their splits.
     out : Path
         Folder of the bundled weights.
-    name : str
-        Name of the model.
     current : Path or None
         Weights to beat; None for a first release.
     may_lose : float
         How far the mean Dice may be below theirs.
     options : Options
         How both models are run; the weights are theirs.
-    stress, synthetic, notes : str
-        Markdown for the model card.
+    **texts
+        Markdown for the model card; see `fill_model_card`.
 
     Returns
     -------
@@ -117,44 +100,31 @@ def release(
     InputError
         Code is not committed, or the candidate is no better.
     """
-    refuse_dirty_tree(repository)
+    refuse_dirty_tree()
     judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
-    config = run_config(run)
-    described = describe_run(asdict(config), pairs, repository)
+    described = describe_run(asdict(run_config(run)), pairs)
     with tempfile.TemporaryDirectory() as folder:
-        staging = Path(folder)
-        trained = training_record(run)
-        commit = (trained or described)["commit"]
-        facts = training_facts(config, commit, trained.get("initial_weights", ""))
-        manifest = export_run(run, staging, name, facts)
-        worst = WorstCases()
-        scores = evaluate(read_scans(judged), by_pipeline(replace(options, weights=staging)), worst)
+        staging, worst = Path(folder), WorstCases()
+        manifest = export_run(run, staging, name)
+        find = by_pipeline(replace(options, weights=staging))
+        scores = evaluate(read_scans(judged), find, worst)
         if current is not None:
-            theirs = evaluate(read_scans(judged), by_pipeline(replace(options, weights=current)))
+            find = by_pipeline(replace(options, weights=current))
+            theirs = evaluate(read_scans(judged), find)
             refuse_no_better(scores, theirs, may_lose)
             described["current_mean_dice"] = mean_dice(theirs)
         described |= {
             "split": split,
-            "options": {name: str(options.to_json()[name]) for name in JUDGED_BY},
+            "options": {key: str(options.to_json()[key]) for key in JUDGED_BY},
             "mean_dice": mean_dice(scores),
+            "training_run": training_record(run),
         }
-        described["training_run"] = trained
-        card = fill_model_card(
-            manifest,
-            pairs,
-            scores,
-            described,
-            split=split,
-            stress=stress,
-            synthetic=synthetic,
-            notes=notes,
-        )
+        card = fill_model_card(manifest, pairs, scores, described, split=split, **texts)
         (staging / CARD_NAME).write_text(card, encoding="utf-8")
         (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         _put_in_place(staging, out)
-    title = f"{manifest.name} on {split}"
-    facts_shown = [f"weights: SHA-256 {manifest.weights_sha256}"]
-    write_evaluation(run / "release", title, facts_shown, scores, worst)
+    facts = [f"weights: SHA-256 {manifest.weights_sha256}"]
+    write_evaluation(run / "release", f"{manifest.name} on {split}", facts, scores, worst)
     return scores
 
 
@@ -185,9 +155,12 @@ def main(argv: list[str] | None = None) -> int:
         "better on scans that are not judged here",
     )  # fmt: skip
     parser.add_argument("--split", default="val", help="split to judge on; default: val")
-    parser.add_argument("--stress", type=Path, help="stress.md of these weights, for the card")
-    parser.add_argument("--synthetic", type=Path, help="report.md of 'synthetic', for the card")
-    parser.add_argument("--notes", type=Path, help="Markdown of further known failures")
+    for name, words in (
+        ("stress", "stress.md of these weights, for the card"),
+        ("synthetic", "report.md of 'synthetic', for the card"),
+        ("notes", "Markdown of further known failures"),
+    ):
+        parser.add_argument(f"--{name}", type=text_of, default="", help=words)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
     parser.add_argument("--views", type=view_choice, default="auto", choices=tuple(VIEWS))
@@ -202,18 +175,17 @@ def main(argv: list[str] | None = None) -> int:
         split=arguments.split,
         may_lose=arguments.may_lose,
         options=Options(**{name: getattr(arguments, name) for name in JUDGED_BY}),
-        stress=_text(arguments.stress),
-        synthetic=_text(arguments.synthetic),
-        notes=_text(arguments.notes),
+        stress=arguments.stress,
+        synthetic=arguments.synthetic,
+        notes=arguments.notes,
     )
     print(f"released {arguments.name} to {arguments.out}: mean Dice {mean_dice(scores):.4f}")
     return 0
 
 
-def _text(path: Path | None) -> str:
-    if path is None:
-        return ""
+def text_of(path: str) -> str:
+    """Read a file that is named on the command line."""
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+        raise argparse.ArgumentTypeError(f"{path} cannot be read ({error.strerror})") from error

@@ -16,9 +16,10 @@ def pair_with(tmp_path, nifti, head, mask):
 
 def test_a_good_scan_has_no_problem(phantom_pair):
     finding, volume, mask = check_pair(phantom_pair)
-    assert finding.problems == ""
-    assert (finding.spacing_mm, finding.orientation, finding.shape) == ("4x4x4", "RAS", "50x60x50")
-    assert finding.brain_ml == pytest.approx(1440, rel=0.02)
+    assert finding["problems"] == ""
+    found = [finding[name] for name in ("spacing_mm", "orientation", "shape")]
+    assert found == ["4x4x4", "RAS", "50x60x50"]
+    assert finding["brain_ml"] == pytest.approx(1440, rel=0.02)
     assert mask.shape == volume.array.shape
 
 
@@ -34,7 +35,7 @@ def test_a_good_scan_has_no_problem(phantom_pair):
 )
 def test_a_faulty_mask_is_reported(tmp_path, nifti, head, change, problem):
     finding, *_ = check_pair(pair_with(tmp_path, nifti, head, change(head[1])))
-    assert problem in finding.problems
+    assert problem in finding["problems"]
 
 
 def test_a_mask_on_another_grid_and_a_file_that_is_not_its_hash_are_reported(tmp_path, nifti, head):
@@ -45,7 +46,7 @@ def test_a_mask_on_another_grid_and_a_file_that_is_not_its_hash_are_reported(tmp
     nifti(pair.mask, mask, moved)
     finding, *_ = check_pair(pair)
     for problem in ("another grid", "5 mm apart", "s.nii.gz differs from its hash"):
-        assert problem in finding.problems
+        assert problem in finding["problems"]
 
 
 def test_tilt_is_the_largest_angle_to_an_anatomical_axis():

@@ -92,7 +92,7 @@ def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path):
     claim_run(smoke, tmp_path / "first")
     arrays = {variable.path: np.asarray(variable.value) for variable in first.weights}
     replace_with(tmp_path / "first" / "weights.npz", arrays)
-    export_run(tmp_path / "first", tmp_path / "weights", "first", {})
+    export_run(tmp_path / "first", tmp_path / "weights", "first")
     config = dataclasses.replace(smoke, initial_weights=str(tmp_path / "weights"))
     second = build_model(smoke.architecture)
     start_from(second, config)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from training.data.dataset import find_pairs
 from training.evaluation.scores import ScanScore, failed_values
 from training.model.config import Config, Stage
 from training.publishing import release as release_module
-from training.publishing.export import export_run, run_config, training_facts
+from training.publishing.export import export_run, run_config
 from training.publishing.export import main as export_main
 from training.publishing.model_card import fill_model_card
 from training.publishing.release import RELEASED, refuse_no_better, release
@@ -61,7 +62,7 @@ def run(network, tmp_path_factory):
 
 @pytest.mark.slow
 def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
-    manifest = export_run(run, tmp_path, "tiny", {"seed": 3})
+    manifest = export_run(run, tmp_path)
     found, weights = load_manifest(tmp_path)
     assert found == manifest
     batch = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
@@ -76,8 +77,8 @@ def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
 
 
 def test_equal_weights_have_equal_hashes(run, tmp_path):
-    first = export_run(run, tmp_path / "a", "n", {})
-    second = export_run(run, tmp_path / "b", "n", {})
+    first = export_run(run, tmp_path / "a")
+    second = export_run(run, tmp_path / "b")
     assert first == second
     content = (tmp_path / "a" / "weights.onnx").read_bytes()
     assert first.weights_sha256 == hashlib.sha256(content).hexdigest()
@@ -90,7 +91,7 @@ def test_weights_of_another_network_are_not_exported(run, tmp_path):
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(other)))
     (folder / "weights.npz").write_bytes((run / "weights.npz").read_bytes())
     with pytest.raises(WeightsError, match="another network"):
-        export_run(folder, tmp_path / "out", "n", {})
+        export_run(folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -99,7 +100,7 @@ def test_a_folder_that_is_no_run_is_refused(run, tmp_path, present):
     for name in present:
         (tmp_path / name).write_bytes((run / name).read_bytes())
     with pytest.raises(InputError, match=r"no training run|has no weights\.npz"):
-        export_run(tmp_path, tmp_path / "out", "n", {})
+        export_run(tmp_path, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def phantoms(phantom_data):
 @pytest.fixture
 def clean_tree(monkeypatch):
     """The working tree of whoever runs the tests need not be clean."""
-    monkeypatch.setattr(release_module, "refuse_dirty_tree", lambda _: None)
+    monkeypatch.setattr(release_module, "refuse_dirty_tree", lambda: None)
 
 
 @pytest.mark.usefixtures("clean_tree")
@@ -153,7 +154,7 @@ def test_a_release_holds_weights_manifest_card_and_run(run, phantoms, tmp_path):
 @pytest.mark.usefixtures("clean_tree")
 def test_a_release_that_is_refused_changes_nothing(run, phantoms, tmp_path):
     out, current = tmp_path / "Models", tmp_path / "current"
-    export_run(run, current, "the same weights", {})
+    export_run(run, current, "the same weights")
     out.mkdir()
     (out / "manifest.json").write_text("the release before")
     options = Options(engine=ThresholdEngine())
@@ -164,7 +165,7 @@ def test_a_release_that_is_refused_changes_nothing(run, phantoms, tmp_path):
 
 
 def test_a_dirty_tree_is_refused_before_any_work(run, phantoms, tmp_path, monkeypatch):
-    def dirty(_):
+    def dirty():
         raise InputError("1 files differ")
 
     monkeypatch.setattr(release_module, "refuse_dirty_tree", dirty)
@@ -212,10 +213,10 @@ def test_the_card_takes_tables_of_these_weights_alone(card, report, body, shown,
 
 
 def test_weights_that_went_on_from_others_name_them(run, tmp_path):
-    facts = training_facts(run_config(run), "c0ffee", "skullstrip-1, SHA-256 ab")
-    manifest = export_run(run, tmp_path, "n", facts)
-    assert manifest.training["initial_weights"] == "skullstrip-1, SHA-256 ab"
-    assert "initial_weights" not in training_facts(run_config(run), "c0ffee")
+    again = shutil.copytree(run, tmp_path / "run")
+    (again / "run.json").write_text('{"initial_weights": "one, SHA-256 ab", "commit": "c0ffee"}')
+    said = export_run(again, tmp_path / "weights").training
+    assert (said["initial_weights"], said["commit"]) == ("one, SHA-256 ab", "c0ffee")
 
 
 def test_a_calibration_is_not_taken_over_by_other_weights(run, tmp_path):
