@@ -16,10 +16,14 @@ from skullstrip.network.manifest import default_manifest_path
 from Testing.programs import run_python
 from training.evaluation.metrics import dice
 
-BACKENDS = ("tensorflow", "torch", "jax")
+BACKENDS = ("onnxruntime-float32", "tensorflow", "torch", "jax")
 MASK_DICE = 0.999
 MOST_MEMORY_GIB = 12.0  # of the GPU, while others use it too
 FEW_MIB = 600  # too little for a batch of the usual size
+FIND_CUDA = """
+import onnxruntime
+print(int("CUDAExecutionProvider" in onnxruntime.get_available_providers()))
+"""
 FIND = """
 import sys
 from skullstrip.network.keras_engine import has_gpu, select_backend
@@ -61,7 +65,8 @@ def said_by(code, *arguments):
 def require_gpu(backend):
     if missing_packages(backend):
         pytest.skip(f"{backend} is not installed")
-    if not said_by(FIND, backend).strip().endswith("1"):
+    find = FIND_CUDA if backend.startswith("onnx") else FIND
+    if not said_by(find, backend).strip().endswith("1"):
         pytest.skip(f"{backend} finds no GPU")
 
 

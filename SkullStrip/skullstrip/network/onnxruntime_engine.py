@@ -13,7 +13,10 @@ from ..errors import EngineError, WeightsError, is_out_of_memory
 from .manifest import CHANNELS
 
 CPU_PROVIDER = "CPUExecutionProvider"
-GPU_PROVIDERS = ("CUDAExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
+CUDA_PROVIDER = "CUDAExecutionProvider"
+GPU_PROVIDERS = (CUDA_PROVIDER, "DmlExecutionProvider", "CoreMLExecutionProvider")
+# By default every convolution is timed for every shape of a window: 10 s a head instead of 3.
+PROVIDER_OPTIONS = {CUDA_PROVIDER: {"cudnn_conv_algo_search": "HEURISTIC"}}
 ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
 MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
 SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
@@ -42,6 +45,8 @@ class OnnxRuntimeEngine:
         onnxruntime = import_quietly()
         self.name = name
         providers = choose_providers(device, onnxruntime.get_available_providers())
+        if CUDA_PROVIDER in providers and hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # CUDA's libraries where pip put them, which no path names
         options = onnxruntime.SessionOptions()
         runs = min(threads, MOST_RUNS)
         options.intra_op_num_threads = threads // runs
@@ -50,7 +55,12 @@ class OnnxRuntimeEngine:
         # Idle threads that spin take processor time from whatever else runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+            self._session = onnxruntime.InferenceSession(
+                content,
+                options,
+                providers=providers,
+                provider_options=[PROVIDER_OPTIONS.get(name, {}) for name in providers],
+            )
         except Exception as error:  # its own classes derive from this alone
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
