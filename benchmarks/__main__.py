@@ -9,37 +9,32 @@ them; ratios are formed scan by scan and round by round, and their medians are p
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
 from training.evaluation.metrics import dice
 
+from .cold import Costs, run
 from .peers import CACHE, PEERS, install
 
 OURS = "skullstrip"
 OURS_THREE_VIEWS = "skullstrip --views 3"
 Command = Callable[[Path, Path], list[str]]  # from scan and mask to the words of a command line
 SCANS = ("MRHead", "ds011_sub-07", "ds011_sub-08")  # of val, those at about 1 mm
-MIB_IN_KIB = 1024
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one cold process took, file to file."""
+class Run(NamedTuple):
+    """What one tool took for one scan, file to file, and how good its mask is."""
 
-    wall_s: float
-    cpu_s: float
-    peak_mib: float
+    costs: Costs
     dice: float
 
 
@@ -58,12 +53,12 @@ def main() -> int:
     for number in range(arguments.rounds):
         for scan in arguments.scans:
             for name in list(tools):
-                run = measure(name, tools[name], arguments.data / "t1", scan, arguments.threads)
-                if run is None:
+                found = measure(name, tools[name], arguments.data / "t1", scan, arguments.threads)
+                if found is None:
                     del tools[name], runs[name]
                     continue
-                runs[name].append(run)
-                print(f"round {number + 1}, {scan}, {name}: {run}", file=sys.stderr, flush=True)
+                runs[name].append(found)
+                print(f"round {number + 1}, {scan}, {name}: {found}", file=sys.stderr, flush=True)
     print(table(runs))
     return 0
 
@@ -96,26 +91,12 @@ def measure(name: str, arguments_for: Command, data: Path, scan: str, threads: i
     """Run one tool on one scan in a process of its own; None where it fails."""
     with tempfile.TemporaryDirectory() as folder:
         mask = Path(folder) / "mask.nii.gz"
-        arguments = arguments_for(data / f"{scan}_T1w.nii.gz", mask)
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            arguments, env=environment(threads), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        errors = process.stderr.read() if process.stderr else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        if status or not mask.is_file():
-            print(f"{name} fails and is left out: {errors.decode()[-500:]}", file=sys.stderr)
+        try:
+            costs = run(arguments_for(data / f"{scan}_T1w.nii.gz", mask), threads)
+            return Run(costs, dice_on_reference_grid(mask, data / f"{scan}_mask.nii.gz"))
+        except (subprocess.CalledProcessError, OSError) as error:
+            print(f"{name} fails and is left out ({error}).", file=sys.stderr)
             return None
-        overlap = dice_on_reference_grid(mask, data / f"{scan}_mask.nii.gz")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss / MIB_IN_KIB, overlap)
-
-
-def environment(threads: int) -> dict[str, str]:
-    """Return the caller's, with the number of threads in every variable that a runtime reads."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, str(threads)), "CUDA_VISIBLE_DEVICES": ""}
 
 
 def dice_on_reference_grid(mask: Path, reference: Path) -> float:
@@ -139,10 +120,10 @@ def table(runs: dict[str, list[Run]]) -> str:
     for name, found in runs.items():
         cells = [
             name,
-            f"{median(run.wall_s for run in found):.1f}",
-            f"{median(run.cpu_s for run in found):.1f}",
-            f"{median(run.peak_mib for run in found):.0f}",
-            f"{np.mean([run.dice for run in found]):.4f}",
+            f"{median(each.costs.wall_s for each in found):.1f}",
+            f"{median(each.costs.cpu_s for each in found):.1f}",
+            f"{median(each.costs.peak_mib for each in found):.0f}",
+            f"{np.mean([each.dice for each in found]):.4f}",
             *(f"{ratio(runs[OURS], found, key):.2f}" for key in ("wall_s", "cpu_s", "peak_mib")),
             f"{ratio(runs[OURS_THREE_VIEWS], found, 'wall_s'):.2f}",
             str(len(found)),
@@ -153,7 +134,8 @@ def table(runs: dict[str, list[Run]]) -> str:
 
 def ratio(ours: list[Run], theirs: list[Run], key: str) -> float:
     """Median over the pairs of runs on one scan in one round."""
-    return median(getattr(a, key) / getattr(b, key) for a, b in zip(ours, theirs, strict=True))
+    pairs = zip(ours, theirs, strict=True)
+    return median(getattr(a.costs, key) / getattr(b.costs, key) for a, b in pairs)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +20,8 @@ import numpy as np
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
+
+from .cold import run
 
 SCAN = "MRHead"
 SPACINGS_MM = (2.0, 1.0, 0.7, 0.5)
@@ -41,10 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     scan = arguments.data / "t1" / f"{SCAN}_T1w.nii.gz"
     with tempfile.TemporaryDirectory() as folder:
-        # In another process: a child's peak memory counts what its parent holds when it starts.
-        with ProcessPoolExecutor(1, get_context("spawn")) as other:
-            write = partial(write_head, scan, folder=Path(folder))
-            heads = dict(zip(SPACINGS_MM, other.map(write, SPACINGS_MM), strict=True))
+        heads = {mm: write_head(scan, mm, Path(folder)) for mm in SPACINGS_MM}
         cases = [(mm, max(THREADS)) for mm in SPACINGS_MM] + [(1.0, min(THREADS))]
         runs: dict[tuple[float, int], list[dict[str, float]]] = {case: [] for case in cases}
         for _ in range(arguments.rounds):
@@ -55,7 +48,7 @@ def main() -> int:
     for (mm, threads), found in runs.items():
         typical = {key: median(run[key] for run in found) for key in found[0]}
         stages = " | ".join(f"{typical[stage]:.2f}" for stage in STAGES)
-        whole = f"{typical['wall']:.1f} | {typical['cpu']:.1f} | {typical['peak']:.0f}"
+        whole = f"{typical['wall_s']:.1f} | {typical['cpu_s']:.1f} | {typical['peak_mib']:.0f}"
         print(f"| {mm:g} | {threads} | {whole} | {stages} |")
     return 0
 
@@ -82,17 +75,9 @@ def measure(scan: Path, threads: int, folder: Path) -> dict[str, float]:
         "-o", str(folder / "brain.nii.gz"), "-m", str(folder / "mask.nii.gz"),
         "--json", str(folder / "report.json"), "--threads", str(threads),
     ]  # fmt: skip
-    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(variables, str(threads))}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"skullstrip failed on {scan}.")
+    costs = run(command, threads)
     timings = json.loads((folder / "report.json").read_text(encoding="utf-8"))["timings"]
-    whole = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss / 1024}
-    return {**timings, **whole}
+    return timings | costs._asdict()
 
 
 if __name__ == "__main__":

