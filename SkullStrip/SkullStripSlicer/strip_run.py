@@ -104,17 +104,17 @@ class StripRun:
         """Hand the scan over and start; Slicer goes on meanwhile."""
         try:
             volume = volumeFromNode(self.volumeNode)
-            write_volume(self._folder / "input.npz", volume)
+            write_volume(self._folder / "input.npy", volume)
             self._shape = volume.array.shape
             request = {
                 "task": "volume",
-                "input": str(self._folder / "input.npz"),
-                "output": str(self._folder / "output.npz"),
+                "input": str(self._folder / "input.npy"),
+                "output": str(self._folder / "output.npy"),
                 "options": replace(self._options, border_mm=0.0).to_json(),
                 "confidence": self._confidence,
             }
             if self._applied is not None:
-                path = self._folder / "applied.npz"
+                path = self._folder / "applied.npy"
                 write_volume(path, self._applied.scan, self._applied.brainMask)
                 request |= {"applied": str(path), "verdict": self._applied.verdict}
             self._observe()
@@ -180,7 +180,7 @@ class StripRun:
             self._finished(self)
 
     def _deliver(self, child: ChildRun):
-        extracted = read_extracted(self._folder / "output.npz")
+        extracted = read_extracted(self._folder / "output.npy")
         current = volumeFromNode(self.volumeNode).array.shape
         if not extracted.brain_mask.shape == current == self._shape:
             raise InputError("The scan was replaced while it was stripped; strip it again.")

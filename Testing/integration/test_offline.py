@@ -140,8 +140,8 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     out = tmp_path / "out"
     out.mkdir()
     image = read_image(scan)
-    write_volume(tmp_path / "in.npz", Volume(image.array, image.affine))
-    request = {"task": "volume", "input": str(tmp_path / "in.npz"), "output": str(out / "out.npz")}
+    write_volume(tmp_path / "in.npy", Volume(image.array, image.affine))
+    request = {"task": "volume", "input": str(tmp_path / "in.npy"), "output": str(out / "out.npy")}
     caller = (
         "import subprocess, sys\n"
         "pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}\n"
@@ -154,7 +154,7 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
     done, seen = run_offline(tmp_path, "-c", caller, json.dumps(request))
     assert done.returncode == 0, done.stderr
     assert '"event": "result"' in done.stdout, done.stdout
-    assert names(out) == ["out.npz"]
+    assert names(out) == ["out.npy"]
     assert_nothing_left(tmp_path, seen, out)
 
 

@@ -224,9 +224,12 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
+    from ..io.nibabel_images import start_without_pydicom
     from ..io.process import SIGNALS, start_lean
 
     start_lean()
+    with suppress(ImportError):  # without nibabel there is NRRD and DICOM
+        start_without_pydicom()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     calls, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

@@ -178,19 +178,21 @@ def _window(array: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
 
 def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
     spacing = content.scan.spacing_mm
-    axes = []
+    weights = []
     for axis in (plane.up, plane.across):
         first, last = content.shown[axis]
         pixels = max(2, round((last - first) * spacing[axis] / PIXEL_MM))
-        axes.append(np.linspace(last, first, pixels))  # both run against their axis on screen
-    grid = np.meshgrid(*axes, indexing="ij")
+        places = np.linspace(last, first, pixels)  # both axes run the other way on screen
+        apart = np.abs(places[:, None] - np.arange(content.mask.shape[axis]))
+        weights.append(np.maximum(0, 1 - apart).astype(np.float32))
+    rows, columns = weights
 
     def sample(volume: np.ndarray) -> np.ndarray:
         cut = np.nan_to_num(
             np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32), posinf=0.0
         )
         cut = cut if plane.up < plane.across else cut.T
-        return np.asarray(ndimage.map_coordinates(cut, grid, order=1, mode="nearest"))
+        return rows @ cut @ columns.T
 
     low, high = content.window
     grey = np.clip((sample(content.scan.array) - low) / (high - low), 0.0, 1.0)

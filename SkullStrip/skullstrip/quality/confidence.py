@@ -8,9 +8,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
+from ..grid.regions import bounding_box
 from ..grid.resample import resample_axis
 from ..mask.postprocess import brain_mask_from_probability
-from ..network.predict import between_matrix, logit
+from ..network.predict import LEAST_PROBABILITY, between_matrix, logit
 from ..prepare.preprocess import Prepared, restore
 from .calibration import Calibration
 from .evidence import Evidence
@@ -81,13 +82,15 @@ class ConfidenceSource:
         """
         mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
         disagreement = restore(self._fine_disagreement(), self.placement)
-        confidence = np.empty(probability.shape, dtype=np.float32)
-        for start in range(
-            0, len(probability), SLICES_AT_A_TIME
-        ):  # the terms of a large scan take gigabytes
-            part = slice(start, start + SLICES_AT_A_TIME)
-            odds = right_odds(probability[part], disagreement[part], self.calibration)
-            likely = expit(odds)
+        nowhere = np.zeros((), dtype=np.float32)
+        confidence = np.full_like(
+            probability, expit(right_odds(nowhere, nowhere, self.calibration))
+        )
+        tells = (probability > LEAST_PROBABILITY) | (disagreement > LEAST_DISAGREEMENT)
+        rows, columns, slices = bounding_box(tells)
+        for start in range(slices.start, slices.stop, SLICES_AT_A_TIME):
+            part = (rows, columns, slice(start, min(start + SLICES_AT_A_TIME, slices.stop)))
+            likely = expit(right_odds(probability[part], disagreement[part], self.calibration))
             is_likely = (probability[part] >= 0.5) == mask[part]
             confidence[part] = np.where(is_likely, likely, 1 - likely)
         return confidence

@@ -11,7 +11,7 @@ WORTH_A_SEARCH = 0.045
 SEARCHED_DEGREES = np.arange(-40.0, 41.0, 10.0)
 COARSE_POINTS, FINE_POINTS = 1500, 3000
 FIRST_STEP = (np.deg2rad(6.0), np.deg2rad(6.0), 2.0)
-FINEST_TURN, FINEST_GAIN, LOOKS = 0.003, 1e-4, 80
+FINEST_TURN = 0.003
 
 
 def asymmetry(mask: np.ndarray) -> float:
@@ -52,8 +52,6 @@ def mirrored_asymmetry(mask: np.ndarray) -> float:
 
     All planes through the middle are tried in steps of 10 degrees, then the best is improved.
     """
-    from scipy.optimize import minimize  # 0.2 s, for turned heads alone
-
     voxels = np.argwhere(mask)
     middle = voxels.mean(axis=0)
     points = voxels - middle
@@ -64,13 +62,17 @@ def mirrored_asymmetry(mask: np.ndarray) -> float:
     few = points[:: max(1, len(points) // COARSE_POINTS)]
     angles = np.deg2rad(SEARCHED_DEGREES)
     planes = [np.array([yaw, roll, 0.0]) for yaw in angles for roll in angles]
-    start = min(planes, key=lambda plane: missed(plane, few))
+    plane = min(planes, key=lambda plane: missed(plane, few))
     more = points[:: max(1, len(points) // FINE_POINTS)]
-    simplex = start + np.concatenate([np.zeros((1, 3)), np.diag(FIRST_STEP)])
-    options = {"initial_simplex": simplex, "xatol": FINEST_TURN, "fatol": FINEST_GAIN,
-               "maxfev": LOOKS}  # fmt: skip
-    best = minimize(missed, start, args=(more,), method="Nelder-Mead", options=options).x
-    return missed(best, points)
+    steps, best = np.diag(FIRST_STEP), missed(plane, more)
+    while steps[0, 0] > FINEST_TURN:
+        beside = [plane + step for step in (*steps, *-steps)]
+        found = [missed(each, more) for each in beside]
+        if min(found) < best:
+            plane, best = beside[int(np.argmin(found))], min(found)
+        else:
+            steps /= 2
+    return missed(plane, points)
 
 
 def _missed(mask: np.ndarray, middle: np.ndarray, points: np.ndarray, plane: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 `python -m skullstrip.worker.child` runs the network in a process of its own, where a crash of a
 native library harms nobody. Every line on stdin is a request, a JSON object::
 
-    {"task": "volume", "input": "in.npz", "output": "out.npz", "options": {"views": 1},
+    {"task": "volume", "input": "in.npy", "output": "out.npy", "options": {"views": 1},
      "confidence": true}
     {"task": "batch", "source": "IN", "out": "OUT", "options": {}}
 

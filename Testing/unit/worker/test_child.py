@@ -63,7 +63,7 @@ def serve(request: object) -> tuple[int, list[dict]]:
 
 
 def volume_request(folder: Path, **more) -> dict:
-    files = {"input": str(folder / "in.npz"), "output": str(folder / "out.npz")}
+    files = {"input": str(folder / "in.npy"), "output": str(folder / "out.npy")}
     return {"task": "volume", **files, **more}
 
 
@@ -74,12 +74,12 @@ def volume_request(folder: Path, **more) -> dict:
         ("[]", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
         ({"task": "volume", "options": None}, "cannot be read"),
-        ({"task": "volume", "input": 5, "output": "x.npz"}, "must be texts"),
+        ({"task": "volume", "input": 5, "output": "x.npy"}, "must be texts"),
         ({"task": "batch", "source": ["IN"], "out": "OUT"}, "must be texts"),
         ({"task": "volume", "input": "a", "output": "b", "confidence": "yes"}, "true or false"),
         ({"task": "dance"}, "task 'dance' is unknown"),
         ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
-        ({"task": "volume", "input": "nowhere.npz", "output": "x.npz"}, "cannot be read"),
+        ({"task": "volume", "input": "nowhere.npy", "output": "x.npy"}, "cannot be read"),
         ({"task": "batch", "source": "nowhere", "out": "x"}, "No image file"),
     ],
 )
@@ -92,11 +92,11 @@ def test_a_bad_request_is_one_error_event_and_status_2(request_, words):
 
 
 def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path):
-    write_volume(tmp_path / "in.npz", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
+    write_volume(tmp_path / "in.npy", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
     status, events = serve(volume_request(tmp_path))
     assert status == 2
     assert "only zeros" in events[-1]["message"]
-    assert not (tmp_path / "out.npz").exists()
+    assert not (tmp_path / "out.npy").exists()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def endless(tmp_path) -> dict:
     """A request whose scan never comes."""
     if not hasattr(os, "mkfifo"):
         pytest.skip("needs a named pipe")
-    os.mkfifo(tmp_path / "in.npz")
+    os.mkfifo(tmp_path / "in.npy")
     return volume_request(tmp_path)
 
 
@@ -216,7 +216,7 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
         head = make_head("PIR", spacing, oblique_degrees=10)
         folder = tmp_path / name
         folder.mkdir()
-        write_volume(folder / "in.npz", Volume(head.array, head.affine))
+        write_volume(folder / "in.npy", Volume(head.array, head.affine))
         options = {"keep_csf": name == "first", "views": 1 if name == "first" else 3}
         requests.append(volume_request(folder, options=options, confidence=True))
 
@@ -263,7 +263,7 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
 
     spy("read_volume", lambda _, volume: [volume.array])
     spy("write_extracted", lambda given, _: vars(given[1]).values())
-    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    write_volume(tmp_path / "in.npy", Volume(head.array, head.affine))
     request = json.dumps(volume_request(tmp_path, confidence=True)).encode()
     gc.disable()  # what only the collector finds stays for long
     try:
@@ -285,7 +285,7 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
 )
 def test_what_may_hold_a_gpu_ends_after_its_run(tmp_path, engine, head, name_device_note, status):
     engine.name, engine.device, engine.note = name_device_note
-    write_volume(tmp_path / "in.npz", Volume(head.array, head.affine))
+    write_volume(tmp_path / "in.npy", Volume(head.array, head.affine))
     events = []
     assert child.answer(json.dumps(volume_request(tmp_path)).encode(), events.append) is status
     assert (events[-1]["event"], events[-1]["stays"]) == ("result", status is None)
