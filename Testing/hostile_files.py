@@ -2,6 +2,8 @@
 
 import bz2
 import gzip
+import re
+import shutil
 import struct
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from skullstrip.io import images
 from Testing.phantoms import make_head
 
 SPACING_MM = 6.0
+CARRIED = Path(nibabel.__file__).parent / "tests" / "data"
 BOMB_BYTES = 2**27  # of zeros: more than a header may have, 130 kB when compressed
 DIM, VOX_OFFSET, SCL_SLOPE, SCL_INTER, SROW = 40, 108, 112, 116, 280  # bytes of a NIfTI-1 header
 
@@ -33,9 +36,7 @@ def image(folder, name="T1.nii.gz", array=None, kind=nibabel.Nifti1Image):
     voxels, affine = head()
     voxels = voxels if array is None else array
     path = folder / name
-    if voxels.dtype == np.int64:
-        nibabel.save(kind(voxels, affine, dtype=np.int64), path)
-    elif name.endswith((".nii", ".nii.gz", ".img")):
+    if name.endswith((".nii", ".nii.gz", ".img")):
         nibabel.save(kind(voxels, affine), path)
     else:
         nibabel.save(nibabel.Nifti1Image(voxels, affine), folder / "source.nii")
@@ -144,113 +145,52 @@ def flip_bit(data):
 
 
 @maker
-def afni(folder, name="T1+orig.HEAD", factor=0.0):
-    """The phantom as AFNI writes it; the voxels are packed where the name says so."""
-    voxels, affine = head()
-    place = (np.diag([-1, -1, 1, 1]) @ affine)[:3]
-    fields = {
-        ("string", "BYTEORDER_STRING"): "LSB_FIRST",
-        ("string", "TYPESTRING"): "3DIM_HEAD_ANAT",
-        ("integer", "DATASET_RANK"): [3, 1],
-        ("integer", "DATASET_DIMENSIONS"): voxels.shape,
-        ("integer", "BRICK_TYPES"): [1],
-        ("integer", "SCENE_DATA"): [0, 2, 0],
-        ("float", "BRICK_FLOAT_FACS"): [factor],
-        ("float", "DELTA"): np.linalg.norm(place[:, :3], axis=0),
-        ("float", "IJK_TO_DICOM_REAL"): place.ravel(),
-    }
-    text = ""
-    for (kind, field), value in fields.items():
-        count = len(value) + (kind == "string")
-        shown = f"'{value}~" if kind == "string" else " " + " ".join(map(str, value))
-        text += f"type = {kind}-attribute\nname = {field}\ncount = {count}\n{shown}\n\n"
-    (folder / "T1+orig.HEAD").write_text(text.rstrip("\n"))
-    raw = voxels.astype("<i2").tobytes("F")
-    packed = name.endswith(".gz")
-    brick = folder / ("T1+orig.BRIK.gz" if packed else "T1+orig.BRIK")
-    brick.write_bytes(gzip.compress(raw) if packed else raw)
-    return folder / name
+def carried(folder, *names):
+    """Files that nibabel carries; the first is the image."""
+    for name in names:
+        shutil.copy(CARRIED / name, folder)
+    return folder / names[0]
 
 
-def _minc_dimensions(affine):
-    fields = {"step": float(SPACING_MM), "spacing": np.bytes_("regular__")}
-    axes = {"zspace": 2, "yspace": 1, "xspace": 0}
-    return {name: fields | {"start": float(affine[axis, 3])} for name, axis in axes.items()}
+afni = carried("scaled+tlrc.HEAD", "scaled+tlrc.BRIK")
+minc1 = carried("minc1_1_scale.mnc")
 
 
-def minc1(folder):
-    """The phantom as MINC 1, whose slices may be scaled each in its own way."""
-    from nibabel.externals.netcdf import netcdf_file
-
-    phantom = make_head("SAR", (SPACING_MM,) * 3)
-    voxels = phantom.array.astype(np.int16)
-    with netcdf_file(str(folder / "T1.mnc"), "w") as file:
-        for size, (name, fields) in zip(
-            voxels.shape, _minc_dimensions(phantom.affine).items(), strict=True
-        ):
-            file.createDimension(name, size)
-            dimension = file.createVariable(name, "i", ())
-            dimension.data[...] = 0
-            for field, value in fields.items():
-                setattr(dimension, field, bytes(value) if isinstance(value, bytes) else value)
-        stored = file.createVariable("image", "h", ("zspace", "yspace", "xspace"))
-        stored.signtype, stored.valid_range = b"signed__", np.array([0.0, 200.0])
-        stored[:] = voxels
-        for name, value in (("image-min", 0.0), ("image-max", 200.0)):
-            file.createVariable(name, "d", ("zspace",))[:] = value
-    return folder / "T1.mnc"
+def packed_afni(folder):
+    """The same with its voxels in gzip."""
+    plain = afni(folder).with_suffix(".BRIK")
+    (folder / "scaled+tlrc.BRIK.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    return folder / "scaled+tlrc.BRIK.gz"
 
 
 @maker
-def minc2(folder, **link):
-    """The phantom as MINC 2, in HDF5; `external` puts its voxels into another file."""
-    import h5py
+def minc2(folder, shape=(), **link):
+    """MINC 2, in HDF5; with a shape its voxels lie elsewhere, as h5py is told, or nowhere."""
+    path = carried("minc2_1_scale.mnc")(folder)
+    if shape:
+        import h5py
 
-    phantom = make_head("SAR", (SPACING_MM,) * 3)
-    voxels = phantom.array.astype(np.int16)
-    with h5py.File(folder / "T1.mnc", "w") as file:
-        for name, fields in _minc_dimensions(phantom.affine).items():
-            file.create_dataset(f"minc-2.0/dimensions/{name}", data=0).attrs.update(fields)
-        place = file.create_group("minc-2.0/image/0")
-        stored = place.create_dataset("image", voxels.shape, np.int16, **link)
-        if not link:
-            stored[...] = voxels
-        stored.attrs["dimorder"] = np.bytes_("zspace,yspace,xspace")
-        stored.attrs["valid_range"] = [0.0, 200.0]
-        for name, value in (("image-min", 0.0), ("image-max", 200.0)):
-            place.create_dataset(name, data=value)
-    return folder / "T1.mnc"
+        with h5py.File(path, "r+") as file:
+            place = file["minc-2.0/image/0"]
+            fields = dict(place["image"].attrs)
+            del place["image"]
+            place.create_dataset("image", shape, np.uint8, **link).attrs.update(fields)
+    return path
 
 
 def philips(folder):
-    """The phantom as PAR/REC, under the header of a scan that nibabel brings along."""
-    template = Path(nibabel.__file__).parent / "tests/data/phantom_EPI_asc_CLEAR_2_1.PAR"
-    voxels = make_head("LPS", (SPACING_MM,) * 3).array.astype("<u2")
-    columns, rows, slices = voxels.shape
-    head_lines, lines = [], []
-    for line in template.read_text().splitlines():
-        if line.startswith((".", "#")):
-            for field, value in (
-                ("Max. number of slices/locations", f"{slices}"),
-                ("Max. number of dynamics", "1"),
-                ("Angulation midslice", "0 0 0"),
-                ("Off Centre midslice", "0 0 0"),
-                ("FOV (ap,fh,rl)", " ".join(str(n * SPACING_MM) for n in (rows, slices, columns))),
-            ):
-                if field in line:
-                    line = f"{line.partition(':')[0]}:   {value}"  # noqa: PLW2901
-            head_lines.append(line)
-        elif line.strip() and not lines:
-            fields = line.split()
-            fields[9:11], fields[11:13] = [str(columns), str(rows)], ["0", "1"]
-            fields[16:22], fields[22:24] = ["0"] * 6, [str(SPACING_MM), "0"]
-            fields[28:30] = [str(SPACING_MM)] * 2
-            for number in range(slices):
-                fields[0], fields[6] = str(number + 1), str(number)
-                lines.append(" ".join(fields))
-    (folder / "T1.PAR").write_text("\n".join([*head_lines, "", *lines, ""]))
-    (folder / "T1.REC").write_bytes(voxels.tobytes("F"))
-    return folder / "T1.PAR"
+    """The first of three volumes that nibabel carries as PAR/REC."""
+    path = carried("phantom_EPI_asc_CLEAR_2_1.PAR")(folder)
+    text = re.sub(r"(dynamics +: +)3", r"\g<1>1", path.read_text())
+    lines = text.splitlines()
+    slices = [line for line in lines if line.strip() and line[0] not in ".#"]
+    first = [line.split()[2] == "1" for line in slices]
+    others = {line for line, is_first in zip(slices, first, strict=True) if not is_first}
+    path.write_text("\n".join(line for line in lines if line not in others))
+    voxels = np.fromfile((CARRIED / path.name).with_suffix(".REC"), "<u2").reshape(len(slices), -1)
+    path.with_suffix(".REC").write_bytes(voxels[first].tobytes())
+    return path
 
 
 @maker

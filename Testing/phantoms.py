@@ -27,19 +27,11 @@ _DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1)
 
 @dataclass(frozen=True)
 class Phantom:
-    """A head whose brain is known.
+    """A head whose brain is known."""
 
-    Parameters
-    ----------
-    array : ndarray of float32, shape (I, J, K)
-    affine : ndarray of float64, shape (4, 4)
-        Voxel index to RAS+ mm; the brain's centre is at the origin.
-    brain_mask : ndarray of bool, shape (I, J, K)
-    """
-
-    array: np.ndarray
-    affine: np.ndarray
-    brain_mask: np.ndarray
+    array: np.ndarray  # float32, shape (I, J, K)
+    affine: np.ndarray  # float64, shape (4, 4); to RAS+ mm, the brain's centre at the origin
+    brain_mask: np.ndarray  # bool, shape (I, J, K)
 
 
 def make_head(
@@ -52,22 +44,12 @@ def make_head(
     noise: float = 1.0,
     seed: int = 0,
 ) -> Phantom:
-    """Sample the head on a grid.
+    """Sample the head on a grid whose axes point as `orientation` says, for example "PIR".
 
-    Parameters
-    ----------
-    orientation : str
-        Where the array axes point, for example "PIR".
-    spacing_mm : tuple of float
-        Along the array axes.
-    oblique_degrees : float
-        Turn of the grid around an axis between all three, with the head left where it is.
-    field_of_view_mm : tuple of float
-        To the right, anterior and superior; smaller ones crop the head.
-    shift_mm : tuple of float
-        Of the field of view's centre against the brain's, in RAS; (0, 0, -40) crops the vertex.
-    noise : float
-        Standard deviation of Gaussian noise, with the scalp at 100.
+    The spacing is along the array's axes; the grid is turned by `oblique_degrees` around an axis
+    between all three, the head left where it is. The field of view, and its centre's shift against
+    the brain's, are to the right, anterior and superior: (0, 0, -40) crops the vertex. The noise's
+    standard deviation is against a scalp of 100.
     """
     affine = grid_affine(orientation, spacing_mm, oblique_degrees, field_of_view_mm, shift_mm)
     shape = grid_shape(orientation, spacing_mm, field_of_view_mm)

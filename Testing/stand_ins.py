@@ -14,27 +14,26 @@ BRAIN_INTENSITIES = (0.28, 0.85)
 FEW_SLICES = 16
 
 
-class ThresholdEngine:
-    """Stand-in network: probability one between two intensities of the middle slice."""
+class StandIn:
+    """What every engine says of itself; `predict` takes (N, H, W, 3) to (N, H, W, 1) float32."""
 
     name = "stand-in"
     device = "cpu"
 
+
+class ThresholdEngine(StandIn):
+    """Probability one between two intensities of the middle slice."""
+
     def predict(self, batch):
-        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         low, high = BRAIN_INTENSITIES
         middle = batch[..., 1:2]
         return ((middle > low) & (middle < high)).astype(np.float32)
 
 
-class BrightEngine:
-    """Stand-in network for a head that is all brain: probability one wherever it is bright."""
-
-    name = "stand-in"
-    device = "cpu"
+class BrightEngine(StandIn):
+    """For a head that is all brain: probability one wherever it is bright."""
 
     def predict(self, batch):
-        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         return (batch[..., 1:2] > 0.5).astype(np.float32)
 
 
@@ -42,27 +41,19 @@ class ContraryEngine(BrightEngine):
     """Finds no brain in a few slices at once, as a second look has them."""
 
     def predict(self, batch):
-        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         found = super().predict(batch)
         return found if len(batch) > FEW_SLICES else np.zeros_like(found)
 
 
-class BlindEngine:
-    """Stand-in network that finds no brain anywhere."""
-
-    name = "stand-in"
-    device = "cpu"
+class BlindEngine(StandIn):
+    """Finds no brain anywhere."""
 
     def predict(self, batch):
-        """(N, H, W, 3) float32 to (N, H, W, 1) float32."""
         return np.zeros((*batch.shape[:3], 1), dtype=np.float32)
 
 
-class FailingEngine:
-    """Stand-in network that raises what it is given."""
-
-    name = "stand-in"
-    device = "cpu"
+class FailingEngine(StandIn):
+    """Raises what it is given."""
 
     def __init__(self, error):
         self.error = error

@@ -89,15 +89,14 @@ def run(path: Path) -> Steps:
     manifest, weights = load_manifest()
     settings = manifest.preprocessing
     engine = create_engine("auto", manifest, weights, "cpu", None)
-    prepared = prepare(volume, settings)
-    offset = settings.neighbour_offset
-    region = find_brain_region(prepared.head, settings.spacing_mm, engine.predict, offset)
+    prepared = prepare(volume, settings.spacing_mm)
+    region = find_brain_region(prepared.head, settings.spacing_mm, engine.predict)
     if region is None:
         raise SystemExit(f"The coarse pass found no brain in {path}; give Slicer's MRHead.")
-    found = predict_head(prepared.head, engine.predict, VIEWS[1], offset, None, region).probability
+    found = predict_head(prepared.head, engine.predict, region=region).probability
     probability = restore(found, prepared)
-    mask = brain_mask_from_probability(probability, volume.spacing_mm, 0.0, manifest.threshold)
-    scan = normalise(volume, settings)[0]
+    mask = brain_mask_from_probability(probability, volume.spacing_mm)
+    scan = normalise(volume)[0]
     return Steps(
         raw=image.array,
         scan=scan.array,

@@ -43,16 +43,10 @@ def align(
 ) -> Alignment:
     """Find the rigid motion that takes a brain from one scan to the other.
 
-    The same scans give the same motion, but for rounding. Raise InputError where none is found that
-    a head makes between two scans, and EngineError without SimpleITK.
-
-    Parameters
-    ----------
-    scan, other : Volume
-        Intensities in [0, 1], of any contrast; as their headers have them, they overlap.
-    brain_mask : ndarray of bool, shape of `scan.array`
-    even_mm : float
-        How far around a place intensities are compared with their mean.
+    Intensities of the scans, of any contrast, are in [0, 1]; as their headers have them, they
+    overlap. Each is compared with the mean of what is up to `even_mm` around it. The same scans
+    give the same motion, but for rounding. Raise InputError where none is found that a head makes
+    between two scans, and EngineError without SimpleITK.
     """
     try:
         import SimpleITK

@@ -14,10 +14,9 @@ from scipy import ndimage
 from .align import EVEN_MM, Alignment, align
 from .checks.input_checks import Check
 from .errors import InputError
-from .grid.regions import bounding_box, fill_holes
+from .grid.regions import bounding_box, dice, fill_holes
 from .grid.volume import Volume, spacing_of
-from .mask.postprocess import brain_mask_from_probability, signed_distance_mm
-from .network.manifest import Preprocessing, load_manifest
+from .mask.postprocess import THRESHOLD, brain_mask_from_probability, signed_distance_mm
 from .network.predict import Progress
 from .options import Options
 from .pipeline import BrainExtraction, extract_brain, voxels_in_space
@@ -76,19 +75,17 @@ def apply_brain(
     array, affine = voxels_in_space(array, affine)
     options = replace(options, **overrides)
     target = Volume(array, affine)
-    manifest, _ = load_manifest(options.weights)
-    probability, mask = carried(result, target, manifest.threshold)
+    probability, mask = carried(result, target)
     _require_brain(mask)
     look = _own_look(target, options, progress)
-    overlap = _overlap(probability >= manifest.threshold, look)
+    overlap = before = _overlap(probability, look)
     alignment = None
     if options.register is not None:
         if progress is not None:
             progress("register", 0, 0)
-        before = overlap
-        for motion in _alignments(result, target, manifest.preprocessing):
-            moved = carried(result, target, manifest.threshold, motion)
-            found = _overlap(moved[0] >= manifest.threshold, look)
+        for motion in _alignments(result, target):
+            moved = carried(result, target, motion)
+            found = _overlap(moved[0], look)
             if alignment is None or found > overlap:
                 (probability, mask), overlap, alignment = moved, found, motion
         _require_brain(mask)
@@ -138,10 +135,7 @@ def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtr
 
 
 def carried(
-    result: BrainExtraction,
-    target: Volume,
-    threshold: float = 0.5,
-    alignment: Alignment | None = None,
+    result: BrainExtraction, target: Volume, alignment: Alignment | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probability and mask on another scan's grid, float32 and bool, shape (I, J, K).
 
@@ -160,15 +154,13 @@ def carried(
 
     mask = result.brain_mask
     if result.judged != "as written":
-        mask = brain_mask_from_probability(
-            result.brain_probability, spacing_of(result.affine), threshold=threshold
-        )
+        mask = brain_mask_from_probability(result.brain_probability, spacing_of(result.affine))
     # Pieces were removed from what the probability gives, and holes filled.
-    most = np.where(mask, np.float32(1), np.nextafter(np.float32(threshold), np.float32(0)))
-    least = np.where(mask, np.float32(threshold), np.float32(0))
+    most = np.where(mask, np.float32(1), np.nextafter(np.float32(THRESHOLD), np.float32(0)))
+    least = np.where(mask, np.float32(THRESHOLD), np.float32(0))
     probability = on_target(np.clip(result.brain_probability, least, most), 0.0)
     if result.judged == "as written":
-        return probability, fill_holes(probability >= threshold)
+        return probability, fill_holes(probability >= THRESHOLD)
     return probability, fill_holes(on_target(_depth_mm(result), -RAMP_MM) >= 0)
 
 
@@ -229,22 +221,19 @@ def _own_look(
         return error
 
 
-def _overlap(mask: np.ndarray, look: BrainExtraction | InputError) -> float:
+def _overlap(probability: np.ndarray, look: BrainExtraction | InputError) -> float:
     """Dice; NaN without a look."""
     if isinstance(look, InputError):
         return math.nan
-    total = np.count_nonzero(mask) + np.count_nonzero(look.brain_mask)
-    return 2.0 * int(np.count_nonzero(mask & look.brain_mask)) / int(total)
+    return dice(probability >= THRESHOLD, look.brain_mask)
 
 
-def _alignments(
-    result: BrainExtraction, target: Volume, settings: Preprocessing
-) -> list[Alignment]:
+def _alignments(result: BrainExtraction, target: Volume) -> list[Alignment]:
     """Return plausible alignments of the two scans; the network's look tells which is best."""
     if result.scan is None:
         raise InputError("The result does not hold its scan, so nothing can be aligned with it.")
     source, other = (
-        Volume(scale_intensities(array, settings.low_percentile, settings.high_percentile), affine)
+        Volume(scale_intensities(array), affine)
         for array, affine in ((result.scan, result.affine), (target.array, target.affine))
     )
     found, refused = [], InputError()

@@ -31,13 +31,7 @@ class InputError(SkullStripError):
 
 
 class ChoiceError(InputError):
-    """Several things were found where one is wanted.
-
-    Parameters
-    ----------
-    choices : sequence of str
-        What was found, a line each, to be shown below the message.
-    """
+    """Several things were found where one is wanted; `choices` are a line each, to be shown."""
 
     def __init__(self, message: str, choices: Sequence[str]) -> None:
         super().__init__(message)

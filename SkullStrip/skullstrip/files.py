@@ -18,9 +18,7 @@ from .grid.volume import Volume
 from .io import images
 from .io.atomic import atomic_outputs
 from .io.dicom_seg import require_segmentable, write_segmentation
-from .mask.surface import mask_surface
-from .mask.surface_files import write_surface
-from .network.manifest import load_manifest
+from .mask.surface import mask_surface, write_surface
 from .network.predict import Progress
 from .options import Options
 from .outputs import require_outputs
@@ -79,8 +77,8 @@ def strip_file(
     json : path, optional
         What `report.report` documents.
     from_probability : path, optional
-        What an earlier run wrote for `probability`: the mask is cut from it, at the threshold of
-        `weights`, and no network runs; so views, reorient and confidence are refused.
+        What an earlier run wrote for `probability`: the mask is cut from it, and no network runs;
+        so views, reorient and confidence are refused.
     series : int, optional
         Which one of a DICOM folder that holds several.
     apply_to : mapping, optional
@@ -133,13 +131,7 @@ def strip_file(
         others = [images.read_image(path) for path in targets]
     if from_probability is not None:
         kept = read_on_grid(Path(from_probability), image, "probability")
-        result = brain_from_probability(
-            image.array,
-            image.affine,
-            kept,
-            options,
-            threshold=load_manifest(options.weights)[0].threshold,
-        )
+        result = brain_from_probability(image.array, image.affine, kept, options)
     else:
         result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)

@@ -28,30 +28,12 @@ def brain_from_probability(
     affine: np.ndarray,
     brain_probability: np.ndarray,
     options: Options = Options(),
-    *,
-    threshold: float = 0.5,
 ) -> BrainExtraction:
     """Cut a mask from a brain probability, as `extract_brain` does after the network.
 
-    Raise InputError where scan or probability is at fault, or no brain is left.
-
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-        The scan.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-    brain_probability : ndarray, shape (I, J, K)
-        In [0, 1], on the scan's grid: `BrainExtraction.brain_probability` of an earlier run.
-    options : Options
-        Border and CSF are what counts.
-    threshold : float
-        From the manifest of the weights that gave the probability.
-
-    Returns
-    -------
-    BrainExtraction
-        With "none" for engine and device, no weights, and the verdict "not judged".
+    Scan and probability, which is in [0, 1], have one shape, (I, J, K); of the options border and
+    CSF are what counts. The result has "none" for engine and device, no weights, and the verdict
+    "not judged". Raise InputError where scan or probability is at fault, or no brain is left.
     """
     start = time.perf_counter()
     checks = check_input(array, affine)
@@ -68,7 +50,7 @@ def brain_from_probability(
             f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
             "that '--probability' wrote."
         )
-    mask = cut_brain(volume, probability, options.border_mm, options.keep_csf, threshold)
+    mask = cut_brain(volume, probability, options.border_mm, options.keep_csf)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -86,13 +68,12 @@ def require_no_network(options: Options, **others: object) -> None:
         "reorient": options.reorient,
         **{name: value is not None for name, value in others.items()},
     }
-    for name, is_asked in asked.items():
-        if is_asked:
-            flag = f"--{name.replace('_', '-')}"
-            raise InputError(
-                f"'{flag}' needs the network, which '--from-probability' does not run; leave one "
-                "of the two out."
-            )
+    if name := next((name for name, is_asked in asked.items() if is_asked), ""):
+        flag = f"--{name.replace('_', '-')}"
+        raise InputError(
+            f"'{flag}' needs the network, which '--from-probability' does not run; leave one of "
+            "the two out."
+        )
 
 
 def read_on_grid(path: Path, image: images.Image, what: str) -> np.ndarray:

@@ -30,31 +30,11 @@ def _option(default: Any, flags: str, description: str, **argument: Any) -> Any:
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the method. They are valid: making others raises InputError.
+    """Options of the method, as the help of each says; making invalid ones raises InputError.
 
-    Parameters
-    ----------
-    border_mm : float
-        Moves the mask's surface outwards (positive) or inwards (negative), in mm.
-    keep_csf : bool
-        False takes the fluid outside the brain's surface off the mask; ventricles stay.
-    reorient : bool
-        Turn a head that lies another way than its header says before it is predicted; the result
-        is on the input's grid all the same. Either way there is a warning.
-    views : {"auto", 1, 3}
-        1: every third slice along X. 3: every third along X, Y and Z, fused. "auto": every sixth
-        along X, Y and Z, fused: little slower than 1, and hardly worse than 3.
-    register : {"rigid"}, optional
-        Align other scans, which get the same mask, with the scan; by default they lie where their
-        headers say.
-    engine : {"auto", "onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax"} or Engine
-        A runtime's name, or a loaded engine to use again. On a CPU "onnxruntime" runs the network
-        in int8, all others in float32.
-    device : {"auto", "cpu", "gpu"}
-    threads : int, optional
-        CPU threads; by default all that this process may use.
-    weights : path, optional
-        Manifest, or its folder, of other weights than the bundled ones.
+    A head that lies wrong gets a warning, turned or not; the result is on the input's grid. On a
+    CPU the engine "onnxruntime" runs the network in int8, all others in float32; a loaded engine
+    may be given, to be used again.
     """
 
     border_mm: float = _option(

@@ -9,7 +9,7 @@ from pathlib import Path
 from .errors import OutputError
 from .io import images
 from .io.atomic import require_writable
-from .mask.surface_files import require_surface_suffix
+from .mask.surface import require_surface_suffix
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
 ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +19,16 @@ from .checks.input_checks import Check, check_input
 from .errors import InputError
 from .grid.volume import Volume, voxel_ml
 from .mask.postprocess import cut_brain
-from .network.brain_region import BrainRegion, find_brain_region
+from .network.brain_region import find_brain_region
 from .network.engine import Engine
 from .network.engines import create_engine
-from .network.manifest import Preprocessing, load_manifest
-from .network.predict import VIEWS, Prediction, Progress, predict_head
+from .network.manifest import load_manifest
+from .network.predict import VIEWS, Progress, predict_head
 from .options import Options
 from .prepare.head_orientation import find_upright
-from .prepare.preprocess import Prepared, prepare, restore
+from .prepare.preprocess import prepare, restore
 from .quality.calibration import load_calibration
-from .quality.confidence import ConfidenceSource, without_head
+from .quality.confidence import confidence_map, without_head
 from .quality.evidence import gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
@@ -65,8 +65,8 @@ class BrainExtraction:
         Estimated Dice with a careful reference, and the half width of its 90 % interval.
     volume_error_ml : float
         Half width of the volume's 90 % interval, in mL; NaN for another mask than was judged.
-    confidence_source : ConfidenceSource, optional
-        What `brain_confidence` is made of.
+    confidence_source : callable, optional
+        Makes `brain_confidence` of the probability.
     scan : ndarray, shape (I, J, K), optional
         The voxels it was found in, which another scan can be aligned with.
     overlap : float
@@ -92,7 +92,7 @@ class BrainExtraction:
     dice_estimate: float = math.nan
     dice_error: float = math.nan
     volume_error_ml: float = math.nan
-    confidence_source: ConfidenceSource | None = None
+    confidence_source: Callable[[np.ndarray], np.ndarray] | None = None
     calibration_sha256: str = ""
     views_used: str = ""
     scan: np.ndarray | None = None
@@ -126,7 +126,7 @@ class BrainExtraction:
         """
         if self.confidence_source is None:
             raise InputError("This result was made without a second look; strip the scan again.")
-        return self.confidence_source.map(self.brain_probability)
+        return self.confidence_source(self.brain_probability)
 
 
 def extract_brain(
@@ -168,44 +168,46 @@ def extract_brain(
     options = replace(options, **overrides)
     stopwatch = Stopwatch(progress)
     manifest, weights_path = load_manifest(options.weights)
+    spacing_mm = manifest.preprocessing.spacing_mm
     calibrations = load_calibration(manifest, weights_path.parent)
+    calibration = calibrations.of(options.views)
     with ThreadPoolExecutor(1) as background:  # the engine loads while the scan is prepared
         loading = background.submit(load_engine, options)
         with stopwatch.stage("check"):
             checks = check_input(array, affine)
             volume = Volume(array, affine)
         with stopwatch.stage("prepare"):
-            prepared = prepare(volume, manifest.preprocessing)
+            prepared = prepare(volume, spacing_mm)
         with stopwatch.stage("load"):
             engine = loading.result()
     with stopwatch.stage("predict"):
-        found = _predict(prepared, engine, manifest.preprocessing, options, progress)
+        look = partial(find_brain_region, spacing_mm=spacing_mm, predict=engine.predict)
+        prepared, region, orientation_checks = find_upright(prepared, look, options.reorient)
+        checks = (*checks, *orientation_checks, *contrast_checks(prepared.head, region))
+        slices = VIEWS[options.views]
+        found = predict_head(prepared.head, engine.predict, slices, progress, region)
     with ThreadPoolExecutor(1) as background:  # the mask is made while it is judged
-        restoring = background.submit(restore, found.brain.probability, found.prepared)
+        restoring = background.submit(restore, found.probability, prepared)
         cutting = background.submit(
-            lambda: cut_brain(
-                volume,
-                restoring.result(),
-                options.border_mm,
-                options.keep_csf,
-                manifest.threshold,
-            )
+            lambda: cut_brain(volume, restoring.result(), options.border_mm, options.keep_csf)
         )
         with stopwatch.stage("judge"):
             evidence = gather_evidence(
-                found.prepared,
-                found.brain,
-                predict=engine.predict,
-                offset=manifest.preprocessing.neighbour_offset,
-                region=found.region,
-                affine=volume.affine,
+                prepared, found, predict=engine.predict, region=region, affine=volume.affine
             )
-            judgement = judge(evidence, calibrations.of(options.views))
+            judgement = judge(evidence, calibration)
         with stopwatch.stage("restore"):
             probability = restoring.result()
         with stopwatch.stage("mask"):
             mask = cutting.result()
     judged = judged_mask(options.border_mm, options.keep_csf)
+    confidence_source = partial(  # about 5 MB
+        confidence_map,
+        evidence=evidence,
+        placement=without_head(prepared),
+        calibration=calibration,
+        spacing_mm=volume.spacing_mm,
+    )
     result = BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,
@@ -215,23 +217,17 @@ def extract_brain(
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
         calibration_sha256=calibrations.sha256,
-        views_used=found.brain.views_used,
+        views_used=found.views_used,
         quality=judgement.reasons,
         verdict=judgement.verdict,
         judged=judged,
         dice_estimate=judgement.estimate.dice,
         dice_error=judgement.estimate.dice_error,
         volume_error_ml=judgement.estimate.volume_error_ml if judged == "as written" else math.nan,
-        confidence_source=ConfidenceSource(
-            evidence,
-            without_head(found.prepared),
-            calibrations.of(options.views),
-            volume.spacing_mm,
-            manifest.threshold,
-        ),
+        confidence_source=confidence_source,
         scan=array,
     )
-    return result.noticing((*checks, *found.checks, *engine_checks(engine)))
+    return result.noticing((*checks, *engine_checks(engine)))
 
 
 def load_engine(options: Options) -> Engine:
@@ -251,35 +247,6 @@ def voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
             "No affine is given; give the voxels and their affine, or a nibabel image."
         )
     return np.asarray(array), np.asarray(affine, dtype=np.float64)
-
-
-class _Prediction(NamedTuple):
-    """What the network found, on the grid of the prepared head."""
-
-    prepared: Prepared  # the right way round
-    region: BrainRegion | None
-    brain: Prediction
-    checks: tuple[Check, ...]
-
-
-def _predict(
-    prepared: Prepared,
-    engine: Engine,
-    settings: Preprocessing,
-    options: Options,
-    progress: Progress | None,
-) -> _Prediction:
-    """Find roughly where the brain is and which way it lies, then predict there."""
-    offset = settings.neighbour_offset
-
-    def look(head: np.ndarray) -> BrainRegion | None:
-        return find_brain_region(head, settings.spacing_mm, engine.predict, offset)
-
-    prepared, region, orientation_checks = find_upright(prepared, look, options.reorient)
-    checks = (*orientation_checks, *contrast_checks(prepared.head, region))
-    slices = VIEWS[options.views]
-    brain = predict_head(prepared.head, engine.predict, slices, offset, progress, region)
-    return _Prediction(prepared, region, brain, checks)
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

@@ -41,10 +41,12 @@ pytestmark = [
 def batch(shared_data, tmp_path_factory):
     """Seven slices through a head, from one side to the other."""
     image = read_image(shared_data / "t1" / "petdeface01_T1w.nii.gz")
-    head = prepare(Volume(image.array, image.affine), load_manifest()[0].preprocessing).head
+    head = prepare(
+        Volume(image.array, image.affine), load_manifest()[0].preprocessing.spacing_mm
+    ).head
     indices = np.linspace(0, len(head) - 1, 9).astype(int)[1:-1]
     path = tmp_path_factory.mktemp("batch") / "batch.npy"
-    np.save(path, slice_batch(pad_to_multiple(head, 32), indices, 1))
+    np.save(path, slice_batch(pad_to_multiple(head, 32), indices))
     return path
 
 

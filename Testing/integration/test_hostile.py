@@ -1,6 +1,5 @@
 """Every row of docs/robustness.md, through the command; the network is `ThresholdEngine`."""
 
-import contextlib
 import os
 import re
 import resource
@@ -131,12 +130,6 @@ def test_a_limit_that_is_too_low_can_be_raised(tmp_path, strip, monkeypatch):
     assert strip(path)[0] == 2
     monkeypatch.setenv("SKULLSTRIP_MAX_VOXELS", "1000000")
     assert strip(path)[0] == 0
-
-
-def test_a_limit_that_is_named_in_the_help(capsys):
-    with contextlib.suppress(SystemExit):
-        main(["--help"])
-    assert "SKULLSTRIP_MAX_VOXELS" in capsys.readouterr().out
 
 
 def test_every_test_that_the_document_names_is_there():

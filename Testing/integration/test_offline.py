@@ -112,24 +112,14 @@ def test_the_watch_sees_look_ups_listeners_and_files_outside(tmp_path, reach):
 
 
 @pytest.mark.slow
-def test_the_command_leaves_the_machine_and_the_home_alone(tmp_path, scan):
+@pytest.mark.parametrize("command", ["single", "batch"])
+def test_the_command_leaves_the_machine_and_the_home_alone(tmp_path, scan, command):
     out = tmp_path / "out"
-    out.mkdir()
-    words = [scan, "-o", out / "b.nii.gz", "-m", out / "m.nii.gz", "--qc", out / "qc.png"]
-    done, seen = run_offline(
-        tmp_path, "-m", "skullstrip.cli.main", *words, "--json", out / "r.json"
-    )
-    assert done.returncode == 0, done.stderr
-    assert names(out) == ["b.nii.gz", "m.nii.gz", "qc.png", "r.json"]
-    assert_nothing_left(tmp_path, seen, out)
-
-
-@pytest.mark.slow
-def test_a_batch_leaves_the_machine_and_the_home_alone(tmp_path, scan):
-    out = tmp_path / "out"
-    done, seen = run_offline(
-        tmp_path, "-m", "skullstrip.cli.main", "batch", scan, out, "--jobs", "1"
-    )
+    words = ["batch", scan, out, "--jobs", "1"]
+    if command == "single":
+        words = [scan, "-m", out / "T1_brain_mask.nii.gz", "--qc", out / "qc.png"]
+        words += ["--json", out / "r.json"]
+    done, seen = run_offline(tmp_path, "-m", "skullstrip.cli.main", *words)
     assert done.returncode == 0, done.stderr
     assert (out / "T1_brain_mask.nii.gz").is_file()
     assert_nothing_left(tmp_path, seen, out)

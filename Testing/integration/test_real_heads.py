@@ -11,7 +11,6 @@ from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.head_orientation import UPRIGHT, turn_to_upright, turns
 from skullstrip.prepare.intensity import scale_intensities
 from skullstrip.prepare.preprocess import prepare, restore
@@ -58,7 +57,7 @@ def test_real_fluid_is_dark_and_that_of_negatives_is_not(heads):
 
 def test_no_reference_mask_leaves_the_box_that_the_network_sees(heads):
     for scan, mask in heads():
-        prepared = prepare(Volume(scan.array, scan.affine), Preprocessing())
+        prepared = prepare(Volume(scan.array, scan.affine), 1.0)
         inside = restore(np.ones(prepared.head.shape, np.float32), prepared) > 0.5
         assert not (mask & ~inside).any(), scan.path
 

@@ -11,7 +11,7 @@ from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import brain_mask_from_probability
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engines import create_engine, missing_packages
-from skullstrip.network.manifest import Preprocessing, default_manifest_path, load_manifest
+from skullstrip.network.manifest import default_manifest_path, load_manifest
 from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.prepare.preprocess import prepare, restore
 from training.evaluation.metrics import dice
@@ -45,7 +45,7 @@ def load(data, subject):
     image = read_image(data / "t1" / f"{subject}_T1w.nii.gz")
     volume = Volume(image.array, image.affine)
     mask = read_image(data / "t1" / f"{subject}_mask.nii.gz").array > 0
-    return prepare(volume, Preprocessing()), mask, volume.spacing_mm
+    return prepare(volume, 1.0), mask, volume.spacing_mm
 
 
 @pytest.mark.parametrize("subject", HEADS)
@@ -56,7 +56,7 @@ def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
     in_ras = prepared.orientation.apply(mask).astype(np.float32)
     at_1_mm = resample(in_ras, prepared.source_spacing_mm, prepared.spacing_mm)
     brain = bounding_box(at_1_mm[prepared.box] >= 0.5)
-    region = find_brain_region(prepared.head, 1.0, engine.predict, 1)
+    region = find_brain_region(prepared.head, 1.0, engine.predict)
     assert region is not None
     for part, found, size in zip(brain, region.box(), prepared.head.shape, strict=True):
         assert found.start == 0 or part.start - found.start >= LEAST_MARGIN_MM
@@ -71,43 +71,21 @@ def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data):
     assert dice(found.brain_mask, reference.array > 0) > REAL_SCAN_DICE
 
 
-def test_the_short_way_is_as_good_as_the_long_one(shared_data, engine):
-    lost = []
-    for subject in ("MRHead", "ds011_sub-08"):
-        prepared, reference, spacing_mm = load(shared_data, subject)
-        region = find_brain_region(prepared.head, 1.0, engine.predict, 1)
-        long, short = (
-            brain_mask_from_probability(
-                restore(
-                    predict_head(prepared.head, engine.predict, region=part).probability, prepared
-                ),
-                spacing_mm,
-            )
-            for part in (None, region)
-        )
-        assert dice(long, short) > SAME_MASK
-        lost.append(dice(long, reference) - dice(short, reference))
-    assert np.mean(lost) < QUALITY_LOST
-
-
-def test_every_sixth_slice_in_three_directions_is_as_good_as_every_third(shared_data, engine):
+@pytest.mark.parametrize(
+    ("long", "has_region", "short"),
+    [(VIEWS[1], False, VIEWS[1]), (VIEWS[3], True, VIEWS["auto"])],
+    ids=["a region for the whole head", "every sixth slice for every third"],
+)
+def test_the_short_way_is_as_good_as_the_long_one(shared_data, engine, long, has_region, short):
     lost = []
     for subject in ("MRHead", "ds011_sub-08", "colin27"):
         prepared, reference, spacing_mm = load(shared_data, subject)
-        head = prepared.head
-        region = find_brain_region(head, 1.0, engine.predict, 1)
-        many, few = (
-            dice(
-                brain_mask_from_probability(
-                    restore(
-                        predict_head(head, engine.predict, slices, region=region).probability,
-                        prepared,
-                    ),
-                    spacing_mm,
-                ),
-                reference,
-            )
-            for slices in (VIEWS[3], VIEWS["auto"])
-        )
-        lost.append(many - few)
+        region = find_brain_region(prepared.head, 1.0, engine.predict)
+        masks = []
+        for slices, part in ((long, region if has_region else None), (short, region)):
+            found = predict_head(prepared.head, engine.predict, slices, region=part)
+            restored = restore(found.probability, prepared)
+            masks.append(brain_mask_from_probability(restored, spacing_mm))
+        assert dice(*masks) > SAME_MASK
+        lost.append(dice(masks[0], reference) - dice(masks[1], reference))
     assert np.mean(lost) < QUALITY_LOST

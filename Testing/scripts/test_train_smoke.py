@@ -3,7 +3,6 @@
 import numpy as np
 
 from scripts import train_smoke
-from skullstrip.network.manifest import Preprocessing
 from training.__main__ import COMMANDS
 from training.data.dataset import find_pairs
 from training.data.prepare import source_from_pair
@@ -14,7 +13,7 @@ def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path):
     assert [(pair.name, pair.split) for pair in pairs] == [
         ("head0", "train"), ("head1", "train"), ("head2", "val"), ("labels", "labelmap"),
     ]  # fmt: skip
-    sources = [source_from_pair(pair, Preprocessing()) for pair in pairs]
+    sources = [source_from_pair(pair) for pair in pairs]
     assert [source.is_labels for source in sources] == [False, False, False, True]
     assert not np.array_equal(sources[0].voxels, sources[1].voxels)
 

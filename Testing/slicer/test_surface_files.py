@@ -5,8 +5,7 @@ import pytest
 import slicer
 import vtk
 
-from skullstrip.mask.surface import mask_surface
-from skullstrip.mask.surface_files import write_surface
+from skullstrip.mask.surface import mask_surface, write_surface
 from Testing.phantoms import BRAIN_VOLUME_ML, make_head
 
 VOLUME_TOLERANCE = 0.01

@@ -6,7 +6,6 @@ something is wrong there is a sentence, and nothing is written.
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import nibabel
@@ -16,7 +15,6 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip.errors import InputError, OutputError
-from skullstrip.network.manifest import MANIFEST_NAME
 from skullstrip.outputs import default_outputs
 from skullstrip.quality.calibration import load_calibration
 from Testing.image_files import names, save, save_head
@@ -89,19 +87,6 @@ def test_beside_a_kept_probability_what_needs_the_network_is_refused(tmp_path, s
             strip(scan, from_probability=kept, **option)
     with pytest.raises(OutputError, match="is also the input"):
         strip(scan, from_probability=kept, mask=kept)
-
-
-def test_a_kept_probability_is_cut_at_the_threshold_of_the_weights(
-    tmp_path, scan, head, strip, stand_in_weights
-):
-    weights = shutil.copytree(stand_in_weights, tmp_path / "w")
-    content = json.loads((weights / MANIFEST_NAME).read_text()) | {"threshold": 0.1}
-    (weights / MANIFEST_NAME).write_text(json.dumps(content))
-    kept = save(tmp_path / "p.nii", np.float32(0.3) * head.brain_mask, head.affine)
-    found = strip(scan, weights=weights, from_probability=kept)
-    assert_array_equal(found.brain_mask, head.brain_mask)
-    with pytest.raises(InputError, match="No brain was found"):
-        strip(scan, from_probability=kept)
 
 
 @pytest.mark.parametrize(

@@ -85,19 +85,16 @@ def make_cases(
     """Run the network on a scan, spoilt or not; its slices for three views have those for fewer."""
     volume, mask = read_spoilt(pair, what, strength)
     settings = manifest.preprocessing
-    offset = settings.neighbour_offset
-    prepared = prepare(volume, settings)
+    prepared = prepare(volume, settings.spacing_mm)
     head = prepared.head
-    region = find_brain_region(head, settings.spacing_mm, engine.predict, offset)
-    seen = predict_head(head, engine.predict, VIEWS[3], offset, None, region)
+    region = find_brain_region(head, settings.spacing_mm, engine.predict)
+    seen = predict_head(head, engine.predict, VIEWS[3], region=region)
     truth = head_truth(mask, volume, prepared)
     cases: dict[Views, Case] = {}
     for choice, views in views_of(seen.views).items():
         probability = seen.probability if views is seen.views else fuse(views, head.shape)
         found = Prediction(probability, views)
-        evidence = gather_evidence(
-            prepared, found, predict=engine.predict, offset=offset, region=region
-        )
+        evidence = gather_evidence(prepared, found, predict=engine.predict, region=region)
         factor = round(evidence.block_mm / settings.spacing_mm)
         native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
         overlap = dice(native, mask)

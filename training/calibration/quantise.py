@@ -79,10 +79,9 @@ def seen_slices(pairs: Sequence[Pair], manifest: Manifest, weights: Path) -> lis
                 seen.extend(batch)
                 return engine.predict(batch)
 
-            head = prepare(read_spoilt(pair, what, strength)[0], settings).head
-            offset = settings.neighbour_offset
-            region = find_brain_region(head, settings.spacing_mm, predict, offset)
-            predict_head(head, predict, VIEWS["auto"], offset, None, region)
+            head = prepare(read_spoilt(pair, what, strength)[0], settings.spacing_mm).head
+            region = find_brain_region(head, settings.spacing_mm, predict)
+            predict_head(head, predict, VIEWS["auto"], region=region)
             rng = np.random.default_rng(len(chosen))
             places = rng.choice(len(seen), SLICES_A_LOOK, replace=False)
             chosen += [seen[place] for place in places]

@@ -15,7 +15,6 @@ import numpy as np
 from skullstrip.errors import InputError
 from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.volume import Volume
-from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.preprocess import normalise
 
 from .dataset import find_pairs, require_unique_names
@@ -25,7 +24,7 @@ from .provenance import describe_pair
 from .sources import DATA_NAME, Source, save_source
 
 
-def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
+def source_from_pair(pair: Pair) -> Source:
     """Read a scan or label map with its mask, and bring both to RAS+.
 
     Raises
@@ -44,7 +43,7 @@ def source_from_pair(pair: Pair, settings: Preprocessing) -> Source:
         ras_mask = ras_mask[box]
         voxels, names = recode(ras.array[box].astype(np.int32), ras_mask, ras.spacing_mm)
     else:
-        ras = normalise(image, settings)[0]
+        ras = normalise(image)[0]
         voxels = np.rint(ras.array * 255).astype(np.uint8)
     return Source(
         subject=pair.name,
@@ -70,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     pairs = [pair for data in arguments.data for pair in find_pairs(data)]
     require_unique_names(pairs)
     for index, pair in enumerate(pairs):
-        path = save_source(source_from_pair(pair, Preprocessing()), arguments.output)
+        path = save_source(source_from_pair(pair), arguments.output)
         print(f"{index + 1}/{len(pairs)} {path.name}", flush=True)
     described = json.dumps([describe_pair(pair) for pair in pairs], indent=1)
     (arguments.output / DATA_NAME).write_text(described + "\n", encoding="utf-8")

@@ -18,7 +18,6 @@ from scipy import ndimage
 
 from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.grid.volume import Volume
-from skullstrip.network.manifest import Preprocessing
 
 from ..augment.synthesis import paint
 from ..data.dataset import find_pairs, select_split
@@ -78,7 +77,7 @@ def synthetic_scan(pair: Pair, look: str, thickness_mm: float) -> tuple[Volume, 
     mask : ndarray of bool, shape (X, Y, Z)
         The exact mask; of thick slices, voxels of which half is brain.
     """
-    source = source_from_pair(replace(pair, split=LABEL_MAP_SPLIT), Preprocessing())
+    source = source_from_pair(replace(pair, split=LABEL_MAP_SPLIT))
     rng = np.random.default_rng(zlib.crc32(scan_name(pair, look, thickness_mm).encode()))
     image = paint(source.voxels, source, look, rng)
     image = ndimage.gaussian_filter(image, PARTIAL_VOLUME_VOXELS).clip(0) * SCALE

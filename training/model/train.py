@@ -16,8 +16,7 @@ import numpy as np
 
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import CHANNELS, load_manifest, read_weights_file
-from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights, read_weights
+from skullstrip.network.unet import build_model, load_weights, read_weights
 
 from ..data.provenance import describe_run
 from ..data.sources import DATA_NAME, load_sources

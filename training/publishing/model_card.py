@@ -89,7 +89,6 @@ def fill_model_card(
         "commit": run["commit"],
         "created": run["created"],
         "spacing_mm": f"{manifest.preprocessing.spacing_mm:g}",
-        "threshold": f"{manifest.threshold:g}",
         "decoder_widths": ", ".join(map(str, manifest.architecture.decoder_widths)),
         "data": data_table(pairs),
         "split": split,

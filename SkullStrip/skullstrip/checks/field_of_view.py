@@ -28,8 +28,7 @@ ROUGH, ROUGH_MM = 0.45, 12.0
 
 def field_of_view_findings(array: np.ndarray, affine: np.ndarray) -> Iterator[tuple[str, str]]:
     """Yield a code, "narrow" or "head_cut", and a sentence where too little is in view."""
-    spacing_mm = spacing_of(affine)
-    extent_mm = spacing_mm * array.shape
+    extent_mm = spacing_of(affine) * array.shape
     if extent_mm.min() < SHORTEST_MM:
         message = (
             f"The field of view is only {extent_mm.min():.0f} mm wide along one axis, so part of "

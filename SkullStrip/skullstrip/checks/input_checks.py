@@ -32,23 +32,12 @@ Severity = Literal["refuse", "warn", "note"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing noticed about the input.
+    """One thing noticed about the input."""
 
-    Parameters
-    ----------
-    code : str
-        Stable name for programs, for example "non_finite".
-    severity : {"refuse", "warn", "note"}
-    message : str
-        One sentence for the user.
-    position_ras : tuple of float, optional
-        Where to look, in RAS mm, if it is about one place.
-    """
-
-    code: str
+    code: str  # stable name for programs, for example "non_finite"
     severity: Severity
-    message: str
-    position_ras: tuple[float, float, float] | None = None
+    message: str  # one sentence for the user
+    position_ras: tuple[float, float, float] | None = None  # where to look, in mm, if at one place
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields that are set, for JSON."""
@@ -56,24 +45,9 @@ class Check:
 
 
 def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
-    """Run every check on a volume.
+    """Run every check on a volume: voxels (I, J, K), and the affine from voxel index to RAS+ mm.
 
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-        Voxel values, any real dtype.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-
-    Returns
-    -------
-    tuple of Check
-        Warnings and notes; empty for an ordinary scan.
-
-    Raises
-    ------
-    InputError
-        A check refuses; the message is the check's.
+    Return warnings and notes, none for an ordinary scan; raise InputError where a check refuses.
     """
     geometry = [*check_shape(array.shape), *check_dtype(array.dtype)]
     refuse(geometry)
@@ -83,7 +57,13 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     refuse(found)
     scan = without_fill(array)
     if scan is not array:
-        found.append(_fill_note(array[(scan != array) & np.isfinite(array)]))
+        fill = array[(scan != array) & np.isfinite(array)]
+        values, counts = np.unique(fill, return_counts=True)
+        message = (
+            f"{fill.size} voxels are far from all others ({values[counts.argmax()]:g} for most), "
+            "as fill values are; they were treated as background."
+        )
+        found.append(Check("fill_values", "note", message))
     looks = (*field_of_view_findings(scan, affine), *appearance_findings(scan, affine))
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
@@ -165,16 +145,6 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
     if low == high:
         what = "only zeros" if low == 0 else f"the same value everywhere ({low:g})"
         yield Check("constant", "refuse", f"The image holds {what}, so there is no head in it.")
-
-
-def _fill_note(fill: np.ndarray) -> Check:
-    """Tell what was taken for fill."""
-    values, counts = np.unique(fill, return_counts=True)
-    message = (
-        f"{fill.size} voxels are far from all others ({values[counts.argmax()]:g} for most), as "
-        "fill values are; they were treated as background."
-    )
-    return Check("fill_values", "note", message)
 
 
 def by_axis(numbers: np.ndarray) -> str:

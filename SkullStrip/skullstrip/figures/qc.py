@@ -6,12 +6,13 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from ..grid.orientation import reorient_to_ras
+from ..grid.regions import bounding_box
 from ..grid.volume import Volume
 from ..io.limits import require_regular
 
@@ -89,25 +90,12 @@ def qc_picture(
     title: str,
     brain_confidence: np.ndarray | None = None,
 ) -> Image:
-    """Draw the mask's outline over evenly spaced slices, one row a plane.
+    """Draw the mask's outline over evenly spaced slices, one row a plane; RGB, pixels of 0.75 mm.
 
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-    brain_mask : ndarray of bool, shape (I, J, K)
-        When it is empty, the whole field of view is shown.
-    title : str
-        Drawn above the slices.
-    brain_confidence : ndarray of float32, shape (I, J, K), optional
-        Colours the outline by its mean in 9 mm around, with a legend; without it the outline is
-        orange. The green of its pixels is the scan's.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB, with square pixels of 0.75 mm; its `info` holds the thumbnail.
+    Scan, mask (bool; of an empty one the whole field of view is shown) and confidence have one
+    shape, (I, J, K); the affine leads from voxel index to RAS+ mm. The confidence, float32, colours
+    the outline by its mean in 9 mm around, with a legend; without it the outline is orange. The
+    green of its pixels is the scan's. The picture's `info` holds the thumbnail.
     """
     scan = reorient_to_ras(Volume(array, affine))[0]
     mask = reorient_to_ras(Volume(brain_mask, affine))[0].array
@@ -160,11 +148,10 @@ def _bounds(mask: np.ndarray, margin: np.ndarray) -> np.ndarray:
     last = np.array(mask.shape) - 1
     if not mask.any():
         return np.stack([np.zeros(3), last], axis=1)
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    found = np.array([(extent.start, extent.stop - 1) for extent in box], dtype=float)
-    return np.stack(
-        [np.maximum(found[:, 0] - margin, 0), np.minimum(found[:, 1] + margin, last)], axis=1
+    found = np.array(
+        [(extent.start, extent.stop - 1) for extent in bounding_box(mask)], dtype=float
     )
+    return np.clip(found + np.stack([-margin, margin], axis=1), 0, last[:, None])
 
 
 def _window(array: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
@@ -238,21 +225,6 @@ def _red_and_blue(confidence: np.ndarray) -> np.ndarray:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
-def _draw_legend(page: Image, right: int) -> None:
-    from PIL import Image, ImageDraw, ImageFont
-
-    width, height = LEGEND
-    colours = np.insert(_red_and_blue(np.linspace(UNSURE, SURE, width)), 1, GREEN, axis=1)
-    bar = np.repeat(colours[None], height, axis=0)
-    small = ImageFont.load_default(15)
-    draw = ImageDraw.Draw(page)
-    middle = HEADER // 2 + 4
-    left = right - width - 40
-    page.paste(Image.fromarray(bar), (left, middle - height // 2))
-    draw.text((right, middle), "sure", fill=FAINT_TEXT, font=small, anchor="rm")
-    draw.text((left - 8, middle), "unsure", fill=FAINT_TEXT, font=small, anchor="rm")
-
-
 def _page(rows: list[list[_Tile]], title: str, has_legend: bool) -> Image:
     from PIL import Image, ImageDraw, ImageFont
 
@@ -263,25 +235,26 @@ def _page(rows: list[list[_Tile]], title: str, has_legend: bool) -> Image:
     draw = ImageDraw.Draw(page)
     draw.text((2 * GAP, 18), title, fill=TEXT, font=ImageFont.load_default(24))
     small = ImageFont.load_default(15)
+    faint: dict[str, Any] = {"fill": FAINT_TEXT, "font": small}
+    on_scan = {**faint, "fill": TEXT, "stroke_width": 2, "stroke_fill": BACKGROUND}
     if has_legend:
-        _draw_legend(page, page_width - 2 * GAP)
+        right, middle = page_width - 2 * GAP, HEADER // 2 + 4
+        left = right - LEGEND[0] - 40
+        ramp = _red_and_blue(np.linspace(UNSURE, SURE, LEGEND[0]))
+        bar = np.repeat(np.insert(ramp, 1, GREEN, axis=1)[None], LEGEND[1], axis=0)
+        page.paste(Image.fromarray(bar), (left, middle - LEGEND[1] // 2))
+        draw.text((right, middle), "sure", anchor="rm", **faint)
+        draw.text((left - 8, middle), "unsure", anchor="rm", **faint)
     top = HEADER
     for plane, row in zip(_PLANES, rows, strict=True):
-        draw.text((2 * GAP, top), plane.label, fill=FAINT_TEXT, font=small)
+        draw.text((2 * GAP, top), plane.label, **faint)
         top += LABEL
         height = len(row[0].pixels)
         for column, (pixels, _) in enumerate(row):
             left = GAP + column * (width + GAP)
             page.paste(Image.fromarray(pixels), (left + (width - pixels.shape[1]) // 2, top))
-            for text, x, anchor in ((plane.left, 4, "lm"), (plane.right, width - 4, "rm")):
-                draw.text(
-                    (left + x, top + height // 2),
-                    text,
-                    fill=TEXT,
-                    font=small,
-                    anchor=anchor,
-                    stroke_width=2,
-                    stroke_fill=BACKGROUND,
-                )
+            middle = top + height // 2
+            draw.text((left + 4, middle), plane.left, anchor="lm", **on_scan)
+            draw.text((left + width - 4, middle), plane.right, anchor="rm", **on_scan)
         top += height + GAP
     return page

@@ -18,7 +18,7 @@ _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
 
 @dataclass(frozen=True)
 class Orientation:
-    """How an array was turned to RAS+, and the way back."""
+    """How an array was turned to RAS+."""
 
     # `axes[i]` is the input axis that runs closest to the RAS direction i.
     axes: tuple[int, int, int]
@@ -26,11 +26,8 @@ class Orientation:
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """View of `array` (I, J, K) with axes running right, anterior, superior."""
-        return array.transpose(self.axes)[self._flips()]
-
-    def undo(self, array: np.ndarray) -> np.ndarray:
-        """View of a RAS+ array on the input's own axes."""
-        return array[self._flips()].transpose(np.argsort(self.axes))
+        flips = tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
+        return array.transpose(self.axes)[flips]
 
     def index_matrix(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return what leads from voxel indices after `apply` to those before, shape (4, 4)."""
@@ -40,9 +37,6 @@ class Orientation:
             matrix[axis, row] = -1.0 if flip else 1.0
             matrix[axis, 3] = shape[row] - 1 if flip else 0.0
         return matrix
-
-    def _flips(self) -> tuple[slice, ...]:
-        return tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
 
 
 def then(first: Orientation, second: Orientation) -> Orientation:
@@ -83,8 +77,7 @@ def orientation_codes(orientation: Orientation) -> str:
 def reorient_to_ras(volume: Volume) -> tuple[Volume, Orientation]:
     """Turn a volume so that its axes run closest to right, anterior and superior.
 
-    Return a view of the same voxels with the affine that belongs to it, and the orientation, whose
-    `undo` returns to the input's axes.
+    Return a view of the same voxels with the affine that belongs to it, and the orientation.
     """
     orientation = orientation_of(volume.affine)
     array = orientation.apply(volume.array)

@@ -40,6 +40,12 @@ def label(mask: np.ndarray, structure: np.ndarray | None = None) -> tuple[np.nda
     return labels.T, count
 
 
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """Dice coefficient of two masks of one shape; 0 where both are empty."""
+    total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
+    return 2.0 * int(np.count_nonzero(first & second)) / max(total, 1)
+
+
 def fill_holes(mask: np.ndarray) -> np.ndarray:
     """Fill background that the mask encloses in 3-D.
 
@@ -58,17 +64,18 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
     return filled
 
 
-def block_means(array: np.ndarray, block: int) -> np.ndarray:
-    """Average each cube of `block` voxels; the last, partial ones are padded with zeros.
+def block_means(array: np.ndarray, block: int | tuple[int, ...]) -> np.ndarray:
+    """Average each block of so many voxels a side; the last, partial ones are padded with zeros.
 
     Strided sums, one axis after the other: five times as quick as a mean over a 6-D view.
     """
+    blocks = np.broadcast_to(block, array.ndim)
     sums = array
     for axis in np.argsort(array.strides)[::-1]:  # whole planes first
         slices = np.moveaxis(sums, axis, 0)
-        total = slices[::block].astype(np.float32)
-        for start in range(1, block):
-            part = slices[start::block]
+        total = slices[:: blocks[axis]].astype(np.float32)
+        for start in range(1, blocks[axis]):
+            part = slices[start :: blocks[axis]]
             total[: len(part)] += part
         sums = np.moveaxis(total, 0, axis)
-    return sums / np.float32(block**3)
+    return sums / np.float32(blocks.prod())

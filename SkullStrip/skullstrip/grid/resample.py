@@ -76,19 +76,11 @@ def resample(
     Spacings, shape (3,), are in mm. Without `target_shape` the result covers the same field of
     view. Axes whose length and spacing stay the same are not touched.
     """
-    result = np.asarray(array, dtype=np.float32)
-    for axis in range(3):
-        length = array.shape[axis]
-        step = float(target_mm[axis] / spacing_mm[axis])
-        wanted = (
-            resampled_length(length, float(spacing_mm[axis]), float(target_mm[axis]))
-            if target_shape is None
-            else target_shape[axis]
-        )
-        if wanted == length and abs(step - 1.0) < SAME_SPACING:
-            continue
-        result = resample_axis(result, axis, interpolation_matrix(length, wanted, step))
-    return result
+    if target_shape is None:
+        target_shape = tuple(map(resampled_length, array.shape, spacing_mm, target_mm))
+    part = np.asarray(array, dtype=np.float32)
+    whole = (slice(None), slice(None), slice(None))
+    return resample_part(part, whole, array.shape, spacing_mm, target_mm, target_shape)[0]
 
 
 def resample_part(
@@ -101,21 +93,9 @@ def resample_part(
 ) -> tuple[np.ndarray, Box]:
     """Resample a volume that is zero outside a box, and only what the box reaches.
 
-    Parameters
-    ----------
-    part : ndarray of float32
-        The volume's voxels in `box`.
-    box : tuple of three slices
-    shape, target_shape : tuple of int
-        Shape of the whole volume and of the whole result.
-    spacing_mm, target_mm : ndarray, shape (3,)
-        Voxel spacing of the volume and of the result, in mm.
-
-    Returns
-    -------
-    part : ndarray of float32
-    box : tuple of three slices
-        Where in the result it lies; elsewhere the result is zero.
+    `part`, float32, are the volume's voxels in `box`; shapes are those of the whole volume and of
+    the whole result. Returned are the result's voxels in a box, float32, and that box; elsewhere
+    the result is zero.
     """
     reached = list(box)
     for axis in range(3):

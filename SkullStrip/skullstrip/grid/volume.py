@@ -13,23 +13,10 @@ LEAST_ML = 1e-12  # of a voxel; less is a singular affine
 
 @dataclass(frozen=True)
 class Volume:
-    """A 3-D image in space.
+    """A 3-D image in space; making one raises InputError where it has no place there."""
 
-    Parameters
-    ----------
-    array : ndarray, shape (I, J, K)
-        Voxel values; any real dtype.
-    affine : ndarray of float64, shape (4, 4)
-        Voxel index to RAS+ millimetres.
-
-    Raises
-    ------
-    InputError
-        The array is not 3-D, or the affine is not a finite, invertible 4x4 matrix.
-    """
-
-    array: np.ndarray
-    affine: np.ndarray
+    array: np.ndarray  # shape (I, J, K); any real dtype
+    affine: np.ndarray  # float64, shape (4, 4); voxel index to RAS+ mm, finite and invertible
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:

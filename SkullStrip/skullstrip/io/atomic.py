@@ -22,17 +22,8 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     """Give a function that maps each target to the path to write it at.
 
     When the block ends, everything written is moved into place. When it is left by an exception,
-    KeyboardInterrupt included, no target has changed. Either way no temporary is left.
-
-    Raises
-    ------
-    OutputError
-        A file could not be written or moved; the message says what has changed.
-
-    Examples
-    --------
-    >>> with atomic_outputs() as staged:
-    ...     staged(Path("out.txt")).write_text("all or nothing")
+    KeyboardInterrupt included, no target has changed. Either way no temporary is left. Raise
+    OutputError where a file could not be written or moved; the message says what has changed.
     """
     temporaries: dict[Path, Path] = {}
     moved: list[str] = []

@@ -28,6 +28,11 @@ TAGS = [
     *("AcquisitionContrast", "ConcatenationUID", "SharedFunctionalGroupsSequence"),
     "PerFrameFunctionalGroupsSequence",
 ]
+GROUPS = (  # of an enhanced file's fields
+    *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence"),
+    *("PixelValueTransformationSequence", "MREchoSequence"),
+)
+TIMES = {"RepetitionTime": "TR", "EchoTime": "TE", "InversionTime": "TI"}
 
 
 class Frame(NamedTuple):
@@ -55,11 +60,6 @@ class Instance:
     frames: tuple[Frame, ...]  # one in a classic file
     is_part: bool  # whether the volume goes on in other files although this one has several frames
     fault: str  # why it cannot be read, and what to do, as the rest of a sentence; empty if it can
-
-    @property
-    def has_place(self) -> bool:
-        """Whether the file says where its slices lie."""
-        return not np.isnan([frame.position for frame in self.frames]).any()
 
 
 class DicomStream(BoundedStream):
@@ -179,42 +179,35 @@ def _frames(header: Any) -> Iterator[Frame]:
     if own is None:
         if int(header.get("NumberOfFrames") or 1) > 1:  # of which nothing says where they lie
             header.ImagePositionPatient = None
-        yield _frame(lambda _, keyword: header.get(keyword), "EchoTime")
+        yield _frame(header)
         return
     shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
-
     for groups in own:
-
-        def value(group: str, keyword: str, groups: Any = groups) -> Any:
-            found = groups.get(group) or shared.get(group)
-            return found[0].get(keyword) if found else None
-
-        yield _frame(value, "EffectiveEchoTime")
+        said = [found[0] for name in GROUPS if (found := groups.get(name) or shared.get(name))]
+        yield _frame(*said)
 
 
-def _frame(value: Any, echo: str) -> Frame:
-    """Make a frame of a function that takes a functional group and a keyword."""
+def _frame(*groups: Any) -> Frame:
+    def value(keyword: str) -> Any:
+        said = (group.get(keyword) for group in groups)
+        return next((found for found in said if found is not None), None)
 
-    def numbers(group: str, keyword: str, count: int) -> tuple[float, ...]:
-        found = value(group, keyword)
+    def numbers(keyword: str, count: int) -> tuple[float, ...]:
+        found = value(keyword)
         if not found or len(found) != count:
             return (np.nan,) * count
         return tuple(float(each) for each in found)
 
-    def number(group: str, keyword: str, default: float) -> float:
-        found = value(group, keyword)
+    def number(keyword: str, default: float) -> float:
+        found = value(keyword)
         return default if found is None or found == "" else float(found)
 
-    transformation = "PixelValueTransformationSequence"
     return Frame(
-        numbers("PlanePositionSequence", "ImagePositionPatient", 3),
-        numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        numbers("PixelMeasuresSequence", "PixelSpacing", 2),
-        (
-            number(transformation, "RescaleSlope", 1.0),
-            number(transformation, "RescaleIntercept", 0.0),
-        ),
-        number("MREchoSequence", echo, np.nan),
+        numbers("ImagePositionPatient", 3),
+        numbers("ImageOrientationPatient", 6),
+        numbers("PixelSpacing", 2),
+        (number("RescaleSlope", 1.0), number("RescaleIntercept", 0.0)),
+        number("EffectiveEchoTime", number("EchoTime", np.nan)),
     )
 
 
@@ -228,11 +221,9 @@ def _description(header: Any) -> str:
 
 
 def _contrast(header: Any) -> str:
-    timing = TIMES_OF.items()
-    times = [f"{name} {float(header[tag].value):g}" for tag, name in timing if header.get(tag)]
+    times = [
+        f"{name} {float(header[tag].value):g}" for tag, name in TIMES.items() if header.get(tag)
+    ]
     said = [str(header.get("AcquisitionContrast") or ""), ", ".join(times) + " ms" * bool(times)]
     said.append("contrast agent" if header.get("ContrastBolusAgent") else "")
     return ", ".join(filter(None, said))
-
-
-TIMES_OF = {"RepetitionTime": "TR", "EchoTime": "TE", "InversionTime": "TI"}

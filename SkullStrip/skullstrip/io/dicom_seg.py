@@ -56,17 +56,11 @@ def require_segmentable(header: object) -> DicomHeader:
 def write_segmentation(
     path: Path, header: object, brain: np.ndarray, parameters: Mapping[str, object]
 ) -> None:
-    """Write a segmentation with one segment, the brain.
+    """Write a segmentation with one segment, the brain, of the series that it was found in.
 
-    Parameters
-    ----------
-    path : Path
-    header : object
-        Of the scan, a DICOM series: patient, study and frame of reference are its images'.
-    brain : ndarray, shape (I, J, K)
-        bool, or a probability in [0, 1], which is stored in 256 steps.
-    parameters : mapping
-        What identifies the algorithm, besides name and version: the weights' hash and options.
+    Patient, study and frame of reference are those of the images that the `header` refers to. The
+    brain, shape (I, J, K), is bool, or a probability in [0, 1], which is stored in 256 steps.
+    `parameters` identify the algorithm, besides name and version: the weights' hash and options.
     """
     import highdicom as hd
     from pydicom import config

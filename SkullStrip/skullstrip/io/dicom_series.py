@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import ChoiceError, InputError
 from .dicom_header import Instance, is_dicom_file, read_instance
 
@@ -46,17 +48,10 @@ def is_dicom(path: Path) -> bool:
 
 
 def find_series(path: Path, number: int | None = None) -> Series:
-    """Return the series that is meant.
+    """Return the series that is meant: of a folder, or of one file, which brings those beside it.
 
-    Raise ChoiceError where a folder holds several and none of them is chosen, and InputError where
-    there is no picture or a file cannot be read.
-
-    Parameters
-    ----------
-    path : Path
-        A folder, or a file of the series, which brings the others beside it.
-    number : int, optional
-        Which one of a folder, as `ChoiceError` lists them.
+    Raise ChoiceError, which lists them by `number`, where a folder holds several and none of them
+    is chosen, and InputError where there is no picture or a file cannot be read.
     """
     known = _all_series(path)
     if number is None and len(known) == 1:
@@ -95,7 +90,11 @@ def _all_series(path: Path) -> list[Series]:
         raise InputError(f"{path} is DICOM without a picture in it; give the scan's series.")
     instances.sort(key=lambda each: (each.number is None, each.number or 0, each.series_uid))
     groups = [tuple(group) for _, group in groupby(instances, key=lambda each: each.series_uid)]
-    placed = [group for group in groups if any(each.has_place for each in group)]
+    placed = [
+        group
+        for group in groups
+        if not all(np.isnan(frame.position).any() for each in group for frame in each.frames)
+    ]
     groups = placed or groups  # no screenshots
     numbers = [group[0].number for group in groups]
     if None in numbers or len(set(numbers)) < len(numbers):  # of several studies, for example

@@ -19,8 +19,7 @@ from ..errors import InputError, OutputError, SkullStripError
 from .dicom_images import DicomHeader
 from .dicom_images import Reader as DicomReader
 from .dicom_series import files_of_series, find_series, is_dicom
-from .limits import MAX_VOXELS_VARIABLE, require_file
-from .limits import max_voxels as _max_voxels
+from .limits import MAX_VOXELS_VARIABLE, max_voxels, require_file
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 WRITABLE_SUFFIXES = (
@@ -81,45 +80,55 @@ class Reader(Protocol):
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
-        ...
 
 
-def read_image(
-    path: str | Path, *, max_voxels: int | None = None, series: int | None = None
-) -> Image:
-    """Read a scan in any format that nibabel knows, NRRD, or DICOM.
+class Writer(Protocol):
+    """What writes a file of the format that its ending names, with a source's header."""
 
-    Parameters
-    ----------
-    path : path
-        Of DICOM a folder, or one file of a series.
-    max_voxels : int, optional
-        Larger headers are refused before memory is asked for; by default what
-        `io_limits.max_voxels` says.
-    series : int, optional
-        Which one of a DICOM folder that holds several.
+    keeps_axes: bool  # whether the file has the source's axes, those of length one too
 
-    Raises
-    ------
-    ChoiceError
-        A DICOM folder holds several series; the error lists them.
-    InputError
-        The file is missing, broken, no image, or not one 3-D volume of real numbers.
+    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
+        """Return whether the format holds this dtype with this slope and intercept."""
+
+    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
+        """Write stored voxels with their slope and intercept."""
+
+
+def read_image(path: str | Path, *, series: int | None = None) -> Image:
+    """Read a scan in any format that nibabel knows, NRRD, or DICOM, a folder or a file of a series.
+
+    `series` is which one of a DICOM folder that holds several; ChoiceError lists them. Larger
+    headers than `limits.max_voxels` are refused before memory is asked for. Raise InputError for
+    a file that is missing, broken, no image, or not one 3-D volume of real numbers.
     """
     path = Path(path)
-    limit = _max_voxels() if max_voxels is None else max_voxels
     try:
         if is_dicom(path):
-            return _read(path, DicomReader(find_series(path, series)), limit)
+            return _read(path, DicomReader(find_series(path, series)))
         if series is not None:
             raise InputError(f"{path} is not DICOM, so it has no series {series}; leave that out.")
         require_file(path)
-        return _read(path, _format_of(path).Reader(path), limit)
+        return _read(path, _format_of(path).Reader(path))
     except (SkullStripError, MemoryError):
         raise
     except Exception as error:  # parsers raise anything at all on what they cannot make sense of
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as an image ({reason}).") from error
+
+
+def _read(path: Path, reader: Reader) -> Image:
+    if len(reader.shape) > MAX_AXES:
+        raise ValueError(f"it has {len(reader.shape):,} axes")
+    refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])
+    if np.prod(reader.shape, dtype=float) > max_voxels():
+        raise InputError(
+            f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
+            f"{max_voxels()}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
+        )
+    stored, slope, intercept = reader.read()
+    missing = () if reader.has_orientation else (NO_ORIENTATION,)
+    checks = (*missing, *reader.checks)
+    return Image(path, stored, slope, intercept, reader.affine, reader.header, checks)
 
 
 def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
@@ -128,19 +137,12 @@ def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     Of the header the geometry alone is kept, here and in probabilities: texts and extensions may
     name the patient.
     """
-    _write(path, nameless(image), brain_mask.astype(np.uint8))
+    _write(path, _nameless(image), brain_mask.astype(np.uint8))
 
 
 def write_probability(path: Path, image: Image, brain_probability: np.ndarray) -> None:
     """Write probabilities (I, J, K) as float32 on the image's grid and in its shape."""
-    _write(path, nameless(image), brain_probability.astype(np.float32))
-
-
-def nameless(image: Image) -> Image:
-    """Return the image with nothing in its header but where its voxels lie."""
-    name = "nrrd_images" if isinstance(image.header, dict) else "nibabel_images"
-    header = import_module(f".{name}", __package__).geometry_of(image.header)
-    return replace(image, header=header)
+    _write(path, _nameless(image), brain_probability.astype(np.float32))
 
 
 def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
@@ -153,11 +155,27 @@ def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     stored = image.stored.reshape(brain_mask.shape)
     scaling = (image.slope, image.intercept)
     zero = _stored_zero(stored.dtype, *scaling)
-    if zero is None or not _format_of(path).can_store(path, stored.dtype, scaling, image.header):
+    writer: Writer = _format_of(path).Writer(path, image.header)
+    if zero is None or not writer.can_store(stored.dtype, scaling):
         fits = scaling == (1.0, 0.0) and np.can_cast(stored.dtype, np.int32)
         stored = image.array.astype(np.int32 if fits else np.float32, copy=False)
         zero, scaling = 0.0, (1.0, 0.0)
     _write(path, image, np.where(brain_mask, stored, stored.dtype.type(zero)), scaling)
+
+
+def _write(
+    path: Path, image: Image, voxels: np.ndarray, scaling: tuple[float, float] = (1.0, 0.0)
+) -> None:
+    writer: Writer = _format_of(path).Writer(path, image.header)
+    if writer.keeps_axes:
+        voxels = voxels.reshape(image.stored.shape)
+    writer.write(voxels, scaling, image.affine)
+
+
+def _nameless(image: Image) -> Image:
+    """Return the image with nothing in its header but where its voxels lie."""
+    header = _format(isinstance(image.header, dict)).geometry_of(image.header)
+    return replace(image, header=header)
 
 
 def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | None:
@@ -166,6 +184,15 @@ def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | Non
         zero = dtype.type(0.0 - np.float64(intercept) / slope)  # not -intercept: a negative zero
         is_zero = float(zero) * slope + intercept == 0.0
     return zero if is_zero else None
+
+
+def _format_of(path: Path) -> Any:
+    return _format(path.name.lower().endswith(NRRD_SUFFIXES))
+
+
+def _format(is_nrrd: bool) -> Any:
+    """Return the module that reads and writes NRRD, or the one for all that nibabel tells apart."""
+    return import_module(".nrrd_images" if is_nrrd else ".nibabel_images", __package__)
 
 
 def spatial_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -227,33 +254,3 @@ def files_read(path: Path) -> tuple[Path, ...]:
         with suppress(Exception):  # whoever reads the image says what is wrong with it
             found = _format_of(path).files_read(path)
     return found
-
-
-def _read(path: Path, reader: Reader, max_voxels: int) -> Image:
-    if len(reader.shape) > MAX_AXES:
-        raise ValueError(f"it has {len(reader.shape):,} axes")
-    refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])
-    if np.prod(reader.shape, dtype=float) > max_voxels:
-        raise InputError(
-            f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
-            f"{max_voxels}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
-        )
-    stored, slope, intercept = reader.read()
-    missing = () if reader.has_orientation else (NO_ORIENTATION,)
-    checks = (*missing, *reader.checks)
-    return Image(path, stored, slope, intercept, reader.affine, reader.header, checks)
-
-
-def _write(
-    path: Path, image: Image, voxels: np.ndarray, scaling: tuple[float, float] = (1.0, 0.0)
-) -> None:
-    file_format = _format_of(path)
-    if file_format.keeps_axes(path, image.header):
-        voxels = voxels.reshape(image.stored.shape)
-    file_format.write(path, voxels, scaling, image.affine, image.header)
-
-
-def _format_of(path: Path) -> Any:
-    """Return the module that reads and writes this ending; nibabel tells its own formats apart."""
-    name = "nrrd_images" if path.name.lower().endswith(NRRD_SUFFIXES) else "nibabel_images"
-    return import_module(f".{name}", __package__)

@@ -112,21 +112,11 @@ def open_content(path: Path) -> BinaryIO:
 def read_array(
     file: Any, path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype, order: Any = "F"
 ) -> np.ndarray:
-    """Read voxels, and a packed stream to its end to verify its checksum.
+    """Read voxels that begin at `offset` in a file of `open_content`, or a stream that unpacks.
 
-    Never mapped into memory: the file may change or vanish while we work. Raise InputError,
-    OSError, EOFError or ValueError where there are too few voxels, or the checksum does not fit.
-
-    Parameters
-    ----------
-    file : binary file
-        Of `open_content`, or a stream that unpacks.
-    path : Path
-        What lies on disk.
-    offset : int
-        Where in `file` the voxels begin.
-    shape, dtype, order
-        Of the array.
+    `path` is what lies on disk. A packed stream is read to its end to verify its checksum. Never
+    mapped into memory: the file may change or vanish while we work. Raise InputError, OSError,
+    EOFError or ValueError where there are too few voxels, or the checksum does not fit.
     """
     if not 0 <= offset <= MAX_HEADER_BYTES:
         raise ValueError(f"the voxels begin at byte {offset:,}, behind any header")
@@ -161,12 +151,7 @@ def require_bytes(path: Path, wanted: int, *, compressed: bool = False) -> None:
 class BoundedStream(io.RawIOBase):
     """A file, opened to read its header: no more than a header's worth comes out, in few pieces.
 
-    Parameters
-    ----------
-    max_bytes : int
-        In all.
-    max_position : int
-        Nothing further on is sought; packed files have to be read up to there.
+    Nothing behind `max_position` is sought: packed files have to be read up to there.
     """
 
     def __init__(

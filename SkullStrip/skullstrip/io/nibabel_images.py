@@ -47,15 +47,14 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         with _quiet():
-            image: Any = _load(path)
-        self._image = image
+            self._image = image = _load(path)
         self.header = image.header
         self.shape = tuple(int(size) for size in image.shape)
         self.dtype = np.dtype(image.get_data_dtype())
-        self.affine = np.asarray(image.affine, dtype=np.float64)
         self.has_orientation = _has_orientation(image)
-        factor, self.checks = _space_checks(self.header, self.shape, self.affine)
-        self.affine = scaled(self.affine, factor)
+        affine = np.asarray(image.affine, dtype=np.float64)
+        factor, self.checks = _space_checks(self.header, self.shape, affine)
+        self.affine = scaled(affine, factor)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
@@ -100,52 +99,58 @@ def _load(path: Path) -> Any:
     from nibabel.parrec import PARRECImage
     from nibabel.spatialimages import SpatialImage
 
-    for image_class, file_map in _candidates(path):
-        meta = Path(file_map.get("header", file_map["image"]).filename)
-        fits = getattr(image_class.header_class, "may_contain_header", None)
-        head = require_file(meta)
-        if fits is not None and not (len(head) >= image_class._meta_sniff_len and fits(head)):
-            continue
-        if not issubclass(image_class, SpatialImage):
-            raise InputError(f"{path} holds no image but a {image_class.__name__}; give a scan.")
+    image_class, file_map = _fitting(path)
+    if not issubclass(image_class, SpatialImage):
+        raise InputError(f"{path} holds no image but a {image_class.__name__}; give a scan.")
+    for name, holder in file_map.items():
+        if os.path.lexists(holder.filename):
+            require_file(Path(holder.filename))
+        elif name != "mat":
+            raise InputError(
+                f"{path} cannot be read without {holder.filename}, which is not there; copy it too."
+            )
+    with ExitStack() as stack:
         for name, holder in file_map.items():
-            if os.path.lexists(holder.filename):
-                require_file(Path(holder.filename))
-            elif name != "mat":
-                raise InputError(
-                    f"{path} cannot be read without {holder.filename}, which is not there; copy "
-                    "it too."
-                )
-        image = _load_header(image_class, file_map)
-        if isinstance(image, PARRECImage):
-            sizes = np.prod(image.header.get_rec_shape(), dtype=object)
-            require_bytes(Path(file_map["image"].filename), sizes * image.get_data_dtype().itemsize)
-        return image
+            if (stream := _bounded(image_class, name, Path(holder.filename))) is not None:
+                holder.fileobj = stack.enter_context(stream)
+        image = image_class.from_file_map(file_map, mmap=False)
+    if isinstance(image, PARRECImage):
+        sizes = np.prod(image.header.get_rec_shape(), dtype=object)
+        require_bytes(Path(file_map["image"].filename), sizes * image.get_data_dtype().itemsize)
+    return image
+
+
+def _fitting(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the first class of nibabel that knows the header, and its files."""
+    for image_class, file_map in _candidates(path):
+        fits = getattr(image_class.header_class, "may_contain_header", None)
+        head = require_file(Path(file_map.get("header", file_map["image"]).filename))
+        if fits is None or (len(head) >= image_class._meta_sniff_len and fits(head)):
+            return image_class, file_map
     raise ValueError("it is of no known image format")
 
 
-def _load_header(image_class: Any, file_map: dict[str, Any]) -> Any:
+def _bounded(image_class: Any, name: str, path: Path) -> Any:
+    """Return a stream of one file of an image, to read no more of than a header has.
+
+    None for a file that is not read with the header, or whose bounds are checked here.
+    """
     from nibabel.minc1 import Minc1Image
     from nibabel.minc2 import Minc2Image
 
     voxels = max_voxels() * LARGEST_ITEM_BYTES
-    is_text = not hasattr(image_class.header_class, "may_contain_header")
-    with ExitStack() as stack:
-        for name, holder in file_map.items():
-            path = Path(holder.filename)
-            if issubclass(image_class, Minc2Image):
-                _require_minc2(path)
-            elif issubclass(image_class, Minc1Image):  # voxels are read with the header
-                size = min(voxels, path.stat().st_size * MAX_SHRINKAGE)
-                holder.fileobj = stack.enter_context(BoundedStream(path, MAX_HEADER_BYTES + size))
-            elif is_text and name == "header":
-                stream = stack.enter_context(BoundedStream(path, MAX_TEXT_BYTES))
-                holder.fileobj = io.TextIOWrapper(stream, "utf-8", "replace")
-            elif not is_text and path.is_file():
-                limit = MAX_MAT_BYTES if name == "mat" else MAX_HEADER_BYTES
-                stream = BoundedStream(path, limit, MAX_HEADER_BYTES + voxels)
-                holder.fileobj = stack.enter_context(stream)
-        return image_class.from_file_map(file_map, mmap=False)
+    if issubclass(image_class, Minc2Image):
+        _require_minc2(path)
+        return None
+    if issubclass(image_class, Minc1Image):  # voxels are read with the header
+        size = min(voxels, path.stat().st_size * MAX_SHRINKAGE)
+        return BoundedStream(path, MAX_HEADER_BYTES + size)
+    if not hasattr(image_class.header_class, "may_contain_header"):  # AFNI, PAR/REC: text
+        if name != "header":
+            return None
+        return io.TextIOWrapper(BoundedStream(path, MAX_TEXT_BYTES), "utf-8", "replace")
+    limit = MAX_MAT_BYTES if name == "mat" else MAX_HEADER_BYTES
+    return BoundedStream(path, limit, MAX_HEADER_BYTES + voxels) if path.is_file() else None
 
 
 def _require_minc2(path: Path) -> None:
@@ -157,10 +162,8 @@ def _require_minc2(path: Path) -> None:
             f"{path} is MINC 2, which needs the package h5py; install it, or use mnc2nii."
         ) from error
     with h5py.File(path, "r") as file:
-        for name in ("image", "image-min", "image-max"):
-            part = file["minc-2.0/image/0"].get(name)
-            if part is None:
-                continue
+        parts = (file["minc-2.0/image/0"].get(name) for name in ("image", "image-min", "image-max"))
+        for part in filter(None, parts):
             if part.is_virtual or part.external or part.file.filename != file.filename:
                 raise ValueError("its voxels are in other files")
             if part.size > max_voxels():
@@ -169,103 +172,73 @@ def _require_minc2(path: Path) -> None:
                 raise ValueError("voxels are missing")
 
 
-def write(
-    path: Path,
-    stored: np.ndarray,
-    scaling: tuple[float, float],
-    affine: np.ndarray,
-    source_header: object,
-) -> None:
-    """Write stored voxels with their slope and intercept, on the source's grid.
+class Writer:
+    """What writes a file, as `images.Writer` says.
 
-    `source_header` is used again where the format allows, so that sform, qform, their codes,
+    The source's header is used again where the format allows, so that sform, qform, their codes,
     units, texts and extensions stay bit for bit; otherwise the affine is all that is kept.
     """
-    image_class = _image_class(path, source_header)
-    header = _header_for(image_class.header_class, source_header)
-    is_new = header is None
-    header = image_class.header_class() if is_new else header
-    if not is_new and "xyzt_units" in header:
-        affine = header.get_best_affine()  # in the header's own unit
-    if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
-        header.set_data_shape(stored.shape)
-    header.set_data_dtype(stored.dtype)
-    if "cal_max" in header:  # the display range of the source's values
-        header["cal_min"] = header["cal_max"] = 0
-    with _quiet():
-        image = image_class(stored, affine, header)
-        if is_new and "sform_code" in header:
-            image.set_sform(affine, code="scanner")
-            image.set_qform(affine, code="scanner")
-            image.header.set_xyzt_units("mm")
-        holds_slope, holds_intercept = _holds_scaling(header)
-        if holds_slope:
-            image.header.set_slope_inter(scaling[0], scaling[1] if holds_intercept else None)
-        image.file_map = image_class.filespec_to_file_map(path)
-        with ExitStack() as stack:
+
+    def __init__(self, path: Path, source: object) -> None:
+        import nibabel
+
+        self._path = path
+        self._class = _image_class(path, source)
+        self._header = _header_for(self._class.header_class, source)
+        is_mgh = self._class is nibabel.MGHImage  # which tells no frames from one frame
+        self.keeps_axes = self._header is not None and not is_mgh
+
+    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
+        """Return whether the format holds this dtype with this slope and intercept."""
+        from nibabel.freesurfer.mghformat import MGHError
+        from nibabel.spatialimages import HeaderDataError
+
+        blank: Any = self._class.header_class()
+        if scaling != (1.0, 0.0) and not getattr(blank, "has_data_slope", False):
+            return False
+        try:
+            blank.set_data_dtype(dtype)
+        except (HeaderDataError, MGHError):
+            return False
+        return True
+
+    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
+        """Write stored voxels with their slope and intercept."""
+        is_new = self._header is None
+        header: Any = self._class.header_class() if is_new else self._header
+        if not is_new and "xyzt_units" in header:
+            affine = header.get_best_affine()  # in the header's own unit
+        if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
+            header.set_data_shape(stored.shape)
+        header.set_data_dtype(stored.dtype)
+        if "cal_max" in header:  # the display range of the source's values
+            header["cal_min"] = header["cal_max"] = 0
+        with _quiet(), ExitStack() as stack:
+            image = self._class(stored, affine, header)
+            if is_new and "sform_code" in header:
+                image.set_sform(affine, code="scanner")
+                image.set_qform(affine, code="scanner")
+                image.header.set_xyzt_units("mm")
+            if getattr(header, "has_data_slope", False):
+                image.header.set_slope_inter(*scaling)
+            image.file_map = self._class.filespec_to_file_map(self._path)
             for holder in image.file_map.values():
                 if holder.filename.lower().endswith((".gz", ".mgz")):
                     holder.fileobj = stack.enter_context(packed(Path(holder.filename)))
             image.to_file_map()
 
 
-def write_turned_to_ras(path: Path, target: Path) -> None:
-    """Write a NIfTI image again, its axes permuted and mirrored as nibabel makes them RAS."""
-    import nibabel
-
-    nibabel.save(nibabel.as_closest_canonical(nibabel.load(path)), target)
-
-
-def geometry_of(header: Any) -> Any:
-    """Return a header of the same kind that says where the voxels lie, and nothing else."""
-    from nibabel.analyze import AnalyzeHeader
-
-    if not isinstance(header, AnalyzeHeader):  # NIfTI and SPM's are; others hold no texts
-        return header
-    blank = type(header)(endianness=header.endianness)
-    for name in _GEOMETRY:
-        if name in header:
-            blank[name] = header[name]
-    return blank
-
-
-def keeps_axes(path: Path, header: object) -> bool:
-    """Return whether a file of this header has the source's axes, those of length one too."""
-    import nibabel
-
-    image_class = _image_class(path, header)
-    if image_class is nibabel.MGHImage:  # which tells no frames from one frame
-        return False
-    return _header_for(image_class.header_class, header) is not None
-
-
-def can_store(path: Path, dtype: np.dtype, scaling: tuple[float, float], header: object) -> bool:
-    """Return whether the format of `path` holds this dtype with this slope and intercept."""
-    from nibabel.freesurfer.mghformat import MGHError
-    from nibabel.spatialimages import HeaderDataError
-
-    blank: Any = _image_class(path, header).header_class()
-    holds_slope, holds_intercept = _holds_scaling(blank)
-    if (scaling[0] != 1.0 and not holds_slope) or (scaling[1] != 0.0 and not holds_intercept):
-        return False
-    try:
-        blank.set_data_dtype(dtype)
-    except (HeaderDataError, MGHError):
-        return False
-    return True
-
-
-def _image_class(path: Path, source_header: object) -> Any:
+def _image_class(path: Path, source: object) -> Any:
     """Return the nibabel class for this ending, of the source's kind where there is a choice."""
     import nibabel
 
     name = path.name.lower()
-    second = isinstance(source_header, nibabel.Nifti2Header)
+    second = isinstance(source, nibabel.Nifti2Header)
     if name.endswith((".mgh", ".mgz")):
         return nibabel.MGHImage
     if name.endswith((".nii", ".nii.gz")):
         return nibabel.Nifti2Image if second else nibabel.Nifti1Image
-    if type(source_header) is nibabel.AnalyzeImage.header_class:
+    if type(source) is nibabel.AnalyzeImage.header_class:
         return nibabel.AnalyzeImage
     # SPM's variants too: they would bring a .mat file, perhaps over one that is somebody else's.
     return nibabel.Nifti2Pair if second else nibabel.Nifti1Pair
@@ -282,12 +255,24 @@ def _header_for(header_class: Any, source: Any) -> Any:
     return None
 
 
-def _holds_scaling(header: Any) -> tuple[bool, bool]:
-    """Return whether a header has a slope, and an intercept."""
-    return (
-        getattr(header, "has_data_slope", False),
-        getattr(header, "has_data_intercept", False),
-    )
+def geometry_of(header: Any) -> Any:
+    """Return a header of the same kind that says where the voxels lie, and nothing else."""
+    from nibabel.analyze import AnalyzeHeader
+
+    if not isinstance(header, AnalyzeHeader):  # NIfTI and SPM's are; others hold no texts
+        return header
+    blank = type(header)(endianness=header.endianness)
+    for name in _GEOMETRY:
+        if name in header:
+            blank[name] = header[name]
+    return blank
+
+
+def write_turned_to_ras(path: Path, target: Path) -> None:
+    """Write a NIfTI image again, its axes permuted and mirrored as nibabel makes them RAS."""
+    import nibabel
+
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(path)), target)
 
 
 def _space_checks(

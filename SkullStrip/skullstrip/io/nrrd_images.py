@@ -11,7 +11,7 @@ import io
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -68,78 +68,65 @@ class Reader:
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0."""
         named = _data_file(self._path, self.header)
-        with ExitStack() as stack:
-            file = stack.enter_context(named.open("rb") if named else open_content(self._path))
-            if not named:
-                file.seek(self._behind_header)
-            for _ in range(int(_field(self.header, "lineskip") or 0)):
-                if not file.readline(MAX_HEADER_BYTES):
-                    break
-            voxels = self._decode(file, named or self._path, stack)
-        return voxels, 1.0, 0.0
-
-    def _decode(self, file: BinaryIO, path: Path, stack: ExitStack) -> np.ndarray:
+        path = named or self._path
         encoding = str(self.header["encoding"]).lower()
         skip = int(_field(self.header, "byteskip") or 0)
         if not -1 <= skip <= MAX_HEADER_BYTES or (skip == -1 and encoding != "raw"):
             raise ValueError(f"a byte skip of {skip} before {encoding} voxels is not supported")
         count = int(np.prod(self.shape, dtype=object))
-        if encoding in _TEXT:
-            require_bytes(path, count)
-            file.seek(skip, os.SEEK_CUR)
-            text = file.read(MAX_TEXT_BYTES + 32 * count)
-            voxels = np.fromstring(text, self.dtype, count, sep=" ")
-            return voxels.reshape(self.shape, order="F")
-        if encoding in _INFLATERS:
-            file, start = stack.enter_context(_INFLATERS[encoding](file)), skip
-        elif encoding != "raw":
-            raise ValueError(f"the encoding '{encoding}' is unknown")
-        elif skip == -1:
-            start = file.seek(0, os.SEEK_END) - count * self.dtype.itemsize
-        else:
+        with ExitStack() as stack:
+            file = stack.enter_context(named.open("rb") if named else open_content(path))
+            file.seek(0 if named else self._behind_header)
+            for _ in range(int(_field(self.header, "lineskip") or 0)):
+                if not file.readline(MAX_HEADER_BYTES):
+                    break
             start = file.tell() + skip
-        return read_array(file, path, start, self.shape, self.dtype)
+            if encoding in _TEXT:
+                require_bytes(path, count)
+                file.seek(start)
+                text = file.read(MAX_TEXT_BYTES + 32 * count)
+                voxels = np.fromstring(text, self.dtype, count, sep=" ")
+                return voxels.reshape(self.shape, order="F"), 1.0, 0.0
+            if encoding in _INFLATERS:
+                file, start = stack.enter_context(_INFLATERS[encoding](file)), skip
+            elif encoding != "raw":
+                raise ValueError(f"the encoding '{encoding}' is unknown")
+            elif skip == -1:
+                start = file.seek(0, os.SEEK_END) - count * self.dtype.itemsize
+            return read_array(file, path, start, self.shape, self.dtype), 1.0, 0.0
 
 
-def write(
-    path: Path,
-    stored: np.ndarray,
-    scaling: tuple[float, float],  # noqa: ARG001  (one signature for all formats)
-    affine: np.ndarray,
-    source_header: object,
-) -> None:
-    """Write stored voxels; a NRRD source's header is kept, another's affine is written as LPS."""
-    import nrrd
+class Writer:
+    """What writes a file, as `images.Writer` says.
 
-    if isinstance(source_header, dict):
-        header = {
-            key: value for key, value in source_header.items() if _plain(key) not in _SOURCE_FIELDS
-        }
-    else:
+    A NRRD source's header is kept, another's affine is written as LPS.
+    """
+
+    def __init__(self, path: Path, source: object) -> None:
+        self._path = path
+        self._source = source
+        self.keeps_axes = isinstance(source, dict)
+
+    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
+        """Return whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
+        return scaling == (1.0, 0.0) and dtype.kind + str(dtype.itemsize) in _DTYPES
+
+    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
+        """Write stored voxels."""
+        import nrrd
+
         header = _header_from_affine(affine)
-    if path.suffix.lower() == ".nhdr":
-        header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
-    nrrd.write(str(path), stored, header, compression_level=1)
+        if isinstance(self._source, dict):
+            kept = self._source.items()
+            header = {key: value for key, value in kept if _plain(key) not in _SOURCE_FIELDS}
+        if self._path.suffix.lower() == ".nhdr":
+            header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
+        nrrd.write(str(self._path), stored, header, compression_level=1)
 
 
 def geometry_of(header: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that say where the voxels lie, and how they are written."""
     return {key: value for key, value in header.items() if _plain(key) in _GEOMETRY}
-
-
-def keeps_axes(path: Path, header: object) -> bool:  # noqa: ARG001
-    """Return whether a file of this header has the source's axes, those of length one too."""
-    return isinstance(header, dict)
-
-
-def can_store(
-    path: Path,  # noqa: ARG001
-    dtype: np.dtype,
-    scaling: tuple[float, float],
-    header: object,  # noqa: ARG001
-) -> bool:
-    """Return whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
-    return scaling == (1.0, 0.0) and dtype.kind + str(dtype.itemsize) in _DTYPES
 
 
 def files_read(path: Path) -> tuple[Path, ...]:
@@ -228,7 +215,7 @@ def _default_affine(header: dict[str, Any]) -> np.ndarray:
     steps = np.array([(size, _spacing(header, axis)) for axis, size in enumerate(header["sizes"])])
     if len(steps) < 3:
         return np.eye(4)  # no volume, which the checks refuse
-    while len(steps) > 3 and steps[-1, 0] == 1:  # one frame, see `io.spatial_shape`
+    while len(steps) > 3 and steps[-1, 0] == 1:  # one frame, see `images.spatial_shape`
         steps = steps[:-1]
     size, spacing = steps[-3:].T
     spacing = spacing * (-1.0, 1.0, 1.0)
@@ -240,8 +227,7 @@ def _default_affine(header: dict[str, Any]) -> np.ndarray:
 def _spacing(header: dict[str, Any], axis: int) -> float:
     """Of an axis, which a direction tells even where the space it lies in is unknown."""
     directions, spacings = header.get("space directions"), header.get("spacings")
+    spacing = 1.0 if spacings is None else float(spacings[axis])
     if directions is not None and directions[axis] is not None:
         spacing = float(np.linalg.norm(directions[axis]))
-    else:
-        spacing = 1.0 if spacings is None else float(spacings[axis])
     return spacing if np.isfinite(spacing) else 1.0

@@ -41,24 +41,11 @@ class Click(NamedTuple):
 def correct_mask(
     mask: np.ndarray, array: np.ndarray, affine: np.ndarray, clicks: Iterable[Click]
 ) -> np.ndarray:
-    """Return a mask with clicks applied, one after another.
+    """Return a mask with clicks applied, one after another: one piece without holes.
 
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (I, J, K)
-        One piece without holes, as `cut_brain` makes it.
-    array : ndarray, shape (I, J, K)
-        The scan, of any real dtype.
-    affine : ndarray, shape (4, 4)
-        Voxel index to RAS+ mm.
-    clicks : iterable of Click
-        "Brain" adds, "not brain" takes away, nowhere farther than 6 cm or so from the click. One
-        where it is so already changes nothing.
-
-    Returns
-    -------
-    ndarray of bool, shape (I, J, K)
-        One piece without holes.
+    Mask (bool, as `cut_brain` makes it) and scan, of any real dtype, have one shape, (I, J, K); the
+    affine leads from voxel index to RAS+ mm. "Brain" adds, "not brain" takes away, nowhere farther
+    than 6 cm or so from the click. One where it is so already changes nothing.
 
     Raises
     ------
@@ -92,15 +79,8 @@ def _corrected(mask: np.ndarray, array: np.ndarray, affine: np.ndarray, click: C
     reach_mm = max(REACH_MM, depth_mm, growth_mm)
     box = _box_around(voxel, reach_mm + CLOSE_MM, spacing_mm, mask.shape)
     place = voxel - _start(box)
-    flipped = _flipped(
-        mask[box],
-        array[box],
-        spacing_mm,
-        place,
-        depth_mm=depth_mm,
-        reach_mm=reach_mm,
-        inside=click.inside,
-    )
+    sizes = {"depth_mm": depth_mm, "reach_mm": reach_mm}
+    flipped = _flipped(mask[box], array[box], spacing_mm, place, inside=click.inside, **sizes)
     # As far as what is right already, so that the click itself ends on the right side.
     flipped |= _distance_mm(flipped.shape, place, spacing_mm) <= distance_mm
     corrected = mask.copy()

@@ -11,6 +11,7 @@ from ..grid.volume import Volume
 from .csf import without_outer_csf
 
 Mask = np.ndarray
+THRESHOLD = 0.5  # of the probability: more is brain
 
 
 def cut_brain(
@@ -18,14 +19,13 @@ def cut_brain(
     probability: np.ndarray,
     border_mm: float = 0.0,
     keep_csf: bool = True,
-    threshold: float = 0.5,
 ) -> np.ndarray:
-    """Cut the probability at its threshold, take outer fluid off if asked to, move the surface.
+    """Cut the probability at 0.5, take outer fluid off if asked to, move the surface.
 
     Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K). Raise
     InputError where there is no brain, or the border leaves none.
     """
-    mask = brain_mask_from_probability(probability, volume.spacing_mm, threshold=threshold)
+    mask = brain_mask_from_probability(probability, volume.spacing_mm)
     if not mask.any():
         raise InputError("No brain was found; give an MRI of a human head with the brain in view.")
     if not keep_csf:
@@ -38,13 +38,10 @@ def cut_brain(
 
 
 def brain_mask_from_probability(
-    probability: np.ndarray,
-    spacing_mm: np.ndarray,
-    border_mm: float = 0.0,
-    threshold: float = 0.5,
+    probability: np.ndarray, spacing_mm: np.ndarray, border_mm: float = 0.0
 ) -> Mask:
-    """Cut the probability (X, Y, Z) at its threshold, move the surface, keep one solid piece."""
-    return with_border(largest_component(probability >= threshold), spacing_mm, border_mm)
+    """Cut the probability (X, Y, Z) at 0.5, move the surface, keep one solid piece."""
+    return with_border(largest_component(probability >= THRESHOLD), spacing_mm, border_mm)
 
 
 def with_border(mask: Mask, spacing_mm: np.ndarray, border_mm: float) -> Mask:

@@ -1,4 +1,4 @@
-"""A smooth, closed surface around a mask, in RAS mm.
+"""A smooth, closed surface around a mask, in RAS mm, and its files.
 
 Naive surface nets (Gibson, MICCAI 1998): one vertex in each cell of eight voxel centres that the
 surface passes through, at the mean of where it crosses the cell's edges, and one quadrilateral
@@ -9,10 +9,13 @@ tetrahedra.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from ..errors import OutputError
 from ..grid.regions import bounding_box
 from ..grid.volume import spacing_of, voxel_ml
 
@@ -22,6 +25,10 @@ SMOOTHING = 1.3
 SLICE_SMOOTHING = 0.5
 PADDING = 4  # of these widths around the mask, which is as far as the smoothing reaches
 NUDGE = 1e-4  # of the field, above the level, where a voxel is added to keep the surface manifold
+SURFACE_SUFFIXES = (".vtp", ".stl", ".ply")
+# Slicer takes files that name no space for LPS; this word in the header tells it otherwise.
+SPACE = "SPACE=RAS"
+COMMENT = f"Brain surface by SkullStrip, in mm; {SPACE}"
 
 
 @dataclass(frozen=True)
@@ -94,50 +101,25 @@ def surface_net(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The field, float32 (I, J, K), is not negative inside, and negative all along the array's edges.
     """
     field = make_manifold(field)
-    inside = field >= 0
-    shape = tuple(size - 1 for size in field.shape)
-    crossings = np.zeros((*shape, 3), dtype=np.float32)
-    count = np.zeros(shape, dtype=np.uint8)
-    quads = []
-    cell_number = np.arange(count.size, dtype=np.int64).reshape(shape)
+    inside, values = field >= 0, field.ravel()
+    steps = np.array(field.strides) // field.itemsize  # from a voxel to the next, in `values`
+    positions, quads = [], []
     for axis in range(3):
-        before, after = (_shifted(inside, {axis: step}) for step in (0, 1))
-        edges = np.argwhere(before != after)
-        first, second = (_shifted(field, {axis: step})[tuple(edges.T)] for step in (0, 1))
+        edges = np.argwhere(np.diff(inside, axis=axis))
+        start = edges @ steps
+        before, after = values[start], values[start + steps[axis]]
         position = edges.astype(np.float32)
-        position[:, axis] += first / (first - second)
-        around = _cells_around(edges, axis)
-        for cells in around:
-            np.add.at(crossings, tuple(cells.T), position)
-            np.add.at(count, tuple(cells.T), 1)
-        quad = np.stack([cell_number[tuple(cells.T)] for cells in around], axis=1)
-        leaving = inside[tuple(edges.T)]
-        quads.append(np.where(leaving[:, None], quad, quad[:, ::-1]))
-    used = np.flatnonzero(count)
-    points = crossings.reshape(-1, 3)[used] / count.ravel()[used, None]
-    number = np.zeros(count.size, dtype=np.int64)
-    number[used] = np.arange(len(used))
-    return points, split_quads(number[np.concatenate(quads)], points)
-
-
-def _shifted(field: np.ndarray, steps: dict[int, int]) -> np.ndarray:
-    """View whose voxel i along each named axis is voxel i + step; one shorter along them all."""
-    parts = [slice(None)] * field.ndim
-    for axis, step in steps.items():
-        parts[axis] = slice(step, field.shape[axis] - 1 + step)
-    return field[tuple(parts)]
-
-
-def _cells_around(edges: np.ndarray, axis: int) -> list[np.ndarray]:
-    """Return the four cells that share each edge (n, 3) along an axis, counterclockwise."""
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    around = []
-    for down_first, down_second in ((1, 1), (0, 1), (0, 0), (1, 0)):
-        cells = edges.copy()
-        cells[:, first] -= down_first
-        cells[:, second] -= down_second
-        around.append(cells)
-    return around
+        position[:, axis] += before / (before - after)
+        positions.append(position)
+        # The four cells that share the edge, each called by its first voxel, counterclockwise.
+        first, second = steps[(axis + 1) % 3], steps[(axis + 2) % 3]
+        quad = start[:, None] - [first + second, second, 0, first]
+        quads.append(np.where(before[:, None] >= 0, quad, quad[:, ::-1]))
+    cells, corners = np.unique(np.concatenate(quads), return_inverse=True)
+    crossings = np.repeat(np.concatenate(positions), 4, axis=0).T
+    sums = [np.bincount(corners.ravel(), part, len(cells)) for part in crossings]
+    points = np.stack(sums, axis=1) / np.bincount(corners.ravel())[:, None]
+    return points, split_quads(corners.reshape(-1, 4), points)
 
 
 def split_quads(quads: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -155,34 +137,103 @@ def make_manifold(field: np.ndarray) -> np.ndarray:
     Such a "well-composed" image (Latecki, CVGIP 1997) has no square of four voxels and no cube of
     eight in which only those at the ends of a diagonal are inside, or outside.
     """
-    field = field.copy()
-    while True:
-        lifted = _critical(field >= 0) & (field < 0)
-        if not lifted.any():
-            return field
+    field = np.array(field, order="C")
+    while (lifted := _critical(field >= 0) & (field < 0)).any():
         field[lifted] = NUDGE
+    return field
 
 
 def _critical(inside: np.ndarray) -> np.ndarray:
     """Return voxels of squares and cubes whose inside, or outside, is one diagonal."""
     found = np.zeros_like(inside)
-    for axis in range(3):
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        part = {
-            steps: _shifted(inside, {first: steps[0], second: steps[1]})
-            for steps in ((0, 0), (0, 1), (1, 0), (1, 1))
-        }
-        square = (part[0, 0] == part[1, 1]) & (part[0, 1] == part[1, 0])
-        square &= part[0, 0] != part[0, 1]
-        for steps in part:
-            _shifted(found, {first: steps[0], second: steps[1]})[square] = True
-    corners = [(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)]
-    cube = {corner: _shifted(inside, dict(enumerate(corner))) for corner in corners}
-    count = sum(part.astype(np.uint8) for part in cube.values())
-    for corner in corners[:4]:
-        opposite = (1 - corner[0], 1 - corner[1], 1 - corner[2])
-        alike = cube[corner] == cube[opposite]
-        diagonal = alike & (count == np.where(cube[corner], 2, 6))
-        for each in corners:
-            _shifted(found, dict(enumerate(each)))[diagonal] = True
+    for axes in ((0, 1), (0, 2), (1, 2), (0, 1, 2)):
+        values, marks = _corners(inside, axes), _corners(found, axes)
+        count = np.sum(list(values.values()), axis=0, dtype=np.uint8)
+        for corner in list(values)[: len(values) // 2]:
+            opposite = tuple(1 - step for step in corner)
+            alone = count == np.where(values[corner], 2, len(values) - 2)
+            for mark in marks.values():
+                mark[alone & (values[corner] == values[opposite])] = True
     return found
+
+
+def _corners(array: np.ndarray, axes: tuple[int, ...]) -> dict[tuple[int, ...], np.ndarray]:
+    """Return views of the voxels at each corner of all squares, or cubes, along some axes."""
+    views = {}
+    for steps in product((0, 1), repeat=len(axes)):
+        part = [slice(None)] * array.ndim
+        for axis, step in zip(axes, steps, strict=True):
+            part[axis] = slice(step, array.shape[axis] - 1 + step)
+        views[steps] = array[tuple(part)]
+    return views
+
+
+def write_surface(path: Path, surface: Surface) -> None:
+    """Write a surface in the format of the file's ending; raise OutputError for an unknown one."""
+    require_surface_suffix(path)
+    writers = {".stl": _stl, ".ply": _ply, ".vtp": _vtp}
+    path.write_bytes(writers[path.suffix.lower()](surface))
+
+
+def require_surface_suffix(path: Path) -> None:
+    """Raise OutputError where an output's ending names no surface format."""
+    if path.suffix.lower() not in SURFACE_SUFFIXES:
+        raise OutputError(
+            f"{path} names no surface format; use one of {', '.join(SURFACE_SUFFIXES)}."
+        )
+
+
+def _stl(surface: Surface) -> bytes:
+    """80 bytes of comment, the number of triangles, then each with its normal."""
+    record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("colour", "<u2")])
+    triangles = np.zeros(len(surface.triangles), dtype=record)
+    triangles["normal"] = surface.normals()
+    triangles["corners"] = surface.points_mm[surface.triangles]
+    count = np.uint32(len(triangles)).astype("<u4")
+    return COMMENT.encode().ljust(80) + count.tobytes() + triangles.tobytes()
+
+
+def _ply(surface: Surface) -> bytes:
+    header = (
+        f"ply\nformat binary_little_endian 1.0\ncomment {COMMENT}\n"
+        f"element vertex {len(surface.points_mm)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        f"element face {len(surface.triangles)}\n"
+        "property list uchar int vertex_indices\nend_header\n"
+    )
+    faces = np.empty(len(surface.triangles), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"] = 3
+    faces["corners"] = surface.triangles
+    return header.encode() + surface.points_mm.astype("<f4").tobytes() + faces.tobytes()
+
+
+def _vtp(surface: Surface) -> bytes:
+    """VTK's XML with its arrays appended raw, each behind its length in bytes."""
+    arrays = (
+        surface.points_mm.astype("<f4"),
+        surface.triangles.astype("<i4"),
+        3 * np.arange(1, len(surface.triangles) + 1, dtype="<i4"),
+    )
+    blocks = [np.uint64(array.nbytes).astype("<u8").tobytes() + array.tobytes() for array in arrays]
+    points, corners, ends = np.cumsum([0, *map(len, blocks)])[:3]
+    space = " ".join(str(code) for code in b"RAS\0")
+    head = f"""<?xml version="1.0"?>
+<VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
+<!-- {COMMENT} -->
+<PolyData>
+<FieldData>
+<Array type="String" Name="SPACE" NumberOfTuples="1" format="ascii">{space}</Array>
+</FieldData>
+<Piece NumberOfPoints="{len(arrays[0])}" NumberOfPolys="{len(arrays[1])}">
+<Points>
+<DataArray type="Float32" NumberOfComponents="3" format="appended" offset="{points}"/>
+</Points>
+<Polys>
+<DataArray type="Int32" Name="connectivity" format="appended" offset="{corners}"/>
+<DataArray type="Int32" Name="offsets" format="appended" offset="{ends}"/>
+</Polys>
+</Piece>
+</PolyData>
+<AppendedData encoding="raw">
+_"""
+    return head.encode() + b"".join(blocks) + b"\n</AppendedData>\n</VTKFile>\n"

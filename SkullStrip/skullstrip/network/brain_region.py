@@ -36,9 +36,8 @@ class BrainRegion:
 
     def box(self) -> Box:
         """Return voxels that hold the whole region."""
-        return tuple(  # type: ignore[return-value]
-            self._extent(found, axis) for axis, found in enumerate(bounding_box(self.blocks))
-        )
+        x, y, z = map(self._extent, bounding_box(self.blocks), range(3))
+        return x, y, z
 
     def window(self, axis: int, start: int, stop: int) -> Window:
         """Return the region's part in the slices from `start` to `stop` along an axis.
@@ -49,11 +48,8 @@ class BrainRegion:
         first, last = max(0, start - self.margin) // block, -(-(stop + self.margin) // block)
         near = np.asarray(np.moveaxis(self.blocks, axis, 0)[first:last].any(axis=0))
         others = [other for other in range(3) if other != axis]
-        rows, columns = (
-            to_multiple(self._extent(found, other), self.shape[other])
-            for found, other in zip(bounding_box(near, (0, 0)), others, strict=True)
-        )
-        return rows, columns
+        rows, columns = map(self._extent, bounding_box(near, (0, 0)), others)
+        return to_multiple(rows, self.shape[others[0]]), to_multiple(columns, self.shape[others[1]])
 
     def grown(self, axis: int, at_stop: bool) -> BrainRegion:
         """Return the region with twice its margin more on one side, as wide as it ends there."""
@@ -84,10 +80,7 @@ def to_multiple(extent: slice, size: int) -> slice:
 
 
 def find_brain_region(
-    head: np.ndarray,
-    spacing_mm: float,
-    predict: Callable[[np.ndarray], np.ndarray],
-    offset: int,
+    head: np.ndarray, spacing_mm: float, predict: Callable[[np.ndarray], np.ndarray]
 ) -> BrainRegion | None:
     """Look for the brain at 2 mm, in sagittal slices 6 mm apart.
 
@@ -103,7 +96,7 @@ def find_brain_region(
     size = max(1, BATCH_PIXELS // padded[0].size)
     brain = np.zeros((len(looked_at), *coarse.shape[1:]), dtype=bool)
     for start in range(0, len(looked_at), size):
-        batch = slice_batch(padded, looked_at[start : start + size], offset)
+        batch = slice_batch(padded, looked_at[start : start + size])
         found = predict(batch)[:, : coarse.shape[1], : coarse.shape[2], 0]
         brain[start : start + size] = found >= 0.5
     largest = largest_component(brain)
@@ -121,13 +114,13 @@ def pad_to_multiple(volume: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(volume, padding) if np.any(padding) else volume
 
 
-def slice_batch(volume: np.ndarray, indices: np.ndarray, offset: int) -> np.ndarray:
-    """Slices along the first axis, each with neighbours on both sides as channels.
+def slice_batch(volume: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Slices along the first axis, each with its neighbours on both sides as channels.
 
-    Of a volume (N, H, W), those at `indices` become (n, H, W, 3) float32. Neighbours are `offset`
-    slices away; beyond the ends they repeat the end slice.
+    Of a volume (N, H, W), those at `indices` become (n, H, W, 3) float32. Beyond the ends
+    neighbours repeat the end slice.
     """
     batch = np.empty((len(indices), *volume.shape[1:], 3), dtype=np.float32)
-    for channel, step in enumerate((-offset, 0, offset)):
+    for channel, step in enumerate((-1, 0, 1)):
         batch[..., channel] = volume[np.clip(indices + step, 0, len(volume) - 1)]
     return batch

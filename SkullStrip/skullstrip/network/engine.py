@@ -13,15 +13,7 @@ ENGINE_NAMES = ("onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "ja
 
 
 class Engine(Protocol):
-    """A loaded network.
-
-    Attributes
-    ----------
-    name : str
-        The runtime, for example "tensorflow".
-    device : str
-        Where it runs: "cpu", "gpu" or a runtime's own word for an accelerator.
-    """
+    """A loaded network; `name` is the runtime, `device` "cpu", "gpu" or a runtime's own word."""
 
     @property
     def name(self) -> str: ...  # noqa: D102

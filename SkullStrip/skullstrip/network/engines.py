@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,10 @@ def create_engine(
     device: str = "auto",
     threads: int | None = None,
 ) -> Engine:
-    """Load the network into a runtime.
+    """Load the network into a runtime: one of `ENGINE_NAMES`, or "auto" for the first that works.
 
-    Parameters
-    ----------
-    name : {"auto", "onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax"}
-        `auto` takes the first that is installed and works.
-    device : {"auto", "cpu", "gpu"}
-    threads : int, optional
-        CPU threads; by default, and at most, all that this process may use.
+    `device` is "auto", "cpu" or "gpu"; `threads` of the CPU are by default, and at most, all that
+    this process may use.
 
     Raises
     ------
@@ -45,7 +41,6 @@ def create_engine(
     """
     # More threads than processors are slower; ONNX Runtime takes minutes to start thousands.
     threads = min(threads or available_threads(), available_threads())
-
     if name != "auto":
         return _load_or_leave_gpu(name, manifest, weights_path, device, threads)
     failures = []
@@ -78,9 +73,7 @@ def available_threads() -> int:
 def _load_or_leave_gpu(
     name: str, manifest: Manifest, weights: Path, device: str, threads: int
 ) -> Engine:
-    def load_on_cpu() -> Engine:
-        return _load(name, manifest, weights, "cpu", threads)
-
+    load_on_cpu = partial(_load, name, manifest, weights, "cpu", threads)
     try:
         engine = _load(name, manifest, weights, device, threads)
     except SkullStripError:
@@ -118,16 +111,7 @@ class FallbackEngine:
 
     Runtimes raise classes of their own when memory runs out, and some raise nothing clearer than
     `RuntimeError`; so any failure halves the batch, and one of a single slice ends the GPU's part.
-
-    Parameters
-    ----------
-    make_cpu_engine : callable
-        Loads the engine to fall back to; called at most once.
-
-    Attributes
-    ----------
-    note : str
-        Why the GPU was left; empty while it was not.
+    The engine to fall back to is made once at most; `note` says why, and is empty before.
     """
 
     def __init__(self, gpu: Engine, make_cpu_engine: Callable[[], Engine]) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 
 from ..errors import EngineError, WeightsError
 from .manifest import Architecture
-from .unet import build_model
-from .weights import load_weights, read_weights
+from .unet import build_model, load_weights, read_weights
 
 
 class KerasEngine:

@@ -18,18 +18,22 @@ MAX_MANIFEST_BYTES = 2**20
 MAX_WEIGHTS_BYTES = 2**30
 FORMAT_VERSION = 1
 CHANNELS = 3  # of the network's input: a slice and its two neighbours
-RETIRED = ("encoder", "channels", "orientation", "slice_axis")  # older files' only value of each
+# What older files also say, and the one value of each that any network had.
+RETIRED: dict[str, Any] = {
+    "encoder": "EfficientNetB0",
+    "channels": 3,
+    "orientation": "RAS",
+    "slice_axis": 0,
+    "neighbour_offset": 1,
+    "low_percentile": 0.5,
+    "high_percentile": 99.5,
+    "head_margin_mm": 12.0,
+    "threshold": 0.5,
+}
 
 # A manifest may come from elsewhere: beyond these least and most, memory or the network would be at
 # its mercy.
-_RANGES: dict[str, tuple[float, float]] = {
-    "spacing_mm": (0.5, 8.0),
-    "low_percentile": (0.0, 50.0),
-    "high_percentile": (50.0, 100.0),
-    "head_margin_mm": (0.0, 100.0),
-    "threshold": (0.01, 0.99),
-}
-_WHOLE_RANGES = {"neighbour_offset": (1, 16), "decoder_widths": (1, 1024)}
+_SPACINGS_MM, _WIDTHS = (0.5, 8.0), (1, 1024)
 _LAYER = r"\w{1,50}"
 _PATTERNS = {
     "name": r"[^\n]{1,200}",
@@ -74,10 +78,6 @@ class Preprocessing:
     """What `preprocess.prepare` does to a scan, turned to RAS+, before the network sees it."""
 
     spacing_mm: float = 1.0
-    neighbour_offset: int = 1
-    low_percentile: float = 0.5
-    high_percentile: float = 99.5
-    head_margin_mm: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ class Manifest:
     weights_sha256: str
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    threshold: float = 0.5
     training: dict[str, Any] = field(default_factory=dict)
     calibration_sha256: str = ""  # of the verdict; "" where the bundled one judges
     int8_file: str = ""
@@ -126,14 +125,14 @@ class Manifest:
             return cls(
                 architecture=Architecture(**without_retired(architecture)),
                 preprocessing=Preprocessing(**without_retired(preprocessing)),
-                **content,
+                **without_retired(content),
             )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"The manifest cannot be read ({error}).") from error
 
 
 def without_retired(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an architecture or a preprocessing without what older files had."""
+    """Return the fields of a manifest or a part of it without what older files had."""
     return {name: value for name, value in fields.items() if name not in RETIRED}
 
 
@@ -210,10 +209,8 @@ def _require_values(content: Mapping[str, Any]) -> None:
 def _is_allowed(name: str, value: Any) -> bool:
     if name in _PATTERNS:
         return isinstance(value, str) and re.fullmatch(_PATTERNS[name], value) is not None
-    if name in _WHOLE_RANGES:
-        low, high = _WHOLE_RANGES[name]
-        return type(value) is int and low <= value <= high
-    if name in _RANGES:
-        least, most = _RANGES[name]
-        return type(value) in (int, float) and least <= value <= most
-    return True
+    if name == "decoder_widths":
+        return type(value) is int and _WIDTHS[0] <= value <= _WIDTHS[1]
+    if name == "spacing_mm":
+        return type(value) in (int, float) and _SPACINGS_MM[0] <= value <= _SPACINGS_MM[1]
+    return bool(value == RETIRED.get(name, value))

@@ -26,19 +26,9 @@ class OnnxRuntimeEngine:
     """Runs the network in ONNX Runtime.
 
     On the CPU, threads share a batch slice by slice: two that work on one slice together reached
-    0.59 of the rate of a matrix product, two with slices of their own 0.73. Raise EngineError where
-    there is no GPU as asked for or nothing starts, and WeightsError for another network.
-
-    Parameters
-    ----------
-    content : bytes
-        Of the weights file; from memory, so that it can name no other file.
-    device : {"auto", "cpu", "gpu"}
-        `auto` takes a GPU where this ONNX Runtime was built for one and reaches it.
-    threads : int
-        CPU threads.
-    name : str
-        What is reported as the engine; the weights' precision is part of it.
+    0.59 of the rate of a matrix product, two with slices of their own 0.73. The weights file comes
+    from memory, so that it can name no other file; `name` tells its precision. Raise EngineError
+    where there is no GPU as asked for or nothing starts, and WeightsError for another network.
     """
 
     def __init__(self, content: bytes, device: str, threads: int, name: str) -> None:

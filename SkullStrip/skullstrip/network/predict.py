@@ -81,7 +81,6 @@ def predict_head(
     head: np.ndarray,
     predict: Predict,
     wanted: Slices = VIEWS[1],
-    offset: int = 1,
     progress: Progress | None = None,
     region: BrainRegion | None = None,
 ) -> Prediction:
@@ -99,8 +98,6 @@ def predict_head(
     wanted : Slices
         Axes along which slices are stacked, one view each, and slices from one that is predicted to
         the next; without a region they are three times nearer.
-    offset : int
-        Distance of the neighbours that a slice is seen with, in slices.
     progress : callable, optional
         Told after each batch: "predict", slices done, slices in all.
     region : BrainRegion, optional
@@ -124,7 +121,7 @@ def predict_head(
         ]
         total += sum(map(len, missing))
         found = (
-            predict_view(head, axis, places, predict, offset, report=report, region=region)
+            predict_view(head, axis, places, predict, report=report, region=region)
             for axis, places in zip(axes, missing, strict=True)
         )
         views = tuple(map(View.joined, views, found)) if views else tuple(found)
@@ -154,7 +151,6 @@ def predict_view(
     axis: int,
     places: np.ndarray,
     predict: Predict,
-    offset: int,
     *,
     report: Callable[[int], None],
     region: BrainRegion | None,
@@ -173,22 +169,22 @@ def predict_view(
     for start in range(0, len(places), batch_size):
         batch = slice(start, start + batch_size)
         window = region.window(axis, places[batch][0], places[batch][-1] + 1) if region else whole
-        found = predict_window(slices, places[batch], window, predict, offset)
+        found = predict_window(slices, places[batch], window, predict)
         while (grown := beyond_edges(found, window, whole)) != window:
             window = grown
-            found = predict_window(slices, places[batch], window, predict, offset)
+            found = predict_window(slices, places[batch], window, predict)
         probability[(batch, *window)] = found
         report(len(found))
     return View(axis, places, probability)
 
 
 def predict_window(
-    slices: np.ndarray, indices: np.ndarray, window: Window, predict: Predict, offset: int
+    slices: np.ndarray, indices: np.ndarray, window: Window, predict: Predict
 ) -> np.ndarray:
     """Return the probability in the same window of several slices, shape (n, rows, columns)."""
     view = slices[(slice(None), *window)]
     height, width = view.shape[1:]
-    batch = slice_batch(view, indices, offset)
+    batch = slice_batch(view, indices)
     padded = [(0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)]
     return predict(np.pad(batch, padded))[:, :height, :width, 0]
 

@@ -1,4 +1,4 @@
-"""The network: a U-Net whose encoder is EfficientNet-B0.
+"""The network, a U-Net whose encoder is EfficientNet-B0, and its weights from their ONNX file.
 
 U-Net: Ronneberger et al., MICCAI 2015. EfficientNet: Tan and Le, ICML 2019. Built with Keras 3,
 so that one definition runs on TensorFlow, JAX and PyTorch. Keras is imported when a network is
@@ -7,8 +7,12 @@ built, never when this file is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..errors import WeightsError
 from .manifest import CHANNELS, Architecture
 
 if TYPE_CHECKING:
@@ -80,3 +84,38 @@ def probability_head(features: Any, decoder_stages: int) -> Any:
     else:
         logits = layers.Conv2DTranspose(1, 2, strides=2, name="logits")(features)
     return layers.Activation("sigmoid", dtype="float32", name="probability")(logits)
+
+
+def read_weights(content: bytes) -> dict[str, np.ndarray]:
+    """Take a network's variables out of a weights file's content, float32 by their Keras paths.
+
+    They are what the file holds in half precision; its other constants are no variables. Raise
+    WeightsError where it is no ONNX model, or holds what is no finite number.
+    """
+    import onnx
+
+    try:
+        graph = onnx.load_model_from_string(content).graph
+        halves = (t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
+        weights = {t.name: onnx.numpy_helper.to_array(t).astype(np.float32) for t in halves}
+    except Exception as error:  # protobuf's, which share no class with its other makes
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"The weights cannot be read ({reason}).") from error
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise WeightsError(f"The weight '{name}' holds NaN or infinity.")
+    return weights
+
+
+def load_weights(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Set every variable of a network by its path; raise WeightsError where one does not fit."""
+    expected = {variable.path: variable for variable in model.weights}
+    if arrays.keys() != expected.keys():
+        odd = sorted(arrays.keys() ^ expected.keys())
+        raise WeightsError(f"The weights are of another network ('{odd[0]}' differs).")
+    for name, variable in expected.items():
+        if arrays[name].shape != tuple(variable.shape):
+            raise WeightsError(
+                f"The weight '{name}' has shape {arrays[name].shape}, not {tuple(variable.shape)}."
+            )
+        variable.assign(arrays[name])

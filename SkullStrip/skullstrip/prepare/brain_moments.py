@@ -7,25 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-# Powers of the three coordinates in each moment of second and third order.
-EXPONENTS = (
-    (0, 0, 2),
-    (0, 1, 1),
-    (0, 2, 0),
-    (1, 0, 1),
-    (1, 1, 0),
-    (2, 0, 0),
-    (0, 0, 3),
-    (0, 1, 2),
-    (0, 2, 1),
-    (0, 3, 0),
-    (1, 0, 2),
-    (1, 1, 1),
-    (1, 2, 0),
-    (2, 0, 1),
-    (2, 1, 0),
-    (3, 0, 0),
-)
 # fmt: off
 MEAN = np.array([
     0.06612, 0.01973, 0.1106, 0, 0, 0.07434, -0.002494, -0.00344,

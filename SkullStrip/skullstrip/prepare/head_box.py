@@ -10,12 +10,13 @@ from scipy import ndimage
 
 from ..grid.regions import Box, block_means, bounding_box
 
+MARGIN_MM = 12.0
 BLOCK_MM = 4.0  # blocks are averaged first, so that noise in the air does not count
 HEAD_FRACTION = 0.25  # of the typical bright block: between air and the darkest tissue
 SMALLEST_PART = 0.02  # pieces under this share of the largest one are noise
 
 
-def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -> Box:
+def head_bounding_box(scaled: np.ndarray, spacing_mm: float) -> Box:
     """Bounding box of everything that is not air, widened by a margin.
 
     Intensities, float32 (X, Y, Z), are in [0, 1], on an isotropic grid. Where nothing stands out,
@@ -28,7 +29,7 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float, margin_mm: float) -
         return tuple(slice(0, size) for size in scaled.shape)  # type: ignore[return-value]
     sizes = np.bincount(labels.ravel())[1:]
     kept = np.flatnonzero(sizes >= SMALLEST_PART * sizes.max()) + 1
-    margin = int(np.ceil(margin_mm / spacing_mm))
+    margin = int(np.ceil(MARGIN_MM / spacing_mm))
     x, y, z = (
         slice(max(0, part.start * block - margin), min(size, part.stop * block + margin))
         for part, size in zip(bounding_box(np.isin(labels, kept)), scaled.shape, strict=True)

@@ -19,17 +19,21 @@ from ..grid.orientation import Orientation, orientation_codes
 from ..grid.regions import largest_component
 from ..grid.resample import resample
 from ..network.brain_region import BrainRegion
-from .brain_moments import EXPONENTS, MEAN, PRECISION
+from .brain_moments import MEAN, PRECISION
 from .preprocess import Prepared, turned
 
+# Powers of the three coordinates in each moment of second and third order.
+EXPONENTS = tuple(
+    powers
+    for order in (2, 3)
+    for powers in product(range(order + 1), repeat=3)
+    if sum(powers) == order
+)
 GRID_MM = 6.0
 # How much better another way must fit, in squared standard deviations. Real heads that lie right
 # fit every other way worse; lying wrong, they fit another by 25 or more (docs/input_checks.md).
 LEAST_GAIN = 10.0
 UPRIGHT = Orientation((0, 1, 2), (False, False, False))
-# A wrong-way head's brain is found less well, so the first turn may be the wrong one; two were
-# enough for 37 real heads turned in 24 ways.
-MOST_TURNS = 2
 
 Look = Callable[[np.ndarray], BrainRegion | None]
 
@@ -37,25 +41,12 @@ Look = Callable[[np.ndarray], BrainRegion | None]
 def find_upright(
     prepared: Prepared, look: Look, reorient: bool = False
 ) -> tuple[Prepared, BrainRegion | None, tuple[Check, ...]]:
-    """Find the brain's region, and the way the head lies.
+    """Find the brain's region, and the way the head lies; with `reorient` a wrong one is turned.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        On the axes that the header names.
-    look : callable
-        Finds the brain's region in a head of shape (X, Y, Z).
-    reorient : bool
-        Turn a head that lies another way than the header says.
-
-    Returns
-    -------
-    prepared : Prepared
-        As given, or turned; `restore` leads to the input's grid from either.
-    region : BrainRegion or None
-        Of the head in it.
-    checks : tuple of Check
-        A warning where the head lies another way.
+    The head is `prepared` on the axes that the header names, and `look` finds the brain's region in
+    one of shape (X, Y, Z). Returned are what was prepared, as it was or turned (`restore` leads to
+    the input's grid from either), the region of the head in it, and a warning where the head lies
+    another way than its header says.
     """
     region = look(prepared.head)
     turn = _turn(region, prepared)
@@ -64,13 +55,11 @@ def find_upright(
     upright = turned(prepared, turn)
     if not reorient:
         return prepared, region, (_warning(prepared, upright, "'reorient' would turn it"),)
-    for _ in range(MOST_TURNS - 1):
-        region = look(upright.head)
-        turn = _turn(region, upright)
-        if turn == UPRIGHT:
-            break
+    # A wrong-way head's brain is found less well, so the first turn may be the wrong one; two were
+    # enough for 37 real heads turned in 24 ways.
+    region = look(upright.head)
+    if (turn := _turn(region, upright)) != UPRIGHT:
         upright = turned(upright, turn)
-    else:
         region = look(upright.head)
     return upright, region, (_warning(prepared, upright, "it was turned for the network alone"),)
 
@@ -97,7 +86,11 @@ def turns() -> list[Orientation]:
         for axes in permutations(range(3))
         for flipped in product((False, True), repeat=3)
     )
-    return [turn for turn in every if _parity(turn) > 0]
+    return [
+        turn
+        for turn in every
+        if np.linalg.det(np.eye(3)[list(turn.axes)]) * (-1) ** sum(turn.flipped) > 0
+    ]
 
 
 def turn_to_upright(brain: np.ndarray, spacing_mm: np.ndarray) -> Orientation:
@@ -110,7 +103,8 @@ def turn_to_upright(brain: np.ndarray, spacing_mm: np.ndarray) -> Orientation:
     if moments is None:
         return UPRIGHT
     ways = turns()
-    misfits = [misfit(turned_moments(moments, turn)) for turn in ways]
+    apart = np.array([turned_moments(moments, turn) - MEAN for turn in ways])
+    misfits = ((apart @ PRECISION) * apart).sum(axis=1)  # squared Mahalanobis distances
     best = int(np.argmin(misfits))
     return ways[best] if misfits[0] - misfits[best] > LEAST_GAIN else UPRIGHT
 
@@ -144,13 +138,3 @@ def turned_moments(moments: dict[tuple[int, ...], float], turn: Orientation) -> 
             sign *= -1 if flip and power % 2 else 1
         values.append(sign * moments[tuple(before)])
     return np.array(values)
-
-
-def misfit(moments: np.ndarray) -> float:
-    """Squared Mahalanobis distance to the brains of `brain_moments`."""
-    difference = moments - MEAN
-    return float(difference @ PRECISION @ difference)
-
-
-def _parity(turn: Orientation) -> float:
-    return float(np.linalg.det(np.eye(3)[list(turn.axes)])) * (-1) ** sum(turn.flipped)

@@ -11,7 +11,6 @@ from ..grid.orientation import Orientation, reorient_to_ras, then
 from ..grid.regions import Box, bounding_box
 from ..grid.resample import resample, resample_part
 from ..grid.volume import Volume
-from ..network.manifest import Preprocessing
 from .head_box import head_bounding_box
 from .intensity import scale_intensities
 
@@ -32,24 +31,28 @@ class Prepared:
     orientation: Orientation  # from the input's axes to RAS+
 
 
-def normalise(volume: Volume, settings: Preprocessing) -> tuple[Volume, Orientation]:
+def normalise(volume: Volume) -> tuple[Volume, Orientation]:
     """Reorient to RAS+ and scale intensities to [0, 1]; no interpolation."""
     ras, orientation = reorient_to_ras(volume)
-    scaled = scale_intensities(ras.array, settings.low_percentile, settings.high_percentile)
-    return Volume(scaled, ras.affine), orientation
+    return Volume(scale_intensities(ras.array), ras.affine), orientation
 
 
-def prepare(volume: Volume, settings: Preprocessing) -> Prepared:
-    """Reorient, scale, resample to isotropic voxels and cut to the head.
+def prepare(volume: Volume, spacing_mm: float) -> Prepared:
+    """Reorient, scale, resample to isotropic voxels of a size and cut to the head.
 
     The volume may have any orientation, spacing and real dtype. Raise InputError for a field of
-    view so large that memory would not do.
+    view that takes gigabytes at that size or 1 mm: a few voxels with a broken spacing are enough.
     """
-    target_mm = np.full(3, settings.spacing_mm)
-    require_head_sized(volume, target_mm)
-    scaled, orientation = normalise(volume, settings)
+    target_mm = np.full(3, spacing_mm)
+    extent_mm = volume.spacing_mm * volume.array.shape
+    if float(np.prod(extent_mm / np.minimum(target_mm, 1.0))) > MAX_WORKING_VOXELS:
+        size = " x ".join(f"{length:.0f}" for length in extent_mm)
+        raise InputError(
+            f"The field of view is {size} mm, far more than a head; repair the header's spacing."
+        )
+    scaled, orientation = normalise(volume)
     resampled = resample(scaled.array, scaled.spacing_mm, target_mm)
-    box = head_bounding_box(resampled, settings.spacing_mm, settings.head_margin_mm)
+    box = head_bounding_box(resampled, spacing_mm)
     return Prepared(
         head=resampled[box].copy(order="K"),  # not a view, which would keep the air in memory
         box=box,
@@ -92,19 +95,6 @@ def turned(prepared: Prepared, turn: Orientation) -> Prepared:
     )
 
 
-def require_head_sized(volume: Volume, target_mm: np.ndarray) -> None:
-    """Raise InputError for a field of view that takes gigabytes at the network's spacing or 1 mm.
-
-    A few voxels with a broken spacing are enough to ask for that.
-    """
-    extent_mm = volume.spacing_mm * volume.array.shape
-    if float(np.prod(extent_mm / np.minimum(target_mm, 1.0))) > MAX_WORKING_VOXELS:
-        size = " x ".join(f"{length:.0f}" for length in extent_mm)
-        raise InputError(
-            f"The field of view is {size} mm, far more than a head; repair the header's spacing."
-        )
-
-
 def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     """Bring a probability over the head's box back to the input's grid, linearly.
 
@@ -116,9 +106,13 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     found = head_probability > 0
     if found.any():
         inner = bounding_box(found)
+        x, y, z = (
+            slice(outer.start + part.start, outer.start + part.stop)
+            for part, outer in zip(inner, prepared.box, strict=True)
+        )
         part, box = resample_part(
             np.ascontiguousarray(head_probability[inner]),
-            shifted(inner, prepared.box),
+            (x, y, z),
             prepared.resampled_shape,
             prepared.spacing_mm,
             prepared.source_spacing_mm,
@@ -126,12 +120,3 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
         )
         prepared.orientation.apply(result)[box] = part
     return result
-
-
-def shifted(inner: Box, outer: Box) -> Box:
-    """Return a box within another one, in the coordinates of the whole."""
-    x, y, z = (
-        slice(outside.start + inside.start, outside.start + inside.stop)
-        for inside, outside in zip(inner, outer, strict=True)
-    )
-    return x, y, z

@@ -38,18 +38,18 @@ class Calibration:
 
     # log(1 - Dice) that the mask and the network's own doubts give.
     doubt: dict[str, float]
-    # What is taken off a second look's disagreement with a mask: the share "allowance" of its own
-    # doubts, and "distrust" times what they exceed "usual_doubt" by.
+    # What is taken off the coronal slices' disagreement with a mask: the share "allowance" of their
+    # own doubts, and "distrust" times what they exceed "usual_doubt" by.
     second: dict[str, float]
     # Half width of the estimate's 90 % interval, over 1 - estimate, by what the estimate rests on:
-    # "sure", "unsure" (the network of the surface), "contradicted" (by the second look).
+    # "sure", "unsure" (the network of the surface), "contradicted" (by the coronal slices).
     relative_error: dict[str, float]
     # The same of the volume, over volume times (1 - estimate).
     relative_volume_error: dict[str, float]
     check_below: float  # estimated Dice under which the verdict is not "pass"
     fail_below: float  # under which it is "fail"
     limits: dict[str, float]  # values of measures that hardly a right mask exceeds
-    # Where the network is as sure of the surface as on clean scans, a second look disagrees no more
+    # Where the network is as sure of the surface as on clean scans, coronal slices disagree no more
     # than this with a right mask.
     sure_entropy: float
     sure_disagreement_cm2: float

@@ -1,8 +1,8 @@
-"""How likely each voxel's label is right, from its probability and the second look around it."""
+"""How likely each voxel's label is right, from its probability and the coronal slices around it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -23,17 +23,18 @@ SLICES_AT_A_TIME = 16  # the terms of a large scan's confidence take gigabytes
 
 
 def disagreement_map(evidence: Evidence) -> np.ndarray:
-    """Return where the second look contradicts the probability, in [0, 1], of its shape.
+    """Return where the coronal slices contradict the probability, in [0, 1], of its shape.
 
-    The difference of the two is blurred within the slices of the second look and interpolated
-    linearly between them.
+    The difference is blurred within those slices and interpolated linearly between them.
     """
-    if len(evidence.places) == 0:
+    if len(evidence.coronal_places) == 0:
         return np.zeros_like(evidence.probability)
-    apart = np.abs(np.moveaxis(evidence.second, 0, 1) - evidence.probability[:, evidence.places])
+    apart = np.abs(
+        np.moveaxis(evidence.coronal, 0, 1) - evidence.probability[:, evidence.coronal_places]
+    )
     sigma = BLUR_MM / evidence.block_mm
     blurred = ndimage.gaussian_filter(apart, (sigma, 0, sigma))
-    matrix = between_matrix(evidence.places, slice(0, evidence.probability.shape[1]))
+    matrix = between_matrix(evidence.coronal_places, slice(0, evidence.probability.shape[1]))
     return resample_axis(blurred, 1, matrix)
 
 
@@ -63,45 +64,36 @@ def confidence_terms(
     }
 
 
-@dataclass(frozen=True)
-class ConfidenceSource:
-    """What the confidence map is made of when somebody asks for it; about 5 MB."""
+def confidence_map(
+    probability: np.ndarray,
+    evidence: Evidence,
+    placement: Prepared,
+    calibration: Calibration,
+    spacing_mm: np.ndarray,
+) -> np.ndarray:
+    """Confidence in every label of the mask as it was before border and CSF.
 
-    evidence: Evidence
-    placement: Prepared  # where the head lies in the scan; without the head's voxels
-    calibration: Calibration
-    spacing_mm: np.ndarray  # shape (3,); the scan's
-    threshold: float  # of the probability
-
-    def map(self, probability: np.ndarray) -> np.ndarray:
-        """Confidence in every label of the mask as it was before border and CSF.
-
-        Like the network's probability it is float32 in [0, 1] on the scan's own grid, (I, J, K).
-        Where a label is not the likelier one (a piece removed, a hole filled), it is the complement
-        of the other's.
-        """
-        mask = brain_mask_from_probability(probability, self.spacing_mm, 0.0, self.threshold)
-        disagreement = restore(self._fine_disagreement(), self.placement)
-        nowhere = np.zeros((), dtype=np.float32)
-        confidence = np.full_like(
-            probability, expit(right_odds(nowhere, nowhere, self.calibration))
-        )
-        tells = (probability > LEAST_PROBABILITY) | (disagreement > LEAST_DISAGREEMENT)
-        rows, columns, slices = bounding_box(tells)
-        for start in range(slices.start, slices.stop, SLICES_AT_A_TIME):
-            part = (rows, columns, slice(start, min(start + SLICES_AT_A_TIME, slices.stop)))
-            likely = expit(right_odds(probability[part], disagreement[part], self.calibration))
-            is_likely = (probability[part] >= 0.5) == mask[part]
-            confidence[part] = np.where(is_likely, likely, 1 - likely)
-        return confidence
-
-    def _fine_disagreement(self) -> np.ndarray:
-        """Return the disagreement on the head's own grid."""
-        found = disagreement_map(self.evidence)
-        factor = round(self.evidence.block_mm / float(self.placement.spacing_mm[0]))
-        for axis in range(3):
-            found = np.repeat(found, factor, axis=axis)
-        return found[tuple(slice(0, part.stop - part.start) for part in self.placement.box)]
+    Like the network's probability it is float32 in [0, 1] on the scan's own grid, (I, J, K), of a
+    spacing of shape (3,); `placement` is where the head lies in it. Where a label is not the
+    likelier one (a piece removed, a hole filled), it is the complement of the other's.
+    """
+    mask = brain_mask_from_probability(probability, spacing_mm)
+    coarse = disagreement_map(evidence)
+    factor = round(evidence.block_mm / float(placement.spacing_mm[0]))
+    for axis in range(3):
+        coarse = np.repeat(coarse, factor, axis=axis)
+    on_head = coarse[tuple(slice(0, part.stop - part.start) for part in placement.box)]
+    disagreement = restore(on_head, placement)
+    nowhere = np.zeros((), dtype=np.float32)
+    confidence = np.full_like(probability, expit(right_odds(nowhere, nowhere, calibration)))
+    tells = (probability > LEAST_PROBABILITY) | (disagreement > LEAST_DISAGREEMENT)
+    rows, columns, slices = bounding_box(tells)
+    for start in range(slices.start, slices.stop, SLICES_AT_A_TIME):
+        part = (rows, columns, slice(start, min(start + SLICES_AT_A_TIME, slices.stop)))
+        likely = expit(right_odds(probability[part], disagreement[part], calibration))
+        is_likely = (probability[part] >= 0.5) == mask[part]
+        confidence[part] = np.where(is_likely, likely, 1 - likely)
+    return confidence
 
 
 def without_head(prepared: Prepared) -> Prepared:

@@ -10,7 +10,7 @@ import numpy as np
 from .calibration import Calibration, Ground
 
 LEAST_ERROR = 0.005  # 1 - Dice: two careful references of one scan agree no better
-CONTRADICTED = 1.2  # times what the network doubts: the second look knows something else
+CONTRADICTED = 1.2  # times what the network doubts: the coronal slices know something else
 
 
 class Estimate(NamedTuple):
@@ -25,7 +25,7 @@ def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:
     """Return what the doubts are a weighted sum of; each grows as a mask gets worse."""
     return {
         "constant": 1.0,
-        "own": _log_error(measured["own_dice"]),
+        "own": float(np.log(max(1.0 - measured["own_dice"], LEAST_ERROR))),
         "entropy": measured["surface_entropy"],
         "asymmetry": measured["asymmetry"],
     }
@@ -37,10 +37,10 @@ def doubted_error(measured: Mapping[str, float], doubt: Mapping[str, float]) -> 
 
 
 def contradicted_error(measured: Mapping[str, float], second: Mapping[str, float]) -> float:
-    """1 - Dice of a mask whose faults the second look sees.
+    """1 - Dice of a mask whose faults the coronal slices see.
 
-    Two looks that are unsure differ, whichever is right, so a share of the second look's own doubts
-    is taken off, and more of what exceeds the doubts it has on good scans.
+    Two looks that are unsure differ, whichever is right, so a share of the coronal slices' own
+    doubts is taken off, and more of what exceeds the doubts it has on good scans.
     """
     doubt = 1 - measured["second_own_dice"]
     unusual = max(0.0, doubt - second["usual_doubt"])
@@ -53,7 +53,7 @@ def likely_error(
     second: Mapping[str, float],
     sure_entropy: float,
 ) -> tuple[float, Ground]:
-    """1 - Dice, by what the network or the second look doubts more, and what that rests on."""
+    """1 - Dice, by what the network or the coronal slices doubt more, and what that rests on."""
     doubted = doubted_error(measured, doubt)
     contradicted = contradicted_error(measured, second)
     error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
@@ -73,7 +73,3 @@ def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimat
         dice_error=min(calibration.relative_error[ground] * error, 1.0),
         volume_error_ml=volume_error,
     )
-
-
-def _log_error(dice: float) -> float:
-    return float(np.log(max(1.0 - dice, LEAST_ERROR)))

@@ -1,10 +1,10 @@
-"""What a mask is judged by: its probability at 2 mm, a second look, and where the image ends.
+"""What a mask is judged by: its probability at 2 mm, coronal slices, and where the image ends.
 
 Small enough (about 5 MB) to be kept with the result, so that the confidence map can be made when
 somebody asks for it. It is taken before `border_mm` and `keep_csf` change the mask: what is judged
 is what the network found.
 
-The second look is at coronal slices, at full resolution. A mask of sagittal slices knows nothing of
+The coronal slices are seen at full resolution. A mask of sagittal slices knows nothing of
 them; one of three views has them among its slices, and shows by how much the others overruled them.
 At 2 mm the network's own doubts outweigh what it says about the mask: of the same scans, stressed,
 coarse looks agreed with good masks at Dice 0.5 to 0.98, fine ones at 0.93 to 0.98.
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..grid.regions import Box, block_means
+from ..grid.regions import block_means
 from ..network.brain_region import COARSE_MM, BrainRegion
 from ..network.predict import Predict, Prediction, View, predict_view
 from ..prepare.head_box import tissue
 from ..prepare.preprocess import Prepared, source_index_matrix
 
-CORONAL = 1  # the axis along which the second look's slices are stacked
+CORONAL = 1  # the axis along which those slices are stacked
 APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
 SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
 SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked voxels have not
@@ -34,9 +34,9 @@ class Evidence:
     """Everything on the grid of the head (RAS+), in blocks of about 2 mm."""
 
     probability: np.ndarray  # float32, shape (a, b, c); the network's, mean of each block
-    second: np.ndarray  # float32, shape (n, a, c); the second look's, in coronal slices
+    coronal: np.ndarray  # float32, shape (n, a, c); the network's, in coronal slices alone
     # int, shape (n,); positions of those slices along the second axis, in blocks.
-    places: np.ndarray
+    coronal_places: np.ndarray
     block_mm: float  # side of a block
     # bool, shape (3, 2); whether the image ends where these arrays do, at each axis' start and end.
     image_ends: np.ndarray
@@ -57,43 +57,43 @@ def gather_evidence(
     found: Prediction,
     *,
     predict: Predict,
-    offset: int,
     region: BrainRegion | None,
     affine: np.ndarray | None = None,
 ) -> Evidence:
-    """Look a second time and keep what the verdict and the confidence need.
+    """Look at coronal slices, and keep what the verdict and the confidence need.
 
-    `predict`, `offset` and `region` are as for `predict.predict_head`. Without the scan's affine
-    the verdict names no places.
+    `predict` and `region` are as for `predict.predict_head`. Without the scan's affine the verdict
+    names no places.
     """
-    head, spacing_mm = prepared.head, float(prepared.spacing_mm[0])
+    spacing_mm = float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))
-    probability = found.probability
-    coarse = whole_blocks(block_means(probability, factor), probability.shape, factor)
-    second = second_look(head, found.views, spacing_mm, predict, offset, region)
-    blocks = whole_blocks(block_means(head, factor), head.shape, factor)
+    coronal = coronal_slices(prepared.head, found.views, spacing_mm, predict, region)
+    head = whole_blocks(block_means(prepared.head, factor), prepared.head.shape, factor)
+    coarse = block_means(found.probability, factor)
     to_ras = None
     if affine is not None:
-        to_ras = affine @ source_index_matrix(prepared) @ block_matrix(factor)
+        middle = np.diag([factor, factor, factor, 1.0])  # from a block to the voxel in its middle
+        middle[:3, 3] = (factor - 1) / 2
+        to_ras = affine @ source_index_matrix(prepared) @ middle
+    sides = zip(prepared.box, prepared.resampled_shape, strict=True)
     return Evidence(
-        probability=coarse,
-        second=plane_means(second.slices, factor),
-        places=second.places // factor,
+        probability=whole_blocks(coarse, prepared.head.shape, factor),
+        coronal=block_means(coronal.slices, (1, factor, factor)),
+        coronal_places=coronal.places // factor,
         block_mm=factor * spacing_mm,
-        image_ends=box_ends(prepared.box, prepared.resampled_shape),
+        image_ends=np.array([(part.start == 0, part.stop == size) for part, size in sides]),
         to_ras=to_ras,
-        tissue=tissue(blocks, SCALP),
-        signal=tissue(blocks, SCALP, SIGNAL),
+        tissue=tissue(head, SCALP),
+        signal=tissue(head, SCALP, SIGNAL),
         other_ml=0.0 if region is None else region.other_ml,
     )
 
 
-def second_look(
+def coronal_slices(
     head: np.ndarray,
     views: Sequence[View],
     spacing_mm: float,
     predict: Predict,
-    offset: int,
     region: BrainRegion | None,
 ) -> View:
     """Return single coronal slices: those of the mask's own views, or else what is seen now."""
@@ -105,16 +105,7 @@ def second_look(
             return View(CORONAL, view.places[nearest], view.slices[nearest])
     extent = region.box()[CORONAL] if region else slice(0, head.shape[CORONAL])
     places = np.arange(extent.start + apart // 2, extent.stop, apart)
-    return predict_view(
-        head, CORONAL, places, predict, offset, report=lambda _slices: None, region=region
-    )
-
-
-def block_matrix(factor: int) -> np.ndarray:
-    """Return what leads from the index of a block to the voxel index of its middle, (4, 4)."""
-    matrix = np.diag([factor, factor, factor, 1.0])
-    matrix[:3, 3] = (factor - 1) / 2
-    return matrix
+    return predict_view(head, CORONAL, places, predict, report=lambda _slices: None, region=region)
 
 
 def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.ndarray:
@@ -123,18 +114,3 @@ def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.n
         if size % factor:
             np.moveaxis(means, axis, 0)[-1] *= factor / (size % factor)
     return means
-
-
-def plane_means(slices: np.ndarray, factor: int) -> np.ndarray:
-    """Average each factor x factor square of every slice; the last ones are padded with zeros."""
-    padding = [(0, 0), *((0, -size % factor) for size in slices.shape[1:])]
-    padded = np.pad(slices, padding)
-    rows, columns = (size // factor for size in padded.shape[1:])
-    return padded.reshape(len(slices), rows, factor, columns, factor).mean(axis=(2, 4))
-
-
-def box_ends(box: Box, shape: tuple[int, ...]) -> np.ndarray:
-    """Return whether each side of a box is a side of the array around it, shape (3, 2)."""
-    return np.array(
-        [(part.start == 0, part.stop == size) for part, size in zip(box, shape, strict=True)]
-    )

@@ -1,14 +1,18 @@
-"""What a mask is measured by; each measure is one small function of arrays in blocks of 2 mm.
+"""What a mask is measured by, in blocks of 2 mm, and where in the scan a doubt about it is.
 
 Axes run right, anterior, superior, as in the network's own grid.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
-from ..grid.regions import bounding_box, fill_holes, largest_component
+from ..checks.input_checks import Check
+from ..grid.regions import bounding_box, dice, fill_holes, largest_component
 from .evidence import Evidence
 from .symmetry import asymmetry
 
@@ -40,15 +44,17 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
 def measure_mask(evidence: Evidence, mask: np.ndarray) -> dict[str, float]:
     """Return the measures that do not look at the network's probability."""
     near = mask[bounding_box(mask, (3, 3, 3))]
+    block_cm2 = evidence.block_mm**2 / 100
+    contradicted, bare = largest_disagreement(evidence, mask), largest_bare(evidence, mask)
     return {
         "volume_ml": float(np.count_nonzero(near)) * evidence.block_ml,
         "edge_share": edge_share(mask, evidence.image_ends),
         "asymmetry": asymmetry(near),
         "roughness": roughness(near),
-        "second_dice": second_dice(evidence, mask),
-        "second_own_dice": expected_dice(evidence.second, evidence.second >= 0.5),
-        "disagreement_cm2": disagreement_cm2(evidence, mask),
-        "bare_cm2": bare_cm2(evidence, mask),
+        "second_dice": dice(mask_in_slices(evidence, mask), evidence.coronal >= 0.5),
+        "second_own_dice": expected_dice(evidence.coronal, evidence.coronal >= 0.5),
+        "disagreement_cm2": float(np.count_nonzero(contradicted)) * block_cm2,
+        "bare_cm2": float(np.count_nonzero(bare)) * block_cm2,
         "head_share": head_share(evidence.tissue, mask),
         "other_ml": evidence.other_ml,
     }
@@ -58,8 +64,9 @@ def measure_doubts(evidence: Evidence, mask: np.ndarray, solid: np.ndarray) -> d
     """Return the measures that do; `solid` is what `solid_mask` makes of the probability."""
     probability = evidence.probability
     box = bounding_box(mask, (3, 3, 3))
+    removed = (probability >= 0.5) != solid  # pieces taken away and holes filled
     return {
-        "removed_ml": removed_ml(probability, solid, evidence.block_ml),
+        "removed_ml": float(np.count_nonzero(removed)) * evidence.block_ml,
         "own_dice": expected_dice(probability, mask),
         "surface_entropy": surface_entropy(probability[box], mask[box]),
     }
@@ -74,11 +81,6 @@ def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
         at_ends = np.where(image_ends[axis], areas[[0, -1]], 0)
         shares.append(float(at_ends.max() / areas.max()))
     return max(shares)
-
-
-def removed_ml(probability: np.ndarray, solid: np.ndarray, block_ml: float) -> float:
-    """Return the volume of the pieces that were removed and of the holes that were filled."""
-    return float(np.count_nonzero((probability >= 0.5) != solid)) * block_ml
 
 
 def roughness(mask: np.ndarray) -> float:
@@ -107,40 +109,24 @@ def surface_entropy(probability: np.ndarray, mask: np.ndarray) -> float:
     return float(np.mean(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)))) if p.size else 0.0
 
 
-def second_dice(evidence: Evidence, mask: np.ndarray) -> float:
-    """Dice of the mask with the second look, over the slices of that look."""
-    judged = mask_in_slices(evidence, mask)
-    second = evidence.second >= 0.5
-    total = int(np.count_nonzero(judged)) + int(np.count_nonzero(second))
-    return 2.0 * int(np.count_nonzero(judged & second)) / total if total else 0.0
-
-
-def disagreement_cm2(evidence: Evidence, mask: np.ndarray) -> float:
-    """Area of the largest place in a slice where the second look is sure that the mask is wrong."""
-    largest = largest_disagreement(evidence, mask)
-    return float(np.count_nonzero(largest)) * evidence.block_mm**2 / 100
-
-
 def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return that place, bool, shape of `evidence.second`."""
+    """Return the largest place in a slice where the coronal slices are sure that the mask is wrong.
+
+    Bool, shape of `evidence.coronal`.
+    """
     judged = mask_in_slices(evidence, mask)
-    wrong = np.where(judged, evidence.second < SURE, evidence.second > 1 - SURE)
+    wrong = np.where(judged, evidence.coronal < SURE, evidence.coronal > 1 - SURE)
     radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
     cross = ndimage.generate_binary_structure(3, 1)
     cross[[0, 2]] = False  # within each slice
     return largest_component(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
 
 
-def bare_cm2(evidence: Evidence, mask: np.ndarray) -> float:
-    """Area, seen from one side, where nothing of the head lies over the mask.
-
-    A brain is bare where a stripped scan ends, or one part of which was blanked.
-    """
-    return float(np.count_nonzero(largest_bare(evidence, mask))) * evidence.block_mm**2 / 100
-
-
 def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return the mask's surface blocks there, bool, shape of the mask; of the barest side."""
+    """Return the mask's surface, seen from the barest side, over which nothing of the head lies.
+
+    Bool, shape of the mask. A brain is bare where a stripped scan ends, or part of one was blanked.
+    """
     around = evidence.signal & ~mask
     sides = []
     for axis in range(3):
@@ -183,5 +169,68 @@ def _between(array: np.ndarray, axis: int) -> np.ndarray:
 
 
 def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return the mask in the slices of the second look, shape of `evidence.second`."""
-    return np.moveaxis(mask[:, evidence.places], 1, 0)
+    """Return the mask in the coronal slices, shape of `evidence.coronal`."""
+    return np.moveaxis(mask[:, evidence.coronal_places], 1, 0)
+
+
+def located(
+    reasons: tuple[Check, ...], evidence: Evidence, mask: np.ndarray | None = None
+) -> tuple[Check, ...]:
+    """Return the verdict's reasons, with `position_ras` set where a reason is about a place.
+
+    `mask` is what was judged; by default what the probability gives.
+    """
+    to_ras = evidence.to_ras
+    if to_ras is None or not any(check.code in _PLACES for check in reasons):
+        return reasons
+    judged = solid_mask(evidence.probability) if mask is None else mask
+    return tuple(
+        replace(check, position_ras=_position(_PLACES[check.code](evidence, judged), to_ras))
+        if check.code in _PLACES
+        else check
+        for check in reasons
+    )
+
+
+def disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """Return where the coronal slices contradict the mask most."""
+    place = np.zeros(mask.shape, dtype=bool)
+    place[:, evidence.coronal_places] = np.moveaxis(largest_disagreement(evidence, mask), 0, 1)
+    return place
+
+
+def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
+    """Return the largest part of the mask in an outermost slice of the image."""
+    faces = []
+    for axis, ends in enumerate(evidence.image_ends):
+        for at in np.array([0, -1])[ends]:
+            face = np.zeros(mask.shape, dtype=bool)
+            edge = (*[slice(None)] * axis, at)
+            face[edge] = mask[edge]
+            faces.append(largest_component(face))
+    return max(faces, key=np.count_nonzero, default=np.zeros(mask.shape, dtype=bool))
+
+
+def removed_piece(evidence: Evidence, _mask: np.ndarray) -> np.ndarray:
+    """Return the largest piece that was removed, or hole that was filled."""
+    solid = solid_mask(evidence.probability)
+    return largest_component((evidence.probability >= 0.5) != solid)
+
+
+_PLACES: dict[str, Callable[[Evidence, np.ndarray], np.ndarray]] = {
+    "second_look": disagreement,
+    "dice_low": disagreement,  # a wrong mask is usually contradicted there
+    "brain_bare": largest_bare,
+    "brain_cut": cut_edge,
+    "pieces_removed": removed_piece,
+}
+
+
+def _position(place: np.ndarray, to_ras: np.ndarray) -> tuple[float, float, float] | None:
+    """Return the block of a place that is nearest to its middle, in RAS mm."""
+    blocks = np.argwhere(place)
+    if len(blocks) == 0:
+        return None
+    nearest = blocks[np.argmin(np.linalg.norm(blocks - blocks.mean(axis=0), axis=1))]
+    x, y, z = (round(float(value), 1) for value in (to_ras @ [*nearest, 1.0])[:3])
+    return x, y, z

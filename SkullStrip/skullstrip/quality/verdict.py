@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,8 +12,7 @@ from ..checks.input_checks import Check
 from .calibration import Calibration
 from .estimate import Estimate, estimate
 from .evidence import Evidence
-from .measures import measure
-from .places import located
+from .measures import located, measure
 
 Verdict = Literal["pass", "check", "fail", "not judged"]
 # Which mask a verdict is of: the one that is written, or the network's before it was changed.
@@ -54,8 +53,6 @@ _UNUSUAL = {
     ),
 }
 
-Reason = tuple[bool, str, str]  # whether it is one, its code, and its message
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -91,85 +88,65 @@ def judge(
 def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> Judgement:
     """Judge a mask by its measures."""
     found = estimate(measured, calibration)
-    said = (
-        *_brain_reasons(measured, found, calibration),
-        *_head_reasons(measured),
-        *_contradiction(measured, calibration),
-        *_unusual(measured, calibration.limits),
-    )
-    reasons = tuple(Check(code, "warn", message) for is_so, code, message in said if is_so)
+    volume_ml, share = measured["volume_ml"], measured["head_share"]
+    other_ml, bare_cm2 = measured["other_ml"], measured["bare_cm2"]
+    size = "small" if volume_ml < SMALLEST_BRAIN_ML else "large"
+    least_share = LEAST_SHARE_OF_SMALL if volume_ml < SMALL_BRAIN_ML else LEAST_SHARE
+    # Two looks that are both sure contradict each other; on a poor scan that says little.
+    is_sure = measured["surface_entropy"] <= calibration.sure_entropy
+    area, most_area = measured["disagreement_cm2"], calibration.sure_disagreement_cm2
+    possible = [
+        (
+            found.dice < calibration.check_below,
+            "dice_low",
+            f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
+            "more is usual); look at its outline.",
+        ),
+        (
+            not SMALLEST_BRAIN_ML <= volume_ml <= LARGEST_BRAIN_ML,
+            f"brain_{size}",
+            f"The brain found is unusually {size} ({volume_ml:.0f} mL; {SMALLEST_BRAIN_ML:.0f} to "
+            f"{LARGEST_BRAIN_ML:.0f} mL expected); look at its outline.",
+        ),
+        (
+            measured["edge_share"] > CUT_SHARE,
+            "brain_cut",
+            "The brain reaches the edge of the image, so part of it is missing.",
+        ),
+        (
+            other_ml > SECOND_BRAIN_ML,
+            "second_brain",
+            f"The image holds something else that looks like brain ({other_ml:.0f} mL), a second "
+            "head perhaps, which was left out; crop the image to one head.",
+        ),
+        (
+            bare_cm2 > MOST_BARE_CM2,
+            "brain_bare",
+            f"Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of the "
+            "scan had been blanked or its skull stripped; part of the brain may be missing.",
+        ),
+        (
+            share < least_share,
+            "small_for_head",
+            f"The brain found ({volume_ml:.0f} mL) fills {share:.0%} of the upper head, where "
+            f"{least_share:.0%} and more is usual for its size; look for a missing part, and check "
+            "the header's voxel size.",
+        ),
+        (
+            is_sure and area > most_area,
+            "second_look",
+            "A second look at the scan, along another axis, disagrees with the mask over "
+            f"{area:.1f} cm2 in one place ({most_area:.1f} at most is usual); look for a leak or a "
+            "missing part.",
+        ),
+    ]
+    for name, limit in calibration.limits.items():
+        code, words = _UNUSUAL[name]
+        message = words.format(value=measured[name], limit=limit)
+        possible.append((measured[name] > limit, code, message))
+    reasons = tuple(Check(code, "warn", message) for is_so, code, message in possible if is_so)
     failed = found.dice < calibration.fail_below
     return Judgement("fail" if failed else "check" if reasons else "pass", reasons, found)
-
-
-def _brain_reasons(
-    measured: Mapping[str, float], found: Estimate, calibration: Calibration
-) -> Iterator[Reason]:
-    """Look at the mask alone."""
-    yield (
-        found.dice < calibration.check_below,
-        "dice_low",
-        f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
-        "more is usual); look at its outline.",
-    )
-    volume_ml = measured["volume_ml"]
-    size = "small" if volume_ml < SMALLEST_BRAIN_ML else "large"
-    yield (
-        not SMALLEST_BRAIN_ML <= volume_ml <= LARGEST_BRAIN_ML,
-        f"brain_{size}",
-        f"The brain found is unusually {size} ({volume_ml:.0f} mL; {SMALLEST_BRAIN_ML:.0f} to "
-        f"{LARGEST_BRAIN_ML:.0f} mL expected); look at its outline.",
-    )
-    yield (
-        measured["edge_share"] > CUT_SHARE,
-        "brain_cut",
-        "The brain reaches the edge of the image, so part of it is missing.",
-    )
-
-
-def _head_reasons(measured: Mapping[str, float]) -> Iterator[Reason]:
-    """Look at how the brain fits the head around it."""
-    other_ml, bare_cm2 = measured["other_ml"], measured["bare_cm2"]
-    yield (
-        other_ml > SECOND_BRAIN_ML,
-        "second_brain",
-        f"The image holds something else that looks like brain ({other_ml:.0f} mL), a second "
-        "head perhaps, which was left out; crop the image to one head.",
-    )
-    yield (
-        bare_cm2 > MOST_BARE_CM2,
-        "brain_bare",
-        f"Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of the "
-        "scan had been blanked or its skull stripped; part of the brain may be missing.",
-    )
-    volume_ml, share = measured["volume_ml"], measured["head_share"]
-    least = LEAST_SHARE_OF_SMALL if volume_ml < SMALL_BRAIN_ML else LEAST_SHARE
-    yield (
-        share < least,
-        "small_for_head",
-        f"The brain found ({volume_ml:.0f} mL) fills {share:.0%} of the upper head, where "
-        f"{least:.0%} and more is usual for its size; look for a missing part, and check the "
-        "header's voxel size.",
-    )
-
-
-def _contradiction(measured: Mapping[str, float], calibration: Calibration) -> Iterator[Reason]:
-    """Two looks that are both sure contradict each other; on a poor scan that says little."""
-    area, limit = measured["disagreement_cm2"], calibration.sure_disagreement_cm2
-    yield (
-        measured["surface_entropy"] <= calibration.sure_entropy and area > limit,
-        "second_look",
-        "A second look at the scan, along another axis, disagrees with the mask over "
-        f"{area:.1f} cm2 in one place ({limit:.1f} at most is usual); look for a leak or a "
-        "missing part.",
-    )
-
-
-def _unusual(measured: Mapping[str, float], limits: Mapping[str, float]) -> Iterator[Reason]:
-    """Hold measures against what right masks have."""
-    for name, limit in limits.items():
-        code, words = _UNUSUAL[name]
-        yield measured[name] > limit, code, words.format(value=measured[name], limit=limit)
 
 
 def capped(

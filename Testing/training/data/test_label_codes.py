@@ -71,10 +71,9 @@ def test_too_many_tissues_for_a_byte_are_refused():
 @pytest.mark.parametrize("subject", ["A01", "B01"])
 def test_a_real_label_map_keeps_every_label(shared_data, subject):
     from skullstrip.grid.orientation import reorient_to_ras
-    from skullstrip.network.manifest import Preprocessing
 
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == subject)
-    source = source_from_pair(pair, Preprocessing())
+    source = source_from_pair(pair)
     labels = reorient_to_ras(read_pair(pair)[0])[0].array
     label_of_code = np.array([int(name.split(":")[1]) for name in source.names])
     assert np.array_equal(label_of_code[source.voxels], labels[head_box(labels)])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
-from skullstrip.network.manifest import Preprocessing
 from skullstrip.prepare.preprocess import normalise
 from Testing.programs import ROOT, run_python
 from Testing.small_sources import small_label_map, small_scan, write_cache
@@ -118,9 +117,9 @@ def test_the_brain_box_is_the_masks_extent_in_mm():
 
 
 def test_a_scan_is_prepared_as_the_library_prepares_it(phantom_pair):
-    source = source_from_pair(phantom_pair, Preprocessing())
+    source = source_from_pair(phantom_pair)
     image, mask = read_pair(phantom_pair)
-    expected, orientation = normalise(image, Preprocessing())
+    expected, orientation = normalise(image)
     assert np.array_equal(source.voxels, np.rint(expected.array * 255).astype(np.uint8))
     assert np.array_equal(source.mask > 0, orientation.apply(mask))
     assert (source.split, source.names) == ("val", ())
@@ -130,7 +129,7 @@ def test_a_scan_with_an_empty_mask_is_refused(tmp_path, nifti):
     image = nifti(tmp_path / "a.nii.gz", np.ones((8, 8, 8)), np.eye(4))
     mask = nifti(tmp_path / "a_mask.nii.gz", np.zeros((8, 8, 8)), np.eye(4))
     with pytest.raises(InputError, match="mask of a is empty"):
-        source_from_pair(Pair("a", image, mask), Preprocessing())
+        source_from_pair(Pair("a", image, mask))
 
 
 def test_the_command_writes_an_archive_for_each_scan_and_what_they_are(phantom_data, tmp_path):

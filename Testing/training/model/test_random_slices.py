@@ -41,7 +41,7 @@ def test_an_undeformed_slab_holds_the_voxels_that_inference_slices_and_their_mas
     level, mask = 17, np.random.default_rng(1).random(SHAPE) < 0.5
     source = numbered_source()
     slab = centred_slab(source, plane, float(level), PATCH, 1.0)
-    stack = slice_batch(np.moveaxis(source.voxels, plane, 0), np.array([level]), 1)[0]
+    stack = slice_batch(np.moveaxis(source.voxels, plane, 0), np.array([level]))[0]
     first = np.delete([4, 5, 6], plane)  # the brain has 32 voxels each way, as the patch
     cut = slice(first[0], first[0] + PATCH), slice(first[1], first[1] + PATCH)
     assert np.array_equal(np.rint(read_image(source, slab) * 255), stack[cut])

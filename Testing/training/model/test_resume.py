@@ -13,8 +13,7 @@ import json
 import numpy as np
 import pytest
 
-from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights
+from skullstrip.network.unet import build_model, load_weights
 from Testing.programs import ENVIRONMENT, ROOT, run_python
 from Testing.small_sources import write_cache
 from training.model.config import config_from_dict

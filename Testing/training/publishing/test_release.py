@@ -12,8 +12,7 @@ import pytest
 from skullstrip.errors import InputError, WeightsError
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import Architecture, Manifest, load_manifest
-from skullstrip.network.unet import build_model
-from skullstrip.network.weights import load_weights, read_weights
+from skullstrip.network.unet import build_model, load_weights, read_weights
 from skullstrip.options import Options
 from skullstrip.quality.calibration import load_calibration
 from Testing.stand_ins import ThresholdEngine

@@ -12,11 +12,6 @@ def codes(array, affine):
     return [code for code, _ in appearance_findings(array, affine)]
 
 
-def test_an_ordinary_head_looks_like_one():
-    head = make_head()
-    assert codes(head.array, head.affine) == []
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_mask_is_taken_for_a_label_map(dtype):
     head = make_head()

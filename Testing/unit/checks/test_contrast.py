@@ -38,10 +38,6 @@ def test_fluid_and_bone_tell_the_contrast(fluid, bone, found):
     assert (check.code, check.severity) == found
 
 
-def test_without_a_region_nothing_is_said():
-    assert contrast_checks(np.zeros((10, 10, 10), np.float32), None) == ()
-
-
 def test_a_brain_without_a_core_is_no_reason_to_fail():
     head, region = brain_in_fluid(0.9, 0.4)
     thin = BrainRegion(region.blocks & (np.arange(60)[:, None] == 30), BLOCK, 9, region.shape)

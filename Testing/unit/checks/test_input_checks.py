@@ -27,11 +27,6 @@ def test_an_ordinary_head_passes_clean(phantom):
     assert check_input(head.array, head.affine) == ()
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.float64])
-def test_any_real_dtype_passes(dtype):
-    assert check_input(noise(dtype=dtype), THREE_MM) == ()
-
-
 def test_a_bool_image_is_not_refused():
     assert all(check.severity == "warn" for check in check_input(noise() > 20, THREE_MM))
 
@@ -55,20 +50,11 @@ def nan_but(value):
 @pytest.mark.parametrize(
     ("array", "affine", "message"),
     [
-        (noise((40, 40)), THREE_MM, "2 dimensions"),
-        (noise((40, 40, 40, 2)), THREE_MM, "4 dimensions"),
         (noise((4, 40, 40)), NINE_MM, "only 4 slices"),
-        (noise((40, 40, 4)), NINE_MM, "only 4 slices"),
         (noise((40, 40, 5)), np.eye(4), "field of view is 40 x 40 x 5 mm"),
-        (np.zeros((40, 40, 40), np.complex64), THREE_MM, "complex"),
-        (np.zeros((40, 40, 40), "V3"), THREE_MM, "colour"),
-        (np.zeros((40, 40, 40), np.uint8), THREE_MM, "only zeros"),
         (np.full((40, 40, 40), 7.5), THREE_MM, r"same value everywhere \(7\.5\)"),
         (nan_but(3), THREE_MM, "same value"),
-        (nan_but(np.nan), THREE_MM, "no finite value"),
         (nan_but(np.inf), THREE_MM, "no finite value"),
-        (noise(), np.diag([1.0, 1.0, 0.0, 1.0]), "singular"),
-        (noise(), np.eye(4) * np.nan, "finite"),
         (noise(), np.full((4, 4), np.inf), "finite"),
         (noise(), np.diag([0.001, 0.001, 0.001, 1.0]), "spacing"),
         (noise(), np.diag([1000.0, 1000.0, 1000.0, 1.0]), "spacing"),

@@ -63,13 +63,12 @@ def test_the_picture_does_not_depend_on_the_arrays_orientation(phantom, orientat
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
-@pytest.mark.parametrize("orientation", ["RAS", "LPS"])
 @pytest.mark.parametrize(
     ("axis", "row", "side"),
     [(0, 0, "left"), (0, 1, "left"), (1, 0, "top"), (1, 2, "left"), (2, 1, "top"), (2, 2, "top")],
 )
-def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, orientation, axis, row, side):
-    head = phantom(orientation)
+def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, axis, row, side):
+    head = phantom("LPS")
     picture = picture_of(head, bright_half(head, axis))
     for tile in tiles(picture)[row]:
         seen = tile if side == "left" else tile.T
@@ -77,10 +76,9 @@ def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, orientation, 
         assert seen[:, : middle - 3].mean() > 100 + seen[:, middle + 3 :].mean()
 
 
-@pytest.mark.parametrize("orientation", ["RAS", "LPS"])
 @pytest.mark.parametrize(("axis", "row"), [(2, 0), (1, 1)])
-def test_cuts_run_upwards_and_forwards(phantom, orientation, axis, row):
-    head = phantom(orientation)
+def test_cuts_run_upwards_and_forwards(phantom, axis, row):
+    head = phantom("LPS")
     picture = picture_of(head, bright_half(head, axis))
     brightness = [tile.mean() for tile in tiles(picture)[row]]
     assert max(brightness[: CUTS // 2]) + 100 < min(brightness[CUTS // 2 :])
@@ -99,13 +97,6 @@ def test_the_outline_is_one_pixel_wide_and_closed(phantom):
     blocks = outline[:-1, :-1] & outline[1:, :-1] & outline[:-1, 1:] & outline[1:, 1:]
     assert outline.sum() > 18 * 300
     assert not blocks.any()
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64, ">i2"])
-def test_any_dtype_can_be_shown(phantom, dtype):
-    head = phantom()
-    picture = picture_of(head, head.array.astype(dtype))
-    assert outline_pixels(picture).any()
 
 
 def test_an_empty_mask_shows_the_whole_field_of_view_without_outline(phantom):

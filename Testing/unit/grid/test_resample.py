@@ -23,12 +23,6 @@ def test_the_new_grid_covers_the_old_field_of_view(length, spacing_mm, expected)
     assert resampled_length(length, spacing_mm, 1.0) == expected
 
 
-@pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 2.0, 5.5])
-def test_rows_of_the_matrix_sum_to_one(spacing_mm):
-    matrix = interpolation_matrix(40, resampled_length(40, spacing_mm, 1.0), 1 / spacing_mm)
-    assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
-
-
 @pytest.mark.parametrize("spacing", [(0.7, 0.7, 0.7), (1.0, 1.0, 3.0), (2.0, 2.0, 2.0)])
 def test_a_ramp_stays_a_ramp_in_millimetres(spacing):
     spacing_mm = np.array(spacing)
@@ -55,23 +49,10 @@ def test_a_long_axis_is_resampled_whole_in_either_order_of_memory(axis, order):
     assert_allclose(found, expected, atol=1e-6)
 
 
-def test_nothing_changes_where_the_spacing_is_right_already():
-    array = np.random.default_rng(0).random((8, 9, 10), dtype=np.float32)
-    assert_allclose(resample(array, ONE_MM, ONE_MM), array, atol=0)
-
-
 def test_coarser_sampling_averages_noise_instead_of_aliasing_it():
     noise = np.random.default_rng(0).standard_normal((64, 64, 64)).astype(np.float32)
     coarse = resample(noise, ONE_MM * 0.25, ONE_MM)
     assert coarse.std() < 0.2  # picking every fourth voxel would leave 1.0
-
-
-def test_a_flipped_view_gives_the_flipped_result():
-    array = np.random.default_rng(0).random((20, 16, 12), dtype=np.float32)
-    straight = resample(array, ONE_MM * 2, ONE_MM)
-    assert_allclose(
-        resample(array[::-1, :, ::-1], ONE_MM * 2, ONE_MM), straight[::-1, :, ::-1], atol=1e-5
-    )
 
 
 @pytest.mark.parametrize("target", [(0.7, 0.7, 0.7), (1.0, 1.0, 3.0), (1.0, 1.3, 2.0)])

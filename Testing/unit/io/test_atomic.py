@@ -68,20 +68,12 @@ def test_where_a_move_fails_the_message_says_what_has_changed(tmp_path, monkeypa
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_a_write_error_is_told_in_one_sentence(tmp_path):
-    with pytest.raises(OutputError, match="No space left on device"), atomic_outputs() as staged:
-        staged(tmp_path / "x").write_text("x")
-        raise OSError(28, os.strerror(28))
-    assert names(tmp_path) == []
-
-
 def test_a_symbolic_link_is_replaced_and_its_file_kept(tmp_path):
     (tmp_path / "kept.txt").write_text("kept")
     (tmp_path / "link.txt").symlink_to("kept.txt")
     with atomic_outputs() as staged:
         staged(tmp_path / "link.txt").write_text("new")
-    assert (tmp_path / "kept.txt").read_text() == "kept"
-    assert (tmp_path / "link.txt").read_text() == "new"
+    assert [(tmp_path / f"{name}.txt").read_text() for name in ("kept", "link")] == ["kept", "new"]
 
 
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
@@ -91,14 +83,6 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
             staged(tmp_path / name).write_text(content)
     assert (tmp_path / name).read_text() == "second"
     assert names(tmp_path) == [name]
-
-
-@pytest.mark.parametrize("where", ["file/out", "file/missing/out", "folder"])
-def test_a_target_that_cannot_be_written_is_refused(tmp_path, where):
-    (tmp_path / "file").write_text("a file, no folder")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match=r"is a folder|cannot be written"):
-        require_writable(tmp_path / where)
 
 
 def test_asking_whether_a_target_is_writable_leaves_nothing(tmp_path):

@@ -9,7 +9,7 @@ import nrrd
 import numpy as np
 import pytest
 
-from skullstrip.errors import InputError, OutputError
+from skullstrip.errors import InputError
 from skullstrip.io import images
 from Testing.image_files import (
     AFFINE_TOLERANCE_MM,
@@ -102,10 +102,8 @@ def test_nan_is_kept_inside_the_brain_alone(tmp_path):
     [
         (np.int16, 2.0, -101.0),  # half a step from zero either way
         (np.uint8, 1.0, 12.0),  # no stored value is as low
-        (np.uint8, -1.0, 300.0),
         (np.int16, 0.37, 1000.0065),  # as nibabel scales floats
         (np.float32, 0.1, 7.3),
-        (np.float64, 3.0, 1.0),
         (np.int64, 1e-300, 1.0),
         (np.uint64, 1e-30, -1.0),
     ],
@@ -128,11 +126,6 @@ def test_values_are_scaled_and_native_and_integers_stay_so_unscaled(tmp_path, sl
     array = images.read_image(source).array
     assert array.dtype == np.dtype(dtype)
     np.testing.assert_allclose(array, voxels() * slope + inter)
-
-
-def test_an_absurd_slope_becomes_infinity_that_the_checks_can_name(tmp_path):
-    source = nifti(tmp_path / "in.nii", voxels(np.float64) + 1, slope=3e38)
-    assert np.isinf(images.read_image(source).array).all()
 
 
 def test_mask_and_probability_have_no_scaling_and_no_display_range(tmp_path):
@@ -164,19 +157,6 @@ def test_axes_of_length_one_are_kept_within_a_format_and_left_out_of_another(tmp
             written = images.read_image(tmp_path / name)
             assert written.stored.shape == SHAPE
             np.testing.assert_allclose(written.affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM)
-
-
-@pytest.mark.parametrize("name", ["out.txt", "out", "out.gz", "nii"])
-def test_an_ending_that_names_no_format_is_refused(tmp_path, name):
-    with pytest.raises(OutputError, match="no image format"):
-        images.require_image_suffix(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix"), [("a.b.nii.gz", ".nii.gz"), ("A.NII", ".nii"), ("x.nhdr", ".nhdr")]
-)
-def test_the_ending_is_found_whatever_its_case(tmp_path, name, suffix):
-    assert images.suffix_of(tmp_path / name) == suffix
 
 
 @pytest.mark.parametrize("folder_mode", [0o755, 0o700])

@@ -71,27 +71,20 @@ def test_another_hosts_temporary_is_removed_when_it_is_old(tmp_path, age, is_kep
         assert theirs.exists() == is_kept
 
 
-@pytest.mark.parametrize("host", ["elsewhere", temporary._host()])
-def test_a_folder_of_such_a_name_that_is_not_ours_is_left_alone(tmp_path, host):
-    theirs = tmp_path / f"{TEMPORARY_PREFIX}{host}-work"
-    theirs.mkdir()
-    (theirs / "thesis.txt").write_text("kept")
-    os.utime(theirs, (1, 1))
-    with temporary_folder(tmp_path):
-        pass
-    assert (theirs / "thesis.txt").read_text() == "kept"
-
-
-def test_a_link_or_a_file_of_such_a_name_is_left_alone(tmp_path):
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").write_text("kept")
-    (tmp_path / f"{TEMPORARY_PREFIX}link").symlink_to(kept)
+def test_what_has_such_a_name_and_is_not_ours_is_left_alone(tmp_path):
+    kept = [tmp_path / name for name in ("kept", *(
+        f"{TEMPORARY_PREFIX}{host}-work" for host in ("elsewhere", temporary._host())
+    ))]  # fmt: skip
+    for folder in kept:
+        folder.mkdir()
+        (folder / "thesis.txt").write_text("kept")
+        os.utime(folder, (1, 1))
+    (tmp_path / f"{TEMPORARY_PREFIX}link").symlink_to(kept[0])
     (tmp_path / f"{TEMPORARY_PREFIX}file").write_text("kept")
     with temporary_folder(tmp_path):
         pass
-    assert (kept / "file").read_text() == "kept"
-    assert len(names(tmp_path)) == 3
+    assert all((folder / "thesis.txt").read_text() == "kept" for folder in kept)
+    assert len(names(tmp_path)) == 5
 
 
 def test_without_locks_outputs_are_written_all_the_same(tmp_path, monkeypatch):

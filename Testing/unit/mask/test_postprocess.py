@@ -1,13 +1,16 @@
-"""From probability to mask: closed-form spheres, stray pieces, holes."""
+"""From probability to mask: closed-form spheres, stray pieces, holes, options together."""
 
 import numpy as np
 import pytest
 
+from skullstrip.errors import InputError
 from skullstrip.grid.regions import largest_component
-from skullstrip.mask.postprocess import brain_mask_from_probability, signed_distance_mm
+from skullstrip.grid.volume import Volume
+from skullstrip.mask.csf import without_outer_csf
+from skullstrip.mask.postprocess import brain_mask_from_probability, cut_brain, with_border
+from Testing.phantoms import make_head
 
 RADIUS_MM = 24.0
-DISTANCE_TOLERANCE_MM = 1.1  # a voxel and a bit at 1 mm: distances are between voxel centres
 SURFACE_TOLERANCE = 0.5  # of a voxel
 
 
@@ -27,16 +30,6 @@ def test_the_border_moves_the_surface_by_its_millimetres(spacing, border_mm):
     found_radius = (mask.sum() * spacing_mm.prod() * 3 / 4 / np.pi) ** (1 / 3)
     tolerance_mm = SURFACE_TOLERANCE * spacing_mm.max()
     assert found_radius == pytest.approx(RADIUS_MM + border_mm, abs=tolerance_mm)
-
-
-def test_signed_distance_is_the_distance_to_a_sphere():
-    mask = sphere((1.0, 1.0, 1.0))
-    axis = np.arange(-39.5, 40)
-    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
-    exact = np.sqrt(x * x + y * y + z * z) - RADIUS_MM
-    found = signed_distance_mm(mask, np.ones(3))
-    assert np.abs(found - exact).max() < DISTANCE_TOLERANCE_MM
-    assert ((found <= 0) == mask).all()
 
 
 def test_only_the_largest_piece_is_kept():
@@ -63,17 +56,6 @@ def test_an_empty_probability_gives_an_empty_mask(border_mm):
     assert not brain_mask_from_probability(empty, np.ones(3), border_mm).any()
 
 
-def test_a_border_that_eats_the_whole_mask_leaves_it_empty():
-    small = sphere((1.0, 1.0, 1.0), radius_mm=4.0).astype(np.float32)
-    assert not brain_mask_from_probability(small, np.ones(3), -6.0).any()
-
-
-def test_a_mask_that_fills_the_volume_is_kept_whole():
-    full = np.ones((9, 9, 9), np.float32)
-    assert brain_mask_from_probability(full, np.ones(3)).all()
-    assert brain_mask_from_probability(full, np.ones(3), 2.0).all()
-
-
 def test_pieces_that_touch_only_at_an_edge_are_two():
     mask = np.zeros((4, 4, 4), bool)
     mask[0, 0, :3] = True
@@ -90,3 +72,36 @@ def test_pieces_are_told_apart_whichever_way_the_mask_lies_in_memory(order):
     assert np.argwhere(largest_component(mask, within_slices)).tolist() == [
         [0, 0, 0], [0, 0, 1], [0, 0, 2]
     ]  # fmt: skip
+
+
+SPACING_MM = (3.0, 3.0, 3.0)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return make_head(spacing_mm=SPACING_MM)
+
+
+@pytest.mark.parametrize("border_mm", [-4.0, 0.0, 4.0])
+def test_the_border_moves_what_is_left_without_fluid(head, border_mm):
+    scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
+    spacing = np.array(SPACING_MM)
+    plain = cut_brain(scan, probability, border_mm)
+    np.testing.assert_array_equal(
+        plain, brain_mask_from_probability(probability, spacing, border_mm)
+    )
+    base = brain_mask_from_probability(probability, spacing)
+    tissue = without_outer_csf(base, head.array, head.affine)
+    np.testing.assert_array_equal(
+        cut_brain(scan, probability, border_mm, keep_csf=False),
+        with_border(tissue, spacing, border_mm),
+    )
+
+
+@pytest.mark.parametrize("keep_csf", [True, False])
+def test_a_border_is_not_blamed_where_there_is_no_brain(head, keep_csf):
+    scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
+    with pytest.raises(InputError, match="No brain was found"):
+        cut_brain(scan, 0 * probability, -1.0, keep_csf)
+    with pytest.raises(InputError, match="border of -500 mm leaves no brain"):
+        cut_brain(scan, probability, -500.0, keep_csf)

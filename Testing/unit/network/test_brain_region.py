@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skullstrip.network.brain_region import BrainRegion, find_brain_region, to_multiple
+from skullstrip.network.brain_region import BrainRegion, find_brain_region, slice_batch, to_multiple
 
 
 def bright_is_brain(batch):
@@ -23,7 +23,7 @@ BRAIN = (slice(41, 150), slice(60, 201), slice(50, 170))
 @pytest.mark.parametrize("spacing_mm", [0.7, 1.0, 1.3])
 def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm):
     head = head_with_brain((190, 250, 230), BRAIN)
-    region = find_brain_region(head, spacing_mm, bright_is_brain, 1)
+    region = find_brain_region(head, spacing_mm, bright_is_brain)
     assert region is not None
     least, most = 4 / spacing_mm, 20 / spacing_mm
     for found, brain in zip(region.box(), BRAIN, strict=True):
@@ -37,19 +37,19 @@ def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass():
     def never(batch):
         raise AssertionError("the network ran")
 
-    assert find_brain_region(head, 2.0, never, 1) is None
+    assert find_brain_region(head, 2.0, never) is None
 
 
 @pytest.mark.parametrize("side", [0, 30])
 def test_too_little_brain_means_no_region(side):
     head = head_with_brain((190, 250, 230), (slice(60, 60 + side),) * 3)
-    assert find_brain_region(head, 1.0, bright_is_brain, 1) is None
+    assert find_brain_region(head, 1.0, bright_is_brain) is None
 
 
 def test_a_second_brain_is_left_out_and_its_volume_told():
     head = head_with_brain((420, 200, 180), (slice(20, 160), slice(20, 180), slice(20, 160)))
     head[240:340, 40:140, 40:140] = 0.9
-    region = find_brain_region(head, 1.0, bright_is_brain, 1)
+    region = find_brain_region(head, 1.0, bright_is_brain)
     assert region is not None
     assert region.box()[0].stop < 240
     assert region.other_ml == pytest.approx(1000, rel=0.1)
@@ -85,3 +85,9 @@ def test_every_window_holds_the_brain_of_its_slices(axis):
 )
 def test_a_window_is_lengthened_within_the_slice(extent, size, expected):
     assert to_multiple(slice(*extent), size) == slice(*expected)
+
+
+def test_the_neighbours_of_a_slice_are_its_channels_and_the_ends_repeat():
+    volume = np.arange(6.0)[:, None, None] * np.ones((1, 2, 4))
+    batch = slice_batch(volume, np.array([0, 3, 5]))
+    np.testing.assert_array_equal(batch[:, 1, 1], [[0, 0, 1], [2, 3, 4], [4, 5, 5]])

@@ -11,7 +11,7 @@ import pytest
 from skullstrip.errors import EngineError, WeightsError
 from skullstrip.network.manifest import Architecture
 from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine, choose_providers, device_in_use
-from skullstrip.network.weights import load_weights, read_weights
+from skullstrip.network.unet import load_weights, read_weights
 from Testing.unit.network.test_manifest import TEXTBOOK
 from training.publishing.onnx_graph import build_onnx
 

@@ -23,14 +23,6 @@ def test_gain_and_offset_do_not_matter(head, gain, offset):
     )
 
 
-@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16, np.float32, np.float64])
-def test_any_real_dtype_gives_single_precision_in_the_unit_interval(head, kind):
-    scaled = scale_intensities(head.astype(kind))
-    assert scaled.dtype == np.float32
-    assert scaled.min() == 0
-    assert scaled.max() == 1
-
-
 def test_one_bright_vessel_does_not_darken_the_head(head):
     spiked = head.copy()
     spiked[10, 10, 10] = 1e6
@@ -39,12 +31,6 @@ def test_one_bright_vessel_does_not_darken_the_head(head):
     assert_allclose(
         scale_intensities(spiked)[others], scale_intensities(head)[others], atol=SAME_SCALING
     )
-
-
-def test_more_air_around_the_head_changes_little(head):
-    padded = np.pad(head, 20, constant_values=2.0)
-    inner = scale_intensities(padded)[20:-20, 20:-20, 20:-20]
-    assert np.abs(inner - scale_intensities(head)).mean() < 0.05
 
 
 def test_values_that_are_not_finite_count_as_the_lowest(head):

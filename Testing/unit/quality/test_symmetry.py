@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from skullstrip.quality.symmetry import asymmetry, sheared_asymmetry
+from skullstrip.quality.symmetry import asymmetry
 
 SYMMETRIC = 0.03  # what blocks of 2 mm leave of nothing
 DAMAGED = 0.05  # what the missing part is of the whole, about
@@ -37,20 +37,11 @@ def test_a_turned_brain_is_as_symmetric_as_a_straight_one(degrees):
     assert asymmetry(turned(brain, degrees)) < SYMMETRIC
 
 
-def test_a_plane_sheared_along_the_rows_would_call_a_turned_brain_asymmetric():
-    """Why there is a search at all."""
-    assert sheared_asymmetry(turned(made_brain(), (0, 30))) > 2 * SYMMETRIC
-
-
 @pytest.mark.parametrize("degrees", [(0, 0), *TURNS])
 def test_a_missing_temporal_lobe_shows_however_the_head_is_turned(degrees):
     brain = made_brain()
     brain[:32, 40:, :45] = False
     assert asymmetry(turned(brain, degrees)) > DAMAGED
-
-
-def test_a_shift_to_one_side_is_no_asymmetry():
-    assert asymmetry(np.roll(made_brain(), 7, axis=0)) == pytest.approx(asymmetry(made_brain()))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 5), (3, 1, 1), (2, 4, 1)])
