@@ -86,6 +86,12 @@ def test_a_missing_manifest_is_refused_with_its_path(tmp_path):
         load_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("changes", [{"decoder_widths": (8, 8)}, {"skip_layers": ("a",)}])
+def test_an_impossible_architecture_is_refused(changes):
+    with pytest.raises(WeightsError, match="it needs 4"):
+        Architecture(**changes)
+
+
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
