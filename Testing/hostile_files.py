@@ -107,16 +107,28 @@ def whole_pair(folder):
     return image("T1.img", kind=nibabel.Nifti1Pair)(folder).with_suffix(".hdr")
 
 
+def _extended(folder, extensions, voxels_at, level):
+    """Extensions behind a header that says where the voxels begin, packed."""
+    path = image("T1.nii")(folder)
+    data = path.read_bytes()
+    path.unlink()
+    header = bytearray(data[:348])
+    header[VOX_OFFSET : VOX_OFFSET + 4] = f32(voxels_at)
+    content = bytes(header) + b"\1\0\0\0" + extensions + data[352:]
+    (folder / "T1.nii.gz").write_bytes(gzip.compress(content, level))
+    return folder / "T1.nii.gz"
+
+
 def extension_bomb(folder):
     """130 kB whose header extension inflates to 128 MB, and could to terabytes."""
-    path = image("T1.nii")(folder)
-    data = bytearray(path.read_bytes()[:348])
-    data[VOX_OFFSET : VOX_OFFSET + 4] = struct.pack("<f", 2.0**40)
-    extension = b"\1\0\0\0" + struct.pack("<ii", BOMB_BYTES - 16, 6)
-    path.unlink()
-    path = folder / "T1.nii.gz"
-    path.write_bytes(gzip.compress(bytes(data) + extension + bytes(BOMB_BYTES), 1))
-    return path
+    bomb = struct.pack("<ii", BOMB_BYTES - 16, 6) + bytes(BOMB_BYTES)
+    return _extended(folder, bomb, 2.0**40, level=1)
+
+
+def many_extensions(folder):
+    """Half a million extensions of a header, 16 bytes each, in a few kB."""
+    count = 500_000
+    return _extended(folder, struct.pack("<iiq", 16, 6, 0) * count, 352 + 16 * count, level=9)
 
 
 def nrrd_bomb(folder):
@@ -207,20 +219,6 @@ def mat_bomb(path):
     from scipy.io import savemat
 
     savemat(path, {"M": np.zeros(BOMB_BYTES // 8)}, do_compression=True)
-
-
-def many_extensions(folder):
-    """Half a million extensions of a header, 16 bytes each, in a few kB."""
-    path = image("T1.nii")(folder)
-    data = path.read_bytes()
-    count = 500_000
-    edited = bytearray(data[:348])
-    edited[VOX_OFFSET : VOX_OFFSET + 4] = f32(352 + 16 * count)
-    path.unlink()
-    extensions = b"\1\0\0\0" + struct.pack("<iiq", 16, 6, 0) * count
-    path = folder / "T1.nii.gz"
-    path.write_bytes(gzip.compress(bytes(edited) + extensions + data[352:], 9))
-    return path
 
 
 @maker
