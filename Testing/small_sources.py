@@ -54,8 +54,7 @@ def brain_array() -> np.ndarray:
 def small_label_map(subject: str = "labels", split: str = "labelmap") -> Source:
     spacing_mm = np.full(3, SPACING_MM, dtype=np.float32)
     codes, names = recode(label_array(), brain_array(), spacing_mm)
-    counts = np.bincount(codes.ravel(), minlength=len(names))
-    return Source(subject, split, codes, bytes_of(brain_array()), spacing_mm, names, counts)
+    return Source(subject, split, codes, bytes_of(brain_array()), spacing_mm, names)
 
 
 @functools.cache
@@ -78,7 +77,7 @@ def scan_of(
     """A scan with given intensities in [0, 1]."""
     voxels = np.rint(image * 255).astype(np.uint8)
     spacing = np.full(3, spacing_mm, dtype=np.float32)
-    return Source(subject, split, voxels, bytes_of(mask), spacing, (), np.zeros(0, int))
+    return Source(subject, split, voxels, bytes_of(mask), spacing, ())
 
 
 def bytes_of(mask: np.ndarray) -> np.ndarray:

@@ -91,30 +91,16 @@ def sha256_of(content: bytes) -> str:
 
 
 def strip(scan: Path, folder: Path) -> int:
-    """Run the command on `scan`; it prints volume, time and where the results are."""
+    """Run the installed command on a scan; it prints volume, time and where the results are."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = skullstrip_command(scan, output_paths(scan, folder))
+    start = folder / scan.name.removesuffix(".gz").rsplit(".", 1)[0]
+    command = [
+        str(Path(sys.executable).with_name("skullstrip")), "-i", str(scan),
+        "-o", f"{start}_brain.nii.gz", "-m", f"{start}_brain_mask.nii.gz",
+        "--qc", f"{start}_qc.png", "--json", f"{start}_report.json",
+    ]  # fmt: skip
     print("$", shlex.join(command), flush=True)
     return subprocess.run(command, check=False).returncode
-
-
-def output_paths(scan: Path, folder: Path) -> dict[str, Path]:
-    """Name the results after the scan."""
-    stem = scan.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return {
-        "mask": folder / f"{stem}_brain_mask.nii.gz",
-        "brain": folder / f"{stem}_brain.nii.gz",
-        "picture": folder / f"{stem}_qc.png",
-        "report": folder / f"{stem}_report.json",
-    }
-
-
-def skullstrip_command(scan: Path, outputs: dict[str, Path]) -> list[str]:
-    """Write the command line as a user would, with the installed `skullstrip`."""
-    files = {"-i": scan, "-o": outputs["brain"], "-m": outputs["mask"]}
-    files |= {"--qc": outputs["picture"], "--json": outputs["report"]}
-    program = str(Path(sys.executable).with_name("skullstrip"))
-    return [program, *(word for flag, path in files.items() for word in (flag, str(path)))]
 
 
 if __name__ == "__main__":

@@ -15,28 +15,13 @@ COMMANDS = {  # where each is, and what it does
     "train": ("model.train", "train a network from a configuration"),
     "export": ("publishing.export", "turn a run into weights with a manifest, to judge or to use"),
     "evaluate": ("evaluation.evaluate", "judge weights on a split, scan by scan"),
-    "synthetic": (
-        "evaluation.synthetic",
-        "judge weights on scans made from maps that nothing was trained on",
-    ),
-    "stress": (
-        "evaluation.stress",
-        "judge weights on rotated, noisy, cropped and otherwise spoilt scans",
-    ),
+    "synthetic": ("evaluation.synthetic", "judge weights on scans painted from held-back maps"),
+    "stress": ("evaluation.stress", "judge weights on rotated, noisy, cropped, else spoilt scans"),
     "quantise": ("calibration.quantise", "write weights in int8, too, if that loses nothing"),
-    "quality": (
-        "calibration.calibrate",
-        "calibrate the verdict on masks and test it on held-out scans",
-    ),
+    "quality": ("calibration.calibrate", "calibrate the verdict and test it on held-out scans"),
     "predict": ("evaluation.predict", "write the brain masks of a folder of scans"),
-    "score": (
-        "evaluation.score",
-        "compare a folder of masks with the truth, here or by an HTTP scorer",
-    ),
-    "release": (
-        "publishing.release",
-        "export a run to the bundled weights, if it is better, with its model card",
-    ),
+    "score": ("evaluation.score", "compare masks with the truth, here or by an HTTP scorer"),
+    "release": ("publishing.release", "export a run to the bundled weights, if it is better"),
 }
 
 

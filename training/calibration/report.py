@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
@@ -27,8 +27,19 @@ BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0001)
 NEAR_PROBABILITY = 0.02  # voxels between this and its complement are near the surface
 
 
-@dataclass(frozen=True)
-class Judged:
+GROUPS: Mapping[str, Callable[[Row], bool]] = {  # that figures are given for
+    "own masks, scans as they came": lambda row: row.kind == OWN and row.what == UNTOUCHED,
+    "own masks, painted contrasts": lambda row: row.kind == OWN and row.what in LOOKS,
+    "own masks, spoilt scans": lambda row: (
+        row.kind == OWN and row.what not in (UNTOUCHED, *LOOKS, *INCOMPLETE)
+    ),
+    "own masks, heads cut, resized, turned": lambda row: row.kind == OWN and row.what in INCOMPLETE,
+    "mask damaged": lambda row: row.kind == MASK,
+    "mask and probability damaged": lambda row: row.kind == BOTH,
+}
+
+
+class Judged(NamedTuple):
     """A mask and what was thought of it."""
 
     row: Row
@@ -50,37 +61,19 @@ def judge_rows(rows: Iterable[Row], calibration: Calibration) -> list[Judged]:
     return [Judged(row, judge_measures(row.measured, calibration)) for row in rows]
 
 
-def groups(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """Return the groups that figures are given for."""
-    own = [entry for entry in judged if entry.row.kind == OWN]
-    spoilt = [entry for entry in own if entry.row.what != UNTOUCHED]
-    painted = [entry for entry in own if entry.row.what in LOOKS]
-    spoilt = [entry for entry in spoilt if entry.row.what not in LOOKS]
-    return {
-        "own masks, scans as they came": [e for e in own if e.row.what == UNTOUCHED],
-        "own masks, painted contrasts": painted,
-        "own masks, spoilt scans": [e for e in spoilt if e.row.what not in INCOMPLETE],
-        "own masks, heads cut, resized, turned": [e for e in spoilt if e.row.what in INCOMPLETE],
-        "mask damaged": [e for e in judged if e.row.kind == MASK],
-        "mask and probability damaged": [e for e in judged if e.row.kind == BOTH],
-    }
-
-
 def flag_table(judged: Sequence[Judged]) -> str:
     """Return how many bad and how many good masks were flagged, by group."""
-    rows = [
-        [name, *_shares(entries, lambda e: e.is_bad), *_shares(entries, lambda e: not e.is_bad)]
-        for name, entries in groups(judged).items()
-    ]
+    rows = []
+    for name, belongs in GROUPS.items():
+        cells = [name]
+        for is_bad in (True, False):
+            chosen = [e for e in judged if belongs(e.row) and e.is_bad == is_bad]
+            flagged = sum(entry.is_flagged for entry in chosen)
+            share = f"{flagged} ({flagged / len(chosen):.1%})" if chosen else "–"
+            cells += [str(len(chosen)), share]
+        rows.append(cells)
     header = ["masks", f"Dice < {BAD_DICE:g}", "flagged", f"Dice >= {BAD_DICE:g}", "flagged"]
     return markdown_table(header, rows)
-
-
-def _shares(entries: Sequence[Judged], wanted: Callable[[Judged], bool]) -> list[str]:
-    chosen = [entry for entry in entries if wanted(entry)]
-    flagged = sum(entry.is_flagged for entry in chosen)
-    share = f"{flagged} ({flagged / len(chosen):.1%})" if chosen else "–"
-    return [str(len(chosen)), share]
 
 
 def damage_table(judged: Sequence[Judged]) -> str:
@@ -101,25 +94,21 @@ def damage_table(judged: Sequence[Judged]) -> str:
 def estimate_table(judged: Sequence[Judged]) -> str:
     """Error of the estimated Dice and cover of the 90 % intervals, by group, good masks."""
     rows = []
-    for name, entries in groups(judged).items():
-        chosen = [entry for entry in entries if entry.row.dice >= BAD_DICE]
-        if chosen:
-            rows.append([name, str(len(chosen)), *_estimate_figures(chosen)])
+    for name, belongs in GROUPS.items():
+        good = [e for e in judged if belongs(e.row) and not e.is_bad]
+        if not good:
+            continue
+        found = [entry.judgement.estimate for entry in good]
+        apart = np.array([f.dice - e.row.dice for f, e in zip(found, good, strict=True)])
+        covered = np.abs(apart) <= [f.dice_error for f in found]
+        lost = np.array([abs(e.row.volume_ml - e.row.truth_ml) for e in good])
+        volume_covered = lost <= [f.volume_error_ml for f in found]
+        errors = (number(float(each), 4) for each in (np.abs(apart).mean(), apart.mean()))
+        shares = (f"{each.mean():.0%}" for each in (covered, volume_covered))
+        rows.append([name, str(len(good)), *errors, *shares])
     header = ["masks", "count", "mean abs. error of Dice", "bias", "Dice in interval",
               "volume in interval"]  # fmt: skip
     return markdown_table(header, rows)
-
-
-def _estimate_figures(entries: Sequence[Judged]) -> list[str]:
-    found = [entry.judgement.estimate for entry in entries]
-    apart = np.array([f.dice - e.row.dice for f, e in zip(found, entries, strict=True)])
-    covered = np.abs(apart) <= [f.dice_error for f in found]
-    lost = np.array([abs(e.row.volume_ml - e.row.truth_ml) for e in entries])
-    volume_covered = lost <= [f.volume_error_ml for f in found]
-    return [
-        number(float(np.abs(apart).mean()), 4), number(float(apart.mean()), 4),
-        f"{covered.mean():.0%}", f"{volume_covered.mean():.0%}",
-    ]  # fmt: skip
 
 
 def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:

@@ -8,7 +8,7 @@ from skullstrip.batch.bids import find_bids_scans
 from skullstrip.batch.columns import CORRECTED, DONE, Row
 from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
 from skullstrip.batch.records import RECORDS, rows
-from skullstrip.batch.scans import Scan, find_scans
+from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
 from skullstrip.escaping import escaped
 from skullstrip.io.images import suffix_of
@@ -18,51 +18,28 @@ from .pair import Pair
 _MASK_SUFFIXES = ("_mask", "_brainmask", "_brain_mask")
 
 
-def split_ending(path: Path) -> tuple[str, str]:
-    """Split a file's name into stem and image ending; the ending is empty for other files."""
-    ending = suffix_of(path)
-    return path.name[: len(path.name) - len(ending)], ending
+def images_in(folder: Path) -> dict[str, Path]:
+    """Return the images that lie in a folder, sorted, by their names without ending."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {_stem(path): path for path in files if suffix_of(path)}
+
+
+def _stem(path: Path) -> str:
+    return path.name[: len(path.name) - len(suffix_of(path))]
 
 
 def find_in_folders(root: Path) -> list[Pair]:
     """Find ``<id>.nii.gz`` with ``<id>_mask.nii.gz``, and ``<id>/T1w`` with ``<id>/mask``."""
-    return [*_flat_pairs(root), *_nested_pairs(root)]
-
-
-def find_images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder that are no masks, by name without ending and ``_T1w``."""
-    return {
-        stem.removesuffix("_T1w"): path
-        for stem, path in _images(folder).items()
-        if not stem.endswith("mask")
-    }
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    files = {}
-    for path in sorted(folder.iterdir()):
-        stem, ending = split_ending(path)
-        if ending and path.is_file():
-            files[stem] = path
-    return files
-
-
-def _flat_pairs(root: Path) -> list[Pair]:
-    files = _images(root)
     pairs = []
+    files = images_in(root)
     for stem, image in files.items():
         subject = stem.removesuffix("_T1w")
         candidates = [f"{base}{tail}" for base in (stem, subject) for tail in _MASK_SUFFIXES]
         mask = next((files[name] for name in candidates if name in files), None)
         if mask is not None:
-            pairs.append(Pair(subject=subject, image=image, mask=mask, dataset=root.name))
-    return pairs
-
-
-def _nested_pairs(root: Path) -> list[Pair]:
-    pairs = []
+            pairs.append(Pair(subject, image, mask, dataset=root.name))
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        files = _images(folder)
+        files = images_in(folder)
         if "T1w" in files and "mask" in files:
             pairs.append(Pair(folder.name, files["T1w"], files["mask"], dataset=root.name))
     return pairs
@@ -98,11 +75,15 @@ def _bids_masks(root: Path) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for folder in (root / "derivatives", root):
         for path in sorted(folder.glob("**/sub-*_mask.*")) if folder.is_dir() else ():
-            stem, ending = split_ending(path)
-            entities = [part for part in stem.removesuffix("_mask").split("_") if part != "T1w"]
+            stem = _stem(path).removesuffix("_mask")
+            entities = [part for part in stem.split("_") if part != "T1w"]
             described = [part for part in entities if part.startswith(("desc-", "label-"))]
             elsewhere = any(part.startswith("space-") and part != "space-T1w" for part in entities)
-            if not ending or elsewhere or any("brain" not in part.lower() for part in described):
+            if (
+                not suffix_of(path)
+                or elsewhere
+                or any("brain" not in part.lower() for part in described)
+            ):
                 continue
             key = "_".join(
                 part for part in entities if not part.startswith(("desc-", "label-", "space-"))
@@ -135,23 +116,21 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
     """
     decided = read_decisions(out / DECISIONS) if accepted else {}
     names = {name for name, decision in decided.items() if decision == ACCEPT}
-    chosen = [row for row in rows(out) if _is_chosen(row, names)]
+    chosen = [
+        row
+        for row in rows(out)
+        if row["status"] == CORRECTED or (row["status"] == DONE and escaped(row["name"]) in names)
+    ]
     if not chosen:
         raise InputError(
             f"No mask in {out} is listed as corrected; start the batch once more, so that it "
             "notices masks that were changed, or take accepted ones with --accepted."
         )
-    moved = {} if scans is None else {scan.name: scan.path for scan in _scans_in(scans, out)}
+    moved: dict[str, Path] = {}
+    if scans is not None:
+        found = find_bids_scans(scans) if is_bids(scans) else find_scans(str(scans), out)
+        moved = {scan.name: scan.path for scan in found}
     return [_corrected_pair(row, out, moved) for row in chosen]
-
-
-def _is_chosen(row: Row, accepted: set[str]) -> bool:
-    is_accepted = row["status"] == DONE and escaped(row["name"]) in accepted
-    return row["status"] == CORRECTED or is_accepted
-
-
-def _scans_in(folder: Path, out: Path) -> list[Scan]:
-    return find_bids_scans(folder) if is_bids(folder) else find_scans(str(folder), out)
 
 
 def _corrected_pair(row: Row, out: Path, moved: dict[str, Path]) -> Pair:

@@ -63,11 +63,9 @@ def scan_row(
 
 
 def page(rows: Sequence[Image], columns: int = 2) -> Image:
-    """Lay rows out on one page, left to right and down; raise ValueError where there is none."""
+    """Lay rows, one at least, out on one page, left to right and down."""
     from PIL import Image
 
-    if not rows:
-        raise ValueError("A page needs at least one row.")
     columns = min(columns, len(rows))
     width = max(row.width for row in rows) + GAP
     height = max(row.height for row in rows) + GAP

@@ -52,7 +52,6 @@ def source_from_pair(pair: Pair) -> Source:
         mask=ras_mask.astype(np.uint8) * np.uint8(255),
         spacing_mm=ras.spacing_mm.astype(np.float32),
         names=names,
-        counts=np.bincount(voxels.ravel(), minlength=len(names)),
         age_group=dict(pair.groups).get("age_group", ""),
     )
 

@@ -25,8 +25,6 @@ class Source:
     spacing_mm : ndarray of float32, shape (3,)
     names : tuple of str
         Meaning of each code; empty for a scan.
-    counts : ndarray, shape (len(names),)
-        Voxels of each code.
     age_group : str
         "infant", "adult" or empty where nobody said.
     """
@@ -37,7 +35,6 @@ class Source:
     mask: np.ndarray
     spacing_mm: np.ndarray
     names: tuple[str, ...]
-    counts: np.ndarray
     age_group: str = ""
 
     @property
@@ -49,6 +46,11 @@ class Source:
     def extent_mm(self) -> np.ndarray:
         """Size of the field of view, shape (3,)."""
         return self.spacing_mm * np.asarray(self.voxels.shape, dtype=np.float32)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Voxels of each code, shape (len(names),)."""
+        return np.bincount(self.voxels.ravel(), minlength=len(self.names))
 
     @cached_property
     def brain_box_mm(self) -> np.ndarray:
@@ -98,11 +100,9 @@ def load_source(path: Path) -> Source:
         bits = np.unpackbits(archive["mask"], count=voxels.size)
         about = json.loads(archive["about"].tobytes().decode())
         spacing_mm = archive["spacing_mm"].astype(np.float32)
-    names = tuple(about["names"])
-    counts = np.bincount(voxels.ravel(), minlength=len(names)) if names else np.zeros(0, int)
     mask = bits.reshape(voxels.shape) * np.uint8(255)
-    age_group = about.get("age_group", "")
-    return Source(path.stem, about["split"], voxels, mask, spacing_mm, names, counts, age_group)
+    names, age_group = tuple(about["names"]), about.get("age_group", "")
+    return Source(path.stem, about["split"], voxels, mask, spacing_mm, names, age_group)
 
 
 def load_sources(folder: Path, splits: tuple[str, ...]) -> list[Source]:

@@ -13,16 +13,17 @@ from skullstrip.options import Options
 from skullstrip.pipeline import load_engine
 
 from ..data.dataset import find_pairs, select_split
-from ..data.layouts import find_images
+from ..data.layouts import images_in
 
 MASK_ENDING = "_mask.nii.gz"
 
 
 def images_to_predict(data: Path, split: str) -> dict[str, Path]:
     """Name every scan: all images of a folder, or those of a data set's split."""
-    images = find_images(data) if data.is_dir() and split == "all" else {}
-    if images:  # a folder of scans, whether or not some have masks
-        return images
+    found = images_in(data) if data.is_dir() and split == "all" else {}
+    scans = {stem: path for stem, path in found.items() if not stem.endswith("mask")}
+    if scans:  # a folder of scans, whether or not some have masks
+        return {stem.removesuffix("_T1w"): path for stem, path in scans.items()}
     pairs = find_pairs(data)
     return {pair.name: pair.image for pair in select_split(pairs, split) if not pair.is_label_map}
 

@@ -13,7 +13,7 @@ from skullstrip.grid.volume import Volume
 
 from ..data.csv_manifest import write_csv
 from ..data.dataset import find_pairs, select_split
-from ..data.layouts import split_ending
+from ..data.layouts import images_in
 from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_volume
 from .evaluate import Finder, WorstCases, evaluate, read_scans, write_evaluation
 from .http_scorer import TIMEOUT_S, remote_dice
@@ -25,11 +25,11 @@ def find_predictions(folder: Path) -> dict[str, Path]:
 
     Raise InputError where there is none.
     """
-    found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        stem, ending = split_ending(path)
-        if ending and stem.endswith("_mask"):
-            found[stem.removesuffix("_mask").removesuffix("_brain")] = path
+    found = {
+        stem.removesuffix("_mask").removesuffix("_brain"): path
+        for stem, path in (images_in(folder) if folder.is_dir() else {}).items()
+        if stem.endswith("_mask")
+    }
     if not found:
         raise InputError(
             f"No file <name>_mask is in {folder}; 'python -m training predict' writes them."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ..data.sources import Source
 from .config import Sampling
@@ -87,8 +88,8 @@ def random_directions(sampling: Sampling, plane: int, rng: np.random.Generator) 
     """`identity_directions`, turned a little, mirrored, and at times put all wrong."""
     far = rng.random() < FAR_ROTATION_SHARE
     degrees = FAR_ROTATION_DEGREES if far else sampling.rotation_degrees
-    directions = rotation_matrix(np.radians(degrees) * rng.standard_normal(3))
-    directions = directions @ identity_directions(plane)
+    turn = Rotation.from_euler("xyz", degrees * rng.standard_normal(3), degrees=True)
+    directions = turn.as_matrix() @ identity_directions(plane)
     if rng.random() < 0.5:  # a head has two sides: mirror left and right
         directions[0] *= -1
     if rng.random() < sampling.wrong_orientation_share:
@@ -98,15 +99,6 @@ def random_directions(sampling: Sampling, plane: int, rng: np.random.Generator) 
     if rng.random() < 0.5:  # the order of the neighbours tells nothing
         directions[:, 0] *= -1
     return directions
-
-
-def rotation_matrix(angles: np.ndarray) -> np.ndarray:
-    """Rotation about X, then Y, then Z, by angles in radians."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
 
 
 def random_zoom(sampling: Sampling, rng: np.random.Generator) -> float:

@@ -1,10 +1,8 @@
 """Training from end to end, killed and resumed; nothing is learnt.
 
-Resume is shown twice. For every setting and moment: `train` with a stand-in for the network, a few
-layers with all kinds of state (averages, dropout), interrupted right after a checkpoint, the last
-time by a death that cleans nothing up. And the real network with the smoke configuration, going on
-from a copy of its folder after the first epoch. In child processes, because only there arithmetic
-can be made to repeat to the bit.
+`train` with a stand-in for the network, a few layers with all kinds of state (averages, dropout),
+is interrupted right after a checkpoint, the last time by a death that cleans nothing up; for every
+setting and moment. In child processes, because only there arithmetic repeats to the bit.
 """
 
 import csv
@@ -60,20 +58,6 @@ def main(config, cache, folder, *moments):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-"""
-# Trains the real network; after the first epoch its folder is copied.
-REAL_NETWORK = """
-import shutil, sys
-from training.model import callbacks
-from training.model.train import main
-save = callbacks.save_checkpoint
-def save_and_copy(trainer, run, progress):
-    save(trainer, run, progress)
-    if progress.epochs == 1:
-        shutil.copytree(run, run.with_name("pieces"))
-callbacks.save_checkpoint = save_and_copy
-if __name__ == "__main__":
-    main([*sys.argv[1:4], "--workers", "1"])
 """
 KILLED = 9
 STAGES = """
@@ -174,26 +158,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(setting, cache, tmp_pat
     assert stopped == (setting == "stopped early")
 
 
-@pytest.fixture(scope="module")
-def smoke_run(cache, tmp_path_factory):
-    """An uninterrupted run; beside it, in "pieces", what it had after its first epoch."""
-    folder = tmp_path_factory.mktemp("smoke")
-    assert child(REAL_NETWORK, folder, SMOKE, cache, folder / "whole") == 0
-    return folder / "whole"
-
-
 @pytest.mark.slow
-def test_the_real_network_goes_on_as_if_nothing_had_happened(smoke_run, cache):
-    pieces = smoke_run.with_name("pieces")
-    assert len(log_of(pieces)) == 2
-    assert child(REAL_NETWORK, smoke_run.parent, SMOKE, cache, pieces) == 0
-    assert_same_run(smoke_run, pieces)
-    moments = [name for name in checkpoint_arrays(pieces) if name.startswith("optimizer")]
-    assert len(moments) > 2 * 100  # two moments of each trainable variable
-
-
-@pytest.mark.slow
-def test_the_averaged_weights_are_the_ones_kept_and_load(smoke_run):
+def test_of_the_real_network_the_averaged_weights_are_kept_and_load(cache, tmp_path):
+    smoke_run = tmp_path / "run"
+    words = ["train", SMOKE, cache, smoke_run, "--workers", "1"]
+    assert run_python("-m", "training", *words, env=ENVIRONMENT, timeout=600).returncode == 0
     assert all(np.isfinite(float(value)) for row in log_of(smoke_run)[1:] for value in row)
     config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
     load_weights(build_model(config.architecture), run_weights(smoke_run))
