@@ -184,8 +184,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def text_of(path: str) -> str:
-    """Read a file that is named on the command line."""
+    """Read a file that is named on the command line; empty where none is."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8") if path else ""
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{path} cannot be read ({error.strerror})") from error

@@ -223,3 +223,16 @@ def test_a_calibration_is_not_taken_over_by_other_weights(run, tmp_path):
     with pytest.raises(InputError, match=r"quality\.json was made for the weights that are there"):
         export_main([str(run), str(tmp_path)])
     assert not (tmp_path / "weights.onnx").exists()
+
+
+def test_the_card_s_texts_come_from_files_or_are_left_out(monkeypatch, tmp_path):
+    (tmp_path / "stress.md").write_text("noisy")
+    given = {}
+    monkeypatch.setattr(release_module, "find_pairs", lambda _: ())
+    monkeypatch.setattr(release_module, "release", lambda *_, **texts: given.update(texts) or [])
+    monkeypatch.setattr(release_module, "mean_dice", lambda _: 1.0)
+    words = [str(tmp_path), "data", "--name", "x"]
+    assert release_module.main([*words, "--stress", str(tmp_path / "stress.md")]) == 0
+    assert (given["stress"], given["synthetic"], given["notes"]) == ("noisy", "", "")
+    with pytest.raises(SystemExit):
+        release_module.main([*words, "--notes", str(tmp_path)])
