@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from skullstrip.batch.local_workers import as_done, default_jobs
+from skullstrip.batch.local_workers import KilledWorker, as_done, default_jobs
+from skullstrip.errors import EngineError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.engine import Engine
 from skullstrip.network.engines import create_engine
@@ -65,6 +66,8 @@ def do_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Case]]:
     """Do all work in so many processes of one thread each; the order is that of the works."""
     found: dict[Work, dict[Views, Case]] = {}
     for work, answer in as_done(do_work, works, jobs, quiet=False):
+        if isinstance(answer, KilledWorker):
+            raise EngineError(f"Processes die of {work.pair.name}; use fewer (--jobs).")
         if isinstance(answer, Exception):
             raise answer
         found[work] = answer

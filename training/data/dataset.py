@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from skullstrip.errors import InputError
@@ -13,13 +12,13 @@ from .pair import Pair
 
 
 def find_pairs(
-    data: str | Path, scans: Path | None = None, accepted: bool = False
+    *data: str | Path, scans: Path | None = None, accepted: bool = False
 ) -> tuple[Pair, ...]:
-    """Find every scan with a mask in a data set, sorted by name.
+    """Find every scan with a mask in one or several data sets, sorted by name.
 
     Parameters
     ----------
-    data : path
+    *data : path
         A CSV manifest; a folder that holds ``MANIFEST.csv`` or ``manifest.csv``; the output
         folder of a batch, of which masks corrected by hand are taken; a BIDS folder
         with masks under ``derivatives/``; or a folder in either layout of the original project
@@ -33,7 +32,25 @@ def find_pairs(
         Nothing is found, a file is missing, two scans have one name, or a person stands in two
         splits.
     """
-    root = Path(data)
+    pairs = [pair for root in data for pair in _pairs_of(Path(root), scans, accepted)]
+    names: set[str] = set()
+    splits: dict[str, str] = {}
+    for pair in pairs:
+        if pair.name in names:
+            raise InputError(f"Two scans are called {pair.name}; give each its own name.")
+        names.add(pair.name)
+        for path in (pair.image, pair.mask):
+            if not path.exists():
+                raise InputError(f"The file {path} of scan {pair.name} is missing.")
+        if splits.setdefault(pair.subject, pair.split) != pair.split:
+            raise InputError(
+                f"The subject {pair.subject} is in the splits {splits[pair.subject]} and "
+                f"{pair.split}; put all scans of a person on one side."
+            )
+    return tuple(sorted(pairs, key=lambda pair: pair.name))
+
+
+def _pairs_of(root: Path, scans: Path | None, accepted: bool) -> list[Pair]:
     if not root.exists():
         raise InputError(f"The data set {root} does not exist; give a folder or a CSV manifest.")
     manifests = [root / name for name in MANIFEST_NAMES if (root / name).is_file()]
@@ -51,31 +68,7 @@ def find_pairs(
         raise InputError(
             f"No scan with a mask was found in {root}; training/README.md lists the layouts."
         )
-    return _checked(pairs)
-
-
-def require_unique_names(pairs: Iterable[Pair]) -> None:
-    """Raise InputError where two scans have one name."""
-    names: set[str] = set()
-    for pair in pairs:
-        if pair.name in names:
-            raise InputError(f"Two scans are called {pair.name}; give each its own name.")
-        names.add(pair.name)
-
-
-def _checked(pairs: list[Pair]) -> tuple[Pair, ...]:
-    require_unique_names(pairs)
-    splits: dict[str, str] = {}
-    for pair in pairs:
-        for path in (pair.image, pair.mask):
-            if not path.exists():
-                raise InputError(f"The file {path} of scan {pair.name} is missing.")
-        if splits.setdefault(pair.subject, pair.split) != pair.split:
-            raise InputError(
-                f"The subject {pair.subject} is in the splits {splits[pair.subject]} and "
-                f"{pair.split}; put all scans of a person on one side."
-            )
-    return tuple(sorted(pairs, key=lambda pair: pair.name))
+    return pairs
 
 
 def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:

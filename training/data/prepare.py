@@ -17,7 +17,7 @@ from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.volume import Volume
 from skullstrip.prepare.preprocess import normalise
 
-from .dataset import find_pairs, require_unique_names
+from .dataset import find_pairs
 from .label_codes import head_box, recode
 from .pair import Pair, read_pair
 from .provenance import describe_pair
@@ -65,8 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("output", type=Path, help="folder for the archives")
     arguments = parser.parse_args(argv)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    pairs = [pair for data in arguments.data for pair in find_pairs(data)]
-    require_unique_names(pairs)
+    pairs = find_pairs(*arguments.data)
     for index, pair in enumerate(pairs):
         path = save_source(source_from_pair(pair), arguments.output)
         print(f"{index + 1}/{len(pairs)} {path.name}", flush=True)

@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
     )  # fmt: skip
     arguments = parser.parse_args(argv)
-    pairs = find_pairs(arguments.data, arguments.scans, arguments.accepted)
+    pairs = find_pairs(arguments.data, scans=arguments.scans, accepted=arguments.accepted)
     splits = split_pairs(pairs, arguments.fractions, arguments.seed)
     write_csv(arguments.out, ("subject", "split"), splits.items())
     if arguments.manifest is not None:

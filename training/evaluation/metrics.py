@@ -13,7 +13,6 @@ from scipy import ndimage
 
 def dice(predicted: np.ndarray, reference: np.ndarray) -> float:
     """Twice the intersection over the sum of the sizes; 1.0 when both masks are empty."""
-    _require_masks(predicted, reference)
     total = int(predicted.sum()) + int(reference.sum())
     return 2.0 * int((predicted & reference).sum()) / total if total else 1.0
 
@@ -77,18 +76,14 @@ def surface_distances_mm(
         One value per surface voxel of the first, then of the second mask; infinity where the
         other mask is empty.
     """
-    _require_masks(predicted, reference)
-    spacing = np.asarray(spacing_mm, dtype=np.float64)
-    if spacing.shape != (predicted.ndim,) or not (spacing > 0).all():
-        raise ValueError(f"spacing_mm must be {predicted.ndim} positive numbers, not {spacing_mm}")
     # Nothing outside the union's box changes a distance, and the box is a fraction of the scan.
     box = ndimage.find_objects((predicted | reference).astype(np.uint8))
     if not box:
         return np.empty(0), np.empty(0)
     surface_p, surface_r = _surface(predicted[box[0]]), _surface(reference[box[0]])
     return (
-        _distance_to(surface_r, spacing)[surface_p],
-        _distance_to(surface_p, spacing)[surface_r],
+        _distance_to(surface_r, spacing_mm)[surface_p],
+        _distance_to(surface_p, spacing_mm)[surface_r],
     )
 
 
@@ -100,10 +95,3 @@ def _distance_to(surface: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     if not surface.any():
         return np.full(surface.shape, np.inf)
     return np.asarray(ndimage.distance_transform_edt(~surface, sampling=spacing))
-
-
-def _require_masks(predicted: np.ndarray, reference: np.ndarray) -> None:
-    if predicted.dtype != bool or reference.dtype != bool:
-        raise TypeError(f"masks must be bool, not {predicted.dtype} and {reference.dtype}")
-    if predicted.shape != reference.shape:
-        raise ValueError(f"masks differ in shape: {predicted.shape} and {reference.shape}")

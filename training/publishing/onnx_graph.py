@@ -108,8 +108,6 @@ def _inverted_bottleneck(
     x = graph.normed_conv(x, f"{name}project_conv", f"{name}project_bn", whole_blocks=True)
     layers[f"{name}project_bn"] = x
     if repeat:
-        if inputs[1:] != x[1:]:
-            raise WeightsError(f"The weights are of another network ('{name}add' does not fit).")
         x = layers[f"{name}add"] = x._replace(name=graph.add("Add", [x.name, inputs.name]))
     return x
 
@@ -204,15 +202,8 @@ class _Graph:
         Channels of zeros are added to the kernel for the spare ones of `x`, and `spare` outputs.
         """
         kernel, shape = self.variable(f"{name}/kernel")
-        if len(shape) != 4:
-            raise WeightsError(f"The weights are of another network ('{name}/kernel' is {shape}).")
-        outputs, inputs, size, _ = (shape[axis] for axis in order)
+        outputs, _, size, _ = (shape[axis] for axis in order)
         groups = outputs if order == DEPTHWISE else 1
-        if inputs * groups + x.spare != x.channels:
-            raise WeightsError(
-                f"The weights are of another network ('{name}' takes {inputs * groups} channels, "
-                f"not {x.channels - x.spare})."
-            )
         kernel = self.add("Transpose", [kernel], perm=order)
         kernel = self.pad(kernel, [0] * 4 + [spare, x.spare, 0, 0])
         before = (size - stride) // 2 if stride > 1 else size // 2

@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     scores = release(
         arguments.run,
-        tuple(pair for data in arguments.data for pair in find_pairs(data)),
+        find_pairs(*arguments.data),
         arguments.out,
         name=arguments.name,
         current=None if arguments.first else arguments.current,
