@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from .errors import OutputError
@@ -84,3 +85,23 @@ def identity(path: Path) -> tuple[int, int] | str:
         except OSError:  # the working folder is gone
             return str(path)
     return status.st_dev, status.st_ino
+
+
+class Inputs:
+    """All files that a batch reads, scans and tables: none of them is written."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = set(map(str, files))
+
+    def refuse(self, outputs: Iterable[Path]) -> None:
+        """Raise OutputError for a file that this batch reads."""
+        for file in (file for path in outputs for file in images.files_of(path)):
+            is_input = str(file) in self._files
+            if is_input or (os.path.lexists(file) and identity(file) in self._identities):
+                raise OutputError(
+                    f"{file} would be replaced, which this batch reads; name another output folder."
+                )
+
+    @cached_property
+    def _identities(self) -> set[object]:
+        return {identity(file) for path in self._files for file in images.files_read(Path(path))}

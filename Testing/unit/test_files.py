@@ -15,7 +15,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip.errors import InputError, OutputError
-from skullstrip.outputs import default_outputs
+from skullstrip.outputs import Inputs, default_outputs
 from skullstrip.quality.calibration import load_calibration
 from Testing.image_files import names, save, save_head
 from Testing.stand_ins import FailingEngine
@@ -255,3 +255,32 @@ def test_a_scan_that_cannot_be_read_is_refused_before_the_run(tmp_path, scan, st
     missing = tmp_path / "T2.nii.gz"
     with pytest.raises(InputError, match=r"T2\.nii\.gz"):
         strip(scan, apply_to={missing: default_outputs(missing)}, engine=NEVER)
+
+
+@pytest.mark.parametrize("how", ["same", "hard link", "folder link", "not there yet"])
+def test_what_the_batch_reads_is_never_written(tmp_path, how):
+    out = tmp_path / "out"
+    out.mkdir()
+    source = out / "a_brain.nii"
+    if how == "hard link":
+        source = tmp_path / "b.nii"
+    if how != "not there yet":
+        source.write_bytes(b"scan")
+    if how == "hard link":
+        os.link(source, out / "a_brain.nii")
+    if how == "folder link":
+        (tmp_path / "link").symlink_to(out)
+        source = tmp_path / "link" / "a_brain.nii"
+    inputs = Inputs([source])
+    inputs.refuse([out / "a_brain_mask.nii"])
+    with pytest.raises(
+        OutputError, match=r"a_brain\.nii would be replaced, which this batch reads"
+    ):
+        inputs.refuse([out / "a_brain.nii"])
+
+
+def test_the_voxels_of_a_scan_are_never_written(tmp_path):
+    (tmp_path / "a.hdr").write_bytes(b"header")
+    (tmp_path / "a.img").write_bytes(b"voxels")
+    with pytest.raises(OutputError, match="which this batch reads"):
+        Inputs([tmp_path / "a.hdr"]).refuse([tmp_path / "a.img"])

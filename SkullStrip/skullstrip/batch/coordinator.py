@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from ..errors import OutputError
-from ..io.images import files_of, files_read
 from ..io.temporary import remove_abandoned_below
-from ..outputs import identity
 from . import cluster, local_workers
 from .columns import Row
-from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
+from .job import Job, Task, do, give_up, sentence
 from .progress import BatchResult, OnEvent
 from .records import rows
 from .results import write_csv
@@ -33,32 +29,11 @@ KILLED = (
 Answers = Generator[tuple[Task, Any], None, None]
 
 
-class Inputs:
-    """All files that a batch reads, scans and tables: none of them is written."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._files = set(map(str, files))
-
-    def refuse(self, outputs: Iterable[Path]) -> None:
-        """Raise OutputError for a file that this batch reads."""
-        for file in (file for path in outputs for file in files_of(path)):
-            is_input = str(file) in self._files
-            if is_input or (os.path.lexists(file) and identity(file) in self._identities):
-                raise OutputError(
-                    f"{file} would be replaced, which this batch reads; name another output folder."
-                )
-
-    @cached_property
-    def _identities(self) -> set[object]:
-        return {identity(file) for path in self._files for file in files_read(Path(path))}
-
-
 @dataclass
 class Coordinator:
     """Has scans stripped and tells of them."""
 
     job: Job
-    inputs: Inputs
     result: BatchResult  # counts on
     on_event: OnEvent  # gets the events of `progress`
     stop: Callable[[], bool]  # says True when no further scan shall be begun
@@ -98,7 +73,7 @@ class Coordinator:
         self._start(len(todo), jobs)
         yield from local_workers.as_done(
             partial(do, job=job),
-            self._allowed(todo),
+            todo,
             jobs,
             begun=lambda task: self._begins(task[0].name),
             stop=self.stop,
@@ -112,18 +87,7 @@ class Coordinator:
             client.subscribe_topic(topic, lambda event: self._begins(event[1]))
             self._start(len(todo), sum(client.nthreads().values()))
             function = partial(do_aloud, job=self.job, topic=topic)
-            yield from cluster.as_done(client, function, self._allowed(todo), self.stop)
-
-    def _allowed(self, todo: list[Task]) -> Iterator[Task]:
-        """Give what may be begun; what would replace an input fails."""
-        for scan, reason in todo:
-            kept = [scan.mask] if reason == MASK_CORRECTED else []
-            try:
-                self.inputs.refuse(self.job.out / path for path in scan.outputs if path not in kept)
-            except OutputError as error:
-                self._tell(give_up(scan, self.job, str(error)))
-            else:
-                yield scan, reason
+            yield from cluster.as_done(client, function, todo, self.stop)
 
     def _lost(self, scan: Scan, error: BaseException) -> Row:
         is_killed = type(error).__name__ == "KilledWorker"

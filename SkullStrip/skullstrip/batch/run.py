@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, EngineError
+from ..errors import Cancelled, EngineError, OutputError
 from ..network.manifest import load_manifest, read_weights_file
 from ..options import Options
+from ..outputs import Inputs
 from ..quality.calibration import load_calibration
 from . import bids, bids_dataset, fmriprep
-from .coordinator import Coordinator, Inputs
-from .job import Job, Task
+from .coordinator import Coordinator
+from .job import MASK_CORRECTED, Job, Task, give_up
 from .options import BatchOptions
 from .plan import reasons_to_do
 from .progress import BatchResult, OnEvent, ignore_event
@@ -108,12 +109,13 @@ def run_batch(
         refuse_strangers(out)
     inputs.refuse(out / name for name in RESULTS)
     result = BatchResult(len(scans))
-    coordinator = Coordinator(job, inputs, result, on_event, stop, quiet, tables=not shared)
+    coordinator = Coordinator(job, result, on_event, stop, quiet, tables=not shared)
     with held(out, shared):
         if options.bids:
             _describe(Path(source), out, options)
+        todo = _left_to_do(scans, job, inputs, result, on_event, stop)
         try:
-            if todo := _left_to_do(scans, job, result, on_event, stop):
+            if todo:
                 coordinator.strip(todo)
         finally:
             if not shared:
@@ -159,18 +161,29 @@ def _describe(data_set: Path, out: Path, options: BatchOptions) -> None:
 
 
 def _left_to_do(
-    scans: list[Scan], job: Job, result: BatchResult, on_event: OnEvent, stop: Callable[[], bool]
+    scans: list[Scan],
+    job: Job,
+    inputs: Inputs,
+    result: BatchResult,
+    on_event: OnEvent,
+    stop: Callable[[], bool],
 ) -> list[Task]:
     """Choose the scans that are to be done, and say why; count and tell of the others."""
     todo = []
     for scan, reason in reasons_to_do(scans, job.out, job.options, job.digest):
         if stop():
             return []
-        if reason:
-            todo.append((scan, reason))
-        else:
+        if not reason:
             entry = read_record(scan.name, job.out)  # None where `redo` passed over a new one
             on_event(result.add(entry.row if entry else {"name": scan.name}))
+            continue
+        kept = [scan.mask] if reason == MASK_CORRECTED else []
+        try:
+            inputs.refuse(job.out / path for path in scan.outputs if path not in kept)
+        except OutputError as error:
+            on_event(result.add(give_up(scan, job, str(error)), 0.0))
+        else:
+            todo.append((scan, reason))
     return todo
 
 

@@ -8,7 +8,6 @@ import nrrd
 import pytest
 
 from skullstrip.batch.columns import COLUMNS
-from skullstrip.batch.coordinator import Inputs
 from skullstrip.batch.records import (
     RECORDS,
     Entry,
@@ -120,32 +119,3 @@ def test_what_was_written_or_about_to_be_moved_is_ours_until_it_is_changed(tmp_p
 def test_a_data_file_alone_is_a_strangers(tmp_path):
     (tmp_path / "a_brain.img").write_bytes(b"mine")
     assert is_stranger("a_brain.hdr", None, tmp_path)
-
-
-@pytest.mark.parametrize("how", ["same", "hard link", "folder link", "not there yet"])
-def test_what_the_batch_reads_is_never_written(tmp_path, how):
-    out = tmp_path / "out"
-    out.mkdir()
-    source = out / "a_brain.nii"
-    if how == "hard link":
-        source = tmp_path / "b.nii"
-    if how != "not there yet":
-        source.write_bytes(b"scan")
-    if how == "hard link":
-        os.link(source, out / "a_brain.nii")
-    if how == "folder link":
-        (tmp_path / "link").symlink_to(out)
-        source = tmp_path / "link" / "a_brain.nii"
-    inputs = Inputs([source])
-    inputs.refuse([out / "a_brain_mask.nii"])
-    with pytest.raises(
-        OutputError, match=r"a_brain\.nii would be replaced, which this batch reads"
-    ):
-        inputs.refuse([out / "a_brain.nii"])
-
-
-def test_the_voxels_of_a_scan_are_never_written(tmp_path):
-    (tmp_path / "a.hdr").write_bytes(b"header")
-    (tmp_path / "a.img").write_bytes(b"voxels")
-    with pytest.raises(OutputError, match="which this batch reads"):
-        Inputs([tmp_path / "a.hdr"]).refuse([tmp_path / "a.img"])

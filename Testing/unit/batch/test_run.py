@@ -74,7 +74,7 @@ def keep_books(tmp_path, monkeypatch):
 
         job = Job(tmp_path, BatchOptions(), "digest")
         books = coordinator.Coordinator(
-            job, coordinator.Inputs([]), BatchResult(len(pairs)), events.append, bool, True, tables
+            job, BatchResult(len(pairs)), events.append, bool, True, tables
         )
         books.keep_books(answers())
         return events, list(rows(tmp_path))
