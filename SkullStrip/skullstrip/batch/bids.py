@@ -30,20 +30,18 @@ def find_bids_scans(
 ) -> list[Scan]:
     """T1-weighted scans of the raw data; derivatives inside the data set are left out.
 
-    Raise InputError where none is there, or none of a participant, session or suffix.
-
-    Parameters
-    ----------
-    participants, sessions : sequence of str
-        Labels, with or without `sub-` and `ses-`; all by default.
-    also : sequence of str
-        Suffixes, T2w or FLAIR, of other anatomical scans, which get the mask of their session's
-        first T1-weighted one.
+    Labels are taken with or without `sub-` and `ses-`, and all are by default. Other anatomical
+    scans, of the suffixes in `also`, T2w or FLAIR, get the mask of their session's first one. Raise
+    InputError where none is there, or none of a participant, session or suffix.
     """
     subjects = {label.removeprefix("sub-") for label in participants}
     visits = {label.removeprefix("ses-") for label in sessions}
     files = [*data_set.glob("sub-*/anat/*"), *data_set.glob("sub-*/ses-*/anat/*")]
-    images = [_scan(file, data_set) for file in sorted(files) if IMAGE.fullmatch(file.name)]
+    images = [
+        _scan(file, match, data_set)
+        for file in sorted(files)
+        if (match := IMAGE.fullmatch(file.name))
+    ]
     scans = [scan for scan in images if _suffix(scan) in T1W]
     if not scans:
         raise InputError(
@@ -87,10 +85,9 @@ def _suffix(scan: Scan) -> str:
     return scan.name.rpartition("_")[2]
 
 
-def _scan(file: Path, data_set: Path) -> Scan:
+def _scan(file: Path, match: re.Match[str], data_set: Path) -> Scan:
     source = file.relative_to(data_set)
-    match = IMAGE.fullmatch(file.name)
-    entities, suffix = match.groups() if match else ("", "T1w")
+    entities, suffix = match.groups()
     place = f"{source.parent.as_posix()}/{entities}"
     labels = dict(part.split("-", 1) for part in source.parts[:-2] if "-" in part)
     return Scan(

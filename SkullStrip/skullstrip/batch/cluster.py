@@ -41,20 +41,12 @@ def as_done(
     items: Iterable[Any],
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Any, Any]]:
-    """Have a function called for each item, and give the answers as they come.
+    """Have workers call a function for each item, and give the answers as they come.
 
-    Parameters
-    ----------
-    function : callable
-        Called by a worker with the item.
-    stop : callable
-        Asked often; once it says True, items that no worker has begun are dropped.
+    `stop` is asked often; once it says True, items that no worker has begun are dropped.
 
-    Yields
-    ------
-    (item, answer)
-        The answer is what the function returned, or the exception with which Dask gave the item
-        up, `KilledWorker` for example. EngineError is raised when the scheduler goes away.
+    Yields (item, answer): what the function returned, or the exception with which Dask gave the
+    item up, `KilledWorker` for example. Raises EngineError when the scheduler goes away.
     """
     from distributed import as_completed
 

@@ -72,28 +72,14 @@ def as_done(
     stop: Callable[[], bool] = lambda: False,
     quiet: bool = True,
 ) -> Iterator[tuple[Any, Any]]:
-    """Have worker processes call a function for each item, and give the answers as they come.
+    """Have `jobs` worker processes call a function for each item; give the answers as they come.
 
-    Parameters
-    ----------
-    function : callable
-        Can be pickled; gets an item.
-    items : iterable
-        Taken one by one, when a worker is free.
-    jobs : int
-        Workers at a time.
-    begun : callable
-        Gets each item that a worker begins.
-    stop : callable
-        Asked often; once it says True, items that were begun are finished and no others.
-    quiet : bool
-        Keep what workers say off stderr.
+    Function and items can be pickled. Items are taken one by one, when a worker is free, and
+    `begun` gets each. `stop` is asked often; once it says True, items that were begun are finished
+    and no others. `quiet` keeps what workers say off stderr.
 
-    Yields
-    ------
-    (item, answer)
-        The answer is what the function returned or raised, or `KilledWorker`. EngineError is
-        raised where no worker starts.
+    Yields (item, answer): what the function returned or raised, or `KilledWorker`. Raises
+    EngineError where no worker starts.
     """
     threads = str(threads_each(jobs))
     variables = {
@@ -134,14 +120,7 @@ def as_done(
 
 
 class _Worker:
-    """A process, and another where it dies.
-
-    Attributes
-    ----------
-    process : Popen or None
-    is_ending : bool
-        No other process is started.
-    """
+    """A process, and another where it dies, unless it `is_ending`."""
 
     def __init__(
         self, function: Callable[[Any], Any], environment: dict[str, str], quiet: bool

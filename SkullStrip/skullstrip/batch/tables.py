@@ -18,16 +18,8 @@ FORMULA = ("=", "+", "-", "@")  # what a spreadsheet would work out
 def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, str]]:
     """Return rows of a CSV that people made, by its head; what a row lacks is empty.
 
-    Raise InputError where it cannot be read or lacks a column.
-
-    Parameters
-    ----------
-    path : Path
-        UTF-8, with or without a byte order mark.
-    needed : sequence of str
-        Columns that must be there.
-    advice : str
-        What to do if the table cannot be read, after "; ".
+    It is UTF-8, with or without a byte order mark. Raise InputError where it cannot be read or
+    lacks a column of `needed`; the sentence ends in `advice`.
     """
     try:
         require_regular(path)

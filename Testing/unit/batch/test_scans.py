@@ -158,6 +158,7 @@ def test_a_table_names_scans_that_get_the_same_mask(tmp_path):
     assert [other.mask for other in first.apply_to] == [
         "a/FLAIR_brain_mask.mgz", "b/T2_brain_mask.nii"
     ]  # fmt: skip
+    assert second.mask == "x/second_brain_mask.nii"
     assert [other.brain for other in second.apply_to] == ["x/second_T2_brain.nii"]
     assert first.inputs == [tmp_path / "a/T1.nii", tmp_path / "a/FLAIR.mgz", tmp_path / "b/T2.nii"]
     assert {"qc/a/T1.png", "qc/a/FLAIR.png", "qc/b/T2.png"} < set(first.outputs)
