@@ -29,6 +29,11 @@ def exported(page, folder: Path) -> Path:
     return path
 
 
+def import_decisions(page, path: Path) -> None:
+    page.set_input_files("#file", path)
+    wait_until(page, "/read from|not read/.test(document.querySelector('#count').textContent)")
+
+
 def read(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
@@ -100,7 +105,7 @@ def test_in_the_opened_scan_marks_go_on_to_the_next(open_report):
     assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
 
 
-def test_a_comment_may_hold_anything(open_report, tmp_path):
+def test_a_comment_may_hold_anything_and_what_was_exported_can_be_imported(open_report, tmp_path):
     comment = 'dura, "at the top"\nand j, a, r: "é"'
     page = open_report(study())
     page.keyboard.press("c")
@@ -109,9 +114,16 @@ def test_a_comment_may_hold_anything(open_report, tmp_path):
     assert page.locator("#viewer").is_visible()
     page.keyboard.press("r")
     page.keyboard.press("Escape")
-    (line,) = read(exported(page, tmp_path))
+    path = exported(page, tmp_path)
+    before, (line,) = path.read_bytes(), read(path)
     assert line["comment"] == comment
     assert (line["name"], line["decision"]) == ("sub-11", "reject")
+    page.keyboard.press("k")
+    page.keyboard.press("u")
+    assert decisions(page) == {}
+    import_decisions(page, path)
+    assert decisions(page) == {"sub-11": "Rejected"}
+    assert exported(page, tmp_path).read_bytes() == before
 
 
 def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(open_report):
@@ -167,30 +179,10 @@ def test_decisions_are_imported(open_report, tmp_path, end):
         "",
     ]
     path.write_bytes(end.join(lines).encode())
-    page.set_input_files("#file", path)
-    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    import_decisions(page, path)
     assert decisions(page) == {"sub-01": "Rejected", "sub-02": "Accepted", "sub-04": "Accepted"}
     assert page.inner_text("#scan-3 .comment") == 'a "b", c'
     assert page.inner_text("#count").startswith("3 decisions read from decisions.csv; 2 rows")
-
-
-def test_what_was_exported_can_be_imported(open_report, tmp_path):
-    page = open_report(study())
-    page.keyboard.press("c")
-    page.keyboard.type("one,\ntwo")
-    page.keyboard.press("Escape")
-    page.keyboard.press("a")
-    page.keyboard.press("Escape")
-    path = exported(page, tmp_path)
-    before = path.read_bytes()
-    assert b"one" in before
-    page.keyboard.press("k")
-    page.keyboard.press("u")
-    assert decisions(page) == {}
-    page.set_input_files("#file", path)
-    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
-    assert decisions(page) == {"sub-11": "Accepted"}
-    assert exported(page, tmp_path).read_bytes() == before
 
 
 def test_the_page_and_a_review_in_slicer_read_each_others_decisions(open_report, tmp_path):
@@ -210,8 +202,7 @@ def test_the_page_and_a_review_in_slicer_read_each_others_decisions(open_report,
     image, mask = review.load(review.cases[0])
     mask[:9] = True
     review.save(review.cases[0], image, mask, "Ben")  # takes the rejection back
-    page.set_input_files("#file", table.parent / "decisions.csv")
-    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    import_decisions(page, table.parent / "decisions.csv")
     assert page.inner_text("#count") == "2 decisions read from decisions.csv"
     assert decisions(page) == {"b": "Accepted"}
     lines = {line["name"]: line for line in read(exported(page, tmp_path))}
@@ -228,8 +219,7 @@ def test_a_name_is_no_formula_and_no_escape_in_the_export_and_is_known_again(ope
     assert read_decisions(path) == {escaped(name): "reject"}
     page.keyboard.press("u")
     path.write_text(path.read_text().replace("/scans/x", "/moved/x"))
-    page.set_input_files("#file", path)
-    wait_until(page, "document.querySelector('#count').textContent.includes('read from')")
+    import_decisions(page, path)
     assert [*decisions(page).values()] == ["Rejected"]
 
 
@@ -245,7 +235,6 @@ def test_a_file_that_holds_no_decisions_is_refused(open_report, tmp_path, conten
     page = open_report(study())
     path = tmp_path / "other.csv"
     path.write_text(content)
-    page.set_input_files("#file", path)
-    wait_until(page, "document.querySelector('#count').textContent.includes('not read')")
+    import_decisions(page, path)
     assert page.inner_text("#count") == f"other.csv was not read: {words}."
     assert decisions(page) == {}

@@ -79,22 +79,11 @@ def run_batch(
 ) -> BatchResult:
     """Strip what is to be stripped; see `strip_batch`.
 
-    Parameters
-    ----------
-    on_event : callable
-        Gets the events of `progress`.
-    stop : callable
-        Asked often; once it says True, scans that were begun are finished and no others.
-    quiet : bool
-        Keep what Dask and the workers say off stderr.
-    shared : bool
-        Let other batches work in the same output folder, each on other scans: one job for each
-        participant is how BIDS Apps run on clusters. Table and page are left to `group`.
-
-    Raises
-    ------
-    Cancelled
-        `stop` said True before all was done.
+    `on_event` gets the events of `progress`. `stop` is asked often; once it says True, scans that
+    were begun are finished and no others, and Cancelled is raised. `quiet` keeps what Dask and the
+    workers say off stderr. With `shared` other batches may work in the same output folder, each on
+    other scans: one job for each participant is how BIDS Apps run on clusters. Table and page are
+    left to `group` then.
     """
     require_packages(options.scheduler)
     out = out.absolute()
