@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..network.engine import Engine
 
 MARK = "@skullstrip "
-TASKS = {"volume": ("input", "output"), "batch": ("source", "out")}  # each with its paths
+TASKS = ("volume", "batch")
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -70,10 +70,9 @@ def answer(line: bytes, emit: Emit) -> int | None:
     emit({"event": "started", "pid": os.getpid()})
     try:
         require_memory()
-        request = read_request(line)
+        request, options = read_request(line)
         serve = _serve_volume if request["task"] == "volume" else _serve_batch
-        stays = serve(request, Options.from_json(request.get("options", {})), emit)
-        return None if stays else 0
+        return None if serve(request, options, emit) else 0
     except SkullStripError as error:
         return _fail(emit, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001  (the last resort: a sentence, no traceback)
@@ -121,24 +120,16 @@ def parse_event(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
-def read_request(line: bytes) -> dict[str, Any]:
+def read_request(line: bytes) -> tuple[dict[str, Any], Options]:
     """Read a request; raise InputError where it cannot be read, or asks for something unknown."""
     try:
         request = json.loads(line)
-        Options.from_json(request.get("options", {}))
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        options = Options.from_json(request.get("options", {}))
+        if request["task"] in TASKS:
+            return request, options
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"The request cannot be read ({error}).") from error
-    if request.get("task") not in tuple(TASKS):
-        raise InputError(
-            f"The task '{request.get('task')}' is unknown; use one of {', '.join(TASKS)}."
-        )
-    if not all(isinstance(request.get(path), str) for path in TASKS[request["task"]]):
-        raise InputError("The request's paths must be texts.")
-    if not isinstance(request.get("confidence"), bool | None):
-        raise InputError("The request's confidence must be true or false.")
-    if not isinstance(request.get("applied"), str | None):
-        raise InputError("The request's mask must be a path.")
-    return dict(request)
+    raise InputError(f"The task '{request['task']}' is unknown; use one of {', '.join(TASKS)}.")
 
 
 @contextmanager

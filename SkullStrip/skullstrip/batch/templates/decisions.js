@@ -22,18 +22,13 @@ function findStorage() {
 function loadDecisions() {
   for (const scan of scans) {
     const kept = storage?.getItem(STORAGE_PREFIX + scan.id);
-    if (kept) decisions.set(scan.id, validDecision(kept));
+    if (kept) decisions.set(scan.id, readDecision(kept));
   }
 }
 
-function validDecision(text) {
+function readDecision(text) {
   try {
-    const { decision, ...kept } = JSON.parse(text);
-    const texts = ["comment", "rater", "decided"].map((name) => [name, String(kept[name] ?? "")]);
-    return {
-      ...Object.fromEntries(texts),
-      decision: Object.hasOwn(DECISIONS, decision) ? decision : "",
-    };
+    return { ...NONE_YET, ...JSON.parse(text) };
   } catch {
     return NONE_YET;
   }

@@ -57,8 +57,8 @@ function countInBins(some) {
 
 function bar(bin, place, { left, step, high, all, now }, changed) {
   const floor = CHART.height - CHART.bottom;
-  const rectangle = (kind, count, width = step - 1) => drawing("rect", {
-    class: kind, x: left + 0.5, width, y: floor - high(count), height: high(count),
+  const rectangle = (kind, count) => drawing("rect", {
+    class: kind, x: left + 0.5, width: step - 1, y: floor - high(count), height: high(count),
   });
   const isChosen = filters.bin?.from === bin.from;
   const toggle = () => {
@@ -67,11 +67,9 @@ function bar(bin, place, { left, step, high, all, now }, changed) {
     changed(`bar-${place}`);
   };
   const parts = [drawing("rect", { class: "hit", x: left, width: step, y: 0, height: floor })];
-  if (all.all) {
-    parts.push(rectangle("bar-all", all.all));
-    if (now.all) parts.push(rectangle(now.outliers === now.all ? "bar-out" : "bar-now", now.all));
-    if (now.outliers && now.outliers < now.all) parts.push(rectangle("bar-out", now.outliers));
-  }
+  if (all.all) parts.push(rectangle("bar-all", all.all));
+  if (now.all > now.outliers) parts.push(rectangle("bar-now", now.all));
+  if (now.outliers) parts.push(rectangle("bar-out", now.outliers));
   return drawing("g", {
     class: isChosen ? "bar chosen" : "bar", role: "button", "aria-pressed": isChosen,
     "aria-label": barLabel(bin, all), id: `bar-${place}`, tabindex: place === currentBar ? 0 : -1,
@@ -114,12 +112,15 @@ function axis(step) {
     class: "axis", x1: CHART.left, x2: CHART.width - CHART.right, y1: base, y2: base,
   })];
   for (let volume = Math.ceil(bins[0].from / every) * every; volume <= end; volume += every) {
-    const place = placeOf(volume, step);
-    const anchor = place < 24 ? "start" : place > CHART.width - 24 ? "end" : "middle";
-    marks.push(drawing("text", { x: place, y: base + 17, "text-anchor": anchor },
-      grouped.format(volume)));
+    marks.push(label(placeOf(volume, step), base + 17, 24, grouped.format(volume)));
   }
   return marks;
+}
+
+// A text below or above a place; near an edge, by `margin`, it begins or ends there.
+function label(place, y, margin, text) {
+  const anchor = place < margin ? "start" : place > CHART.width - margin ? "end" : "middle";
+  return drawing("text", { x: place, y, "text-anchor": anchor }, text);
 }
 
 function limitLines(step) {
@@ -127,13 +128,12 @@ function limitLines(step) {
   return ["low", "median", "high"].flatMap((name) => {
     const place = placeOf(page.limits[name], step);
     if (place < CHART.left || place > CHART.width - CHART.right) return [];
-    const anchor = place < 60 ? "start" : place > CHART.width - 60 ? "end" : "middle";
     return [
       drawing("line", {
         class: `limit ${name}`, x1: place, x2: place, y1: CHART.top - 4,
         y2: CHART.height - CHART.bottom,
       }),
-      drawing("text", { x: place, y: 10, "text-anchor": anchor },
+      label(place, 10, 60,
         `${name === "median" ? "median" : "limit"} ${grouped.format(page.limits[name])}`),
     ];
   });

@@ -1,8 +1,5 @@
 // Wiring: what clicks and keys do.
 
-const NEXT_KEYS = ["j", "ArrowDown"];
-const PREVIOUS_KEYS = ["k", "ArrowUp"];
-
 function refresh(focusId) {
   const shown = shownScans();
   drawFacets(refresh);
@@ -66,6 +63,10 @@ function commentOn() {
 }
 
 const ACTIONS = {
+  j: () => walk(1),
+  ArrowDown: () => walk(1),
+  k: () => walk(-1),
+  ArrowUp: () => walk(-1),
   a: () => mark({ decision: "accept" }),
   r: () => mark({ decision: "reject" }),
   u: () => mark({ decision: "", comment: "" }),
@@ -77,16 +78,10 @@ const ACTIONS = {
 function onKey(event) {
   const isTyping = event.target.matches("input, textarea, select");
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping || byId("keys").open) return;
-  const action = ACTIONS[event.key] ?? movement(event) ?? gridAction(event);
+  const action = ACTIONS[event.key] ?? gridAction(event);
   if (!action) return;
   event.preventDefault();
   action();
-}
-
-function movement(event) {
-  if (NEXT_KEYS.includes(event.key)) return () => walk(1);
-  if (PREVIOUS_KEYS.includes(event.key)) return () => walk(-1);
-  return null;
 }
 
 function gridAction(event) {
@@ -164,8 +159,8 @@ function wireViewer() {
   byId("reject").addEventListener("click", ACTIONS.r);
   byId("undecide").addEventListener("click", ACTIONS.u);
   byId("outline").addEventListener("click", toggleOutline);
-  byId("previous").addEventListener("click", () => walk(-1));
-  byId("next").addEventListener("click", () => walk(1));
+  byId("previous").addEventListener("click", ACTIONS.k);
+  byId("next").addEventListener("click", ACTIONS.j);
   byId("close").addEventListener("click", () => byId("viewer").close());
   byId("viewer").addEventListener("close", () => byId("grid").focus({ preventScroll: true }));
   byId("comment").addEventListener("input", keepComment);
