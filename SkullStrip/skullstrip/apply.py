@@ -113,7 +113,14 @@ def apply_brain(
         overlap=overlap,
         alignment=alignment,
     )
-    return replace(applied, checks=tuple(_notes(applied.volume_ml / result.volume_ml, alignment)))
+    notes = []
+    if alignment is not None:
+        message = f"The scan was {alignment}, around the brain's centre, to be aligned."
+        notes.append(Check("aligned", "note", message))
+    if (share := applied.volume_ml / result.volume_ml) < WHOLE:
+        message = f"Of the brain, {share:.0%} lies in this scan's field of view."
+        notes.append(Check("partly_in_view", "note", message))
+    return replace(applied, checks=tuple(notes))
 
 
 def of_mask(scan: Volume, brain_mask: np.ndarray, verdict: Verdict) -> BrainExtraction:
@@ -245,18 +252,6 @@ def _alignments(result: BrainExtraction, target: Volume) -> list[Alignment]:
     if not found:
         raise refused
     return found
-
-
-def _notes(share: float, alignment: Alignment | None) -> list[Check]:
-    """Tell what is to be known of a carried mask, whatever its verdict."""
-    notes = []
-    if alignment is not None:
-        message = f"The scan was {alignment}, around the brain's centre, to be aligned."
-        notes.append(Check("aligned", "note", message))
-    if share < WHOLE:
-        message = f"Of the brain, {share:.0%} lies in this scan's field of view."
-        notes.append(Check("partly_in_view", "note", message))
-    return notes
 
 
 def _depth_mm(result: BrainExtraction) -> np.ndarray:

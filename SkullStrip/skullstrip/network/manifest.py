@@ -199,7 +199,7 @@ def require_file(path: Path, max_bytes: int) -> None:
 def _require_values(content: Mapping[str, Any]) -> None:
     """Raise WeightsError for a value of the wrong type, or beyond what makes sense."""
     for name, value in content.items():
-        elements = value if name in ("skip_layers", "decoder_widths") else (value,)
+        elements = value if isinstance(value, tuple) else (value,)
         if not all(_is_allowed(name, each) for each in elements):
             raise WeightsError(
                 f"The manifest's {name} is {repr(value)[:80]}, which no network here has."

@@ -67,9 +67,8 @@ def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimat
     error, ground = likely_error(
         measured, calibration.doubt, calibration.second, calibration.sure_entropy
     )
-    volume_error = calibration.relative_volume_error[ground] * error * measured["volume_ml"]
     return Estimate(
         dice=1.0 - error,
         dice_error=min(calibration.relative_error[ground] * error, 1.0),
-        volume_error_ml=volume_error,
+        volume_error_ml=calibration.relative_volume_error[ground] * error * measured["volume_ml"],
     )
