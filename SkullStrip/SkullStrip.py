@@ -6,6 +6,7 @@ This file only wires; what happens is in SkullStripSlicer, and the method in sku
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import slicer
 import vtk
@@ -24,19 +25,23 @@ from SkullStripSlicer.clicks_panel import ClicksPanel
 from SkullStripSlicer.input_panel import InputPanel
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.others_panel import OthersPanel
+from SkullStripSlicer.panel import told
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.review_panel import ReviewPanel
 from SkullStripSlicer.run_panel import RunPanel
-from SkullStripSlicer.sample_data import registerSampleData
 from SkullStripSlicer.self_test import SkullStripTest
-from SkullStripSlicer.telling import told
 
 # Slicer looks for `SkullStripTest` here.
 __all__ = ["SkullStrip", "SkullStripLogic", "SkullStripTest", "SkullStripWidget"]
 
 
 DOCUMENTATION = "https://github.com/SlicerSkullStrip/SlicerSkullStrip#readme"
+# MRHead, which 3D Slicer offers without restrictions; one download serves both modules.
+SAMPLE = "SkullStripMRHead"  # `SampleData.downloadSample(SAMPLE)` loads it
+SHA256 = "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93"
+SAMPLE_URL = f"https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/{SHA256}"
+THUMBNAIL = Path(__file__).resolve().parent / "Resources" / "Icons" / f"{SAMPLE}.png"
 
 
 class SkullStrip(ScriptedLoadableModule):
@@ -64,6 +69,21 @@ class SkullStrip(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
+def registerSampleData() -> None:
+    """List MRHead in the Sample Data module; Slicer downloads it once asked to, and checks it."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="SkullStrip",
+        sampleName=SAMPLE,
+        thumbnailFileName=str(THUMBNAIL),
+        uris=SAMPLE_URL,
+        fileNames="MR-head.nrrd",
+        nodeNames="MRHead",
+        checksums=f"SHA256:{SHA256}",
+    )
+
+
 class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
     """`strip(volumeNode)`, `stripFolder(input, output)` and `stripScene()`; see `StripLogic`."""
 
@@ -77,12 +97,11 @@ class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
 
 
 class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: input, button, result, batch and advanced parts around one parameter node."""
+    """The panel: its parts around one parameter node."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
         self._parameterNode = None
         self._guiTag = None
 
@@ -91,18 +110,20 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/SkullStrip.ui"))
         self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
+        self.ui = ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
-        self.logic = SkullStripLogic()
-        self.inputPanel = InputPanel(self.ui, self.onScanChanged)
-        self.advancedPanel = AdvancedPanel(self.ui, self.logic.children.end)
+        self.logic = logic = SkullStripLogic()
+        self.advancedPanel = AdvancedPanel(ui, logic.children.end)
         ensure = self.advancedPanel.ensurePackages
-        self.runPanel = RunPanel(self.ui, self.logic, self.onRunChanged, ensure)
-        self.resultPanel = ResultPanel(self.ui, self.logic, self.parent, self.onResultDrawn)
-        self.clicksPanel = ClicksPanel(self.ui, self.logic, self.resultPanel)
-        self.othersPanel = OthersPanel(self.ui, self.logic, ensure)
-        self.batchPanel = BatchPanel(self.ui, self.logic, ensure)
-        self.reviewPanel = ReviewPanel(self.ui, ensure)
+        self.inputPanel = InputPanel(ui, self.onScanChanged)
+        self.runPanel = RunPanel(ui, logic, ensure, self.onRunChanged)
+        self.resultPanel = ResultPanel(ui, logic, self.parent, self.onResultDrawn)
+        self.clicksPanel = ClicksPanel(ui, logic, self.resultPanel)
+        self.othersPanel = OthersPanel(ui, logic, ensure)
+        self.batchPanel = BatchPanel(ui, logic, ensure)
+        self.reviewPanel = ReviewPanel(ui, ensure)
+        self.running = (self.runPanel, self.othersPanel, self.batchPanel)
+        self.parts = (self.inputPanel, self.resultPanel, self.reviewPanel, *self.running)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         # A scene was closed, loaded or both, or many nodes came at once.
@@ -112,9 +133,8 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self) -> None:
         """End what runs: the panel is destroyed."""
         self.reviewPanel.close()
-        self.runPanel.cancel()
-        self.batchPanel.cancel()
-        self.othersPanel.cancel()
+        for part in self.running:
+            part.cancel()
         self.logic.children.end()
         self.setParameterNode(None)
         self.removeObservers()
@@ -132,10 +152,6 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameterNode: SkullStripParameterNode | None) -> None:
         """Bind the panel to settings; None while the scene is closed."""
-        panels = (self.inputPanel, self.runPanel, self.resultPanel)
-        parts = (*panels, self.othersPanel, self.batchPanel, self.reviewPanel)
-        for part in parts:
-            part.setParameterNode(None)
         modified = vtk.vtkCommand.ModifiedEvent
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
@@ -145,8 +161,8 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode.parameterNode, modified, self.refresh)
-            for part in parts:
-                part.setParameterNode(parameterNode)
+        for part in self.parts:
+            part.setParameterNode(parameterNode)
 
     @told
     def onSceneStartClose(self, caller, event) -> None:

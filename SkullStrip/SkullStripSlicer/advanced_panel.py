@@ -9,29 +9,20 @@ import slicer
 from slicer.i18n import tr as _
 
 from . import dependencies
-from .telling import say, told
+from .panel import Panel, told
 
 
-class AdvancedPanel:
-    """Buttons beside the line edits, and the list of packages.
+class AdvancedPanel(Panel):
+    """The list of packages, and the buttons that choose a folder beside the line edits.
 
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    beforeChange : callable
-        Called without arguments before packages come or go; a process may have them loaded.
+    `beforeChange()` is called before packages come or go; a process may have them loaded.
     """
 
     def __init__(self, ui, beforeChange: Callable[[], None]) -> None:
-        self._ui, self._beforeChange = ui, beforeChange
-        pairs = (
-            (ui.weightsBrowse, ui.weightsEdit),
-            (ui.wheelsBrowse, ui.wheelsEdit),
-            (ui.batchInputBrowse, ui.batchInputEdit),
-            (ui.batchOutputBrowse, ui.batchOutputEdit),
-        )
-        for button, edit in pairs:
+        super().__init__(ui, ui.packagesNotice)
+        self._beforeChange = beforeChange
+        for name in ("weights", "wheels", "batchInput", "batchOutput"):
+            button, edit = getattr(ui, f"{name}Browse"), getattr(ui, f"{name}Edit")
             button.connect("clicked()", lambda edit=edit: self.browse(edit))
         ui.removeButton.connect("clicked()", self.removePackages)
         self.refresh()
@@ -44,14 +35,9 @@ class AdvancedPanel:
         if path:
             edit.text = path
 
-    def ensurePackages(self, engine: str, wheels: str) -> None:
-        """Install what is missing, after a question; show what is there then, also after a failure.
-
-        Raises
-        ------
-        SkullStripError
-            As `dependencies.ensure`.
-        """
+    def ensurePackages(self, parameterNode) -> None:
+        """Install what the settings need, after a question; show what is there then in any case."""
+        engine, wheels = parameterNode.engine.value, parameterNode.wheels.strip()
         if dependencies.missing(engine):
             self._beforeChange()
         try:
@@ -62,7 +48,7 @@ class AdvancedPanel:
     @told
     def refresh(self) -> None:
         """Show what was installed for SkullStrip."""
-        say(self._ui.packagesNotice, "")
+        self._say("")
         names = dependencies.installedByUs()
         self._ui.packagesLabel.text = ", ".join(names) or _("none installed by SkullStrip")
         self._ui.removeButton.enabled = bool(names)
@@ -79,7 +65,3 @@ class AdvancedPanel:
             dependencies.remove()
         finally:
             self.refresh()
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        say(self._ui.packagesNotice, text, "error")

@@ -1,18 +1,27 @@
-"""Many scans with states; a folder of them by worker processes, with word of each scan."""
+"""Many scans with states: a folder of them by worker processes, or heads of the scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from skullstrip.errors import InputError, SkullStripError
+import slicer
+
+from skullstrip.errors import Cancelled, InputError, SkullStripError
 from skullstrip.io.temporary import remove_abandoned_below
 from skullstrip.options import Options
 
 from .child_process import Children
 from .child_run import ChildRun
+from .outputs import brainMl, noticed
+from .scene_scans import SceneScan
+from .strip_run import StripRun
 
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
@@ -24,26 +33,14 @@ CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was 
 
 @dataclass
 class BatchScan:
-    """One scan of a batch.
-
-    Attributes
-    ----------
-    name : str
-        Its path below the input folder.
-    state : {"waiting", "running", "done", "skipped", "corrected", "failed", "cancelled"}
-    message : str
-        Why it failed, or what was noticed.
-    volumeMl : float or None
-    verdict : str
-        "pass", "check", "fail" or empty.
-    """
+    """One scan of a batch."""
 
     index: int
-    name: str
+    name: str  # its path below the input folder
     state: str = WAITING
-    message: str = ""
+    message: str = ""  # why it failed, or what was noticed
     volumeMl: float | None = None
-    verdict: str = ""
+    verdict: str = ""  # "pass", "check", "fail" or empty
 
 
 ScanChanged = Callable[[BatchScan], None]
@@ -64,7 +61,6 @@ class Batch:
     scans : list of BatchScan
     total : int
         How many there will be.
-    secondsLeft : float or None
     report : Path or None
         The page of all scans.
     error : SkullStripError or None
@@ -87,7 +83,7 @@ class Batch:
         """Return how many scans are in these states."""
         return sum(scan.state in states for scan in self.scans)
 
-    def change(self, scan: BatchScan, state: str, **changes: Any) -> None:
+    def _change(self, scan: BatchScan, state: str, **changes: Any) -> None:
         """Set a scan's state and tell of it."""
         scan.state = state
         for name, value in changes.items():
@@ -95,12 +91,12 @@ class Batch:
         if self._scanChanged is not None:
             self._scanChanged(scan)
 
-    def finish(self, error: SkullStripError | None) -> None:
+    def _end(self, error: SkullStripError | None) -> None:
         """Leave no scan waiting, and tell of the end."""
         self.error = error
         for scan in self.scans:
             if scan.state in (WAITING, RUNNING):
-                self.change(scan, CANCELLED)
+                self._change(scan, CANCELLED)
         if self._finished is not None:
             self._finished(self)
 
@@ -108,16 +104,7 @@ class Batch:
 class FolderBatch(Batch):
     """A folder by worker processes of a child; see `Batch` for the rest.
 
-    Parameters
-    ----------
-    inputFolder, outputFolder : path
-    options : Options
-    children : Children
-
-    Raises
-    ------
-    InputError
-        A folder is not named, is none, or both are the same.
+    Raises InputError where a folder is not named, is none, or both are the same.
     """
 
     def __init__(
@@ -131,20 +118,19 @@ class FolderBatch(Batch):
         super().__init__(*callbacks)
         if not str(inputFolder).strip() or not str(outputFolder).strip():  # not the current one
             raise InputError("No folder is named; choose one for the scans, and one for results.")
-        source, out = Path(inputFolder).absolute(), Path(outputFolder).absolute()
+        source, self._out = Path(inputFolder).absolute(), Path(outputFolder).absolute()
         if not source.is_dir():
             raise InputError(f"'{source}' is not a folder; choose the folder with the scans.")
-        if out.resolve() == source.resolve():
+        if self._out.resolve() == source.resolve():
             raise InputError("Choose another folder for the results than the one with the scans.")
-        self._outputFolder = outputFolder
         self._request = {
             "task": "batch",
             "source": str(source),
-            "out": str(out),
+            "out": str(self._out),
             "options": options.to_json(),
         }
         self._byName: dict[str, BatchScan] = {}
-        self._child = ChildRun(children, self._onEvent, lambda child: self.finish(child.error))
+        self._child = ChildRun(children, self._onEvent, lambda child: self._end(child.error))
 
     @property
     def isFinished(self) -> bool:
@@ -153,7 +139,7 @@ class FolderBatch(Batch):
 
     def start(self) -> None:
         """Start the child."""
-        self._child.start(self._request)
+        self._child.send(self._request)
 
     def wait(self) -> list[BatchScan]:
         """Block until every scan is done or failed."""
@@ -163,7 +149,7 @@ class FolderBatch(Batch):
     def cancel(self) -> None:
         """End the child and its workers; scans that are done stay, and are not done again."""
         self._child.cancel(CANCELLED_TEXT)
-        remove_abandoned_below(Path(self._outputFolder))
+        remove_abandoned_below(self._out)
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         self.total = event.get("total") or self.total
@@ -181,10 +167,99 @@ class FolderBatch(Batch):
         scan = self._byName[name]
         if event["status"] == RUNNING and scan.state in (*SETTLED, FAILED):
             return  # word from a worker may come late
-        self.change(
+        self._change(
             scan,
             event["status"],
             message=" ".join(filter(None, (event.get("reasons"), event.get("message")))),
             volumeMl=event.get("volume_ml"),
             verdict=event.get("verdict") or "",
         )
+
+
+class SceneBatch(Batch):
+    """Scans of the scene, a run of the child for each; see `Batch` for the rest.
+
+    `strip` starts a run and returns it: it gets a `SceneScan`, and what to call with the run at its
+    end.
+    """
+
+    def __init__(
+        self,
+        found: Sequence[SceneScan],
+        strip: Callable[[SceneScan, Callable[[StripRun], None]], StripRun],
+        *callbacks: Any,
+    ) -> None:
+        super().__init__(*callbacks)
+        self._strip = strip
+        self.scans = [BatchScan(index, scan.name) for index, scan in enumerate(found)]
+        self.total = len(found)
+        self._waiting = list(zip(self.scans, found, strict=True))
+        self._run: StripRun | None = None
+        self._cancelled: Cancelled | None = None
+        self.isFinished = False
+
+    def start(self) -> None:
+        """Start the first run; the batch ends when the scene is closed."""
+        self._started = time.monotonic()
+        self._scene = slicer.mrmlScene
+        reason = "The scene was closed, which ended the batch."
+        event = self._scene.StartCloseEvent
+        self._tag = self._scene.AddObserver(event, lambda *_: self.cancel(reason))
+        self._goOn()
+
+    def wait(self) -> list[BatchScan]:
+        """Block until every scan is done or failed; raise `Cancelled` where it was."""
+        try:
+            while self._run is not None:
+                with suppress(SkullStripError):  # it is told of in the scan's message
+                    self._run.wait()
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+        if self.error is not None:
+            raise self.error
+        return self.scans
+
+    def cancel(self, reason: str = DONE_STAY) -> None:
+        """End the current run, and start no other."""
+        self._waiting.clear()
+        if self._run is not None:
+            self._cancelled = Cancelled(reason)
+            self._run.cancel()
+
+    def _goOn(self) -> None:
+        while self._waiting:
+            scan, found = self._waiting.pop(0)
+            self._change(scan, RUNNING)
+            try:
+                found.requirePresent()
+                self._run = self._strip(found, partial(self._onStripped, scan, found))
+            except Exception as error:  # whatever it was, the next may be sound
+                if not isinstance(error, SkullStripError):
+                    logging.error("SkullStrip", exc_info=error)
+                self._change(scan, FAILED, message=str(error))
+                continue
+            if not self._run.isFinished:
+                return
+        self._run, self.isFinished = None, True
+        self._scene.RemoveObserver(self._tag)
+        self._end(self._cancelled)
+
+    def _onStripped(self, scan: BatchScan, found: SceneScan, run: StripRun) -> None:
+        settled = self.count(*SETTLED, FAILED) + 1
+        passed = time.monotonic() - self._started
+        self.secondsLeft = passed / settled * (self.total - settled)
+        if self._cancelled is not None:
+            self._change(scan, CANCELLED)
+        elif run.error is not None:
+            self._change(scan, FAILED, message=str(run.error))
+        else:
+            self._change(
+                scan,
+                DONE,
+                message=" ".join(check.message for check in noticed(run.report)),
+                volumeMl=brainMl(run.segmentationNode, found.volumeNode),
+                verdict=run.report.get("verdict", ""),
+            )
+        if run is self._run:  # else it ended while it was started, and `_goOn` goes on
+            self._goOn()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -18,20 +19,19 @@ from .batch import (
     WAITING,
     FolderBatch,
 )
+from .panel import RunningPanel, offer, showRow, tickedRows, told
 from .parameter_node import runOptions
-from .progress_text import timeLeft
-from .run_panel import Running
+from .run_panel import timeLeft
 from .scene_scans import SceneHead
-from .telling import told
 
 NARROWEST = 58  # pixels, so that no header touches its cell's edges
 RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
 
-class BatchPanel(Running):
+class BatchPanel(RunningPanel):
     """Runs a folder or the scene through child processes."""
 
-    def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
+    def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
         super().__init__(ui, ui.batchLabel, logic, ensurePackages)
         self._report = None
         self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
@@ -43,10 +43,9 @@ class BatchPanel(Running):
         ui.batchTable.setHorizontalHeaderLabels(headers)
         header = ui.batchTable.horizontalHeader()
         header.setMinimumSectionSize(NARROWEST)
-        for column in range(len(headers)):
-            isNarrow, modes = column in RESULTS, qt.QHeaderView
-            mode = modes.ResizeToContents if isNarrow else modes.Stretch
-            header.setSectionResizeMode(column, mode)
+        header.setSectionResizeMode(qt.QHeaderView.Stretch)
+        for column in RESULTS:
+            header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         self._showIdle()
 
     def setParameterNode(self, parameterNode) -> None:
@@ -79,10 +78,8 @@ class BatchPanel(Running):
         self._dropHeads()
         heads = self._logic.findHeads()
         for row, head in enumerate(heads):
-            self._showRow(row, headWords(head))
-            item = self._ui.batchTable.item(row, 0)
-            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-            item.setCheckState(qt.Qt.Checked if head.isLikely else qt.Qt.Unchecked)
+            showRow(self._ui.batchTable, row, headWords(head))
+            offer(self._ui.batchTable, row, isTicked=head.isLikely)
         self._heads = heads
         self._showResults(not heads)
         text = (
@@ -98,12 +95,8 @@ class BatchPanel(Running):
             self._ui.batchTable.setColumnHidden(column, not areShown)
 
     def _ticked(self) -> list[SceneHead]:
-        table = self._ui.batchTable
-        return [
-            head
-            for row, head in enumerate(self._heads)
-            if table.item(row, 0).checkState() == qt.Qt.Checked
-        ]
+        rows = tickedRows(self._ui.batchTable) if self._heads else []
+        return [self._heads[row] for row in rows]
 
     @told
     def _showTicked(self) -> None:
@@ -178,16 +171,7 @@ class BatchPanel(Running):
     def _showScan(self, scan) -> None:
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"
         words = (stateWords().get(scan.state, scan.state), verdictWords().get(scan.verdict, ""))
-        self._showRow(scan.index, (scan.name, *words, volume, scan.message))
-
-    def _showRow(self, row: int, texts) -> None:
-        table = self._ui.batchTable
-        if row >= table.rowCount:
-            table.setRowCount(row + 1)
-        for column, text in enumerate(texts):
-            item = qt.QTableWidgetItem(text)
-            item.setToolTip(text)
-            table.setItem(row, column, item)
+        showRow(self._ui.batchTable, scan.index, (scan.name, *words, volume, scan.message))
 
 
 def headWords(head) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zlib
-from base64 import b64decode, b64encode
 from copy import copy
 
 import numpy as np
@@ -28,19 +26,12 @@ class BorderField:
     spacingMm : ndarray, shape (3,)
     ahead : bool
         Measure now, in the background, which delays what else happens; else once it is needed.
-
-    Attributes
-    ----------
-    box : tuple of three slices
-        Where the masks lie in the image.
     """
 
     def __init__(self, brainMask: np.ndarray, spacingMm: np.ndarray, *, ahead: bool = True) -> None:
         margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in spacingMm)
-        empty = not brainMask.any()
-        self.box = (
-            tuple(map(slice, (0, 0, 0), (1, 1, 1))) if empty else bounding_box(brainMask, margin)
-        )
+        empty, corner = not brainMask.any(), (slice(0, 1),) * 3
+        self.box = corner if empty else bounding_box(brainMask, margin)  # where the masks lie
         self.shape = brainMask.shape
         self._base = brainMask[self.box].copy()
         self._spacingMm, self._isEmpty = spacingMm, empty
@@ -78,14 +69,3 @@ class BorderField:
         whole = np.zeros(self.shape[::-1], dtype=bool).transpose(2, 1, 0)
         whole[self.box] = mask
         return whole
-
-
-def packed(mask: np.ndarray) -> str:
-    """Return a mask (I, J, K) as a text, some kilobytes where little of it is set."""
-    return b64encode(zlib.compress(np.packbits(mask.T).tobytes())).decode()
-
-
-def unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what `packed` was given."""
-    bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
-    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape[::-1]).T

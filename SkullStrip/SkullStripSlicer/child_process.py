@@ -6,13 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import slicer
 
 from skullstrip.errors import EngineError
 
@@ -30,20 +27,12 @@ NO_STATUS = -1
 
 
 def childCommand() -> list[str]:
-    """Return the command that serves requests with `skullstrip.worker.child`.
-
-    Raises
-    ------
-    EngineError
-        Slicer's Python is not where it should be.
-    """
+    """Return the command that serves requests; raise EngineError where Slicer's Python is not."""
     return [pythonExecutable(), "-c", _BOOTSTRAP, str(LIBRARY)]
 
 
 def pythonExecutable() -> str:
-    """Slicer's Python without the application; plain Python where there is no application."""
-    if getattr(slicer, "app", None) is None:
-        return sys.executable
+    """Return Slicer's Python without the application."""
     found = shutil.which("PythonSlicer")
     if found is None:
         raise EngineError("PythonSlicer is not on the PATH of this Slicer; reinstall Slicer.")
@@ -53,14 +42,7 @@ def pythonExecutable() -> str:
 class ChildProcess:
     """A program that serves requests, read by the event loop in the thread that made it.
 
-    Parameters
-    ----------
-    command : callable
-        Gives the program and its arguments, once it is needed.
-
-    Attributes
-    ----------
-    isRunning : bool
+    `command` gives the program and its arguments, once it is needed.
     """
 
     def __init__(self, command: Callable[[], list[str]] = childCommand) -> None:
@@ -118,10 +100,6 @@ class ChildProcess:
             self._onLine(self._process.errorString())
             self._onFinished(NO_STATUS)
 
-    def pump(self) -> None:
-        """Deliver what has come in, for callers that block."""
-        slicer.app.processEvents()
-
     def end(self, pid: int | None) -> None:
         """End the program, the process `pid` that it named and everything they started, now."""
         self._idle.stop()
@@ -132,13 +110,7 @@ class ChildProcess:
 
 
 class Children:
-    """Child processes, a run each; the last one that has done its work waits for the next run.
-
-    Parameters
-    ----------
-    make : callable
-        Makes a `ChildProcess`.
-    """
+    """Child processes made by `make`, a run each; the last one waits for the next run."""
 
     def __init__(self, make: Callable[[], ChildProcess]) -> None:
         self._make = make

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import slicer
+
 from skullstrip.errors import Cancelled, EngineError, InputError, SkullStripError
 from skullstrip.worker.child import parse_event
 
@@ -19,59 +21,46 @@ _ERRORS = {InputError.exit_code: InputError, Cancelled.exit_code: Cancelled}
 
 
 class ChildRun:
-    """A run of a child; `onFinished(run)` is called once, whatever happens.
+    """A run of a child.
 
-    Parameters
-    ----------
-    children : Children
-        Has the process, and gets it back where it stays for another run.
-    onEvent : callable
-        Gets every event of `skullstrip.worker.child` as a dict.
-    onFinished : callable
-        Gets this run, with `error` set when it failed.
+    `onEvent` gets every event of `skullstrip.worker.child` as a dict, `onFinished` this run, once,
+    whatever happens. `children` has the process, and gets it back where it stays for another run.
 
     Attributes
     ----------
-    report : dict or None
-        The child's result.
+    report : dict
+        The child's result; empty before it is there.
     error : SkullStripError or None
+        Why it failed.
+    isFinished : bool
+        Whether nothing more will come of this run.
     """
 
     def __init__(
         self,
         children: Children,
         onEvent: Callable[[dict[str, Any]], None],
-        onFinished: Callable[[ChildRun], None],
+        onFinished: Callable[[Any], None] | None,
     ) -> None:
         self._children, self._onEvent, self._onFinished = children, onEvent, onFinished
         self._pid: int | None = None
         self._tail: deque[str] = deque(maxlen=LAST_WORDS)
         self._failure: SkullStripError | None = None
-        self.report: dict[str, Any] | None = None
+        self._hasResult = False
+        self.report: dict[str, Any] = {}
         self.error: SkullStripError | None = None
         self.isFinished = False
 
-    def start(self, request: dict[str, Any]) -> None:
-        """Hand the request over; raise EngineError where no process can be started."""
-        try:
-            self._process = self._children.take()
-            self._process.serve(json.dumps(request), self._receive, self._processFinished)
-        except OSError as error:
-            raise EngineError(
-                f"The process for the network cannot be started ({error})."
-            ) from error
+    def send(self, request: dict[str, Any]) -> None:
+        """Hand the request over."""
+        self._process = self._children.take()
+        self._process.serve(json.dumps(request), self._receive, self._processFinished)
 
-    def wait(self) -> None:
-        """Block until the run is over; Ctrl+C cancels it.
-
-        Raises
-        ------
-        SkullStripError
-            What ended the run, if it failed.
-        """
+    def wait(self) -> Any:
+        """Block until the run is over; Ctrl+C cancels it. Raise what ended it, if it failed."""
         try:
             while not self.isFinished:
-                self._process.pump()
+                slicer.app.processEvents()
                 time.sleep(PUMP_SECONDS)
         except KeyboardInterrupt:
             self.cancel()
@@ -100,7 +89,7 @@ class ChildRun:
             pid = event.get("pid")
             self._pid = pid if isinstance(pid, int) and pid > 1 else None
         elif event["event"] == "result":
-            self.report = event.get("report")
+            self._hasResult, self.report = True, event.get("report") or {}
         elif event["event"] == "error":
             kind = _ERRORS.get(event.get("exit_code", 1), EngineError)
             self._failure = kind(str(event.get("message")))
@@ -117,7 +106,7 @@ class ChildRun:
 
     def _unexpected(self, status: int) -> SkullStripError | None:
         """Return what to say of a child that ended without a word; None if it has done its work."""
-        if status == 0 and self.report is not None:
+        if status == 0 and self._hasResult:
             return None
         words = " ".join(" ".join(self._tail).split()) or "it said nothing"
         return EngineError(
@@ -127,4 +116,5 @@ class ChildRun:
 
     def _finish(self, error: SkullStripError | None) -> None:
         self.error = error
-        self._onFinished(self)
+        if self._onFinished is not None:
+            self._onFinished(self)

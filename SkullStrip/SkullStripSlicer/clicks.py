@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from skullstrip.mask.clicks import Click, correct_mask
 
-from .border import BorderField, packed, unpacked
+from .border import BorderField
 from .outputs import readState
 from .volume_node import spacingMm, volumeFromNode, worldAffine
 
@@ -90,22 +92,19 @@ def clicksIn(state: dict[str, Any]) -> tuple[Click, ...]:
 def corrected(result, volumeNode, clicks: Sequence[Click]):
     """Return a `Result` with these clicks, made anew from the first that differs from its own.
 
-    Raises
-    ------
-    InputError
-        A click means nothing.
+    Raises InputError where a click means nothing.
     """
     pairs = zip(result.clicks, clicks, strict=False)
     same = min(len(result.clicks), len(clicks))
     kept = next((place for place, (was, now) in enumerate(pairs) if was != now), same)
     mask = result.field.whole(0.0)
     for change in reversed(result.clickChanges[kept:]):
-        mask = mask ^ unpacked(change, mask.shape)
+        mask = mask ^ _unpacked(change, mask.shape)
     changes = list(result.clickChanges[:kept])
     volume = volumeFromNode(volumeNode)
     for click in clicks[kept:]:
         before, mask = mask, correct_mask(mask, volume.array, volume.affine, [click])
-        changes.append(packed(before ^ mask))
+        changes.append(_packed(before ^ mask))
     field = BorderField(mask, spacingMm(volumeNode), ahead=False)
     return replace(result, field=field, clicks=tuple(clicks), clickChanges=tuple(changes))
 
@@ -118,3 +117,14 @@ def _sort(pointsNode, index: int, inside: bool) -> None:
 def _rounded(position) -> tuple[float, float, float]:
     x, y, z = (round(float(value), DIGITS) for value in position)
     return x, y, z
+
+
+def _packed(mask: np.ndarray) -> str:
+    """Return a mask (I, J, K) as a text, some kilobytes where little of it is set."""
+    return b64encode(zlib.compress(np.packbits(mask.T).tobytes())).decode()
+
+
+def _unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what `_packed` was given."""
+    bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape[::-1]).T

@@ -16,29 +16,20 @@ from .clicks import (
     readPoints,
     sortPoints,
 )
-from .outputs import newNodes, readState, segmentOf, sourceOf
-from .result_panel import timer
-from .scene_watch import Observations
-from .segment import readMask
-from .telling import told
+from .outputs import brainMask, newNodes, readState, sourceOf
+from .panel import timer, told
 
 
 class ClicksPanel:
     """Keeps the result in step with its points, wherever they were set, moved or removed.
 
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    logic : StripLogic
-    resultPanel : ResultPanel
-        Whose result it is; it says what goes wrong, too.
+    The result is that of `resultPanel`, which says what goes wrong, too.
     """
 
     def __init__(self, ui, logic, resultPanel) -> None:
         self._ui, self._logic, self._resultPanel = ui, logic, resultPanel
         self._points: Any = None
-        self._observations = Observations()
+        self._observations = slicer.util.VTKObservationMixin()
         self._timer = timer(0, self.apply)  # not while the views still work on the point
         ui.clickButton.connect("clicked()", self.onClicked)
         ui.unclickButton.connect("clicked()", self.takeBack)
@@ -54,7 +45,7 @@ class ClicksPanel:
         """Observe nothing any more, and set no more points."""
         self.stopPlacing()
         self._timer.stop()
-        self._observations.stop()
+        self._observations.removeObservers()
         self._points = None
 
     @told
@@ -70,9 +61,9 @@ class ClicksPanel:
                     points.PointPositionUndefinedEvent,
                     points.PointEndInteractionEvent,
                 ):
-                    self._observations.add(points, event, lambda *_: self.applySoon())
-                changed = _interaction().InteractionModeChangedEvent
-                self._observations.add(_interaction(), changed, lambda *_: self._drawButtons())
+                    self._observations.addObserver(points, event, lambda *_: self.applySoon())
+                mode, changed = _interaction(), _interaction().InteractionModeChangedEvent
+                self._observations.addObserver(mode, changed, lambda *_: self._drawButtons())
         self._drawButtons()
 
     def _drawButtons(self) -> None:
@@ -123,7 +114,7 @@ class ClicksPanel:
         if not new and readPoints(points) == clicksIn(readState(segmentation)):
             self._drawButtons()
             return
-        sortPoints(points, readMask(segmentation, segmentOf(segmentation)), sourceOf(segmentation))
+        sortPoints(points, brainMask(segmentation), sourceOf(segmentation))
         try:
             self._logic.setClicks(segmentation, readPoints(points))
         except Exception:

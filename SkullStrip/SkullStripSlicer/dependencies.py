@@ -56,7 +56,7 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
 
     Raises
     ------
-    EngineError
+    SkullStripError
         The answer was no, or the installation failed; says what to do.
     """
     needed = missing(engine)
@@ -69,16 +69,18 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
             "The network cannot run without its packages, and nothing was installed; click again "
             "to be asked again, or name a folder with wheels under Advanced."
         )
+    source = ["--no-index", "--find-links", wheels] if wheels else ["--only-binary", ":all:"]
     before = _installed()
     try:
-        _install(needed, wheels)
+        slicer.util.pip_install([*source, *needed])
     except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
         raise EngineError(
             f"The packages {', '.join(needed)} could not be installed ({error}); check the network "
             "connection, or name a folder with wheels under Advanced."
         ) from error
     finally:
-        _remember(_installed() - before)
+        ours = _remembered() | (_installed() - before)
+        slicer.app.userSettings().setValue(SETTINGS_KEY, " ".join(sorted(ours)))
     if left := missing(engine):
         raise EngineError(f"Still missing after the installation: {', '.join(left)}.")
 
@@ -98,48 +100,17 @@ def question(needed: list[str], engine: str, wheels: str) -> str:
 
 def installedByUs() -> list[str]:
     """Return names of the packages that `ensure` brought and that are still there."""
-    stored = slicer.app.userSettings().value(SETTINGS_KEY) or ""
-    present = _installed()
-    return [name for name in str(stored).split() if name in present]
+    return sorted(_remembered() & _installed())
 
 
-def remove() -> list[str]:
-    """Uninstall what `ensure` brought; returns the names.
-
-    Raises
-    ------
-    EngineError
-        pip failed.
-    """
-    names = installedByUs()
+def remove() -> None:
+    """Uninstall what `ensure` brought; raise EngineError where pip fails."""
     try:
-        for name in names:
+        for name in installedByUs():
             slicer.util.pip_uninstall(name)
     except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
         raise EngineError(f"The packages could not be removed ({error}).") from error
     slicer.app.userSettings().setValue(SETTINGS_KEY, " ".join(installedByUs()))
-    return names
-
-
-def _install(needed: list[str], wheels: str) -> None:
-    """By `slicer.packaging` where it exists (5.12), by `slicer.util` otherwise."""
-    if wheels:
-        slicer.util.pip_install(["--no-index", "--find-links", wheels, *needed])
-        return
-    packaging = _slicerPackaging()
-    if packaging is not None:
-        packaging.pip_ensure(
-            needed, requester="SkullStrip", prompt_install=False, prompt_restart=False
-        )
-    else:
-        slicer.util.pip_install(["--only-binary", ":all:", *needed])
-
-
-def _slicerPackaging():
-    try:
-        return importlib.import_module("slicer.packaging")
-    except ImportError:
-        return None
 
 
 def _isMet(requirement: str) -> bool:
@@ -164,7 +135,5 @@ def _installed() -> set[str]:
     return {distribution.metadata["Name"] for distribution in metadata.distributions()}
 
 
-def _remember(names: set[str]) -> None:
-    settings = slicer.app.userSettings()
-    stored = set(str(settings.value(SETTINGS_KEY) or "").split())
-    settings.setValue(SETTINGS_KEY, " ".join(sorted(stored | names)))
+def _remembered() -> set[str]:
+    return set(str(slicer.app.userSettings().value(SETTINGS_KEY) or "").split())

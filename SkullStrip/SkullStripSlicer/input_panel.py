@@ -11,28 +11,28 @@ import vtk
 from skullstrip.checks.input_checks import Check
 
 from . import outputs
+from .panel import NodesObserver, Panel, told
 from .scene_scans import SCALAR
-from .scene_watch import VIEW_CLASS, NodesObserver, Observations, activeBackground
-from .telling import say, told
 from .volume_node import inspectVolume, worldAffine
 
+FIRST_VIEW = "Red"
+VIEW_CLASS = "vtkMRMLSliceCompositeNode"
 
-class InputPanel:
+
+class InputPanel(Panel):
     """Follows the volume that is shown until the user picks another.
 
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    changed : callable
-        Called without arguments when the chosen scan gets other voxels, or another place.
+    `changed()` is called when the chosen scan gets other voxels, or another place.
     """
 
     def __init__(self, ui, changed: Callable[[], None]) -> None:
-        self._ui, self._changed = ui, changed
-        self._observations = Observations()
-        self._parameterNode: Any = None
-        self._observers: list[NodesObserver] = []
+        super().__init__(ui, ui.inputNotice)
+        self._changed = changed
+        self._observations = slicer.util.VTKObservationMixin()
+        self._observers = (
+            NodesObserver(SCALAR, self.hideOutputs),
+            NodesObserver(VIEW_CLASS, self.follow),
+        )
         self._inspected: Any = None
         self._checks: tuple[Check, ...] = ()
         self.isRefused = True
@@ -40,16 +40,13 @@ class InputPanel:
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
-        self._parameterNode = parameterNode
+        super().setParameterNode(parameterNode)
         for observer in self._observers:
             observer.stop()
-        self._observers = []
         if parameterNode is not None:
             self.hideOutputs()
-            self._observers = [
-                NodesObserver(slicer.mrmlScene, SCALAR, self.hideOutputs),
-                NodesObserver(slicer.mrmlScene, VIEW_CLASS, self.follow),
-            ]
+            for observer in self._observers:
+                observer.start(slicer.mrmlScene)
 
     @told
     def hideOutputs(self) -> None:
@@ -94,19 +91,26 @@ class InputPanel:
             self._checks = inspectVolume(volume) if volume else ()
         self.isRefused = volume is None or any(c.severity == "refuse" for c in self._checks)
         text = "\n".join(check.message for check in self._checks if check.severity != "note")
-        say(self._ui.inputNotice, text, "error" if self.isRefused else "warning")
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        say(self._ui.inputNotice, text, "error")
+        self._say(text, "error" if self.isRefused else "warning")
 
     def _observeVolume(self, volume) -> None:
         """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
-        self._observations.stop()
+        self._observations.removeObservers()
         if volume is not None:
             for event in (
                 volume.ImageDataModifiedEvent,
                 volume.TransformModifiedEvent,
                 vtk.vtkCommand.ModifiedEvent,
             ):
-                self._observations.add(volume, event, lambda *_: self._changed())
+                self._observations.addObserver(volume, event, lambda *_: self._changed())
+
+
+def activeBackground(scene):
+    """Return the scalar volume in the background of the red view, else of any other; or None."""
+    views = slicer.util.getNodesByClass(VIEW_CLASS, scene)
+    views.sort(key=lambda view: view.GetLayoutName() != FIRST_VIEW)
+    for view in views:
+        node = scene.GetNodeByID(view.GetBackgroundVolumeID() or "")
+        if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
+            return node
+    return None

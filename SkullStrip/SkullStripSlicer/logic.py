@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import slicer
 
 from skullstrip.checks.input_checks import Check
@@ -16,18 +15,15 @@ from skullstrip.mask.clicks import Click
 from skullstrip.options import Options
 
 from . import outputs
-from .batch import Batch, FolderBatch, ScanChanged
+from .batch import Batch, FolderBatch, ScanChanged, SceneBatch
 from .border import BorderField
 from .child_process import ChildProcess, Children
 from .clicks import clicksIn
 from .mask_files import saveMask
-from .other_scans import ApplyBatch, OtherScan, appliedMask, findOtherScans
 from .results import Result, Results
-from .scene_batch import SceneBatch
-from .scene_scans import SceneHead, findHeads
-from .segment import readMask
+from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
 from .strip_run import AppliedMask, Progress, StripRun
-from .volume_node import requireScalarVolume, spacingMm, voxelMl
+from .volume_node import requireScalarVolume, spacingMm, volumeFromNode
 
 
 class StripLogic:
@@ -114,29 +110,21 @@ class StripLogic:
         }
         outputs.requireOutputs(volumeNode, outputSegmentation, given)
         earlier = outputSegmentation or outputs.findSegmentation(volumeNode)
+        before = outputs.readState(earlier)
 
         def isWanted(asked: bool, role: str) -> bool:
-            if asked or given[role] is not None:
-                return True
-            return earlier is not None and outputs.isFilled(earlier, role)
-
-        wantsConfidence = applied is None and isWanted(confidence, outputs.CONFIDENCE_ROLE)
-
-        shown = outputs.readState(earlier) if earlier is not None else {}
-
-        def current(setting: str, asked):
-            """Return what was set on the earlier result since, else what was asked for."""
-            now = outputs.readState(earlier) if earlier is not None else {}
-            return asked if now.get(setting) == shown.get(setting) else now.get(setting, asked)
+            return asked or given[role] is not None or outputs.isFilled(earlier, role)
 
         def deliver(extracted, report):
             outputs.requireOutputs(volumeNode, outputSegmentation, given)  # they may have gone
-            inverted = current("invert", invert)
+            # What was set on the earlier result while this run was on, goes before what was asked.
+            since = {k: v for k, v in outputs.readState(earlier).items() if v != before.get(k)}
+            inverted = since.get("invert", invert)
             wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
             result = Result(
                 BorderField(extracted.brain_mask, spacingMm(volumeNode)),
                 report,
-                current("borderMm", options.border_mm),
+                since.get("borderMm", options.border_mm),
                 inverted,
                 extracted.brain_probability if wantsProbability else None,
                 extracted.brain_confidence,
@@ -144,15 +132,17 @@ class StripLogic:
             )
             return self._deliver(volumeNode, outputSegmentation, result, given, surface)
 
-        asked = {"confidence": wantsConfidence, "applied": applied}
-        run = self.startRun(volumeNode, options, deliver, progress, finished, **asked)
-        return run if finished is not None else run.wait()
-
-    def startRun(self, volumeNode, options, deliver, progress, finished, **asked: Any) -> StripRun:
-        """Start the child on one volume; see `StripRun`."""
-        run = StripRun(volumeNode, options, self.children, deliver, progress, finished, **asked)
-        run.start()
-        return run
+        run = StripRun(
+            volumeNode,
+            options,
+            self.children,
+            deliver,
+            progress,
+            finished,
+            confidence=applied is None and isWanted(confidence, outputs.CONFIDENCE_ROLE),
+            applied=applied,
+        )
+        return _started(run, finished)
 
     def _deliver(self, volumeNode, segmentationNode, result: Result, given, surface: bool):
         if segmentationNode is None:
@@ -206,8 +196,7 @@ class StripLogic:
         options = replace(options, **overrides)
         self.children.end()  # its memory is the workers' now
         run = FolderBatch(inputFolder, outputFolder, options, self.children, scanChanged, finished)
-        run.start()
-        return run if finished is not None else run.wait()
+        return _started(run, finished)
 
     def findHeads(self) -> list[SceneHead]:
         """Find what `stripScene` may take: volumes, and sequences of volumes.
@@ -253,13 +242,21 @@ class StripLogic:
         scans = [scan for head in heads for scan in head.scans]
         if not scans:
             raise InputError("The scene has no head MRI; load one.")
-        run = SceneBatch(self, scans, options, scanChanged, finished)
-        run.start()
-        return run if finished is not None else run.wait()
 
-    def findOtherScans(self, segmentationNode) -> list[OtherScan]:
-        """Find the volumes that `applyTo` may take: of the same study, else patient, else scene."""
-        return findOtherScans(segmentationNode)
+        def strip(scan: SceneScan, ended: Callable[[StripRun], None]) -> StripRun:
+            if scan.frames is None:
+                return self.strip(scan.volumeNode, options=options, finished=ended)
+            frames = scan.frames
+
+            def deliver(extracted, _report):
+                return frames.add(scan, extracted.brain_mask, options.border_mm)
+
+            run = StripRun(scan.volumeNode, options, self.children, deliver, finished=ended)
+            return _started(run, ended)
+
+        return _started(SceneBatch(scans, strip, scanChanged, finished), finished)
+
+    findOtherScans = staticmethod(findOtherScans)
 
     def applyTo(
         self,
@@ -295,16 +292,28 @@ class StripLogic:
         InputError
             There is no other volume, or the result lies elsewhere than its scan.
         """
-        options = replace(options, **overrides)
+        options = replace(replace(options, **overrides), border_mm=0.0)  # the mask has its border
         if volumeNodes is None:
             others = self.findOtherScans(segmentationNode)
             volumeNodes = [other.volumeNode for other in others if other.share]
         if not volumeNodes:
             raise InputError("No other scan in the scene shows this brain; load or choose one.")
-        mask = appliedMask(self, segmentationNode)
-        run = ApplyBatch(self, mask, volumeNodes, options, scanChanged, finished)
-        run.start()
-        return run if finished is not None else run.wait()
+        if outputs.hasMoved(segmentationNode):
+            raise InputError("The scan was moved since it was stripped; strip it again first.")
+        isEdited = outputs.isEdited(segmentationNode)
+        mask = AppliedMask(
+            volumeFromNode(outputs.sourceOf(segmentationNode)),
+            outputs.brainMask(segmentationNode),
+            "not judged"
+            if isEdited
+            else self.report(segmentationNode).get("verdict", "not judged"),
+        )
+
+        def strip(scan: SceneScan, ended: Callable[[StripRun], None]) -> StripRun:
+            return self.strip(scan.volumeNode, options=options, applied=mask, finished=ended)
+
+        scans = [SceneScan(node.GetName(), node) for node in volumeNodes]
+        return _started(SceneBatch(scans, strip, scanChanged, finished), finished)
 
     def setBorder(self, segmentationNode, borderMm: float) -> None:
         """Move the surface of a result, in mm from where the network put it."""
@@ -342,7 +351,8 @@ class StripLogic:
 
     def volumeMl(self, segmentationNode) -> float:
         """Return the volume of the segment "Brain" as it is now, edits included, in mL."""
-        return self.describe(segmentationNode)[0]
+        volumeNode = outputs.sourceOf(segmentationNode)
+        return outputs.brainMl(segmentationNode, volumeNode) if volumeNode is not None else 0.0
 
     def describe(self, segmentationNode) -> tuple[float, tuple[Check, ...]]:
         """Return the volume of the segment "Brain" in mL, and what makes it doubtful.
@@ -354,13 +364,7 @@ class StripLogic:
         checks : tuple of Check
             What was noticed of the scan and of the mask; empty for an ordinary result.
         """
-        volumeNode = outputs.sourceOf(segmentationNode)
-        segmentId = outputs.segmentOf(segmentationNode)
-        if volumeNode is None or segmentId is None:
-            return 0.0, ()
-        mask = readMask(segmentationNode, segmentId)
-        checks = outputs.noticed(self.report(segmentationNode))
-        return float(np.count_nonzero(mask)) * voxelMl(volumeNode), checks
+        return self.volumeMl(segmentationNode), outputs.noticed(self.report(segmentationNode))
 
     def report(self, segmentationNode) -> dict:
         """Return what the run said of its result: verdict, estimated Dice, reasons and more.
@@ -371,14 +375,18 @@ class StripLogic:
             As `skullstrip.report` documents it; empty for a segmentation that is not ours. Its
             volume is the network's own, before the border moved.
         """
-        return outputs.readState(segmentationNode).get("report", {})
+        return outputs.readReport(segmentationNode)
 
-    def saveMask(self, segmentationNode, path, *, overwrite: bool = False) -> None:
-        """Write the segment "Brain" on the scan's grid; see `mask_files.saveMask`."""
-        saveMask(segmentationNode, path, overwrite=overwrite)
+    saveMask = staticmethod(saveMask)
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""
         segmentationNode.CreateClosedSurfaceRepresentation()
         segmentationNode.CreateDefaultDisplayNodes()
         segmentationNode.GetDisplayNode().SetVisibility3D(True)
+
+
+def _started(run, finished: Callable[[Any], None] | None):
+    """Start a run and return it, or what it gives where nobody is called at its end."""
+    run.start()
+    return run if finished is not None else run.wait()

@@ -12,7 +12,6 @@ from skullstrip.errors import InputError, OutputError
 from skullstrip.io.atomic import atomic_outputs
 
 from . import outputs
-from .segment import readMask
 
 SEGMENTATION = ".seg.nrrd"
 SUFFIXES = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd")
@@ -48,7 +47,7 @@ def saveMask(segmentationNode, path: str | Path, *, overwrite: bool = False) -> 
 def _labelMap(segmentationNode):
     """Return a label map outside the scene."""
     volumeNode = outputs.sourceOf(segmentationNode)
-    mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode))
+    mask = outputs.brainMask(segmentationNode)
     node, matrix = slicer.vtkMRMLLabelMapVolumeNode(), vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)

@@ -10,26 +10,22 @@ import slicer
 from slicer.i18n import tr as _
 
 from .batch import DONE, FAILED, RUNNING
-from .other_scans import OtherScan
+from .panel import RunningPanel, offer, showRow, tickedRows, told
 from .parameter_node import runOptions
-from .run_panel import Running
-from .scene_scans import standAlone
-from .telling import told
+from .scene_scans import OtherScan, standAlone
 
 
-class OthersPanel(Running):
+class OthersPanel(RunningPanel):
     """Lists the other scans, ticked where they show the brain; the ticked ones get the mask."""
 
-    def __init__(self, ui, logic, ensurePackages: Callable[[str, str], None]) -> None:
+    def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
         super().__init__(ui, ui.othersLabel, logic, ensurePackages)
         self._segmentation: Any = None
         self._others: list[OtherScan] = []
         self._volumes: list = []  # of the scene, when they were listed
-        self._rows: dict[int, int] = {}  # of the table, by the index in the run
+        self._rows: list[int] = []  # of the table, by the index in the run
         ui.othersTable.setHorizontalHeaderLabels([_("Scan"), _("State")])
-        header = ui.othersTable.horizontalHeader()
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
+        ui.othersTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         ui.othersButton.connect("clicked()", self.onClicked)
         self._showIdle()
 
@@ -43,16 +39,12 @@ class OthersPanel(Running):
             return
         self._segmentation, self._volumes = segmentation, volumes
         self._others = [] if segmentation is None else self._logic.findOtherScans(segmentation)
-        others = self._others
-        self._ui.othersBox.visible = bool(others)
-        table = self._ui.othersTable
-        table.setRowCount(len(others))
-        for row, other in enumerate(others):
-            item = qt.QTableWidgetItem(other.volumeNode.GetName())
-            item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-            item.setCheckState(qt.Qt.Checked if other.share else qt.Qt.Unchecked)
-            table.setItem(row, 0, item)
-            self._showState(row, "" if other.share else _("shows none of this brain"))
+        self._ui.othersBox.visible = bool(self._others)
+        self._ui.othersTable.setRowCount(0)
+        for row, other in enumerate(self._others):
+            state = "" if other.share else _("shows none of this brain")
+            showRow(self._ui.othersTable, row, (other.volumeNode.GetName(), state))
+            offer(self._ui.othersTable, row, isTicked=bool(other.share))
         self._say("")
 
     @told
@@ -61,16 +53,10 @@ class OthersPanel(Running):
         self._clicked(self._start)
 
     def _start(self, node):
-        table = self._ui.othersTable
-        ticked = [
-            row
-            for row in range(len(self._others))
-            if table.item(row, 0).checkState() == qt.Qt.Checked
-        ]
-        self._rows = dict(enumerate(ticked))
+        self._rows = tickedRows(self._ui.othersTable)
         return self._logic.applyTo(
             self._segmentation,
-            [self._others[row].volumeNode for row in ticked],
+            [self._others[row].volumeNode for row in self._rows],
             runOptions(node),
             register="rigid" if node.align else None,
             scanChanged=self._onScanChanged,
@@ -82,7 +68,8 @@ class OthersPanel(Running):
         words = {RUNNING: _("running"), DONE: _("done"), FAILED: _("failed")}
         verdict = {"check": _("look at it"), "fail": _("do not use it")}.get(scan.verdict, "")
         texts = (words.get(scan.state, scan.state), verdict, scan.message)
-        self._showState(self._rows[scan.index], ". ".join(filter(None, texts)))
+        state = ". ".join(filter(None, texts))
+        showRow(self._ui.othersTable, self._rows[scan.index], [state], first=1)
 
     @told
     def _onFinished(self, run) -> None:
@@ -95,8 +82,3 @@ class OthersPanel(Running):
 
     def _showIdle(self) -> None:
         self._ui.othersButton.text = _("Strip the ticked scans")
-
-    def _showState(self, row: int, text: str) -> None:
-        item = qt.QTableWidgetItem(text)
-        item.setToolTip(text)
-        self._ui.othersTable.setItem(row, 1, item)

@@ -19,13 +19,18 @@ from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 
 from .segment import addBrainSegment, digest, freeColor, ownGrid, readMask, showAsOutline
-from .volume_node import toWorld, worldAffine
+from .volume_node import toWorld, voxelMl, worldAffine
 
 SOURCE_ROLE = "SkullStrip.Source"
 BRAIN_ROLE = "SkullStrip.Brain"
 PROBABILITY_ROLE = "SkullStrip.Probability"
 CONFIDENCE_ROLE = "SkullStrip.Confidence"
 ROLES = (SOURCE_ROLE, BRAIN_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
+SUFFIXES = {
+    BRAIN_ROLE: "stripped",
+    PROBABILITY_ROLE: "brain probability",
+    CONFIDENCE_ROLE: "confidence",
+}
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
@@ -36,19 +41,9 @@ NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
 
 
 def requireOutputs(volumeNode, segmentationNode, given: dict[str, Any]) -> None:
-    """Refuse chosen outputs that would overwrite the scan or each other.
+    """Raise InputError for chosen outputs that would overwrite the scan or each other.
 
-    Parameters
-    ----------
-    volumeNode : vtkMRMLScalarVolumeNode
-        The scan.
-    segmentationNode : vtkMRMLSegmentationNode or None
-    given : dict of str to node
-        Output volumes by role; None where none was chosen.
-
-    Raises
-    ------
-    InputError
+    `given` has the output volumes by role, None where none was chosen.
     """
     kinds = [("a segmentation", "vtkMRMLSegmentationNode", segmentationNode)]
     kinds += [("a scalar volume", "vtkMRMLScalarVolumeNode", node) for node in given.values()]
@@ -149,28 +144,31 @@ def _nodeIds(scene) -> set[str]:
     return {scene.GetNthNode(place).GetID() for place in range(scene.GetNumberOfNodes())}
 
 
-def returnToSegment(segmentationNode, segmentId: str | None) -> None:
-    """Remove our segment if it was added beside an earlier one, which is ours again."""
-    current = segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
-    if current != segmentId:
-        segmentationNode.GetSegmentation().RemoveSegment(current)
-        segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
-
-
 def segmentOf(segmentationNode) -> str | None:
-    """Id of our segment, or None if it is gone."""
+    """Return the id of our segment, or None if it is gone."""
     segmentId = segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
     if not segmentId or segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
         return None
     return segmentId
 
 
+def brainMask(segmentationNode) -> np.ndarray:
+    """Return our segment's voxels as they are now, bool (I, J, K), on its own grid."""
+    return readMask(segmentationNode, segmentOf(segmentationNode))
+
+
+def brainMl(segmentationNode, volumeNode) -> float:
+    """Return the volume of our segment as it is now, in mL; none where it is gone."""
+    if segmentOf(segmentationNode) is None:
+        return 0.0
+    return np.count_nonzero(brainMask(segmentationNode)) * voxelMl(volumeNode)
+
+
 def isEdited(segmentationNode) -> bool:
     """Return whether our segment is no longer what we put in (or gone)."""
-    segmentId = segmentOf(segmentationNode)
-    if segmentId is None or sourceOf(segmentationNode) is None:
+    if segmentOf(segmentationNode) is None or sourceOf(segmentationNode) is None:
         return True
-    found = digest(readMask(segmentationNode, segmentId))
+    found = digest(brainMask(segmentationNode))
     return found != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
 
 
@@ -186,11 +184,18 @@ def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> Non
 
 
 def readState(segmentationNode) -> dict[str, Any]:
-    """Return what `writeState` kept; empty for a node that is not ours."""
+    """Return what `writeState` kept; empty without a node, and for one that is not ours."""
+    if segmentationNode is None:
+        return {}
     try:
         return dict(json.loads(segmentationNode.GetAttribute(STATE_ATTRIBUTE) or "{}"))
     except ValueError:
         return {}
+
+
+def readReport(segmentationNode) -> dict[str, Any]:
+    """Return what the run said of its result."""
+    return readState(segmentationNode).get("report", {})
 
 
 def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
@@ -204,28 +209,32 @@ def written(segmentationNode) -> tuple[str | None, ...]:
     return tuple(segmentationNode.GetAttribute(name) for name in WRITTEN_ATTRIBUTES)
 
 
-def outputVolume(segmentationNode, role: str, suffix: str, given=None):
-    """Return the volume in a role: the one given, ours of the last run, or a new one."""
+def rewrite(segmentationNode, values: tuple[str | None, ...]) -> None:
+    """Set what `written` gave."""
+    for name, value in zip(WRITTEN_ATTRIBUTES, values, strict=True):
+        segmentationNode.SetAttribute(name, value)
+
+
+def fillVolume(segmentationNode, role: str, array: np.ndarray, given=None) -> None:
+    """Put voxels (I, J, K) into the volume of a role: the given, ours of before, or a new one."""
     volumeNode = sourceOf(segmentationNode)
-    current = given or segmentationNode.GetNodeReference(role)
+    node = given or segmentationNode.GetNodeReference(role)
     others = [segmentationNode.GetNodeReference(other) for other in ROLES if other != role]
-    isOthers = any(current is other for other in others)
-    isNew = current is None or (given is None and (isOthers or isVolumeEdited(current)))
-    if isNew:
-        scene = volumeNode.GetScene()
-        name = f"{volumeNode.GetName()} {suffix}"  # made unique by the logic
-        current = slicer.modules.volumes.logic().CloneVolume(scene, volumeNode, name)
-        placeBeside(volumeNode, current)
-    segmentationNode.SetNodeReferenceID(role, current.GetID())
-    return current
-
-
-def fillVolume(node, volumeNode, array: np.ndarray) -> None:
-    """Give a volume node voxels (I, J, K) on the grid of `volumeNode`."""
+    isOthers = any(node is other for other in others)
+    if node is None or (given is None and (isOthers or isVolumeEdited(node))):
+        name = f"{volumeNode.GetName()} {SUFFIXES[role]}"  # made unique by the logic
+        logic = slicer.modules.volumes.logic()
+        node = logic.CloneVolume(volumeNode.GetScene(), volumeNode, name)
+        placeBeside(volumeNode, node)
+    segmentationNode.SetNodeReferenceID(role, node.GetID())
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
     node.CopyOrientation(volumeNode)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
     node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
+    if role != BRAIN_ROLE:  # of probabilities
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetAutoWindowLevel(False)
+        node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
 
 
 class Kept(NamedTuple):
@@ -267,45 +276,20 @@ def isVolumeEdited(node) -> bool:
 
 
 def isFilled(segmentationNode, role: str) -> bool:
-    """Return whether there is a volume in a role that still holds what we put in."""
-    node = segmentationNode.GetNodeReference(role)
+    """Return whether a result has a volume in a role that still holds what we put in."""
+    node = segmentationNode.GetNodeReference(role) if segmentationNode is not None else None
     return node is not None and not isVolumeEdited(node)
-
-
-def showFromZeroToOne(node) -> None:
-    """Return how a map of probabilities is shown."""
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(0.0, 1.0)
 
 
 def placeBeside(volumeNode, node) -> None:
     """Put a node in the subject-hierarchy folder of the volume, where it has one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
-    if hierarchy is None:
-        return
-    volumeItem = hierarchy.GetItemByDataNode(volumeNode)
-    if volumeItem == NO_ITEM:
-        return
-    parent = hierarchy.GetItemParent(volumeItem)
-    item = hierarchy.GetItemByDataNode(node)
-    if item == NO_ITEM:
-        hierarchy.CreateItem(parent, node)
-    else:
-        hierarchy.SetItemParent(item, parent)
+    item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else NO_ITEM
+    if item != NO_ITEM:
+        hierarchy.CreateItem(hierarchy.GetItemParent(item), node)  # moves the one that it has
 
 
 def hasSurface(segmentationNode) -> bool:
     """Return whether the closed surface is there; moving the border removes it."""
-    return bool(segmentationNode.GetSegmentation().ContainsRepresentation(_surfaceName()))
-
-
-def dropSurface(segmentationNode) -> None:
-    """Remove the closed surface, if it is there."""
-    if hasSurface(segmentationNode):
-        segmentationNode.GetSegmentation().RemoveRepresentation(_surfaceName())
-
-
-def _surfaceName() -> str:
-    return slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    return bool(segmentationNode.GetSegmentation().ContainsRepresentation(name))

@@ -56,23 +56,20 @@ class ViewsChoice(Choice):
 
 @parameterNodeWrapper
 class SkullStripParameterNode:
-    """Settings of the panel.
+    """Settings of the panel; empty text stands for the default."""
 
-    inputVolume: the scan. followActive: it is the one shown, until the user picks another.
-    borderMm, invert, showSurface: how the result is shown. makeBrain, makeProbability,
-    makeConfidence: volumes made beside it. keepCsf, reorient, views: how a scan is stripped.
-    engine, device, weights, wheels: how the network is run and its packages are found; empty text
-    for the default. align: of "Also strip". batchInput, batchOutput: folders.
-    """
-
+    # The scan; the one that is shown, until the user picks another.
     inputVolume: slicer.vtkMRMLScalarVolumeNode
     followActive: bool = True
+    # How the result is shown.
     borderMm: Annotated[float, WithinRange(MIN_BORDER_MM, MAX_BORDER_MM)] = 0.0
     invert: bool = False
     showSurface: bool = False
+    # Volumes made beside it.
     makeBrain: bool = False
     makeProbability: bool = False
     makeConfidence: bool = False
+    # How a scan is stripped, and by what.
     keepCsf: bool = True
     reorient: bool = False
     engine: EngineChoice = EngineChoice.AUTO
@@ -80,7 +77,7 @@ class SkullStripParameterNode:
     views: ViewsChoice = ViewsChoice.AUTO
     weights: str = ""
     wheels: str = ""
-    align: bool = False
+    align: bool = False  # of "Also strip"
     batchInput: str = ""
     batchOutput: str = ""
 

@@ -14,9 +14,8 @@ from slicer.i18n import tr as _
 
 from . import outputs
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
+from .panel import NodesObserver, Panel, say, timer, told
 from .result_text import describe
-from .scene_watch import NodesObserver
-from .telling import say, sentence, told
 
 SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
 DRAW_DELAY_MS = 100  # what changes the segment by hand does so many times a second
@@ -29,27 +28,20 @@ EVENTS = (
 )
 
 
-class ResultPanel:
+class ResultPanel(Panel):
     """Draws the newest result of the chosen scan from the scene, and brings it in line with wishes.
 
     A wish is a setting that the user changed. One that is refused is taken back, so that the
     widgets show what is.
 
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    logic : StripLogic
-    page : qSlicerAbstractModuleWidget
-        The module's; what changes while it is left is drawn when it is opened again.
-    drawn : callable
-        Gets the result that was drawn, or None.
+    What changes while the module's `page` is left is drawn when it is opened again. `drawn` gets
+    the result that was drawn, or None.
     """
 
     def __init__(self, ui, logic, page, drawn: Callable[[Any], None]) -> None:
-        self._ui, self._logic, self._page, self._onDrawn = ui, logic, page, drawn
-        self._parameterNode: Any = None
-        self._observer: Any = None
+        super().__init__(ui, ui.resultNotice)
+        self._logic, self._page, self._onDrawn = logic, page, drawn
+        self._observer = NodesObserver("vtkMRMLSegmentationNode", self.drawSoon, EVENTS)
         self._drawn: Any = None
         self._isBusy = False
         self._places: list = []
@@ -63,15 +55,12 @@ class ResultPanel:
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
-        self._parameterNode = parameterNode
+        super().setParameterNode(parameterNode)
         self._surfaceTimer.stop()
         self._drawTimer.stop()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer = None
+        self._observer.stop()
         if parameterNode is not None:
-            scene, kind = slicer.mrmlScene, "vtkMRMLSegmentationNode"
-            self._observer = NodesObserver(scene, kind, self.drawSoon, EVENTS)
+            self._observer.start(slicer.mrmlScene)
 
     @property
     def segmentation(self):
@@ -99,7 +88,7 @@ class ResultPanel:
         ui, segmentation = self._ui, self.segmentation
         isOther, self._drawn = segmentation is not self._drawn, segmentation
         ui.resultBox.visible = segmentation is not None
-        say(ui.resultNotice, "")
+        self._say("")
         self._showWaiting()
         if segmentation is not None:
             self._drawResult(segmentation, isOther=isOther)
@@ -109,7 +98,7 @@ class ResultPanel:
         ui = self._ui
         with self._busy():
             self._readSettings(segmentation, isOther=isOther)
-        found = describe(self._logic, segmentation)
+        found = describe(segmentation)
         say(ui.resultLabel, found.line, found.tone)
         ui.resultLabel.toolTip = ui.detailsLabel.text = found.details
         said = ui.inputNotice.text
@@ -143,18 +132,16 @@ class ResultPanel:
         self._showWaiting()
         if segmentation is None:
             return
-        problem, changed = "", False
         try:
             with self._busy():
-                changed = self._applyMask(segmentation)
-        except Exception as error:  # noqa: BLE001  (told below, when the widgets are set back)
-            problem = sentence(error)
-        if changed or problem:
+                isChanged = self._applyMask(segmentation)
+        except Exception:
+            self.draw()  # which sets the widgets back
+            raise
+        if isChanged:
             self.draw()
         else:
             self._applySurface(segmentation)
-        if problem:
-            self.tell(problem)
 
     def _showWaiting(self) -> None:
         """Say what is ticked and only comes with another run; a stripped scan comes at once."""
@@ -176,19 +163,17 @@ class ResultPanel:
     def _applyMask(self, segmentation) -> bool:
         """Return whether anything had to change."""
         node, state = self._parameterNode, outputs.readState(segmentation)
-        changed = False
-        if _shownBorder(state) != node.borderMm:
-            self._logic.setBorder(segmentation, node.borderMm)
-            changed = True
-        if bool(state.get("invert")) != node.invert:
-            self._logic.setInvert(segmentation, node.invert)
-            changed = True
+        changes: dict[str, Any] = {}
         if node.makeBrain and not _hasBrain(segmentation):
-            self._logic.makeBrain(segmentation)
-            changed = True
-        if changed:
+            changes["wantsBrain"] = True
+        if _shownBorder(state) != node.borderMm:
+            changes["borderMm"] = node.borderMm
+        if bool(state.get("invert")) != node.invert:
+            changes |= {"invert": node.invert, "wantsBrain": True}
+        if changes:
+            self._logic.results.change(segmentation, **changes)
             self.awaitSurface()
-        return changed
+        return bool(changes)
 
     def _applySurface(self, segmentation) -> None:
         display = segmentation.GetDisplayNode()
@@ -226,7 +211,7 @@ class ResultPanel:
     def tell(self, text: str) -> None:
         """Show what went wrong."""
         self._ui.resultBox.visible = True
-        say(self._ui.resultNotice, text, "error")
+        super().tell(text)
 
     @told
     def showPlace(self) -> None:
@@ -268,7 +253,7 @@ class ResultPanel:
         )
         if path:  # the dialog has asked whether to overwrite
             self._logic.saveMask(segmentation, path, overwrite=True)
-            say(self._ui.resultNotice, _("Saved as {path}.").format(path=path), "good")
+            self._say(_("Saved as {path}.").format(path=path), "good")
 
     @told
     def export(self) -> None:
@@ -278,15 +263,6 @@ class ResultPanel:
         dialog = slicer.qSlicerDICOMExportDialog(None)
         dialog.setMRMLScene(scene)
         dialog.execDialog(hierarchy.GetItemByDataNode(self.segmentation))
-
-
-def timer(milliseconds: int, slot: Callable[[], None]):
-    """Return a timer that, once started, calls a slot after a while in which it is not started."""
-    timer = qt.QTimer()
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.connect("timeout()", slot)
-    return timer
 
 
 def _shownBorder(state) -> float:

@@ -11,61 +11,44 @@ from skullstrip.quality.verdict import judged_mask
 
 from . import outputs
 
-TONES = {"pass": "good", "check": "warning", "fail": "error"}
-
 
 class Description(NamedTuple):
-    """A result in words.
+    """A result in words."""
 
-    Attributes
-    ----------
-    line : str
-        For example "Brain 1648 mL (± 24). Looks right."
-    tone : str
-        Of the line; see `telling.styleFor`.
-    warnings : tuple of Check
-        What to look at.
-    details : str
-        The rest, a line each.
-    isEdited : bool
-        By hand.
-    """
-
-    line: str
-    tone: str
-    warnings: tuple[Check, ...]
-    details: str
-    isEdited: bool
+    line: str  # for example "Brain 1648 mL (± 24). Looks right."
+    tone: str  # of the line; see `panel.styleFor`
+    warnings: tuple[Check, ...]  # what to look at
+    details: str  # the rest, a line each
+    isEdited: bool  # by hand
 
 
-def describe(logic, segmentation) -> Description:
+def describe(segmentation) -> Description:
     """Describe a result as it is in the scene."""
-    volumeMl, checks = logic.describe(segmentation)
-    report, state = logic.report(segmentation), outputs.readState(segmentation)
+    state, report = outputs.readState(segmentation), outputs.readReport(segmentation)
+    checks = outputs.noticed(report)
     isEdited, isCorrected = outputs.isEdited(segmentation), bool(state.get("clicks"))
-    verdict = report.get("verdict", "check" if checks else "")
+    volumeMl = outputs.brainMl(segmentation, outputs.sourceOf(segmentation))
     volume = _("Brain {volume} mL").format(volume=f"{volumeMl:.0f}")
+    words, tone = verdicts().get(report.get("verdict", "check" if checks else ""), ("", ""))
     error = report.get("volume_error_ml")
-    if error is not None and not isEdited and not isCorrected and not state.get("borderMm"):
-        volume += f" (± {error:.0f})"
-    words = verdictWords().get(verdict, "")
     if isEdited or isCorrected:
-        words = _("Edited by hand.") if isEdited else _("Corrected by clicks.")
+        words, tone = _("Edited by hand.") if isEdited else _("Corrected by clicks."), ""
+    elif error is not None and not state.get("borderMm"):
+        volume += f" (± {error:.0f})"
     warnings = [check for check in checks if check.severity != "note" and not isEdited]
-    if outputs.sourceOf(segmentation) is not None and outputs.hasMoved(segmentation):
+    if outputs.hasMoved(segmentation):
         message = _("The scan was moved since; strip it again, or move the border.")
         warnings.insert(0, Check("scan_moved", "warn", message))
-    tone = "" if isEdited or isCorrected else TONES.get(verdict, "")
     details = "\n".join(_details(volumeMl, checks, report, state))
     return Description(f"{volume}. {words}".strip(), tone, tuple(warnings), details, isEdited)
 
 
-def verdictWords() -> dict[str, str]:
-    """Return what the panel says for each verdict."""
+def verdicts() -> dict[str, tuple[str, str]]:
+    """Return what the panel says for each verdict, and its tone."""
     return {
-        "pass": _("Looks right."),
-        "check": _("Look at it before you use it."),
-        "fail": _("Do not use it as it is."),
+        "pass": (_("Looks right."), "good"),
+        "check": (_("Look at it before you use it."), "warning"),
+        "fail": (_("Do not use it as it is."), "error"),
     }
 
 
@@ -90,9 +73,11 @@ def _details(volumeMl: float, checks, report, state) -> list[str]:
     lines += [check.message for check in checks] or [_("Nothing unusual was noticed.")]
     if report.get("engine"):
         text = _("Network run by {engine} on {device}, weights {weights}; it saw {slices}")
-        weights = (report.get("weights_sha256") or "?")[:8]
-        device = report.get("device", "?")
-        slices = report.get("views_used") or "?"
-        names = {"engine": report["engine"], "device": device, "weights": weights}
-        lines.append(text.format(**names, slices=slices))
+        shown = {
+            "engine": report["engine"],
+            "device": report.get("device", "?"),
+            "weights": (report.get("weights_sha256") or "?")[:8],
+            "slices": report.get("views_used") or "?",
+        }
+        lines.append(text.format(**shown))
     return lines

@@ -14,7 +14,7 @@ from skullstrip.mask.clicks import Click
 from . import outputs
 from .border import BorderField
 from .clicks import clicksIn, corrected
-from .segment import readMask, writeMask
+from .segment import writeMask
 from .volume_node import spacingMm, volumeFromNode
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
@@ -22,35 +22,17 @@ HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 
 @dataclass(frozen=True)
 class Result:
-    """One run's outcome.
+    """One run's outcome, and how it is shown."""
 
-    Parameters
-    ----------
-    field : BorderField
-        Every mask that the border can give.
-    report : dict
-        As `skullstrip.report` documents it.
-    borderMm : float
-    invert : bool
-        Whether the stripped volume keeps what is not brain.
-    probability, confidence : ndarray of float32, shape (I, J, K), optional
-        Kept only where they are shown.
-    wantsBrain : bool
-    clicks : tuple of Click
-        By which the mask was corrected.
-    clickChanges : tuple of str
-        The voxels that each of them changed, packed.
-    """
-
-    field: BorderField
-    report: dict[str, Any]
+    field: BorderField  # every mask that the border can give
+    report: dict[str, Any]  # as `skullstrip.report` documents it
     borderMm: float = 0.0
-    invert: bool = False
-    probability: np.ndarray | None = None
+    invert: bool = False  # the stripped volume keeps what is not brain
+    probability: np.ndarray | None = None  # (I, J, K), only where it is shown
     confidence: np.ndarray | None = None
     wantsBrain: bool = False
-    clicks: tuple[Click, ...] = ()
-    clickChanges: tuple[str, ...] = ()
+    clicks: tuple[Click, ...] = ()  # by which the mask was corrected
+    clickChanges: tuple[str, ...] = ()  # the voxels that each of them changed, packed
 
 
 @dataclass
@@ -62,7 +44,7 @@ class _Past:
     segmentId: str | None
     references: dict[str, str | None]  # node ids by role
     written: tuple[str | None, ...]
-    kept: list[Any]  # what the volumes held that the caller chose for the run
+    kept: list[outputs.Kept]  # the volumes that the caller chose for the run
     added: list[str] = field(default_factory=list)
 
 
@@ -81,12 +63,8 @@ class Results:
     def add(self, segmentationNode, volumeNode, result: Result, given, created: list[str]) -> None:
         """Show a new result in the nodes and remember what was before; all is undone if it fails.
 
-        Parameters
-        ----------
-        given : dict of str to node
-            Output volumes that the caller chose, by role.
-        created : list of str
-            Ids of nodes that were made for this run; output volumes made here join them.
+        `given` has the output volumes that the caller chose, by role; `created` the ids of nodes
+        that were made for this run. Output volumes that are made here join them.
         """
         key = self._keyOf(segmentationNode)
         past = self._remember(segmentationNode, given, isNew=bool(created))
@@ -104,18 +82,17 @@ class Results:
         del self._past[key][:-HISTORY_LENGTH]
 
     def _remember(self, segmentationNode, given, *, isNew: bool) -> _Past:
-        segmentId = outputs.segmentOf(segmentationNode)
         result = shown = None
         if not isNew and not outputs.isEdited(segmentationNode):
             result = self.find(segmentationNode)
-            if result is not None:
-                result = replace(result, field=result.field.unmeasured())
-            else:
+            if result is None:
                 shown = _fieldOf(segmentationNode)
+            else:
+                result = replace(result, field=result.field.unmeasured())
         return _Past(
             result,
             shown,
-            segmentId,
+            outputs.segmentOf(segmentationNode),
             {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
             outputs.written(segmentationNode),
             [outputs.keep(node) for node in given.values() if node is not None],
@@ -123,19 +100,22 @@ class Results:
 
     def _return(self, segmentationNode, past: _Past) -> None:
         """Bring a segmentation back to what it was."""
-        outputs.returnToSegment(segmentationNode, past.segmentId)
+        key = segmentationNode.GetID()
+        current = segmentationNode.GetAttribute(outputs.SEGMENT_ATTRIBUTE)
+        if current != past.segmentId:  # it was added beside an earlier one
+            segmentationNode.GetSegmentation().RemoveSegment(current)
+            segmentationNode.SetAttribute(outputs.SEGMENT_ATTRIBUTE, past.segmentId)
         for role, nodeId in past.references.items():
             segmentationNode.SetNodeReferenceID(role, nodeId)
-        self._current.pop(segmentationNode.GetID(), None)
+        self._current.pop(key, None)
         if past.result is not None:
             self._show(segmentationNode, past.result, {})
             return
         if past.shown is not None:
-            volumeNode, field = outputs.sourceOf(segmentationNode), past.shown
-            writeMask(segmentationNode, past.segmentId, volumeNode, field.mask(0.0), field.box)
-        for name, value in zip(outputs.WRITTEN_ATTRIBUTES, past.written, strict=True):
-            segmentationNode.SetAttribute(name, value)
-        self._written[segmentationNode.GetID()] = past.written
+            volumeNode, shown = outputs.sourceOf(segmentationNode), past.shown
+            writeMask(segmentationNode, past.segmentId, volumeNode, shown.mask(0.0), shown.box)
+        outputs.rewrite(segmentationNode, past.written)
+        self._written[key] = past.written
 
     def find(self, segmentationNode) -> Result | None:
         """Return the result shown in a segmentation, also after its scene was loaded from a file.
@@ -148,7 +128,7 @@ class Results:
             if state.get("borderMm") != 0.0 or outputs.isEdited(segmentationNode):
                 return None
             self._current[key] = Result(
-                _fieldOf(segmentationNode, ahead=True),
+                _fieldOf(segmentationNode),
                 state.get("report", {}),
                 invert=bool(state.get("invert")),
                 wantsBrain=segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None,
@@ -163,12 +143,10 @@ class Results:
     ) -> None:
         """Show the result with another border, inverted, with other clicks or a stripped volume.
 
-        Raises
-        ------
-        InputError
-            The segment was edited by hand, or nothing is known of it any more.
+        Raises InputError where the segment was edited by hand, or nothing is known of it any more.
         """
-        if outputs.sourceOf(segmentationNode) is None:
+        volumeNode = outputs.sourceOf(segmentationNode)
+        if volumeNode is None:
             raise InputError("The scan of this result is no longer in the scene; strip it again.")
         if outputs.isEdited(segmentationNode):
             isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
@@ -179,8 +157,7 @@ class Results:
             raise InputError("This result was loaded with its border moved; strip the scan again.")
         result = replace(result, **changes)
         if clicks is not None:
-            volumeNode = outputs.sourceOf(segmentationNode)
-            _requireVoxelsOf(result, volumeFromNode(volumeNode).array)
+            _requireVoxelsOf(result, volumeNode)
             result = corrected(result, volumeNode, clicks)
         self.takeAlong(segmentationNode, self._show(segmentationNode, result, {}))
 
@@ -189,10 +166,6 @@ class Results:
         for past in self._past.get(segmentationNode.GetID(), [])[-1:]:
             past.added += added
 
-    def canUndo(self, segmentationNode) -> bool:
-        """Return whether a run is remembered, and `undo` would not take the user's edits along."""
-        return self.remembers(segmentationNode) and not outputs.isEdited(segmentationNode)
-
     def remembers(self, segmentationNode) -> bool:
         """Return whether a run of this session is remembered."""
         return bool(self._past.get(self._keyOf(segmentationNode)))
@@ -200,17 +173,10 @@ class Results:
     def undo(self, segmentationNode) -> bool:
         """Take the last run back: its nodes are removed, volumes that it was given get back theirs.
 
-        Returns
-        -------
-        bool
-            Whether the segmentation is still there.
-
-        Raises
-        ------
-        InputError
-            There is nothing to undo, or it would take the user's edits along.
+        Return whether the segmentation is still there; raise InputError where there is nothing to
+        undo, or it would take the user's edits along.
         """
-        if not self.canUndo(segmentationNode):
+        if not self.remembers(segmentationNode) or outputs.isEdited(segmentationNode):
             raise InputError(
                 f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
                 "run is remembered."
@@ -239,28 +205,24 @@ class Results:
         What takes memory comes first, so that the nodes are as they were if there is none.
         """
         volumeNode = outputs.sourceOf(segmentationNode)
-        array = volumeFromNode(volumeNode).array
-        _requireVoxelsOf(result, array)
+        array = _requireVoxelsOf(result, volumeNode)
         mask, box = result.field.mask(result.borderMm), result.field.box
         whole = result.field.placed(mask)
         stripped = None
         if result.wantsBrain:
             stripped = np.where(whole ^ result.invert, array, array.dtype.type(0))
-        volumes = (
-            (outputs.BRAIN_ROLE, "stripped", stripped),
-            (outputs.PROBABILITY_ROLE, "brain probability", result.probability),
-            (outputs.CONFIDENCE_ROLE, "confidence", result.confidence),
-        )
+        volumes = {
+            outputs.BRAIN_ROLE: stripped,
+            outputs.PROBABILITY_ROLE: result.probability,
+            outputs.CONFIDENCE_ROLE: result.confidence,
+        }
         with outputs.newNodes(volumeNode.GetScene()) as made:
-            outputs.dropSurface(segmentationNode)  # else it is made again at once, for 0.4 s
+            segmentationNode.RemoveClosedSurfaceRepresentation()  # else it is made again, for 0.4 s
             outputs.placeOn(segmentationNode, volumeNode)
             writeMask(segmentationNode, outputs.segmentOf(segmentationNode), volumeNode, mask, box)
-            for role, suffix, voxels in volumes:
+            for role, voxels in volumes.items():
                 if voxels is not None:
-                    node = outputs.outputVolume(segmentationNode, role, suffix, given.get(role))
-                    outputs.fillVolume(node, volumeNode, voxels)
-                    if role != outputs.BRAIN_ROLE:
-                        outputs.showFromZeroToOne(node)
+                    outputs.fillVolume(segmentationNode, role, voxels, given.get(role))
         state = {"borderMm": result.borderMm, "invert": result.invert, "report": result.report}
         if result.clicks:
             state |= {"clicks": result.clicks, "clickChanges": result.clickChanges}
@@ -270,12 +232,15 @@ class Results:
         return made
 
 
-def _fieldOf(segmentationNode, *, ahead: bool = False) -> BorderField:
+def _fieldOf(segmentationNode) -> BorderField:
     """Return what the border can make of a segment as it is."""
-    mask = readMask(segmentationNode, outputs.segmentOf(segmentationNode))
-    return BorderField(mask, spacingMm(outputs.sourceOf(segmentationNode)), ahead=ahead)
+    spacing = spacingMm(outputs.sourceOf(segmentationNode))
+    return BorderField(outputs.brainMask(segmentationNode), spacing)
 
 
-def _requireVoxelsOf(result: Result, array: np.ndarray) -> None:
+def _requireVoxelsOf(result: Result, volumeNode) -> np.ndarray:
+    """Return the scan's voxels (I, J, K); refuse others than those that were stripped."""
+    array = volumeFromNode(volumeNode).array
     if array.shape != result.field.shape:
         raise InputError("The scan has other voxels than when it was stripped; strip it again.")
+    return array

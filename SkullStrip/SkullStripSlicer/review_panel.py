@@ -15,39 +15,32 @@ from skullstrip.batch.results import CSV_TABLE
 from skullstrip.batch.review import Case, Review
 
 from .batch_panel import stateWords, verdictWords
+from .panel import Panel, sentence, told
 from .reviewed_scan import ReviewedScan
-from .telling import say, sentence, told
 
 RATER_KEY = "SkullStrip/Rater"
 EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Smoothing", "Margin")
 
 
-class ReviewPanel:
+class ReviewPanel(Panel):
     """Shows one scan of a batch after the other; what is corrected is saved or asked about."""
 
-    def __init__(self, ui, ensurePackages: Callable[[str, str], None]) -> None:
-        self._ui, self._ensurePackages = ui, ensurePackages
-        self._parameterNode: Any = None
+    def __init__(self, ui, ensurePackages: Callable[[Any], None]) -> None:
+        super().__init__(ui, ui.reviewNotice)
+        self._ensurePackages = ensurePackages
         self._review: Any = None
         self._at = 0
         self._scan: Any = None
         ui.raterEdit.text = slicer.app.userSettings().value(RATER_KEY) or ""
         ui.raterEdit.connect("editingFinished()", self.keepRater)
         ui.reviewEditor.setEffectNameOrder(EFFECTS)
-        for button, slot in (
-            (ui.reviewButton, self.onClicked),
-            (ui.previousButton, self.goBack),
-            (ui.nextButton, self.goOn),
-            (ui.acceptButton, lambda: self.decide(ACCEPT)),
-            (ui.rejectButton, lambda: self.decide(REJECT)),
-            (ui.correctionButton, self.save),
-        ):
-            button.connect("clicked()", slot)
+        ui.reviewButton.connect("clicked()", self.onClicked)
+        ui.previousButton.connect("clicked()", self.goBack)
+        ui.nextButton.connect("clicked()", self.goOn)
+        ui.acceptButton.connect("clicked()", lambda: self.decide(ACCEPT))
+        ui.rejectButton.connect("clicked()", lambda: self.decide(REJECT))
+        ui.correctionButton.connect("clicked()", self.save)
         self._draw()
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings."""
-        self._parameterNode = parameterNode
 
     @property
     def _case(self) -> Case:
@@ -68,7 +61,7 @@ class ReviewPanel:
             f"{CSV_TABLE} (*.csv)",
         )
         if path:
-            self._ensurePackages(node.engine.value, node.wheels.strip())
+            self._ensurePackages(node)
             review = Review(Path(path))
             self._prepareEditor()
             self._review = review
@@ -99,7 +92,7 @@ class ReviewPanel:
         if self._scan is not None and self._scan.isUnsaved:
             self._save()
         else:
-            say(self._ui.reviewNotice, _("The mask is as it lies in its file."))
+            self._say(_("The mask is as it lies in its file."))
 
     @told
     def keepRater(self) -> None:
@@ -123,10 +116,6 @@ class ReviewPanel:
         """End the review with scene or panel; of a correction one can only say whether to save."""
         self._settle(canStay=False)
         self._end()
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        say(self._ui.reviewNotice, text, "error")
 
     def _settle(self, *, canStay: bool = True) -> bool:
         """Ask what becomes of a correction that is not saved; return whether to go on."""
@@ -152,15 +141,15 @@ class ReviewPanel:
         scan.keep(case.report())
         self._draw()
         text = _("Saved as {path}. The next run of the batch brings volume and pictures in line.")
-        say(self._ui.reviewNotice, text.format(path=case.mask), "good")
+        self._say(text.format(path=case.mask), "good")
 
     def _showNext(self) -> None:
         following = self._review.following(self._at)
         if following is not None:
             self._show(following)
-            return
-        self._draw()
-        say(self._ui.reviewNotice, _("No scan after this one needs a look."), "good")
+        else:
+            self._draw()
+            self._say(_("No scan after this one needs a look."), "good")
 
     def _show(self, at: int) -> None:
         self._drop()
@@ -200,7 +189,7 @@ class ReviewPanel:
         ui.reviewBox.visible = review is not None
         ui.batchTable.visible = review is None  # the editor needs the room
         ui.reviewButton.text = _("Review batch...") if review is None else _("End the review")
-        say(ui.reviewNotice, "")
+        self._say("")
         if review is None:
             return
         case = self._case

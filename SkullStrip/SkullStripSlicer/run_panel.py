@@ -1,108 +1,32 @@
-"""The panel's large button, with progress; and what all buttons that start a run have in common."""
+"""The panel's large button, and the progress of its run in words."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from skullstrip.errors import Cancelled
 
+from .panel import RunningPanel, sentence, told
 from .parameter_node import runOptions
-from .progress_text import ProgressText
-from .telling import STATUS_MILLISECONDS, say, sentence, told
+
+# Where each stage begins, in percent of a run on an ordinary computer.
+_BEGINS = {
+    "check": 0, "load": 2, "prepare": 15, "predict": 20, "judge": 84, "restore": 92, "mask": 96,
+    "write": 98,
+}  # fmt: skip
+_PREDICT_PERCENT = _BEGINS["judge"] - _BEGINS["predict"]
+MINUTE = 60
 
 
-class Running:
-    """A part of the panel whose button starts one run at a time, and cancels it.
-
-    Parameters
-    ----------
-    ui : object
-        The widgets of the .ui file by name.
-    label : QLabel
-        Where it speaks.
-    logic : StripLogic
-    ensurePackages : callable
-        As `AdvancedPanel.ensurePackages`.
-    """
-
-    def __init__(self, ui, label, logic, ensurePackages: Callable[[str, str], None]) -> None:
-        self._ui, self._label, self._logic = ui, label, logic
-        self._ensurePackages = ensurePackages
-        self._parameterNode: Any = None
-        self._run: Any = None
-        self._isStarting = False
-        self._say("")
-
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; what runs goes on."""
-        self._parameterNode = parameterNode
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether a run is on."""
-        return self._run is not None
-
-    def cancel(self) -> None:
-        """End the run, if one is on."""
-        if self._run is not None:
-            self._run.cancel()
-
-    def _clicked(self, start: Callable[[Any], Any]) -> None:
-        """Cancel, or ask for packages if need be and `start(parameterNode)` a run."""
-        if self._run is not None:
-            self.cancel()
-        elif not self._isStarting and self._parameterNode is not None:
-            node = self._parameterNode
-            self._isStarting = True  # the question about packages lets further clicks through
-            try:
-                self._ensurePackages(node.engine.value, node.wheels.strip())
-                run = start(node)
-            finally:
-                self._isStarting = False
-            if not run.isFinished:  # else it was as quick as that, or failed at once and said so
-                self._run = run
-                self._showRunning()
-
-    def _ended(self, text: str, tone: str = "", *, said: str | None = None) -> None:
-        """Say how a run ended, in the panel and in the status bar."""
-        self._run = None
-        self._showIdle()
-        self._say(text if said is None else said, tone)
-        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        self._say(text, "error")
-
-    def _say(self, text: str, tone: str = "") -> None:
-        say(self._label, text, tone)
-
-    def _showRunning(self) -> None:
-        raise NotImplementedError
-
-    def _showIdle(self) -> None:
-        raise NotImplementedError
-
-
-class RunPanel(Running):
-    """The large button.
-
-    Parameters
-    ----------
-    changed : callable
-        Called without arguments when a run began or ended.
-    """
+class RunPanel(RunningPanel):
+    """The large button; `changed()` is called when a run began or ended."""
 
     def __init__(
-        self,
-        ui,
-        logic,
-        changed: Callable[[], None],
-        ensurePackages: Callable[[str, str], None],
+        self, ui, logic, ensurePackages: Callable[[Any], None], changed: Callable[[], None]
     ) -> None:
         super().__init__(ui, ui.progressLabel, logic, ensurePackages)
         self._changed = changed
@@ -115,7 +39,7 @@ class RunPanel(Running):
         self._clicked(self._start)
 
     def _start(self, node):
-        self._text = ProgressText()
+        self._predictionBegan = time.monotonic()
         return self._logic.strip(
             node.inputVolume,
             options=runOptions(node),
@@ -135,8 +59,18 @@ class RunPanel(Running):
 
     @told
     def _onProgress(self, stage: str, done: int, total: int) -> None:
-        self._ui.progressBar.value, text = self._text.update(stage, done, total)
-        self._say(text)
+        percent, words = _BEGINS.get(stage, 0), stageWords().get(stage, stage)
+        if stage == "predict" and total > 0:
+            now = time.monotonic()
+            if done == 0:
+                self._predictionBegan = now
+            else:
+                percent += int(_PREDICT_PERCENT * done / total)
+                slices = _("slice {done} of {total}").format(done=done, total=total)
+                left = timeLeft((now - self._predictionBegan) * (total - done) / done)
+                words = f"{words}: {slices}, {left}"
+        self._ui.progressBar.value = percent
+        self._say(words)
 
     @told
     def _onFinished(self, run) -> None:
@@ -158,3 +92,24 @@ class RunPanel(Running):
         self._ui.stripButton.text = _("Strip skull")
         self._ui.progressBar.visible = False
         self._ui.progressBar.value = 0
+
+
+def timeLeft(seconds: float) -> str:
+    """Round as people say it."""
+    if seconds < MINUTE:
+        return _("about {seconds} s left").format(seconds=max(1, round(seconds)))
+    return _("about {minutes} min left").format(minutes=round(seconds / MINUTE))
+
+
+def stageWords() -> dict[str, str]:
+    """Return what each stage is called in the panel."""
+    return {
+        "check": _("Checking the scan"),
+        "load": _("Loading the network"),
+        "prepare": _("Preparing the scan"),
+        "predict": _("Finding the brain"),
+        "judge": _("Judging the mask"),
+        "restore": _("Returning to the scan's grid"),
+        "mask": _("Drawing the mask"),
+        "write": _("Writing"),
+    }

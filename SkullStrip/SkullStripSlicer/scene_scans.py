@@ -1,4 +1,4 @@
-"""The heads of a scene: volumes and sequences of volumes, and where the result of each goes."""
+"""The scans of a scene: heads, frames of sequences, other scans of a study; results of frames."""
 
 from __future__ import annotations
 
@@ -15,43 +15,28 @@ from skullstrip.errors import InputError
 from . import outputs
 from .border import BorderField
 from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
-from .volume_node import inspectVolume, spacingMm, voxelMl
+from .volume_node import inspectVolume, spacingMm, worldAffine
 
 LABEL_MAP, CT_LIKE = "label_map", "ct_like"
 CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted"}
 # Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
 DOUBTFUL = {CT_LIKE, "already_stripped"}
 SCALAR = "vtkMRMLScalarVolumeNode"
+SAMPLED = 5000  # voxels of a brain that tell how much of it a scan shows
 FRAME_SEGMENT = "Brain"  # the same id in all frames, so that they are displayed alike
 
 
 @dataclass(frozen=True)
 class SceneScan:
-    """One scan of the scene.
-
-    Parameters
-    ----------
-    name : str
-    volumeNode : vtkMRMLScalarVolumeNode
-        A node of the scene, or a frame's node, which lives in its sequence.
-    frames : FrameOutput or None
-        Where the result of a frame goes.
-    index : str
-        The frame's index value.
-    """
+    """One scan of the scene."""
 
     name: str
-    volumeNode: Any
-    frames: FrameOutput | None = None
-    index: str = ""
+    volumeNode: Any  # a node of the scene, or a frame's node, which lives in its sequence
+    frames: FrameOutput | None = None  # where the result of a frame goes
+    index: str = ""  # the frame's index value
 
     def requirePresent(self) -> None:
-        """Refuse a scan that has left the scene since it was found.
-
-        Raises
-        ------
-        InputError
-        """
+        """Raise InputError where the scan has left the scene since it was found."""
         holder = self.volumeNode if self.frames is None else self.frames.source
         if holder.GetScene() is None:
             raise InputError("The scan was removed from the scene.")
@@ -59,23 +44,12 @@ class SceneScan:
 
 @dataclass(frozen=True)
 class SceneHead:
-    """A volume, or a sequence of volumes, that may be stripped.
-
-    Parameters
-    ----------
-    name : str
-    scans : list of SceneScan
-        One, or one for each frame.
-    contrast : str
-        "ct_like" by its values, "t1_like" or "inverted" by an earlier run; or empty.
-    checks : tuple of Check
-        What was noticed; empty for an ordinary head.
-    """
+    """A volume, or a sequence of volumes, that may be stripped."""
 
     name: str
-    scans: list[SceneScan]
-    contrast: str
-    checks: tuple[Check, ...]
+    scans: list[SceneScan]  # one, or one for each frame
+    contrast: str  # "ct_like" by its values, "t1_like" or "inverted" by an earlier run; or empty
+    checks: tuple[Check, ...]  # what was noticed; empty for an ordinary head
 
     @property
     def isLikely(self) -> bool:
@@ -84,40 +58,25 @@ class SceneHead:
 
 
 class FrameOutput:
-    """A sequence of segmentations beside a sequence of scans, made with its first frame.
-
-    Parameters
-    ----------
-    source : vtkMRMLSequenceNode
-        The scans.
-
-    Attributes
-    ----------
-    volumeMl : dict of str to float
-        Brain volume of each frame by its index value.
-    """
+    """A sequence of segmentations beside one of scans, the `source`; made with its first frame."""
 
     def __init__(self, source) -> None:
         self.source = source
         self.node: Any = None
-        self.volumeMl: dict[str, float] = {}
         self._outlined: set[str] = set()
 
     def add(self, scan: SceneScan, mask: np.ndarray, borderMm: float):
-        """Put a frame's mask (I, J, K), given at border 0, in its place; return the sequence."""
+        """Put a frame's mask (I, J, K), given at border 0, in its place, and return its node."""
         scan.requirePresent()
-        field = BorderField(mask, spacingMm(scan.volumeNode))
-        moved = field.mask(borderMm)
         if self.node is None:
             self._color = freeColor(self.source.GetScene())
             self.node = self._make()
-        self.node.SetDataNodeAtValue(
-            self._segmentation(scan.volumeNode, moved, field.box), scan.index
-        )
-        self.volumeMl[scan.index] = np.count_nonzero(moved) * voxelMl(scan.volumeNode)
+        field = BorderField(mask, spacingMm(scan.volumeNode))
+        segmentation = self._segmentation(scan.volumeNode, field.mask(borderMm), field.box)
+        added = self.node.SetDataNodeAtValue(segmentation, scan.index)
         for browser in _browsers(self.source.GetScene()):
             self._outline(browser.GetProxyNode(self.node))
-        return self.node
+        return added
 
     def _make(self):
         scene, source = self.source.GetScene(), self.source
@@ -137,6 +96,7 @@ class FrameOutput:
         """Make a segmentation outside any scene, with a segment "Brain" on the frame's grid."""
         node = slicer.vtkMRMLSegmentationNode()
         addBrainSegment(node, self._color, FRAME_SEGMENT)
+        node.SetAttribute(outputs.SEGMENT_ATTRIBUTE, FRAME_SEGMENT)
         writeMask(node, FRAME_SEGMENT, volumeNode, mask, box)
         # The volume is in no scene to refer to, so that its grid is kept as text.
         toRas = vtk.vtkMatrix4x4()
@@ -200,7 +160,7 @@ def _contrast(volumeNode, checks: tuple[Check, ...]) -> str:
     if any(check.code == CT_LIKE for check in checks):
         return CT_LIKE
     result = outputs.newestSegmentation(volumeNode)
-    report = outputs.readState(result).get("report") if result is not None else None
+    report = outputs.readReport(result)
     if not report:
         return ""
     named = (CONTRASTS.get(check.code) for check in outputs.noticed(report))
@@ -215,3 +175,52 @@ def _frames(sequence) -> list[SceneScan]:
         name = f"{sequence.GetName()}, {sequence.GetIndexName()} {index} {unit}".strip()
         scans.append(SceneScan(name, sequence.GetNthDataNode(place), output, index))
     return scans
+
+
+@dataclass(frozen=True)
+class OtherScan:
+    """A volume that may get the mask of a result."""
+
+    volumeNode: Any
+    share: float  # of the brain that lies in its field of view, as it lies in the scene now
+
+
+def findOtherScans(segmentationNode) -> list[OtherScan]:
+    """Find the other volumes of a result's study, else of its patient, else of the scene.
+
+    Left out are label maps, what we made, hidden volumes and what is no single 3-D volume.
+    """
+    source = outputs.sourceOf(segmentationNode)
+    volumes = [node for node in standAlone(source.GetScene()) if node is not source]
+    relatives = _relatives(source, volumes) or volumes
+    places = np.argwhere(outputs.brainMask(segmentationNode))
+    places = places[:: max(1, len(places) // SAMPLED)]
+    brain = np.c_[places, np.ones(len(places))] @ worldAffine(source).T
+    return [OtherScan(node, _shareInView(brain, node)) for node in relatives]
+
+
+def _relatives(source, volumes) -> list:
+    """Return those of the volumes that the subject hierarchy has in the same study or patient."""
+    scene = source.GetScene()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    if hierarchy is None:
+        return []
+
+    def above(node, level: str) -> int:
+        item = hierarchy.GetItemByDataNode(node)
+        known = item != outputs.NO_ITEM
+        return hierarchy.GetItemAncestorAtLevel(item, level) if known else outputs.NO_ITEM
+
+    constants = slicer.vtkMRMLSubjectHierarchyConstants
+    for level in (constants.GetDICOMLevelStudy(), constants.GetDICOMLevelPatient()):
+        own = above(source, level)
+        if own != outputs.NO_ITEM and (found := [n for n in volumes if above(n, level) == own]):
+            return found
+    return []
+
+
+def _shareInView(brain: np.ndarray, volumeNode) -> float:
+    """Return the share of places (N, 4), in world mm, that are within a volume."""
+    index = (brain @ np.linalg.inv(worldAffine(volumeNode)).T)[:, :3]
+    shape = volumeNode.GetImageData().GetDimensions()
+    return float(np.mean(np.all((index > -0.5) & (index < np.array(shape) - 0.5), axis=1)))

@@ -63,16 +63,9 @@ def showAsOutline(segmentationNode, segmentId: str) -> None:
 
 
 def writeMask(segmentationNode, segmentId: str | None, volumeNode, mask: np.ndarray, box) -> None:
-    """Replace a segment's voxels.
+    """Replace a segment's voxels by a mask (IJK) that lies in a box, three slices, of the volume.
 
     Only the box is handed over, which is what makes the border slider quick.
-
-    Parameters
-    ----------
-    mask : ndarray of bool
-        Inside `box`, axes IJK.
-    box : tuple of three slices
-        Where it lies in the volume.
     """
     labelmap = _grid(volumeNode)
     labelmap.SetExtent(*(edge for part in box for edge in (part.start, part.stop - 1)))
@@ -86,16 +79,11 @@ def writeMask(segmentationNode, segmentId: str | None, volumeNode, mask: np.ndar
 
 
 def readMask(segmentationNode, segmentId: str | None, volumeNode=None) -> np.ndarray:
-    """Return a segment's voxels, bool, shape (I, J, K).
+    """Return a segment's voxels, bool, shape (I, J, K), on the grid of a volume.
 
-    No node is made on the way, unlike in `slicer.util.arrayFromSegmentBinaryLabelmap`, so that
-    nobody who observes the scene is woken.
-
-    Parameters
-    ----------
-    volumeNode : vtkMRMLScalarVolumeNode, optional
-        On its grid; by default on the one that the segment was written on, which stays where it is
-        when the scan is moved.
+    By default on the grid that the segment was written on, which stays where it is when the scan
+    is moved. No node is made on the way, unlike in `slicer.util.arrayFromSegmentBinaryLabelmap`, so
+    that nobody who observes the scene is woken.
     """
     grid = ownGrid(segmentationNode) if volumeNode is None else _grid(volumeNode, whole=True)
     found, whole = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()

@@ -19,7 +19,6 @@ from skullstrip.options import Options
 
 from .child_process import Children
 from .child_run import ChildRun
-from .scene_watch import Observations
 from .volume_node import volumeFromNode
 
 Progress = Callable[[str, int, int], None]
@@ -27,22 +26,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class AppliedMask:
-    """A mask that another scan gets.
+    """A mask that another scan gets."""
 
-    Parameters
-    ----------
-    scan : Volume
-        Where it was found, as it lies in the world.
-    brainMask : ndarray of bool, shape (I, J, K)
-    verdict : str
-    """
-
-    scan: Volume
-    brainMask: np.ndarray
+    scan: Volume  # where it was found, as it lies in the world
+    brainMask: np.ndarray  # (I, J, K)
     verdict: str
 
 
-class StripRun:
+class StripRun(ChildRun):
     """A scan on its way through the child process.
 
     Parameters
@@ -51,7 +42,7 @@ class StripRun:
     options : Options
         The border excepted, which is moved here.
     children : Children
-    onExtracted : callable
+    deliver : callable
         Gets (what was found, its mask at border 0; the report); returns the segmentation node.
     progress : callable, optional
         Gets (stage, done, total).
@@ -75,30 +66,23 @@ class StripRun:
         volumeNode,
         options: Options,
         children: Children,
-        onExtracted: Callable[[Extracted, dict[str, Any]], Any],
+        deliver: Callable[[Extracted, dict[str, Any]], Any],
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
         *,
         confidence: bool = False,
         applied: AppliedMask | None = None,
     ) -> None:
+        super().__init__(children, self._onEvent, finished)
         self.volumeNode, self._options = volumeNode, options
-        self._onExtracted, self._progress, self._finished = onExtracted, progress, finished
+        self._deliver, self._progress = deliver, progress
         self._confidence, self._applied = confidence, applied
         self.segmentationNode = None
-        self.report: dict[str, Any] = {}
-        self.error: SkullStripError | None = None
-        self._observations = Observations()
-        self._child = ChildRun(children, self._onEvent, self._onFinished)
+        self._observations = slicer.util.VTKObservationMixin()
         self._temporary = tempfile.TemporaryDirectory(
-            prefix="skullstrip-", dir=temporaryPath(), ignore_cleanup_errors=True
+            prefix="skullstrip-", dir=slicer.app.temporaryPath, ignore_cleanup_errors=True
         )
         self._folder = Path(self._temporary.name)
-
-    @property
-    def isFinished(self) -> bool:
-        """Whether nothing more will come of this run."""
-        return self._child.isFinished
 
     def start(self) -> None:
         """Hand the scan over and start; Slicer goes on meanwhile."""
@@ -118,77 +102,55 @@ class StripRun:
                 write_volume(path, self._applied.scan, self._applied.brainMask)
                 request |= {"applied": str(path), "verdict": self._applied.verdict}
             self._observe()
-            self._child.start(request)
+            self.send(request)
         except BaseException as error:
-            self._observations.stop()
-            self._temporary.cleanup()
+            self._letGo()
             if isinstance(error, OSError):
                 raise EngineError(f"The scan cannot be handed over ({error}).") from error
             raise
 
     def wait(self):
-        """Block until the result is in the scene.
-
-        Returns
-        -------
-        vtkMRMLSegmentationNode
-
-        Raises
-        ------
-        SkullStripError
-            What ended the run.
-        """
-        self._child.wait()
+        """Block until the result is in the scene; return its node, or raise what ended the run."""
+        super().wait()
         return self.segmentationNode
 
-    def cancel(self) -> None:
-        """End the child; the scene stays as it was."""
-        self._child.cancel()
-
     def _observe(self) -> None:
-        scene = self.volumeNode.GetScene()
-        self._observations.add(scene, scene.StartCloseEvent, self._onSceneClose)
-        self._observations.add(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeRemoved)
-
-    def _onSceneClose(self, _caller, _event) -> None:
-        self._child.cancel("The scene was closed, which ended the run.")
+        scene, add = self.volumeNode.GetScene(), self._observations.addObserver
+        reason = "The scene was closed, which ended the run."
+        add(scene, scene.StartCloseEvent, lambda *_: self.cancel(reason))
+        add(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeRemoved)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, _caller, _event, node) -> None:
         if node is self.volumeNode:
-            self._child.cancel("The scan was removed from the scene, which ended the run.")
+            self.cancel("The scan was removed from the scene, which ended the run.")
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         if event["event"] == "progress" and self._progress is not None:
             self._progress(event["stage"], event["done"], event["total"])
 
-    def _onFinished(self, child: ChildRun) -> None:
-        self._observations.stop()
-        self.error = child.error
-        if self.error is None:
+    def _finish(self, error: SkullStripError | None) -> None:
+        self._observations.removeObservers()
+        if error is None:
             try:
-                self.segmentationNode = self._deliver(child)
-            except SkullStripError as error:
-                self.error = child.error = error
-            except Exception as error:  # noqa: BLE001  (whoever waits must hear that it is over)
-                what = f"{type(error).__name__}: {error}"
-                self.error = child.error = EngineError(
+                self.segmentationNode = self._deliver(self._extracted(), self.report)
+            except SkullStripError as problem:
+                error = problem
+            except Exception as problem:  # noqa: BLE001  (whoever waits must hear that it is over)
+                what = f"{type(problem).__name__}: {problem}"
+                error = EngineError(
                     f"The result cannot be put into the scene ({what}); strip the scan again."
                 )
-        self._temporary.cleanup()
-        if self._finished is not None:
-            self._finished(self)
+        self._letGo()
+        super()._finish(error)
 
-    def _deliver(self, child: ChildRun):
+    def _extracted(self) -> Extracted:
         extracted = read_extracted(self._folder / "output.npy")
         current = volumeFromNode(self.volumeNode).array.shape
         if not extracted.brain_mask.shape == current == self._shape:
             raise InputError("The scan was replaced while it was stripped; strip it again.")
-        self.report = child.report or {}
-        return self._onExtracted(extracted, self.report)
+        return extracted
 
-
-def temporaryPath() -> str | None:
-    """Slicer's folder for temporary files; the system's where there is no application."""
-    app = getattr(slicer, "app", None)
-    return app.temporaryPath if app is not None else None
+    def _letGo(self) -> None:
+        self._observations.removeObservers()
+        self._temporary.cleanup()

@@ -12,13 +12,7 @@ from skullstrip.grid.volume import Volume, voxel_ml
 
 
 def volumeFromNode(volumeNode) -> Volume:
-    """Return voxels and affine of a scalar volume node.
-
-    Returns
-    -------
-    Volume
-        Array (I, J, K), a view of the node's voxels (KJI in Slicer). The affine maps voxel index
-        to RAS mm, a linear parent transform included.
+    """Return voxels (I, J, K), a view of the node's, and their affine to world RAS in mm.
 
     Raises
     ------
@@ -31,12 +25,7 @@ def volumeFromNode(volumeNode) -> Volume:
 
 
 def requireScalarVolume(volumeNode) -> None:
-    """Refuse anything but one value per voxel of a loaded image.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError for anything but one value per voxel of a loaded image."""
     if volumeNode is None:
         raise InputError("No volume is chosen; load an MRI of the head.")
     name = volumeNode.GetName()
@@ -84,13 +73,7 @@ def toWorld(node) -> np.ndarray:
 
 
 def inspectVolume(volumeNode) -> tuple[Check, ...]:
-    """Everything that can be said about a volume before a run; nothing for an ordinary scan.
-
-    Returns
-    -------
-    tuple of Check
-        A refusal stands alone; otherwise warnings and notes.
-    """
+    """Return what is noticed of a volume before a run; a refusal stands alone."""
     try:
         volume = volumeFromNode(volumeNode)
         return check_input(volume.array, volume.affine)

@@ -1,20 +1,16 @@
 """Stand-ins for the child's program: real processes that do what a test wants instead of a network.
 
-`script_process` runs Python code in a real process, through `PipeProcess`.
+`script_process` runs Python code in a real process.
 """
 
-import queue
-import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from textwrap import indent
 
 import slicer
 
-from SkullStripSlicer import child_process
+from SkullStripSlicer.child_process import ChildProcess
 from SkullStripSlicer.logic import StripLogic
 
 LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
@@ -103,64 +99,11 @@ def logicOf(*scripts):
     return StripLogic(make)
 
 
-class PipeProcess:
-    """In place of `ChildProcess` where no event loop runs; `pump` delivers what a thread read.
-
-    It waits for another request until it is ended.
-    """
-
-    def __init__(self, command=child_process.childCommand):
-        self._command, self._queue, self.isRunning = command, queue.Queue(), False
-
-    def serve(self, request, onLine, onFinished):
-        self._onLine, self._onFinished = onLine, onFinished
-        if not self.isRunning:
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
-            self.isRunning = True
-            threading.Thread(target=self._read, daemon=True).start()
-        with suppress(BrokenPipeError):  # it reads nothing, or has crashed, and is heard of
-            self._process.stdin.write(f"{request}\n")
-            self._process.stdin.flush()
-
-    def _read(self):
-        with self._process.stdout as stream:
-            for line in stream:
-                self._queue.put(("line", line.rstrip("\n")))
-        self._queue.put(("finished", self._process.wait()))
-
-    def rest(self):
-        self._onLine = self._onFinished = lambda _: None
-
-    def pump(self):
-        while not self._queue.empty():
-            kind, content = self._queue.get_nowait()
-            if kind == "line":
-                self._onLine(content)
-            else:
-                self.isRunning = False
-                self._onFinished(content)
-
-    def end(self, pid):
-        if pid is not None:
-            child_process.endProcessTree(pid)
-        self._process.kill()
-        self._process.wait(child_process.END_SECONDS)
-
-
 def wait_for(condition, seconds=120.0):
     """Let Slicer's events happen until something is true."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
-        if getattr(slicer, "app", None) is not None:
-            slicer.app.processEvents()
+        slicer.app.processEvents()
         time.sleep(0.01)
     return bool(condition())
 
@@ -168,7 +111,7 @@ def wait_for(condition, seconds=120.0):
 def script_process(script):
     """A process factory for `StripLogic`: runs a script in the place of the child."""
     command = [sys.executable, "-c", _PRELUDE + script]
-    return lambda: PipeProcess(lambda: command)
+    return lambda: ChildProcess(lambda: command)
 
 
 def writePythonSlicer(folder, script):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,10 @@ from Testing.phantoms import make_head
 EXIT_STATUS = pytest.StashKey[int]()
 collect_ignore_glob: list[str] = []
 try:
+    import PySide6  # noqa: F401
     import slicer
+
+    from Testing.slicer.panel_fixtures import child, makeWidget, qapp, widget  # noqa: F401
 except ImportError:
     slicer = None
     collect_ignore_glob.append("test_*.py")
@@ -42,15 +44,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     version = "not installed: the tests in Testing/slicer are left out" if slicer is None else "yes"
     return f"slicer-core: {version}"
-
-
-with suppress(ImportError):  # PySide6 may be missing; the tests of the panel then skip
-    from Testing.slicer.panel_fixtures import (  # noqa: F401
-        child,
-        makeWidget,
-        qapp,
-        widget,
-    )
 
 
 @pytest.fixture
@@ -116,10 +109,7 @@ def pythonForBatches(root):
     return python
 
 
-@pytest.fixture(autouse=True)
-def temporary_files(tmp_path, monkeypatch):
-    """Temporary folders of runs land here, so that a test sees whether one was left behind."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+@pytest.fixture
+def temporary_files(qapp):
+    """The folder of Slicer's temporary files, in which a test sees whether one was left behind."""
+    return Path(slicer.app.temporaryPath)

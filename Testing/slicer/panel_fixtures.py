@@ -13,10 +13,10 @@ from Testing.slicer.child_stand_ins import THRESHOLD, wait_for, writePythonSlice
 from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
-TRANSLATING = ("_panel", "_text", "parameter_node", "telling")  # they hold on to stand-ins
+TRANSLATING = ("panel", "_text", "parameter_node")  # they hold on to stand-ins
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def qapp(scene, monkeypatch, tmp_path):
     folder = tmp_path / "slicer"
     folder.mkdir()
@@ -25,6 +25,16 @@ def qapp(scene, monkeypatch, tmp_path):
         if name == "SkullStrip" or name.endswith(TRANSLATING):
             del sys.modules[name]
     sys.modules.pop("SkullStripSlicer.dependencies", None)
+
+
+def startSlicer(folder, patch):
+    """Return a scene and an application whose child runs the real network, in a folder."""
+    from Testing.slicer.scene import makeScene
+
+    scene, qapp = makeScene(folder), application.install(patch, folder)
+    writePythonSlicer(folder, None)
+    patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return scene, qapp
 
 
 @pytest.fixture

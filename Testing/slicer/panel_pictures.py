@@ -40,16 +40,12 @@ def takePictures(scan, temporary, patch):
     """Each state on every palette: idle, running, its result, a warning, a refusal, a batch."""
     import slicer
 
-    from Testing.slicer import application_stand_in as application
-    from Testing.slicer.child_stand_ins import writePythonSlicer
-    from Testing.slicer.panel_fixtures import click, enter, palette
+    from Testing.slicer.application_stand_in import ModuleParent
+    from Testing.slicer.panel_fixtures import click, enter, palette, startSlicer
     from Testing.slicer.pythonqt import Proxy
-    from Testing.slicer.scene import addVolume, loadVolume, makeScene, paint
+    from Testing.slicer.scene import addVolume, loadVolume, paint
 
-    scene = makeScene(temporary)
-    qapp = application.install(patch, temporary)
-    writePythonSlicer(temporary, None)
-    patch.setenv("PATH", f"{temporary}{os.pathsep}{os.environ['PATH']}")
+    scene, qapp = startSlicer(temporary, patch)
     volume = loadVolume(scan, "MRHead")
     view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     view.SetLayoutName("Red")
@@ -58,7 +54,7 @@ def takePictures(scan, temporary, patch):
     from SkullStripSlicer.volume_node import ijkToRas
 
     patch.setattr("SkullStripSlicer.dependencies.ensure", lambda *_: None)
-    parent = application.ModuleParent()
+    parent = ModuleParent()
     parent.resize(WIDTH, HEIGHT)
     widget = SkullStrip.SkullStripWidget(Proxy(parent))
     widget.setup()

@@ -14,6 +14,16 @@ from types import ModuleType
 import slicer
 import vtk
 
+# Of each type and widget that are connected: the signal, and the property that holds the value.
+CONNECTED = {
+    (bool, "QCheckBox"): ("stateChanged", "checked"),
+    (bool, "QPushButton"): ("toggled", "checked"),
+    (float, "ctkSliderWidget"): ("valueChanged", "value"),
+    (str, "QLineEdit"): ("textChanged", "text"),
+    (enum.Enum, "QComboBox"): ("currentIndexChanged", "currentIndex"),
+    (slicer.vtkMRMLNode, "qMRMLNodeComboBox"): ("currentNodeChanged", None),
+}
+
 
 class WithinRange:
     def __init__(self, minimum, maximum):
@@ -45,16 +55,12 @@ def _plain(hint):
     return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
 
 
-def _isNode(hint):
-    return issubclass(_plain(hint), slicer.vtkMRMLNode)
-
-
 def _getter(name, hint, default):
     kind = _plain(hint)
 
     def get(self):
         node = self.parameterNode
-        if _isNode(hint):
+        if issubclass(kind, slicer.vtkMRMLNode):
             return node.GetNodeReference(name)
         if node.GetParameter(name) == "":
             return default
@@ -68,7 +74,7 @@ def _setter(name, hint):
     kind = _plain(hint)
 
     def set_(self, value):
-        if _isNode(hint):
+        if issubclass(kind, slicer.vtkMRMLNode):
             nodeId = value.GetID() if value is not None else None
             if self.parameterNode.GetNodeReferenceID(name) != nodeId:
                 self.parameterNode.SetNodeReferenceID(name, nodeId)
@@ -89,31 +95,23 @@ class _Connector:
     """One widget and one parameter: how to read, write and hear of the widget."""
 
     def __init__(self, widget, hint):
-        kind, self.widget = _plain(hint), widget
-        className = widget.metaObject().className()
+        kind, className, self.widget = _plain(hint), widget.metaObject().className(), widget
+        known = [key for key in CONNECTED if key[1] == className and issubclass(kind, key[0])]
+        if not known:
+            raise TypeError(f"no connector for {hint} to {className}")
+        signal, self.attribute = CONNECTED[known[0]]
         self.choices = list(kind) if issubclass(kind, enum.Enum) else []
-        if _isNode(hint):
-            wanted, signal, self.attribute = "qMRMLNodeComboBox", "currentNodeChanged", None
-            widget.nodeTypes = [kind.__name__]
-        elif self.choices:
-            wanted, signal, self.attribute = "QComboBox", "currentIndexChanged", "currentIndex"
+        if self.choices:
             widget.clear()
             for choice in self.choices:
                 widget.addItem(choice.label())
-        elif kind is bool and className == "QPushButton":
-            wanted, signal, self.attribute = className, "toggled", "checked"
-            if not widget.checkable:
-                raise TypeError(f"{widget.name} is not checkable")
-        elif kind is bool:
-            wanted, signal, self.attribute = "QCheckBox", "stateChanged", "checked"
+        elif self.attribute is None:
+            widget.nodeTypes = [kind.__name__]
         elif kind is float:
-            wanted, signal, self.attribute = "ctkSliderWidget", "valueChanged", "value"
             (limits,) = hint.__metadata__
             widget.minimum, widget.maximum = limits.minimum, limits.maximum
-        else:
-            wanted, signal, self.attribute = "QLineEdit", "textChanged", "text"
-        if className != wanted or not (_isNode(hint) or self.choices or kind in (bool, float, str)):
-            raise TypeError(f"no connector for {hint} to {className}")
+        elif className == "QPushButton" and not widget.checkable:
+            raise TypeError(f"{widget.name} is not checkable")
         self.signal = getattr(widget, signal)
 
     def read(self):
@@ -131,14 +129,11 @@ class _Connector:
 
 
 def _connectGui(self, ui):
-    bound = {}
+    bound, slots = {}, {}
     for widget in vars(ui).values():
         name = widget.property("SlicerParameterName")
         if name:
-            if name not in self._hints:
-                raise ValueError(f"Cannot find a param with the given name: {name}")
             bound[name] = _Connector(widget, self._hints[name])
-    slots = {}
     for name, connector in bound.items():
         connector.write(getattr(self, name))
         slots[name] = _guiChanged(self, name, connector)

@@ -11,36 +11,28 @@ import numpy as np
 import pytest
 import slicer
 
-pytest.importorskip("PySide6")
 from skullstrip.errors import InputError
 from skullstrip.mask.clicks import Click, correct_mask
 from SkullStripSlicer import outputs
 from SkullStripSlicer.clicks import createPoints, pointsOf, readPoints
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.segment import readMask
 from SkullStripSlicer.volume_node import volumeFromNode
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
 from Testing.slicer.panel_fixtures import click, leave, strip, wait_for
-from Testing.slicer.scene import nodeIds, paint
+from Testing.slicer.scene import maskOf, nodeIds, paint
 
 MORE = Click((0.0, 8.0, 71.0), inside=True)  # in the skull above the brain
 LESS = Click((-56.0, 12.0, 4.0), inside=False)  # in the brain's right edge
 
 
-def mask_of(segmentation) -> np.ndarray:
-    volume = outputs.sourceOf(segmentation)
-    return readMask(segmentation, outputs.segmentOf(segmentation), volume)
-
-
-def test_clicks_give_the_librarys_mask_and_none_give_the_networks_to_the_bit(volume):
-    logic = StripLogic(script_process(THRESHOLD))
+def test_clicks_give_the_librarys_mask_and_none_give_the_networks_to_the_bit(volume, logic):
     segmentation = logic.strip(volume, brain=True)
-    before, scan = mask_of(segmentation), volumeFromNode(volume)
+    before, scan = maskOf(segmentation), volumeFromNode(volume)
     expected = correct_mask(before, scan.array, scan.affine, [MORE, LESS])
 
     logic.setClicks(segmentation, [MORE])
     logic.setClicks(segmentation, [MORE, LESS])
-    assert np.array_equal(mask_of(segmentation), expected)
+    assert np.array_equal(maskOf(segmentation), expected)
     stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     assert np.array_equal(volumeFromNode(stripped).array != 0, expected & (scan.array != 0))
 
@@ -48,27 +40,27 @@ def test_clicks_give_the_librarys_mask_and_none_give_the_networks_to_the_bit(vol
     logic.setClicks(segmentation, [LESS])
     logic.setBorder(segmentation, 0.0)
     alone = correct_mask(before, scan.array, scan.affine, [LESS])
-    assert np.array_equal(mask_of(segmentation), alone)
+    assert np.array_equal(maskOf(segmentation), alone)
     logic.setClicks(segmentation, [])
-    assert np.array_equal(mask_of(segmentation), before)
+    assert np.array_equal(maskOf(segmentation), before)
 
 
-def test_what_was_edited_by_hand_is_not_corrected_by_clicks(volume):
-    logic = StripLogic(script_process(THRESHOLD))
+def test_what_was_edited_by_hand_is_not_corrected_by_clicks(volume, logic):
     segmentation = logic.strip(volume)
     edited = paint(segmentation)
     with pytest.raises(InputError, match="edited"):
         logic.setClicks(segmentation, [MORE])
-    assert np.array_equal(mask_of(segmentation), edited)
+    assert np.array_equal(maskOf(segmentation), edited)
 
 
-def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(volume, scene, tmp_path):
-    logic = StripLogic(script_process(THRESHOLD))
+def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(
+    volume, scene, logic, tmp_path
+):
     segmentation = logic.strip(volume)
-    before = mask_of(segmentation)
+    before = maskOf(segmentation)
     logic.setClicks(segmentation, [MORE])
     createPoints(segmentation)
-    expected = correct_mask(mask_of(segmentation), *_scan(volume), [LESS])
+    expected = correct_mask(maskOf(segmentation), *_scan(volume), [LESS])
     path = str(tmp_path / "scene.mrb")
     assert scene.WriteToMRB(path, None)
     scene.Clear(0)
@@ -79,12 +71,12 @@ def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(volume, s
     assert readPoints(pointsOf(loaded)) == (MORE,)
     fresh.setClicks(loaded, readPoints(pointsOf(loaded)))
     fresh.setClicks(loaded, [MORE, LESS])
-    assert np.array_equal(mask_of(loaded), expected)
+    assert np.array_equal(maskOf(loaded), expected)
     fresh.setClicks(loaded, [LESS])
     alone = correct_mask(before, *_scan(outputs.sourceOf(loaded)), [LESS])
-    assert np.array_equal(mask_of(loaded), alone)
+    assert np.array_equal(maskOf(loaded), alone)
     fresh.setClicks(loaded, [])
-    assert np.array_equal(mask_of(loaded), before)
+    assert np.array_equal(maskOf(loaded), before)
 
 
 def _scan(volume) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +112,7 @@ def clicks_of(segmentation) -> list:
 
 def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, volume):
     ui, segmentation = widget.ui, strip(widget)
-    before = mask_of(segmentation)
+    before = maskOf(segmentation)
     assert not ui.unclickButton.enabled
     click(ui.clickButton)
     interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
@@ -131,14 +123,14 @@ def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, vo
     assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
     assert readPoints(pointsOf(segmentation)) == (MORE, LESS), "each means what was not there"
     both = correct_mask(before, *_scan(volume), [MORE, LESS])
-    assert np.array_equal(mask_of(segmentation), both)
+    assert np.array_equal(maskOf(segmentation), both)
     assert "Corrected by clicks." in ui.resultLabel.text
 
     click(ui.unclickButton)
     assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
     click(ui.unclickButton)
     assert wait_for(lambda: not clicks_of(segmentation))
-    assert np.array_equal(mask_of(segmentation), before)
+    assert np.array_equal(maskOf(segmentation), before)
     assert not ui.unclickButton.enabled
     click(ui.clickButton)
     assert not ui.clickButton.checked
@@ -147,21 +139,21 @@ def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, vo
 
 def test_only_points_that_have_a_place_count(widget):
     ui, segmentation = widget.ui, strip(widget)
-    before = mask_of(segmentation)
+    before = maskOf(segmentation)
     click(ui.clickButton)
     place(widget, MORE.position_ras)
     assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    points, corrected = pointsOf(segmentation), mask_of(segmentation)
+    points, corrected = pointsOf(segmentation), maskOf(segmentation)
     drawn = []
     widget.clicksPanel._resultPanel = SimpleNamespace(draw=lambda: drawn.append(True))
     points.RemoveNthControlPoint(hover(widget, LESS.position_ras))  # the mouse has left the view
     slicer.app.processEvents()
     assert drawn == []
     widget.clicksPanel._resultPanel = widget.resultPanel
-    assert np.array_equal(mask_of(segmentation), corrected)
+    assert np.array_equal(maskOf(segmentation), corrected)
     points.UnsetNthControlPointPosition(0)
     assert wait_for(lambda: not clicks_of(segmentation))
-    assert np.array_equal(mask_of(segmentation), before)
+    assert np.array_equal(maskOf(segmentation), before)
 
 
 def test_no_more_points_are_set_once_another_module_is_opened(widget):
@@ -174,7 +166,7 @@ def test_no_more_points_are_set_once_another_module_is_opened(widget):
 
 def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget):
     segmentation = strip(widget)
-    before = mask_of(segmentation)
+    before = maskOf(segmentation)
     click(widget.ui.clickButton)
     place(widget, (900.0, 0.0, 0.0))
     assert wait_for(lambda: "outside the scan" in widget.ui.resultNotice.text)
@@ -183,7 +175,7 @@ def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget):
     place(widget, MORE.position_ras)
     assert wait_for(lambda: "was edited" in widget.ui.resultNotice.text)
     assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
-    assert not np.array_equal(mask_of(segmentation), before), "the user's edit stays"
+    assert not np.array_equal(maskOf(segmentation), before), "the user's edit stays"
 
 
 def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, scene):
@@ -192,11 +184,11 @@ def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, 
     click(widget.ui.clickButton)
     place(widget, MORE.position_ras)
     assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    corrected = mask_of(segmentation)
+    corrected = maskOf(segmentation)
     assert strip(widget) is segmentation
-    assert np.array_equal(mask_of(segmentation), corrected)
+    assert np.array_equal(maskOf(segmentation), corrected)
     click(widget.ui.undoButton)
-    assert np.array_equal(mask_of(segmentation), corrected)
+    assert np.array_equal(maskOf(segmentation), corrected)
     click(widget.ui.undoButton)
     assert nodeIds(scene) <= nodes
     assert wait_for(lambda: not widget.ui.clickButton.checked)

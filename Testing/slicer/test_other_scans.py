@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from scipy import ndimage
-
-pytest.importorskip("PySide6")
 from PySide6.QtCore import Qt
+from scipy import ndimage
 
 from skullstrip.errors import InputError
 from SkullStripSlicer import outputs

@@ -21,7 +21,7 @@ from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, logicOf, script_p
 from Testing.slicer.scene import addVolume, centreMm, harden, maskOf, nodeIds, paint, voxelsOf
 
 
-@pytest.mark.parametrize("border", [-5.0, -1.5, 0.0, 2.0, 10.0])
+@pytest.mark.parametrize("border", [-5.0, 0.0, 10.0])
 def test_the_border_asked_for_or_set_later_gives_the_librarys_mask_and_its_volume(
     volume, logic, border
 ):
@@ -74,7 +74,7 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
     assert scene.ReadFromMRB(path, True)
 
     loaded = scene.GetNodeByID(key)
-    assert not logic.results.canUndo(loaded)
+    assert not logic.results.remembers(loaded)
     logic.setBorder(loaded, 2.0)
     assert np.array_equal(maskOf(loaded), wanted)
 
@@ -184,7 +184,9 @@ def test_a_mask_is_saved_on_the_scans_grid_and_nothing_overwritten_unasked(
     with pytest.raises(InputError, match="ends in none"):
         logic.saveMask(segmentation, tmp_path / "mask.jpg")
     if name.endswith(".seg.nrrd"):
-        assert slicerio.read_segmentation(str(path))["segments"][0]["name"] == "Brain"
+        (segment,) = slicerio.read_segmentation(str(path))["segments"]
+        assert segment["name"] == "Brain"
+        assert segment["terminology"]["type"][:2] == ["SCT", "12738006"]
         return
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), "mask", 1)
     assert np.array_equal(voxelsOf(node), maskOf(segmentation))

@@ -14,9 +14,6 @@ import nibabel
 import numpy as np
 import pytest
 import slicer
-
-pytest.importorskip("PySide6")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6 import QtCore, QtTest
 
 from skullstrip.batch.decisions import read_decisions

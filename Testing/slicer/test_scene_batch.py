@@ -6,8 +6,6 @@ Real: nodes, sequences and their browser, from `slicer-core`; playing them is th
 import numpy as np
 import pytest
 import slicer
-
-pytest.importorskip("PySide6")
 from PySide6.QtCore import Qt
 
 from SkullStripSlicer import outputs
@@ -71,10 +69,15 @@ def names(scene):
     return [head.name for head in findHeads(scene) if head.isLikely]
 
 
-def test_each_head_gets_a_segmentation(scene, head, logic):
+def test_each_head_gets_a_segmentation_and_is_told_of_with_its_verdict(scene, head):
+    found = '"checks": [], "verdict": "check", "quality": [{"code": "rough", "severity": "warn", '
+    script = THRESHOLD.replace('"checks": []', found + '"message": "It is rough."}]')
     volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
     changes = []
-    scans = logic.stripScene(scanChanged=lambda scan: changes.append((scan.name, scan.state)))
+    scans = StripLogic(script_process(script)).stripScene(
+        scanChanged=lambda scan: changes.append((scan.name, scan.state))
+    )
+    assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 2
     assert changes == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
     for volume, scan in zip(volumes, scans, strict=True):
         mask = maskOf(outputs.findSegmentation(volume))
@@ -82,16 +85,9 @@ def test_each_head_gets_a_segmentation(scene, head, logic):
         assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
 
 
-def test_verdict_and_reasons_of_volumes_and_frames_are_told(scene, sequence, head):
-    addVolume(scene, head.array, head.affine, "one")
-    found = '"checks": [], "verdict": "check", "quality": [{"code": "rough", "severity": "warn", '
-    script = THRESHOLD.replace('"checks": []', found + '"message": "It is rough."}]')
-    scans = StripLogic(script_process(script)).stripScene()
-    assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 4
-
-
-def test_what_is_no_head_mri_is_left_out(scene, head):
-    addVolume(scene, head.array, head.affine, "T1")
+def test_what_is_no_head_mri_is_left_out_and_what_we_made(scene, volume, head, logic):
+    logic.strip(volume, brain=True, invert=True, probability=True)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")
     addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
     addVolume(scene, head.array[:4], head.affine, "four slices")
@@ -99,12 +95,6 @@ def test_what_is_no_head_mri_is_left_out(scene, head):
     hidden.SetHideFromEditors(True)
     scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
     scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
-    assert names(scene) == ["T1"]
-
-
-def test_our_own_outputs_are_left_out(scene, volume, logic):
-    logic.strip(volume, brain=True, invert=True, probability=True)
-    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
     assert names(scene) == ["T1"]
 
 
@@ -196,12 +186,8 @@ def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scen
     click(widget.ui.sceneButton)
     assert not widget.batchPanel.isRunning
     assert column(widget.ui.batchTable, 0) == ["T1", "another", "unticked", "CT"]
-    assert [table.item(row, 0).checkState() == Qt.CheckState.Checked for row in range(4)] == [
-        True,
-        True,
-        True,
-        False,
-    ]
+    ticked = [table.item(row, 0).checkState() == Qt.CheckState.Checked for row in range(4)]
+    assert ticked == [True, True, True, False]
     assert column(widget.ui.batchTable, 4)[3].startswith("CT-like. ")
     assert widget.ui.sceneButton.text == "Strip the ticked heads (3)"
     table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)

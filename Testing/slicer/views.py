@@ -5,6 +5,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -110,24 +111,25 @@ def pixels(window):
 
 def main(scan, folder):
     """Strip a scan and write the README's pictures."""
-    import tempfile
-
+    import pytest
     from PIL import Image
 
     from SkullStripSlicer.logic import StripLogic
-    from Testing.slicer.child_stand_ins import PipeProcess
-    from Testing.slicer.scene import loadVolume, makeScene
+    from Testing.slicer.panel_fixtures import startSlicer
+    from Testing.slicer.scene import loadVolume
 
-    scene = makeScene(Path(tempfile.mkdtemp()))
-    volume = loadVolume(scan)
-    segmentation = StripLogic(PipeProcess).strip(volume, surface=True)
-    size = (360, 360)
-    slices = [renderSlice(scene, volume, name, size) for name in ("Axial", "Sagittal", "Coronal")]
-    row = np.concatenate([*slices, render3D(scene, size)], axis=1)
+    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
+        scene, _ = startSlicer(Path(temporary), patch)
+        volume = loadVolume(scan)
+        StripLogic().strip(volume, surface=True)
+        size, names = (360, 360), ("Axial", "Sagittal", "Coronal")
+        slices = [renderSlice(scene, volume, name, size) for name in names]
+        row = np.concatenate([*slices, render3D(scene, size)], axis=1)
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(row).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "views.png")
-    assert segmentation is not None
 
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(0)  # see pytest_unconfigure in conftest.py

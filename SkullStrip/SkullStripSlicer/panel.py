@@ -1,0 +1,205 @@
+"""What the parts of the panel have in common: settings, a voice, and buttons that start runs."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from skullstrip.errors import SkullStripError
+
+STATUS_MILLISECONDS = 10_000
+# On a light and on a dark palette.
+_COLORS = {
+    "good": ("#1b6e20", "#81c784"),
+    "warning": ("#a04000", "#ffb74d"),
+    "error": ("#b00020", "#ff8a80"),
+}
+
+
+def styleFor(tone: str) -> str:
+    """Return a style sheet for texts: "good", "warning", "error", or "" for an ordinary one."""
+    main = slicer.util.mainWindow()
+    if tone not in _COLORS or main is None:
+        return ""
+    palette = main.palette  # a label that has a style sheet does not follow a new one
+    window, text = (palette.color(role) for role in (qt.QPalette.Window, qt.QPalette.WindowText))
+    return f"color: {_COLORS[tone][window.lightness() < text.lightness()]};"
+
+
+def say(label, text: str, tone: str = "") -> None:
+    """Show a text, or hide the label where there is none."""
+    label.text = text
+    label.visible = bool(text)
+    label.styleSheet = styleFor(tone)
+
+
+def sentence(error: Exception) -> str:
+    """Return what the user is told of an error; what nobody expected goes to the log in full."""
+    if isinstance(error, SkullStripError):
+        return str(error)
+    logging.error("SkullStrip", exc_info=error)
+    return _("Something unexpected went wrong ({what}); the log has the details.").format(
+        what=f"{type(error).__name__}: {error}"
+    )
+
+
+def told(slot):
+    """Make a slot show what it raises by its object's `tell(text)`.
+
+    Qt and VTK only print what a slot raises, which nobody sees in the panel. As any slot it may
+    take fewer arguments than its signal has.
+    """
+    taken = slot.__code__.co_argcount - 1
+
+    @functools.wraps(slot)
+    def call(self, *arguments, **named):
+        try:
+            return slot(self, *arguments[:taken], **named)
+        except Exception as error:  # noqa: BLE001
+            self.tell(sentence(error))
+
+    return call
+
+
+def timer(milliseconds: int, slot: Callable[[], None]):
+    """Return a timer that, once started, calls a slot after a while in which it is not started."""
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", slot)
+    return timer
+
+
+def showRow(table, row: int, texts, *, first: int = 0) -> None:
+    """Fill a table's row from its column `first` on; it is added if need be."""
+    if row >= table.rowCount:
+        table.setRowCount(row + 1)
+    for column, text in enumerate(texts, first):
+        item = qt.QTableWidgetItem(text)
+        item.setToolTip(text)
+        table.setItem(row, column, item)
+
+
+def offer(table, row: int, *, isTicked: bool) -> None:
+    """Give a row a box to be ticked."""
+    item = table.item(row, 0)
+    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
+    item.setCheckState(qt.Qt.Checked if isTicked else qt.Qt.Unchecked)
+
+
+def tickedRows(table) -> list[int]:
+    """Return the rows whose box is ticked."""
+    rows = range(table.rowCount)
+    return [row for row in rows if table.item(row, 0).checkState() == qt.Qt.Checked]
+
+
+class NodesObserver:
+    """Calls `changed()` when a node of a class tells of one of the events, comes or goes."""
+
+    def __init__(
+        self,
+        className: str,
+        changed: Callable[[], None],
+        events: Sequence[int] = (vtk.vtkCommand.ModifiedEvent,),
+    ) -> None:
+        self._className, self._changed, self._events = className, changed, events
+        self._observations = slicer.util.VTKObservationMixin()
+
+    def stop(self) -> None:
+        """Observe nothing any more."""
+        self._observations.removeObservers()
+
+    def start(self, scene) -> None:
+        """Observe the nodes that a scene has now, and those that will come."""
+        add = self._observations.addObserver
+        for node in slicer.util.getNodesByClass(self._className, scene):
+            for event in self._events:
+                add(node, event, lambda *_: self._changed())
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            add(scene, event, self._onNode)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNode(self, scene, _event, node) -> None:
+        if node.IsA(self._className):
+            self.stop()
+            self.start(scene)
+            self._changed()
+
+
+class Panel:
+    """A part of the panel: `ui` has the widgets of the .ui file by name, in `label` it speaks."""
+
+    def __init__(self, ui, label) -> None:
+        self._ui, self._label = ui, label
+        self._parameterNode: Any = None
+        self._say("")
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Work on these settings; None while there are none."""
+        self._parameterNode = parameterNode
+
+    def tell(self, text: str) -> None:
+        """Show what went wrong."""
+        self._say(text, "error")
+
+    def _say(self, text: str, tone: str = "") -> None:
+        say(self._label, text, tone)
+
+
+class RunningPanel(Panel):
+    """A part whose button starts one run at a time, and cancels it; runs outlive their settings.
+
+    `ensurePackages` is that of `AdvancedPanel`.
+    """
+
+    def __init__(self, ui, label, logic, ensurePackages: Callable[[Any], None]) -> None:
+        super().__init__(ui, label)
+        self._logic, self._ensurePackages = logic, ensurePackages
+        self._run: Any = None
+        self._isStarting = False
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether a run is on."""
+        return self._run is not None
+
+    def cancel(self) -> None:
+        """End the run, if one is on."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def _clicked(self, start: Callable[[Any], Any]) -> None:
+        """Cancel, or ask for packages if need be and `start(parameterNode)` a run."""
+        if self._run is not None:
+            self.cancel()
+        elif not self._isStarting and self._parameterNode is not None:
+            node = self._parameterNode
+            self._isStarting = True  # the question about packages lets further clicks through
+            try:
+                self._ensurePackages(node)
+                run = start(node)
+            finally:
+                self._isStarting = False
+            if not run.isFinished:  # else it was as quick as that, or failed at once and said so
+                self._run = run
+                self._showRunning()
+
+    def _ended(self, text: str, tone: str = "", *, said: str | None = None) -> None:
+        """Say how a run ended, in the panel and in the status bar."""
+        self._run = None
+        self._showIdle()
+        self._say(text if said is None else said, tone)
+        slicer.util.showStatusMessage(f"SkullStrip: {text}", STATUS_MILLISECONDS)
+
+    def _showRunning(self) -> None:
+        raise NotImplementedError
+
+    def _showIdle(self) -> None:
+        raise NotImplementedError
