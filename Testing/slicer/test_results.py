@@ -311,16 +311,6 @@ def test_options_of_the_method_reach_the_child(volume, tmp_path):
     assert Options.from_json(json.loads(told.read_text())) == options  # the border is moved here
 
 
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [("reorient", {"reorient": "on"}), ("border", {"border_mm": float("nan")}),
-     ("border", {"border_mm": float("inf")})],
-)  # fmt: skip
-def test_an_impossible_option_is_refused(volume, logic, words, options):
-    with pytest.raises(InputError, match=words):
-        logic.strip(volume, **options)
-
-
 def test_a_linear_transform_above_the_scan_reaches_network_and_result(volume, scene, logic):
     transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turn")
     matrix = np.array([[0, -1, 0, 5], [1, 0, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]], dtype=float)
