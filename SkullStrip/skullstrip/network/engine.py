@@ -21,5 +21,8 @@ class Engine(Protocol):
     def device(self) -> str: ...  # noqa: D102
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability.
+
+        Several threads may call it at a time.
+        """
         ...

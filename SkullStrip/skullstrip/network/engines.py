@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,7 @@ class FallbackEngine:
         self._engine = gpu
         self._make_cpu_engine = make_cpu_engine
         self._largest_batch: int | None = None
+        self._one_at_a_time = threading.Lock()
         self.note = ""
 
     @property
@@ -132,6 +134,10 @@ class FallbackEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
+        with self._one_at_a_time:
+            return self._predict(batch)
+
+    def _predict(self, batch: np.ndarray) -> np.ndarray:
         parts: list[np.ndarray] = []
         start = 0
         while start < len(batch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import import_module
 
 import numpy as np
@@ -28,6 +29,7 @@ class KerasEngine:
         set_threads(backend, threads)
         self.name = backend
         self._scope = device_name(backend, device)
+        self._one_at_a_time = threading.Lock()
         self.device = "cpu" if self._scope.startswith("cpu") else "gpu"
         import keras
 
@@ -43,7 +45,7 @@ class KerasEngine:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
         import keras
 
-        with keras.device(self._scope):
+        with self._one_at_a_time, keras.device(self._scope):
             return np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
 
 

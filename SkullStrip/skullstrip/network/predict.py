@@ -7,6 +7,7 @@ third or sixth slice is, in a window around the brain, and what lies between com
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,11 +19,9 @@ from scipy.special import expit
 from ..grid.regions import Box, bounding_box, largest_component
 from ..grid.resample import resample_axis
 from .brain_region import (
-    BATCH_PIXELS,
     STRIDE,
     BrainRegion,
     Window,
-    pad_to_multiple,
     slice_batch,
 )
 
@@ -44,6 +43,8 @@ VIEWS: Mapping[Views, Slices] = MappingProxyType(
 STEP = 3  # slices to the next one of a close view; without a region views are closer by as much
 END_SLICES = 4  # brain reaches an end when it is in all of them; what bulges is in one or two
 LEAST_APART = 0.005  # 1 - Dice: two views of a good scan agree no better
+SLICES_A_BATCH = 2  # that share a window
+BATCHES_AT_A_TIME = 8  # on their way, so that no thread of the engine waits
 PLANES_AT_A_TIME = 16  # when views are fused, so that what is summed stays in the cache
 LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
 
@@ -157,24 +158,30 @@ def predict_view(
 ) -> View:
     """Predict single slices, at ascending places (n,), along one axis.
 
-    Where brain reaches an edge of its window, which therefore was too small, the batch's slices are
-    predicted again, whole on that side. `report` is told after each batch how many slices it had.
+    Few share a window, so that it is not too wide for most of them, and several such batches are on
+    their way at a time. Where brain reaches an edge of its window, which therefore was too small,
+    the batch's slices are predicted again, whole on that side. `report` is told after each batch
+    how many slices it had.
     """
     slices = np.moveaxis(head, axis, 0)
     whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
-    # Slices far apart share a window that is too wide for most of them.
-    pixels = BATCH_PIXELS // (2 if np.diff(places).max(initial=1) > STEP else 1)
-    batch_size = max(1, pixels // pad_to_multiple(slices[:1], STRIDE).size)
-    probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
-    for start in range(0, len(places), batch_size):
-        batch = slice(start, start + batch_size)
-        window = region.window(axis, places[batch][0], places[batch][-1] + 1) if region else whole
-        found = predict_window(slices, places[batch], window, predict)
+
+    def predict_batch(indices: np.ndarray) -> tuple[Window, np.ndarray]:
+        window = region.window(axis, indices[0], indices[-1] + 1) if region else whole
+        found = predict_window(slices, indices, window, predict)
         while (grown := beyond_edges(found, window, whole)) != window:
             window = grown
-            found = predict_window(slices, places[batch], window, predict)
-        probability[(batch, *window)] = found
-        report(len(found))
+            found = predict_window(slices, indices, window, predict)
+        return window, found
+
+    starts = range(0, len(places), SLICES_A_BATCH)
+    batches = [slice(start, start + SLICES_A_BATCH) for start in starts]
+    probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
+    with ThreadPoolExecutor(BATCHES_AT_A_TIME) as pool:
+        all_found = pool.map(predict_batch, [places[batch] for batch in batches])
+        for batch, (window, found) in zip(batches, all_found, strict=True):
+            probability[(batch, *window)] = found
+            report(len(found))
     return View(axis, places, probability)
 
 
@@ -297,9 +304,9 @@ def agreement_weights(odds: Sequence[np.ndarray]) -> np.ndarray:
 
     Views of an ordinary scan weigh nearly alike.
     """
-    brains = np.array([(each > 0).ravel() for each in odds], dtype=np.float32)
-    overlap = brains @ brains.T  # voxels
-    sizes = np.diag(overlap)
+    brains = [each > 0 for each in odds]
+    overlap = np.array([[np.count_nonzero(one & other) for other in brains] for one in brains])
+    sizes = np.diag(overlap)  # voxels
     agreed = 2 * overlap / np.maximum(sizes + sizes[:, None], 1)  # Dice of each two
     weights = (1 + LEAST_APART - agreed.mean(axis=1)) ** -3
     return np.asarray(weights / weights.sum(), dtype=np.float32)

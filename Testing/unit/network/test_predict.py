@@ -1,5 +1,7 @@
 """Stitching, with plain functions in the network's place."""
 
+import threading
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -31,6 +33,20 @@ def every(axes):
 @pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
 def test_slices_return_to_where_they_were_cut(head, axes):
     found = predict_head(head, middle_channel, every(axes)).probability
+    assert_allclose(found, head, atol=3 * LEAST_PROBABILITY)
+
+
+def test_slices_that_come_back_out_of_turn_return_to_their_places(head):
+    overtaken = threading.Event()
+    first = iter([True])
+
+    def overtaken_at_first(batch):
+        if next(first, False):
+            assert overtaken.wait(30)  # another batch is on its way, too
+        overtaken.set()
+        return middle_channel(batch)
+
+    found = predict_head(head, overtaken_at_first, every((0,))).probability
     assert_allclose(found, head, atol=3 * LEAST_PROBABILITY)
 
 
