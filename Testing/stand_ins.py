@@ -11,7 +11,6 @@ import numpy as np
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest, Preprocessing
 
 BRAIN_INTENSITIES = (0.28, 0.85)
-FEW_SLICES = 16
 
 
 class StandIn:
@@ -38,11 +37,16 @@ class BrightEngine(StandIn):
 
 
 class ContraryEngine(BrightEngine):
-    """Finds no brain in a few slices at once, as a second look has them."""
+    """Finds no brain any more when the mask is judged; `progress` is to be told of each stage."""
+
+    judging = False
+
+    def progress(self, stage, _done, _total):
+        self.judging |= stage == "judge"
 
     def predict(self, batch):
         found = super().predict(batch)
-        return found if len(batch) > FEW_SLICES else np.zeros_like(found)
+        return np.zeros_like(found) if self.judging else found
 
 
 class BlindEngine(StandIn):

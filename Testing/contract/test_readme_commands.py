@@ -128,11 +128,14 @@ def test_a_python_example_of_the_readme_runs(desk, number):
 def test_calls_in_slicers_console_are_those_of_the_logic(root):
     """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
     overrides = {option.name for option in fields(Options)}
+    source = root / "SkullStrip" / "SkullStripSlicer" / "logic.py"
+    classes = ast.parse(source.read_text(encoding="utf-8")).body
     methods = {
         node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
         | (overrides if node.args.kwarg else set())
-        for source in (root / "SkullStrip" / "SkullStripSlicer").glob("*logic.py")
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        for logic in classes
+        if isinstance(logic, ast.ClassDef)
+        for node in logic.body
         if isinstance(node, ast.FunctionDef)
     }
     calls = [
