@@ -7,10 +7,16 @@ from skullstrip.errors import InputError
 from skullstrip.grid.regions import largest_component
 from skullstrip.grid.volume import Volume
 from skullstrip.mask.csf import without_outer_csf
-from skullstrip.mask.postprocess import brain_mask_from_probability, cut_brain, with_border
+from skullstrip.mask.postprocess import (
+    brain_mask_from_probability,
+    cut_brain,
+    signed_distance_mm,
+    with_border,
+)
 from Testing.phantoms import make_head
 
 RADIUS_MM = 24.0
+DISTANCE_TOLERANCE_MM = 0.6  # a voxel of 1 mm has its surface half a voxel from its centre
 SURFACE_TOLERANCE = 0.5  # of a voxel
 
 
@@ -30,6 +36,14 @@ def test_the_border_moves_the_surface_by_its_millimetres(spacing, border_mm):
     found_radius = (mask.sum() * spacing_mm.prod() * 3 / 4 / np.pi) ** (1 / 3)
     tolerance_mm = SURFACE_TOLERANCE * spacing_mm.max()
     assert found_radius == pytest.approx(RADIUS_MM + border_mm, abs=tolerance_mm)
+
+
+def test_signed_distance_is_the_distance_to_a_sphere():
+    axis = np.arange(-39.5, 40)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    exact = np.sqrt(x * x + y * y + z * z) - RADIUS_MM
+    found = signed_distance_mm(sphere((1.0, 1.0, 1.0)), np.ones(3))
+    assert np.abs(found - exact).max() < DISTANCE_TOLERANCE_MM
 
 
 def test_only_the_largest_piece_is_kept():
