@@ -23,7 +23,8 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float) -> Box:
     the box is the whole volume.
     """
     block = max(1, round(BLOCK_MM / spacing_mm))
-    head = tissue(block_means(scaled, block))
+    means = block_means(scaled, block)
+    head = ndimage.binary_opening(means > HEAD_FRACTION * bright_level(means))
     labels, count = ndimage.label(head)
     if count == 0:
         return tuple(slice(0, size) for size in scaled.shape)  # type: ignore[return-value]
@@ -37,15 +38,7 @@ def head_bounding_box(scaled: np.ndarray, spacing_mm: float) -> Box:
     return x, y, z
 
 
-def tissue(
-    blocks: np.ndarray, structure: np.ndarray | None = None, fraction: float = HEAD_FRACTION
-) -> np.ndarray:
-    """Return where blocks of a head are brighter than a fraction of its bright ones.
-
-    What a cross of three blocks, or `structure`, does not fit into is noise and left out. Bool,
-    shape of `blocks`.
-    """
+def bright_level(blocks: np.ndarray) -> float:
+    """Return the typical intensity of a head's bright blocks, infinite where there are none."""
     bright = blocks[blocks > blocks.mean()]
-    if bright.size == 0:
-        return np.zeros(blocks.shape, dtype=bool)
-    return ndimage.binary_opening(blocks > fraction * np.median(bright), structure)
+    return float(np.median(bright)) if bright.size else np.inf

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..grid.regions import block_means
+from ..grid.regions import block_means, opened
 from ..network.brain_region import COARSE_MM, BrainRegion
 from ..network.predict import Predict, Prediction, View, predict_view
-from ..prepare.head_box import tissue
+from ..prepare.head_box import HEAD_FRACTION, bright_level
 from ..prepare.preprocess import Prepared, source_index_matrix
 
 CORONAL = 1  # the axis along which those slices are stacked
 APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
-SCALP = np.ones((2, 2, 2), dtype=bool)  # blocks: the thinnest tissue that is no noise
 SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked voxels have not
 
 
@@ -70,6 +69,7 @@ def gather_evidence(
     coronal = coronal_slices(prepared.head, found.views, spacing_mm, predict, region)
     head = whole_blocks(block_means(prepared.head, factor), prepared.head.shape, factor)
     coarse = block_means(found.probability, factor)
+    level = bright_level(head)
     to_ras = None
     if affine is not None:
         middle = np.diag([factor, factor, factor, 1.0])  # from a block to the voxel in its middle
@@ -83,8 +83,8 @@ def gather_evidence(
         block_mm=factor * spacing_mm,
         image_ends=np.array([(part.start == 0, part.stop == size) for part, size in sides]),
         to_ras=to_ras,
-        tissue=tissue(head, SCALP),
-        signal=tissue(head, SCALP, SIGNAL),
+        tissue=opened(head > HEAD_FRACTION * level),
+        signal=opened(head > SIGNAL * level),
         other_ml=0.0 if region is None else region.other_ml,
     )
 
