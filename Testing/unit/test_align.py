@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -12,10 +13,11 @@ from scipy.spatial.transform import Rotation
 from skullstrip.align import align
 from skullstrip.errors import EngineError, InputError
 from skullstrip.grid.volume import Volume
+from skullstrip.prepare.intensity import scale_intensities
 from Testing.phantoms import BRAIN_SEMI_AXES_MM, make_head
 
 CORNERS_MM = np.array(np.meshgrid(*[(-r, r) for r in BRAIN_SEMI_AXES_MM])).reshape(3, -1)
-PHANTOM_ERROR_MM = 2.5  # the made head has voxels of 3 mm
+PHANTOM_ERROR_MM, HEAD_ERROR_MM = 2.5, 1.5  # the made head has voxels of 3 mm
 
 
 def motion(degrees, shift_mm):
@@ -27,10 +29,10 @@ def motion(degrees, shift_mm):
     return matrix
 
 
-def error_mm(found, true):
+def error_mm(found, true, corners=CORNERS_MM):
     """How far apart two motions take the corners of the brain's box, at most."""
     apart = found - true
-    return np.linalg.norm(apart[:3, :3] @ CORNERS_MM + apart[:3, 3:], axis=0).max()
+    return np.linalg.norm(apart[:3, :3] @ corners + apart[:3, 3:], axis=0).max()
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +74,20 @@ def test_without_simpleitk_the_command_that_installs_it_is_named(head, monkeypat
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     with pytest.raises(EngineError, match=r"pip install \"skullstrip\[register\]\""):
         align(scan_of(head), head.brain_mask, scan_of(head))
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_a_real_head_in_another_contrast_turned_and_shifted_comes_back(shared_data):
+    image, brain = (
+        nibabel.load(shared_data / "t1" / f"MRHead_{name}.nii.gz") for name in ("T1w", "mask")
+    )
+    mask = np.asarray(brain.dataobj) > 0
+    array = scale_intensities(np.asarray(image.dataobj))
+    inside = image.affine[:3, :3] @ np.argwhere(mask).T + image.affine[:3, 3:]
+    true = motion(9.0, [8.0, -5.0, 10.0])
+    centre = inside.mean(axis=1)
+    true[:3, 3] += centre - true[:3, :3] @ centre
+    other = Volume(np.exp(-2.5 * array) * (array > 0.08), true @ image.affine)
+    found = align(Volume(array, image.affine), mask, other)
+    assert error_mm(found.matrix, true, inside) < HEAD_ERROR_MM
