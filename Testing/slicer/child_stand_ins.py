@@ -37,7 +37,7 @@ emit(event="progress", stage="predict", done=1, total=2)
 brain = (volume.array > 28) & (volume.array < 85)
 from skullstrip.mask.postprocess import brain_mask_from_probability
 mask = brain_mask_from_probability(brain.astype(np.float32), volume.spacing_mm)
-confidence = np.where(brain, 0.75, 0.5) if request["confidence"] else None
+confidence = np.where(brain, 0.75, 0.5).astype(np.float32) if request["confidence"] else None
 write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32), confidence))
 emit(event="result", report={"engine": "stand-in", "checks": []})
 """
