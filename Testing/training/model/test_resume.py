@@ -108,7 +108,7 @@ def child(program, folder, *arguments):
     script.write_text(program, encoding="utf-8")
     exact = {"KERAS_BACKEND": "tensorflow", "TF_DETERMINISTIC_OPS": "1"}
     environment = ENVIRONMENT | exact | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return run_python(script, *arguments, env=environment, timeout=600).returncode
+    return run_python(script, *arguments, env=environment, timeout=3600).returncode
 
 
 def log_of(run):
@@ -162,7 +162,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(setting, cache, tmp_pat
 def test_of_the_real_network_the_averaged_weights_are_kept_and_load(cache, tmp_path):
     smoke_run = tmp_path / "run"
     words = ["train", SMOKE, cache, smoke_run, "--workers", "1"]
-    assert run_python("-m", "training", *words, env=ENVIRONMENT, timeout=600).returncode == 0
+    assert run_python("-m", "training", *words, env=ENVIRONMENT, timeout=3600).returncode == 0
     assert all(np.isfinite(float(value)) for row in log_of(smoke_run)[1:] for value in row)
     config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
     load_weights(build_model(config.architecture), run_weights(smoke_run))
