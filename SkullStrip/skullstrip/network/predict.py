@@ -177,11 +177,14 @@ def predict_view(
     starts = range(0, len(places), SLICES_A_BATCH)
     batches = [slice(start, start + SLICES_A_BATCH) for start in starts]
     probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
-    with ThreadPoolExecutor(BATCHES_AT_A_TIME) as pool:
+    pool = ThreadPoolExecutor(BATCHES_AT_A_TIME)
+    try:
         all_found = pool.map(predict_batch, [places[batch] for batch in batches])
         for batch, (window, found) in zip(batches, all_found, strict=True):
             probability[(batch, *window)] = found
             report(len(found))
+    finally:
+        pool.shutdown(cancel_futures=True)  # a run that is cancelled ends with what is on its way
     return View(axis, places, probability)
 
 

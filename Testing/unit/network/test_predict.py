@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skullstrip.errors import Cancelled
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.predict import LEAST_PROBABILITY, Slices, View, fuse, predict_head
 from training.evaluation.metrics import dice
@@ -48,6 +49,24 @@ def test_slices_that_come_back_out_of_turn_return_to_their_places(head):
 
     found = predict_head(head, overtaken_at_first, every((0,))).probability
     assert_allclose(found, head, atol=3 * LEAST_PROBABILITY)
+
+
+def test_a_run_that_is_cancelled_ends_with_the_slices_on_their_way(head):
+    calls, go_on = [], threading.Event()
+
+    def slow_but_for_the_first(batch):
+        calls.append(len(batch))
+        if len(calls) > 1:
+            assert go_on.wait(30)
+        return middle_channel(batch)
+
+    def cancel(*_):
+        threading.Timer(1, go_on.set).start()
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        predict_head(head, slow_but_for_the_first, every((1,)), progress=cancel)
+    assert sum(calls) < head.shape[1] / 2
 
 
 def test_views_that_agree_alike_have_the_mean_of_their_log_odds(head):
