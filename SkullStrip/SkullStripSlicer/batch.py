@@ -14,7 +14,7 @@ from typing import Any
 import slicer
 
 from skullstrip.errors import Cancelled, InputError, SkullStripError
-from skullstrip.io.temporary import remove_abandoned_below
+from skullstrip.io.atomic import remove_abandoned_below
 from skullstrip.options import Options
 
 from .child_process import Children

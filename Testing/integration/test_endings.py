@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.io.temporary import TEMPORARY_PREFIX
+from skullstrip.io.atomic import TEMPORARY_PREFIX
 from Testing.image_files import assert_one_sentence, names, save_head
 from Testing.processes import INSIDE, STAGES, run, strip, strip_until
 from Testing.programs import ENVIRONMENT, start_python

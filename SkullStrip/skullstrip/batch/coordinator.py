@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import OutputError
-from ..io.temporary import remove_abandoned_below
+from ..io.atomic import remove_abandoned_below
 from . import cluster, local_workers
 from .columns import Row
 from .job import Job, Task, do, give_up, sentence

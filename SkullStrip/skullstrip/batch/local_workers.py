@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from ..errors import EngineError
-from ..io.temporary import end_unwritten
+from ..io.atomic import end_unwritten
 from ..network.engines import available_threads
 
 # Measured on 1 mm heads of 256 x 256 x 176 voxels, Python included.

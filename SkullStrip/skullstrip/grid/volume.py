@@ -44,6 +44,19 @@ class Volume:
         return voxel_ml(self.affine)
 
 
+def spatial_axes(shape: tuple[int, ...]) -> slice:
+    """Return the axes of an image that are left without those of length one, until it is 3-D.
+
+    Trailing axes go first (one frame), then leading ones (one colour, as NRRD may have).
+    """
+    start, stop = 0, len(shape)
+    while stop > 3 and shape[stop - 1] == 1:
+        stop -= 1
+    while stop - start > 3 and shape[start] == 1:
+        start += 1
+    return slice(start, stop)
+
+
 def spacing_of(affine: np.ndarray) -> np.ndarray:
     """Return the distance between neighbouring voxels along each array axis, shape (3,), in mm."""
     return np.linalg.norm(affine[:3, :3], axis=0)

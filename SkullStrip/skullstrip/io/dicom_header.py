@@ -1,20 +1,23 @@
-"""What a DICOM file says of its image, without voxels and without the patient."""
+"""What DICOM files say, without voxels and without the patient: their images, and their series."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import ChoiceError, InputError
 from .limits import DICOM_START, HEAD_BYTES, MAX_HEADER_BYTES, BoundedStream
 
+MAX_FILES = 100_000  # of a folder
 MAX_READS = 2**23  # pydicom takes three for each of a header's fields, which a frame has dozens of
 LONGEST_DESCRIPTION = 40
 NO_PICTURES = ("SEG", "RTDOSE", "PR", "SR", "KO")  # modalities whose files may have rows and places
@@ -62,20 +65,113 @@ class Instance:
     fault: str  # why it cannot be read, and what to do, as the rest of a sentence; empty if it can
 
 
-class DicomStream(BoundedStream):
-    """A DICOM file of which no more is read than fits."""
+@dataclass(frozen=True)
+class Series:
+    """Files that belong together."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_HEADER_BYTES) -> None:
-        super().__init__(path, max_bytes, max_reads=MAX_READS)
-        self._path = path
+    number: int  # what it is chosen by
+    instances: tuple[Instance, ...]  # at least one
 
-    def read(self, size: int = -1) -> bytes:
-        """Return at most `size` bytes; all the rest is asked for only to unpack it, unbounded."""
-        if size < 0:
-            raise InputError(
-                f"{self._path} is deflated DICOM, which is not read; convert it with dcmconv."
-            )
-        return super().read(size)
+    @property
+    def name(self) -> str:
+        """Number and description, fit for a file's name; nothing of the patient's."""
+        words = re.sub(r"[^A-Za-z0-9]+", "_", self.instances[0].description).strip("_")
+        return f"series_{self.number}" + (f"_{words}" if words else "")
+
+    @property
+    def line(self) -> str:
+        """Number, description, size and contrast, for a list."""
+        first = self.instances[0]
+        slices = sum(len(instance.frames) for instance in self.instances)
+        size = f"{first.shape[1]} x {first.shape[0]} x {slices}"
+        return f"{self.number:6}  {first.description:40}  {size:17}  {first.contrast}".rstrip()
+
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a path is a DICOM file, or a folder with one in it."""
+    try:
+        return any(is_dicom_file(file) for file in _files(path))
+    except OSError:  # a name that is too long, for example: whoever reads it says so
+        return False
+
+
+def find_series(path: Path, number: int | None = None) -> Series:
+    """Return the series that is meant: of a folder, or of one file, which brings those beside it.
+
+    Raise ChoiceError, which lists them by `number`, where a folder holds several and none of them
+    is chosen, and InputError where there is no picture or a file cannot be read.
+    """
+    known = _all_series(path)
+    if number is None and len(known) == 1:
+        return known[0]
+    if chosen := [series for series in known if series.number == number]:
+        return chosen[0]
+    lines = [series.line for series in known]
+    if number is None:
+        several = f"{path} holds {len(known)} series"
+        raise ChoiceError(f"{several}; choose one with '--series N', or name a file of it.", lines)
+    raise ChoiceError(f"{path} holds no series {number}; choose one of these.", lines)
+
+
+def files_of_series(path: Path) -> tuple[Path, ...]:
+    """Return the files of one file's series, or a folder's DICOM files that may hold a scan."""
+    if path.is_dir():
+        return tuple(file for file in _files(path) if is_dicom_file(file) and _may_be_scan(file))
+    try:
+        return tuple(each.path for each in _all_series(path)[0].instances)
+    except InputError:  # whoever reads the series says what is wrong with it
+        return (path,)
+
+
+def _may_be_scan(file: Path) -> bool:
+    try:
+        return read_instance(file) is not None
+    except InputError:  # whoever reads it says what is wrong with it
+        return True
+
+
+def _all_series(path: Path) -> list[Series]:
+    instances = [found for file in _files(path) if (found := read_instance(file)) is not None]
+    if not path.is_dir() and instances:
+        instances = _of_one_file(instances[0])
+    if not instances:
+        raise InputError(f"{path} is DICOM without a picture in it; give the scan's series.")
+    instances.sort(key=lambda each: (each.number is None, each.number or 0, each.series_uid))
+    groups = [tuple(group) for _, group in groupby(instances, key=lambda each: each.series_uid)]
+    placed = [
+        group
+        for group in groups
+        if not all(np.isnan(frame.position).any() for each in group for frame in each.frames)
+    ]
+    groups = placed or groups  # no screenshots
+    numbers = [group[0].number for group in groups]
+    if None in numbers or len(set(numbers)) < len(numbers):  # of several studies, for example
+        numbers = list(range(1, len(groups) + 1))
+    return [Series(number or 0, group) for number, group in zip(numbers, groups, strict=True)]
+
+
+def _of_one_file(given: Instance) -> list[Instance]:
+    if not given.is_part:
+        return [given]
+    beside = (read_instance(file) for file in sorted(given.path.parent.iterdir()) if file.is_file())
+    return [each for each in beside if each is not None and each.series_uid == given.series_uid]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    count = 0
+    for parent, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            count += 1
+            if count > MAX_FILES:
+                raise InputError(
+                    f"{path} holds more than {MAX_FILES:,} files; give the folder of one study."
+                )
+            if not name.startswith(".") and (file := Path(parent, name)).is_file():
+                yield file
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -100,25 +196,34 @@ def read_instance(path: Path) -> Instance | None:
     return _read_instance(path, status.st_mtime_ns, status.st_size)
 
 
-def read_dataset(stream: DicomStream, **settings: Any) -> Any:
-    """Read what pydicom makes of a file, without its remarks, which may quote the patient."""
+@contextmanager
+def opened(path: Path, max_bytes: int = MAX_HEADER_BYTES, **settings: Any) -> Iterator[Any]:
+    """Give what pydicom makes of a file, of which no more is read than so many bytes.
+
+    Raise InputError where it makes no sense of it: its words, and remarks, might quote the patient.
+    """
     from pydicom import config, dcmread
 
-    with config.disable_value_validation():
-        return dcmread(stream, force=True, **settings)
-
-
-@contextmanager
-def understood(path: Path) -> Iterator[None]:
-    """Raise InputError where pydicom makes no sense of a file: its words might quote the header."""
     try:
-        yield
+        stream = _Stream(path, max_bytes, max_reads=MAX_READS)
+        with config.disable_value_validation(), stream:
+            yield dcmread(stream, force=True, **settings)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # it raises anything at all
         raise InputError(
             f"{path} cannot be read as DICOM ({type(error).__name__}); send or copy it again."
         ) from error
+
+
+class _Stream(BoundedStream):
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes; all the rest is asked for only to unpack it, unbounded."""
+        if size < 0:
+            raise InputError(
+                f"{self.path} is deflated DICOM, which is not read; convert it with dcmconv."
+            )
+        return super().read(size)
 
 
 @lru_cache(maxsize=2**14)  # a folder is gone through to name outputs, to guard inputs and to read
@@ -132,9 +237,7 @@ def _read_instance(path: Path, mtime_ns: int, size: int) -> Instance | None:  # 
         import pydicom  # noqa: F401
     except ImportError as error:
         raise InputError(f"{path} is DICOM, which needs the package pydicom; {INSTALL}.") from error
-    with understood(path):
-        with DicomStream(path) as stream:
-            header = read_dataset(stream, stop_before_pixels=True, specific_tags=TAGS)
+    with opened(path, stop_before_pixels=True, specific_tags=TAGS) as header:
         if "Rows" not in header or header.get("Modality") in NO_PICTURES:
             return None
         return _instance(path, header)

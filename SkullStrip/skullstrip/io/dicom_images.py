@@ -11,8 +11,7 @@ import numpy as np
 
 from ..checks.input_checks import Check
 from ..errors import InputError
-from .dicom_header import INSTALL, DicomStream, Frame, Instance, read_dataset, understood
-from .dicom_series import Series
+from .dicom_header import INSTALL, Frame, Instance, Series, opened
 from .limits import MAX_HEADER_BYTES
 
 EVEN = 0.02  # of the step between slices: what a distance may be off, positions being rounded
@@ -160,9 +159,7 @@ def read_voxels(instance: Instance) -> np.ndarray:
     """
     shape = (len(instance.frames), *instance.shape)
     wanted = int(np.prod(shape, dtype=object)) * instance.dtype.itemsize
-    with understood(instance.path):
-        with DicomStream(instance.path, MAX_HEADER_BYTES + 2 * wanted) as stream:
-            dataset = read_dataset(stream)
+    with opened(instance.path, MAX_HEADER_BYTES + 2 * wanted) as dataset:
         if int(dataset.get("NumberOfFrames") or 1) != len(instance.frames):
             raise ValueError("it holds more pictures than it says where they lie")
         _require_bounds(instance, dataset, wanted)
@@ -171,6 +168,7 @@ def read_voxels(instance: Instance) -> np.ndarray:
 
 def _require_bounds(instance: Instance, dataset: Any, wanted: int) -> None:
     """Refuse voxels that are cut short, or would be unpacked to more than the header names."""
+    from pydicom.encaps import generate_frames
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
     if "TransferSyntaxUID" not in dataset.file_meta:  # as files were before there was a preamble
@@ -184,29 +182,13 @@ def _require_bounds(instance: Instance, dataset: Any, wanted: int) -> None:
                 f"of {wanted:,}; copy or export it again."
             )
         return
-    _require_decoder(instance, syntax)
-    if syntax != RLELossless:  # which grows by no more than its size allows
-        _require_sizes(instance, dataset)
-
-
-def _require_decoder(instance: Instance, syntax: Any) -> None:
-    from pydicom.pixels import get_decoder
-
-    try:
-        known = get_decoder(syntax).is_available
-    except NotImplementedError:
-        known = False
-    if not known:
+    if not _has_decoder(syntax):
         raise InputError(
             f"{instance.path} is packed as {syntax.name}, which needs a decoder that is not here; "
             f"{INSTALL}."
         )
-
-
-def _require_sizes(instance: Instance, dataset: Any) -> None:
-    """Refuse pictures that would be unpacked to another size than the header names."""
-    from pydicom.encaps import generate_frames
-
+    if syntax == RLELossless:  # which grows by no more than its size allows
+        return
     count = len(instance.frames)
     for content in generate_frames(dataset.PixelData, number_of_frames=count):
         if (size := encoded_shape(content)) != (*instance.shape, 1):
@@ -214,6 +196,15 @@ def _require_sizes(instance: Instance, dataset: Any) -> None:
                 f"{instance.path} holds a picture of {' x '.join(map(str, size)) or 'no'} values "
                 "that its header does not name; export it again."
             )
+
+
+def _has_decoder(syntax: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
 
 
 def encoded_shape(content: bytes) -> tuple[int, ...]:

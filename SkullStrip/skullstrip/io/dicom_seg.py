@@ -11,7 +11,7 @@ import numpy as np
 
 from .._version import __version__
 from ..errors import InputError
-from .dicom_header import INSTALL, DicomStream, read_dataset
+from .dicom_header import INSTALL, opened
 from .dicom_images import DicomHeader
 
 NAME = "SkullStrip"
@@ -110,15 +110,14 @@ def write_segmentation(
 
 
 def _source(path: Path) -> Any:
-    with DicomStream(path) as stream:
-        source = read_dataset(stream, stop_before_pixels=True)
-    for keyword in MAY_BE_EMPTY:
-        if keyword not in source:
-            setattr(source, keyword, "")
-    frames = source.get("PerFrameFunctionalGroupsSequence", ())
-    for group in ALIKE if frames else ():  # each frame may say what all share
-        if group not in source.SharedFunctionalGroupsSequence[0]:
-            setattr(source.SharedFunctionalGroupsSequence[0], group, frames[0].get(group))
+    with opened(path, stop_before_pixels=True) as source:
+        for keyword in MAY_BE_EMPTY:
+            if keyword not in source:
+                setattr(source, keyword, "")
+        frames = source.get("PerFrameFunctionalGroupsSequence", ())
+        for group in ALIKE if frames else ():  # each frame may say what all share
+            if group not in source.SharedFunctionalGroupsSequence[0]:
+                setattr(source.SharedFunctionalGroupsSequence[0], group, frames[0].get(group))
     return source
 
 

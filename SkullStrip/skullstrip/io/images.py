@@ -7,7 +7,7 @@ imported when a file is opened.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,9 +16,10 @@ import numpy as np
 
 from ..checks.input_checks import Check, check_dtype, check_shape, refuse
 from ..errors import InputError, OutputError, SkullStripError
+from ..grid.volume import spatial_axes
+from .dicom_header import files_of_series, find_series, is_dicom
 from .dicom_images import DicomHeader
 from .dicom_images import Reader as DicomReader
-from .dicom_series import files_of_series, find_series, is_dicom
 from .limits import MAX_VOXELS_VARIABLE, max_voxels, require_file
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
@@ -59,7 +60,7 @@ class Image:
     @property
     def array(self) -> np.ndarray:
         """Values, shape (I, J, K), native byte order; float32 where the file scales them."""
-        volume = self.stored.reshape(spatial_shape(self.stored.shape))
+        volume = self.stored.reshape(self.stored.shape[spatial_axes(self.stored.shape)])
         if (self.slope, self.intercept) == (1.0, 0.0):
             return volume.astype(volume.dtype.newbyteorder("="), copy=False)
         # An absurd slope overflows to infinity, which the checks then name.
@@ -69,7 +70,10 @@ class Image:
 
 
 class Reader(Protocol):
-    """An opened file of any format: its header is read, its voxels are not."""
+    """An opened file of any format: its header is read, its voxels are not.
+
+    Beside its `Reader`, a format's module has `write`, `can_store`, `geometry_of` and `files_read`.
+    """
 
     shape: tuple[int, ...]  # as stored, axes of one colour or frame included
     dtype: np.dtype  # as stored
@@ -80,18 +84,6 @@ class Reader(Protocol):
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
-
-
-class Writer(Protocol):
-    """What writes a file of the format that its ending names, with a source's header."""
-
-    keeps_axes: bool  # whether the file has the source's axes, those of length one too
-
-    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
-        """Return whether the format holds this dtype with this slope and intercept."""
-
-    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
-        """Write stored voxels with their slope and intercept."""
 
 
 def read_image(path: str | Path, *, series: int | None = None) -> Image:
@@ -119,7 +111,7 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
 def _read(path: Path, reader: Reader) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
-    refuse([*check_shape(spatial_shape(reader.shape)), *check_dtype(reader.dtype)])
+    refuse([*check_shape(reader.shape[spatial_axes(reader.shape)]), *check_dtype(reader.dtype)])
     if np.prod(reader.shape, dtype=float) > max_voxels():
         raise InputError(
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
@@ -137,12 +129,12 @@ def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     Of the header the geometry alone is kept, here and in probabilities: texts and extensions may
     name the patient.
     """
-    _write(path, _nameless(image), brain_mask.astype(np.uint8))
+    _write(path, image, _geometry_of(image), brain_mask.astype(np.uint8))
 
 
 def write_probability(path: Path, image: Image, brain_probability: np.ndarray) -> None:
     """Write probabilities (I, J, K) as float32 on the image's grid and in its shape."""
-    _write(path, _nameless(image), brain_probability.astype(np.float32))
+    _write(path, image, _geometry_of(image), brain_probability.astype(np.float32))
 
 
 def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
@@ -152,30 +144,29 @@ def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     these leave no stored value that is zero, or the output's format cannot hold them; then values
     are stored, as int32 or float32.
     """
-    stored = image.stored.reshape(brain_mask.shape)
-    scaling = (image.slope, image.intercept)
-    zero = _stored_zero(stored.dtype, *scaling)
-    writer: Writer = _format_of(path).Writer(path, image.header)
-    if zero is None or not writer.can_store(stored.dtype, scaling):
+    stored, scaling = image.stored.reshape(brain_mask.shape), (image.slope, image.intercept)
+    zero, can_store = _stored_zero(stored.dtype, *scaling), _format_of(path).can_store
+    if zero is None or not can_store(path, image.header, stored.dtype, scaling):
         fits = scaling == (1.0, 0.0) and np.can_cast(stored.dtype, np.int32)
         stored = image.array.astype(np.int32 if fits else np.float32, copy=False)
         zero, scaling = 0.0, (1.0, 0.0)
-    _write(path, image, np.where(brain_mask, stored, stored.dtype.type(zero)), scaling)
+    brain = np.where(brain_mask, stored, stored.dtype.type(zero))
+    _write(path, image, image.header, brain, scaling)
 
 
 def _write(
-    path: Path, image: Image, voxels: np.ndarray, scaling: tuple[float, float] = (1.0, 0.0)
+    path: Path,
+    image: Image,
+    header: object,
+    voxels: np.ndarray,
+    scaling: tuple[float, float] = (1.0, 0.0),
 ) -> None:
-    writer: Writer = _format_of(path).Writer(path, image.header)
-    if writer.keeps_axes:
-        voxels = voxels.reshape(image.stored.shape)
-    writer.write(voxels, scaling, image.affine)
+    voxels = voxels.reshape(image.stored.shape)
+    _format_of(path).write(path, header, voxels, scaling, image.affine)
 
 
-def _nameless(image: Image) -> Image:
-    """Return the image with nothing in its header but where its voxels lie."""
-    header = _format(isinstance(image.header, dict)).geometry_of(image.header)
-    return replace(image, header=header)
+def _geometry_of(image: Image) -> object:
+    return _format(isinstance(image.header, dict)).geometry_of(image.header)
 
 
 def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | None:
@@ -193,18 +184,6 @@ def _format_of(path: Path) -> Any:
 def _format(is_nrrd: bool) -> Any:
     """Return the module that reads and writes NRRD, or the one for all that nibabel tells apart."""
     return import_module(".nrrd_images" if is_nrrd else ".nibabel_images", __package__)
-
-
-def spatial_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape without the axes of length one that make a 3-D volume 4-D or more.
-
-    Trailing axes go first (one frame), then leading ones (one colour, as NRRD may have).
-    """
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    while len(shape) > 3 and shape[0] == 1:
-        shape = shape[1:]
-    return shape
 
 
 def suffix_of(path: Path) -> str:

@@ -8,16 +8,18 @@ can ask for terabytes, by the sizes in a header or by compression, and for hours
 from __future__ import annotations
 
 import bz2
+import gzip
 import io
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import InputError
-from .gzip_files import open_gzip
 
 MAX_VOXELS = 2**28  # 645 x 645 x 645: up to 8 GB of memory
 MAX_VOXELS_VARIABLE = "SKULLSTRIP_MAX_VOXELS"
@@ -30,10 +32,6 @@ MAX_SHRINKAGE = 1100  # deflate's limit is 1032; other compressions get no more
 CHUNK_BYTES = 2**20
 HEAD_BYTES = 1024  # of a file, by which it is recognised
 
-_COMPRESSIONS: tuple[tuple[bytes, Any], ...] = (
-    (rb"\x1f\x8b\x08", open_gzip),
-    (rb"BZh[1-9]1AY&SY", bz2.open),
-)
 DICOM_START = rb".{128}DICM|[\x02\x08]\0.{,900}1\.2\.840\.10008\."
 # What is no image: its first bytes, what it is, and what to do.
 ANNEX_POINTER = rb".{0,99}/annex/objects/"
@@ -102,11 +100,32 @@ def open_content(path: Path) -> BinaryIO:
     require_regular(path)
     with path.open("rb") as file:
         start = file.read(16)
-    for magic, opener in _COMPRESSIONS:
-        if re.match(magic, start):
-            unpacked: BinaryIO = opener(path)
-            return unpacked
-    return path.open("rb")
+    known = ((rb"\x1f\x8b\x08", open_gzip), (rb"BZh[1-9]1AY&SY", bz2.open))
+    opener: Any = next((opener for magic, opener in known if re.match(magic, start)), open)
+    unpacked: BinaryIO = opener(path, "rb")
+    return unpacked
+
+
+def open_gzip(file: Path | BinaryIO, mode: str = "rb") -> BinaryIO:
+    """Open a gzip file to read what it holds."""
+    unpacked: BinaryIO = _gzip().open(file, mode)
+    return unpacked
+
+
+@contextmanager
+def packed(path: Path) -> Iterator[BinaryIO]:
+    """Open a gzip file to write: quickly rather than small, and without its name and the time."""
+    with path.open("wb") as file, _gzip().GzipFile("", "wb", 1, file, 0) as stream:
+        yield stream
+
+
+def _gzip() -> Any:
+    """Return the module of isal where it is installed, several times as quick as Python's own."""
+    try:
+        from isal import igzip
+    except ImportError:
+        return gzip
+    return igzip
 
 
 def read_array(
@@ -162,18 +181,11 @@ class BoundedStream(io.RawIOBase):
         max_reads: int = MAX_HEADER_READS,
     ) -> None:
         super().__init__()
+        self.path = path
         self._file = open_content(path)
         self._max_bytes = self._left = max_bytes
         self._max_position = max_bytes if max_position is None else max_position
         self._max_reads = self._reads_left = max_reads
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
 
     def read(self, size: int = -1) -> bytes:
         """Return at most `size` bytes; raise ValueError where no header needs so many."""
@@ -202,6 +214,5 @@ class BoundedStream(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
-        if not self.closed:
-            self._file.close()
+        self._file.close()
         super().close()

@@ -14,26 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.header import position_checks, scaled, spacing_checks, unit_findings
+from ..checks.header import space_checks
 from ..checks.input_checks import Check
 from ..errors import InputError
-from .gzip_files import packed
-from .limits import (
-    LARGEST_ITEM_BYTES,
-    MAX_HEADER_BYTES,
-    MAX_SHRINKAGE,
-    MAX_TEXT_BYTES,
-    BoundedStream,
-    max_voxels,
-    open_content,
-    read_array,
-    require_bytes,
-    require_file,
-)
+from ..grid.volume import spatial_axes
+from . import limits
+from .limits import MAX_HEADER_BYTES, BoundedStream, max_voxels, require_file
 
 MAX_MAT_BYTES = 2**14  # SPM's affine takes a few hundred
-
-_UNITS = {1: "meter", 2: "mm", 3: "micron"}  # NIfTI's codes; the bits above are of time
+_UNITS = {1: ("meter", 1000.0), 3: ("micron", 0.001)}  # NIfTI's codes, and mm in one
 # Fields of NIfTI and Analyze that say where voxels lie.
 _GEOMETRY = (
     *("dim", "pixdim", "dim_info", "xyzt_units", "qform_code", "sform_code", "origin"),
@@ -52,9 +41,7 @@ class Reader:
         self.shape = tuple(int(size) for size in image.shape)
         self.dtype = np.dtype(image.get_data_dtype())
         self.has_orientation = _has_orientation(image)
-        affine = np.asarray(image.affine, dtype=np.float64)
-        factor, self.checks = _space_checks(self.header, self.shape, affine)
-        self.affine = scaled(affine, factor)
+        self.affine, self.checks = _in_mm(image)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
@@ -64,8 +51,9 @@ class Reader:
         if not isinstance(proxy, ArrayProxy):  # MINC, PAR/REC: slices may differ in their scaling
             return np.asarray(proxy).astype(np.float32, copy=False), 1.0, 0.0
         path = Path(self._image.file_map["image"].filename)
-        with open_content(path) as file:
-            stored = read_array(file, path, proxy.offset, proxy.shape, proxy.dtype, proxy.order)
+        with limits.open_content(path) as file:
+            where = proxy.offset, proxy.shape, proxy.dtype, proxy.order
+            stored = limits.read_array(file, path, *where)
         if hasattr(self.header, "get_data_scaling"):  # AFNI: a factor for each volume, here one
             factors = self.header.get_data_scaling()
             return stored, 1.0 if factors is None else float(factors[0]), 0.0
@@ -115,8 +103,9 @@ def _load(path: Path) -> Any:
                 holder.fileobj = stack.enter_context(stream)
         image = image_class.from_file_map(file_map, mmap=False)
     if isinstance(image, PARRECImage):
-        sizes = np.prod(image.header.get_rec_shape(), dtype=object)
-        require_bytes(Path(file_map["image"].filename), sizes * image.get_data_dtype().itemsize)
+        voxels = np.prod(image.header.get_rec_shape(), dtype=object)
+        wanted = voxels * image.get_data_dtype().itemsize
+        limits.require_bytes(Path(file_map["image"].filename), wanted)
     return image
 
 
@@ -138,19 +127,20 @@ def _bounded(image_class: Any, name: str, path: Path) -> Any:
     from nibabel.minc1 import Minc1Image
     from nibabel.minc2 import Minc2Image
 
-    voxels = max_voxels() * LARGEST_ITEM_BYTES
+    voxels = max_voxels() * limits.LARGEST_ITEM_BYTES
     if issubclass(image_class, Minc2Image):
         _require_minc2(path)
         return None
     if issubclass(image_class, Minc1Image):  # voxels are read with the header
-        size = min(voxels, path.stat().st_size * MAX_SHRINKAGE)
+        size = min(voxels, path.stat().st_size * limits.MAX_SHRINKAGE)
         return BoundedStream(path, MAX_HEADER_BYTES + size)
-    if not hasattr(image_class.header_class, "may_contain_header"):  # AFNI, PAR/REC: text
-        if name != "header":
-            return None
-        return io.TextIOWrapper(BoundedStream(path, MAX_TEXT_BYTES), "utf-8", "replace")
-    limit = MAX_MAT_BYTES if name == "mat" else MAX_HEADER_BYTES
-    return BoundedStream(path, limit, MAX_HEADER_BYTES + voxels) if path.is_file() else None
+    if hasattr(image_class.header_class, "may_contain_header"):
+        limit = MAX_MAT_BYTES if name == "mat" else MAX_HEADER_BYTES
+        return BoundedStream(path, limit, MAX_HEADER_BYTES + voxels) if path.is_file() else None
+    if name != "header":
+        return None
+    with BoundedStream(path, limits.MAX_TEXT_BYTES) as file:  # AFNI, PAR/REC
+        return io.StringIO(file.read().decode("utf-8", "replace"), newline=None)
 
 
 def _require_minc2(path: Path) -> None:
@@ -168,64 +158,66 @@ def _require_minc2(path: Path) -> None:
                 raise ValueError("its voxels are in other files")
             if part.size > max_voxels():
                 raise ValueError(f"it claims {part.size:,} voxels, more than the limit")
-            if part.nbytes > part.id.get_storage_size() * MAX_SHRINKAGE:
+            if part.nbytes > part.id.get_storage_size() * limits.MAX_SHRINKAGE:
                 raise ValueError("voxels are missing")
 
 
-class Writer:
-    """What writes a file, as `images.Writer` says.
+def can_store(path: Path, source: Any, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
+    """Return whether a file of this name holds this dtype with this slope and intercept."""
+    from nibabel.freesurfer.mghformat import MGHError
+    from nibabel.spatialimages import HeaderDataError
+
+    blank: Any = _image_class(path, source).header_class()
+    if scaling != (1.0, 0.0) and not getattr(blank, "has_data_slope", False):
+        return False
+    try:
+        blank.set_data_dtype(dtype)
+    except (HeaderDataError, MGHError):
+        return False
+    return True
+
+
+def write(
+    path: Path, source: Any, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray
+) -> None:
+    """Write stored voxels with their slope and intercept.
 
     The source's header is used again where the format allows, so that sform, qform, their codes,
     units, texts and extensions stay bit for bit; otherwise the affine is all that is kept.
     """
+    import nibabel
 
-    def __init__(self, path: Path, source: object) -> None:
-        import nibabel
+    image_class = _image_class(path, source)
+    kept = _header_for(image_class.header_class, source)
+    header: Any = image_class.header_class() if kept is None else kept
+    if kept is not None and "xyzt_units" in header:
+        affine = header.get_best_affine()  # in the header's own unit
+    if kept is None or image_class is nibabel.MGHImage:  # which tells no frames from one frame
+        stored = stored.reshape(stored.shape[spatial_axes(stored.shape)])
+    if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
+        header.set_data_shape(stored.shape)
+    header.set_data_dtype(stored.dtype)
+    if "cal_max" in header:  # the display range of the source's values
+        header["cal_min"] = header["cal_max"] = 0
+    with _quiet():
+        image = image_class(stored, affine, header)
+        if kept is None and "sform_code" in header:
+            image.set_sform(affine, code="scanner")
+            image.set_qform(affine, code="scanner")
+            image.header.set_xyzt_units("mm")
+        if getattr(header, "has_data_slope", False):
+            image.header.set_slope_inter(*scaling)
+        _save(path, image)
 
-        self._path = path
-        self._class = _image_class(path, source)
-        self._header = _header_for(self._class.header_class, source)
-        is_mgh = self._class is nibabel.MGHImage  # which tells no frames from one frame
-        self.keeps_axes = self._header is not None and not is_mgh
 
-    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
-        """Return whether the format holds this dtype with this slope and intercept."""
-        from nibabel.freesurfer.mghformat import MGHError
-        from nibabel.spatialimages import HeaderDataError
-
-        blank: Any = self._class.header_class()
-        if scaling != (1.0, 0.0) and not getattr(blank, "has_data_slope", False):
-            return False
-        try:
-            blank.set_data_dtype(dtype)
-        except (HeaderDataError, MGHError):
-            return False
-        return True
-
-    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
-        """Write stored voxels with their slope and intercept."""
-        is_new = self._header is None
-        header: Any = self._class.header_class() if is_new else self._header
-        if not is_new and "xyzt_units" in header:
-            affine = header.get_best_affine()  # in the header's own unit
-        if header.get_data_shape() != stored.shape:  # MGH forgets its spacing with its shape
-            header.set_data_shape(stored.shape)
-        header.set_data_dtype(stored.dtype)
-        if "cal_max" in header:  # the display range of the source's values
-            header["cal_min"] = header["cal_max"] = 0
-        with _quiet(), ExitStack() as stack:
-            image = self._class(stored, affine, header)
-            if is_new and "sform_code" in header:
-                image.set_sform(affine, code="scanner")
-                image.set_qform(affine, code="scanner")
-                image.header.set_xyzt_units("mm")
-            if getattr(header, "has_data_slope", False):
-                image.header.set_slope_inter(*scaling)
-            image.file_map = self._class.filespec_to_file_map(self._path)
-            for holder in image.file_map.values():
-                if holder.filename.lower().endswith((".gz", ".mgz")):
-                    holder.fileobj = stack.enter_context(packed(Path(holder.filename)))
-            image.to_file_map()
+def _save(path: Path, image: Any) -> None:
+    """Do as `nibabel.save`, but pack as `limits.packed` does."""
+    image.file_map = image.filespec_to_file_map(path)
+    with ExitStack() as stack:
+        for holder in image.file_map.values():
+            if holder.filename.lower().endswith((".gz", ".mgz")):
+                holder.fileobj = stack.enter_context(limits.packed(Path(holder.filename)))
+        image.to_file_map()
 
 
 def _image_class(path: Path, source: object) -> Any:
@@ -275,25 +267,21 @@ def write_turned_to_ras(path: Path, target: Path) -> None:
     nibabel.save(nibabel.as_closest_canonical(nibabel.load(path)), target)
 
 
-def _space_checks(
-    header: Any, shape: tuple[int, ...], affine: np.ndarray
-) -> tuple[float, tuple[Check, ...]]:
-    """Return what makes the affine millimetres, and where NIfTI's header is at odds with itself."""
+def _in_mm(image: Any) -> tuple[np.ndarray, tuple[Check, ...]]:
+    """Return the affine in mm, and where NIfTI's header is at odds with itself."""
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import HeaderDataError
 
-    if not isinstance(header, Nifti1Header):
-        return 1.0, ()
-
+    header, affine = image.header, np.asarray(image.affine, dtype=np.float64)
+    if not isinstance(header, Nifti1Header) or len(image.shape) < 3:
+        return affine, ()
     stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    unit = _UNITS.get(int(header["xyzt_units"]) & 7, "unknown")
-    factor, found = unit_findings(unit, shape, affine)
-    found = (*found, *spacing_checks(stated * factor, scaled(affine, factor)))
+    unit = _UNITS.get(int(header["xyzt_units"]) & 7, ("mm", 1.0))  # the bits above are of time
+    second = None
     if header["sform_code"] > 0 and header["qform_code"] > 0:
         with suppress(ValueError, HeaderDataError):  # no rotation: then there is no second place
-            qform = header.get_qform()
-            found = (*found, *position_checks(header.get_sform(), qform, shape, factor))
-    return factor, found
+            second = header.get_qform()
+    return space_checks(unit, stated, affine, second, image.shape)
 
 
 def _has_orientation(image: Any) -> bool:

@@ -17,15 +17,9 @@ import numpy as np
 
 from ..checks.input_checks import Check
 from ..errors import InputError
-from .gzip_files import open_gzip
-from .limits import (
-    MAX_HEADER_BYTES,
-    MAX_TEXT_BYTES,
-    open_content,
-    read_array,
-    require_bytes,
-    require_file,
-)
+from ..grid.volume import spatial_axes
+from . import limits
+from .limits import MAX_HEADER_BYTES, MAX_TEXT_BYTES, require_file
 
 # Sign of each world axis against right, anterior, superior.
 _SPACES = {
@@ -44,10 +38,9 @@ _GEOMETRY = (
     *("spacedirections", "spaceorigin", "spaceunits", "spacings", "axismins", "axismaxs"),
 )
 _INFLATERS: dict[str, Any] = {
-    **dict.fromkeys(("gzip", "gz"), open_gzip),
+    **dict.fromkeys(("gzip", "gz"), limits.open_gzip),
     **dict.fromkeys(("bzip2", "bz2"), bz2.open),
 }
-_TEXT = ("ascii", "text", "txt")
 
 
 class Reader:
@@ -75,14 +68,14 @@ class Reader:
             raise ValueError(f"a byte skip of {skip} before {encoding} voxels is not supported")
         count = int(np.prod(self.shape, dtype=object))
         with ExitStack() as stack:
-            file = stack.enter_context(named.open("rb") if named else open_content(path))
+            file = stack.enter_context(named.open("rb") if named else limits.open_content(path))
             file.seek(0 if named else self._behind_header)
             for _ in range(int(_field(self.header, "lineskip") or 0)):
                 if not file.readline(MAX_HEADER_BYTES):
                     break
             start = file.tell() + skip
-            if encoding in _TEXT:
-                require_bytes(path, count)
+            if encoding in ("ascii", "text", "txt"):
+                limits.require_bytes(path, count)
                 file.seek(start)
                 text = file.read(MAX_TEXT_BYTES + 32 * count)
                 voxels = np.fromstring(text, self.dtype, count, sep=" ")
@@ -93,35 +86,35 @@ class Reader:
                 raise ValueError(f"the encoding '{encoding}' is unknown")
             elif skip == -1:
                 start = file.seek(0, os.SEEK_END) - count * self.dtype.itemsize
-            return read_array(file, path, start, self.shape, self.dtype), 1.0, 0.0
+            return limits.read_array(file, path, start, self.shape, self.dtype), 1.0, 0.0
 
 
-class Writer:
-    """What writes a file, as `images.Writer` says.
+def can_store(_path: Path, _source: Any, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
+    """Return whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
+    return scaling == (1.0, 0.0) and dtype.kind + str(dtype.itemsize) in _DTYPES
 
-    A NRRD source's header is kept, another's affine is written as LPS.
-    """
 
-    def __init__(self, path: Path, source: object) -> None:
-        self._path = path
-        self._source = source
-        self.keeps_axes = isinstance(source, dict)
+def write(
+    path: Path, source: Any, stored: np.ndarray, _scaling: object, affine: np.ndarray
+) -> None:
+    """Write stored voxels; a NRRD source's header is kept, another's affine is written as LPS."""
+    import nrrd
 
-    def can_store(self, dtype: np.dtype, scaling: tuple[float, float]) -> bool:
-        """Return whether NRRD holds this dtype with this slope and intercept; it has no scaling."""
-        return scaling == (1.0, 0.0) and dtype.kind + str(dtype.itemsize) in _DTYPES
-
-    def write(self, stored: np.ndarray, scaling: tuple[float, float], affine: np.ndarray) -> None:
-        """Write stored voxels."""
-        import nrrd
-
-        header = _header_from_affine(affine)
-        if isinstance(self._source, dict):
-            kept = self._source.items()
-            header = {key: value for key, value in kept if _plain(key) not in _SOURCE_FIELDS}
-        if self._path.suffix.lower() == ".nhdr":
-            header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
-        nrrd.write(str(self._path), stored, header, compression_level=1)
+    if isinstance(source, dict):
+        header = {key: value for key, value in source.items() if _plain(key) not in _SOURCE_FIELDS}
+    else:
+        stored = stored.reshape(stored.shape[spatial_axes(stored.shape)])
+        lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+        header = {
+            "space": "left-posterior-superior",
+            "kinds": ["domain"] * 3,
+            "space directions": lps[:3, :3].T,
+            "space origin": lps[:3, 3],
+            "encoding": "gzip",
+        }
+    if path.suffix.lower() == ".nhdr":
+        header["encoding"] = "gzip"  # the data file is called by it, see `images.files_of`
+    nrrd.write(str(path), stored, header, compression_level=1)
 
 
 def geometry_of(header: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +132,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     """Return the header's fields and the byte behind them."""
     import nrrd
 
-    with open_content(path) as file:
+    with limits.open_content(path) as file:
         start = io.BytesIO(file.read(MAX_TEXT_BYTES))
     return nrrd.read_header(start), start.tell()
 
@@ -199,28 +192,15 @@ def _affine(header: dict[str, Any]) -> np.ndarray | None:
     return affine
 
 
-def _header_from_affine(affine: np.ndarray) -> dict[str, Any]:
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    return {
-        "space": "left-posterior-superior",
-        "kinds": ["domain"] * 3,
-        "space directions": lps[:3, :3].T,
-        "space origin": lps[:3, 3],
-        "encoding": "gzip",
-    }
-
-
 def _default_affine(header: dict[str, Any]) -> np.ndarray:
     """Left, anterior, superior, centred: what nibabel assumes of a file that does not say."""
-    steps = np.array([(size, _spacing(header, axis)) for axis, size in enumerate(header["sizes"])])
-    if len(steps) < 3:
+    sizes = header["sizes"]
+    if len(sizes) < 3:
         return np.eye(4)  # no volume, which the checks refuse
-    while len(steps) > 3 and steps[-1, 0] == 1:  # one frame, see `images.spatial_shape`
-        steps = steps[:-1]
-    size, spacing = steps[-3:].T
-    spacing = spacing * (-1.0, 1.0, 1.0)
+    axes = range(len(sizes))[spatial_axes(tuple(sizes))][-3:]
+    spacing = np.array([_spacing(header, axis) for axis in axes]) * (-1.0, 1.0, 1.0)
     affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = -spacing * (size - 1) / 2
+    affine[:3, 3] = -spacing * (sizes[list(axes)] - 1) / 2
     return affine
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ..errors import SkullStripError
-from .temporary import end_unwritten, moves
+from .atomic import end_unwritten, moves
 
 LEAST_MEMORY = 800e6  # bytes of addresses, for the libraries and a small head
 # What a terminal, a user or a batch system ends a process with, after a warning in some cases.

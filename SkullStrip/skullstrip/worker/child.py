@@ -33,8 +33,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
+from ..io.atomic import end_unwritten
 from ..io.process import require_memory, start_lean
-from ..io.temporary import end_unwritten
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.checks.header import spacing_checks, unit_findings
+from skullstrip.checks.header import space_checks
 from skullstrip.io import images
 
 SHAPE = (20, 20, 20)
@@ -57,7 +57,10 @@ def test_a_unit_that_makes_no_head_is_not_believed(tmp_path):
 
 
 def test_a_size_that_fits_no_unit_is_left_to_the_check_of_sizes():
-    assert unit_findings("micron", SHAPE, np.eye(4) * 1e-6) == (0.001, ())
+    affine, found = space_checks(
+        ("micron", 0.001), np.ones(3) * 1e-6, np.eye(4) * 1e-6, None, SHAPE
+    )
+    assert (affine[0, 0], found) == (1e-9, ())
 
 
 def test_a_spacing_at_odds_with_the_affine_is_a_warning_with_both(tmp_path):
@@ -70,8 +73,9 @@ def test_a_spacing_at_odds_with_the_affine_is_a_warning_with_both(tmp_path):
 
 def test_rounding_is_no_contradiction():
     affine = np.diag([0.9375, 0.9375, 1.2, 1.0])
-    assert list(spacing_checks(np.array([0.938, 0.938, 1.2]), affine)) == []
-    assert list(spacing_checks(np.array([0.96, 0.9375, 1.2]), affine)) != []
+    for stated, is_other in (([0.938, 0.938, 1.2], False), ([0.96, 0.9375, 1.2], True)):
+        _, found = space_checks(("mm", 1.0), np.array(stated), affine, None, SHAPE)
+        assert bool(found) is is_other
 
 
 @pytest.mark.parametrize(
