@@ -41,12 +41,11 @@ class Alignment:
 def align(
     scan: Volume, brain_mask: np.ndarray, other: Volume, even_mm: float = EVEN_MM[0]
 ) -> Alignment:
-    """Find the rigid motion that takes a brain from one scan to the other.
+    """Find the rigid motion that takes a brain from one scan to the other, which overlaps it.
 
-    Intensities of the scans, of any contrast, are in [0, 1]; as their headers have them, they
-    overlap. Each is compared with the mean of what is up to `even_mm` around it. The same scans
-    give the same motion, but for rounding. Raise InputError where none is found that a head makes
-    between two scans, and EngineError without SimpleITK.
+    Intensities of the scans, of any contrast, are in [0, 1]. Each is compared with the mean of what
+    is up to `even_mm` around it. The same scans give the same motion, but for rounding. Raise
+    InputError where none is found that a head makes, and EngineError without SimpleITK.
     """
     try:
         import SimpleITK
@@ -64,7 +63,10 @@ def align(
         )
         matrix = np.linalg.inv(affine) @ to_ras
         found = ndimage.affine_transform(blurred, matrix, output_shape=shape, order=1, mode=beyond)
-        image = SimpleITK.GetImageFromArray((evened(found, even_mm) if is_scan else found).T)
+        if is_scan:  # over the local mean: coils make what is near them bright
+            around = ndimage.gaussian_filter(found, even_mm / GRID_MM, mode="nearest")
+            found = found / (around + LEAST_MEAN)
+        image = SimpleITK.GetImageFromArray(found.T)
         image.SetSpacing([GRID_MM] * 3)
         image.SetOrigin(to_ras[:3, 3])
         return image
@@ -97,12 +99,6 @@ def align(
             "The scans cannot be aligned: too little of the brain is in both."
         ) from error
     return _plausible(motion)
-
-
-def evened(array: np.ndarray, even_mm: float) -> np.ndarray:
-    """Return intensities over their local mean: coils make what is near them bright."""
-    around = ndimage.gaussian_filter(array, even_mm / GRID_MM, mode="nearest")
-    return array / (around + LEAST_MEAN)
 
 
 def _grid_around(brain_mask: np.ndarray, affine: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:

@@ -65,9 +65,9 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        for name in ("keep_csf", "reorient"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"The value '{getattr(self, name)}' for {name} is not a bool.")
+        for name, value in (("keep_csf", self.keep_csf), ("reorient", self.reorient)):
+            if not isinstance(value, bool):
+                raise InputError(f"The value '{value}' for {name} is not a bool.")
         if not (_is_number(self.border_mm) and abs(self.border_mm) <= MAX_BORDER_MM):
             raise InputError(
                 f"The border is {self.border_mm}; give a number of millimetres between "
@@ -89,13 +89,9 @@ class Options:
     def from_json(cls, content: Mapping[str, Any]) -> Options:
         """Make options from what `to_json` gave; what is left out has its default.
 
-        Raises
-        ------
-        InputError
-            A name or a value is unknown.
+        Raise InputError where a name or a value is unknown.
         """
-        unknown = sorted(set(content) - {option.name for option in fields(cls)})
-        if unknown:
+        if unknown := sorted(set(content) - {option.name for option in fields(cls)}):
             raise InputError(f"The option '{unknown[0]}' is unknown.")
         return cls(**content)
 
@@ -115,8 +111,7 @@ class Options:
 
     def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
         """Return a hash of all that changes the outputs; an engine or a device hardly does."""
-        hashes = {"weights": weights_sha256, "calibration": calibration_sha256}
-        content = {**self.settings(), **hashes}
+        content = {"weights": weights_sha256, "calibration": calibration_sha256, **self.settings()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

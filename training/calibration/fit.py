@@ -13,7 +13,7 @@ from scipy.special import expit
 from skullstrip.errors import InputError
 from skullstrip.quality.calibration import LIMITED, Calibration, Ground
 from skullstrip.quality.confidence import confidence_terms
-from skullstrip.quality.estimate import (
+from skullstrip.quality.verdict import (
     LEAST_ERROR,
     contradicted_error,
     doubt_terms,

@@ -12,6 +12,12 @@ from .input_checks import MAX_EXTENT_MM, MIN_EXTENT_MM, Check, by_axis
 # Headers hold float32, and some programs round to 0.001 mm; more than this is a contradiction.
 SPACING_TOLERANCE = 0.01
 POSITION_TOLERANCE_MM = 2.0  # of corners, which small errors of a quaternion move most
+NO_ORIENTATION = Check(
+    "no_orientation",
+    "note",
+    "The header names no orientation, so axes are assumed to run left, anterior and superior; "
+    "check left and right.",
+)
 
 
 def space_checks(

@@ -67,13 +67,13 @@ class _Tile(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """What is drawn, in RAS+: `shown` are the voxels in view, `window` what is black and white."""
+    """What is drawn, in RAS+, what of it is black and white, and each axis' pixels of voxels."""
 
-    scan: Volume
+    scan: np.ndarray
     mask: np.ndarray
-    shown: np.ndarray
-    window: tuple[float, float]
     confidence: np.ndarray | None
+    window: tuple[float, float]
+    pixels: tuple[np.ndarray, ...]
 
 
 _PLANES = (
@@ -97,14 +97,12 @@ def qc_picture(
     the outline by its mean in 9 mm around, with a legend; without it the outline is orange. The
     green of its pixels is the scan's. The picture's `info` holds the thumbnail.
     """
-    scan = reorient_to_ras(Volume(array, affine))[0]
-    mask = reorient_to_ras(Volume(brain_mask, affine))[0].array
-    brain = _bounds(mask, np.zeros(3))
-    shown = _bounds(mask, MARGIN_MM / scan.spacing_mm)
-    confidence = None
-    if brain_confidence is not None:
-        confidence = reorient_to_ras(Volume(brain_confidence, affine))[0].array
-    content = _Content(scan, mask, shown, _window(scan.array, mask), confidence)
+    scan, orientation = reorient_to_ras(Volume(array, affine))
+    mask = orientation.apply(brain_mask)
+    confidence = None if brain_confidence is None else orientation.apply(brain_confidence)
+    brain, shown = _bounds(mask, np.zeros(3)), _bounds(mask, MARGIN_MM / scan.spacing_mm)
+    pixels = tuple(map(_pixels, shown, scan.spacing_mm, mask.shape))
+    content = _Content(scan.array, mask, confidence, _window(scan.array, mask), pixels)
     rows = []
     for plane in _PLANES:
         # The outermost cuts are well inside the brain, not on its poles.
@@ -148,9 +146,7 @@ def _bounds(mask: np.ndarray, margin: np.ndarray) -> np.ndarray:
     last = np.array(mask.shape) - 1
     if not mask.any():
         return np.stack([np.zeros(3), last], axis=1)
-    found = np.array(
-        [(extent.start, extent.stop - 1) for extent in bounding_box(mask)], dtype=float
-    )
+    found = np.array([(part.start, part.stop - 1.0) for part in bounding_box(mask)])
     return np.clip(found + np.stack([-margin, margin], axis=1), 0, last[:, None])
 
 
@@ -163,26 +159,22 @@ def _window(array: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
     return float(low), float(low + 1.15 * max(high - low, 1e-12))
 
 
-def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
-    spacing = content.scan.spacing_mm
-    weights = []
-    for axis in (plane.up, plane.across):
-        first, last = content.shown[axis]
-        pixels = max(2, round((last - first) * spacing[axis] / PIXEL_MM))
-        places = np.linspace(last, first, pixels)  # both axes run the other way on screen
-        apart = np.abs(places[:, None] - np.arange(content.mask.shape[axis]))
-        weights.append(np.maximum(0, 1 - apart).astype(np.float32))
-    rows, columns = weights
+def _pixels(extent: np.ndarray, spacing_mm: float, length: int) -> np.ndarray:
+    """Return weights of an axis' voxels in its pixels; all axes run the other way on screen."""
+    first, last = extent
+    places = np.linspace(last, first, max(2, round((last - first) * spacing_mm / PIXEL_MM)))
+    apart = np.abs(places[:, None] - np.arange(length))
+    return np.asarray(np.maximum(0, 1 - apart), dtype=np.float32)
 
+
+def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
     def sample(volume: np.ndarray) -> np.ndarray:
-        cut = np.nan_to_num(
-            np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32), posinf=0.0
-        )
-        cut = cut if plane.up < plane.across else cut.T
-        return rows @ cut @ columns.T
+        cut = np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32)
+        cut = np.nan_to_num(cut if plane.up < plane.across else cut.T, posinf=0.0)
+        return content.pixels[plane.up] @ cut @ content.pixels[plane.across].T
 
     low, high = content.window
-    grey = np.clip((sample(content.scan.array) - low) / (high - low), 0.0, 1.0)
+    grey = np.clip((sample(content.scan) - low) / (high - low), 0.0, 1.0)
     tile = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
     inside = sample(content.mask) >= 0.5
     outline = inside & ~ndimage.binary_erosion(inside)
@@ -194,11 +186,7 @@ def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
 
 
 def _thumbnail(tiles: Sequence[_Tile]) -> str:
-    """Shrink tiles to one height, and draw their outlines anew, which would fade.
-
-    They are of one colour here, whatever the picture's colours say: at this size what counts is
-    where an outline runs.
-    """
+    """Shrink tiles to one height, and draw their outlines anew, in one colour: they would fade."""
     from PIL import Image
 
     cuts = []
@@ -219,9 +207,8 @@ def _thumbnail(tiles: Sequence[_Tile]) -> str:
 
 def _red_and_blue(confidence: np.ndarray) -> np.ndarray:
     """Red and blue of confidences, uint8, shape (n, 2)."""
-    share = np.clip((confidence - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
-    stops = np.linspace(0.0, 1.0, len(RAMP))
-    channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
+    stops = np.linspace(UNSURE, SURE, len(RAMP))
+    channels = [np.interp(confidence, stops, channel) for channel in zip(*RAMP, strict=True)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 

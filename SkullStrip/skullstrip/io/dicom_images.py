@@ -33,8 +33,6 @@ class DicomHeader:
 class Reader:
     """A series whose headers are read, as `images.Reader` says."""
 
-    has_orientation = True
-
     def __init__(self, series: Series) -> None:
         what = f"Series {series.number}"
         if fault := next((each.fault for each in series.instances if each.fault), ""):

@@ -30,12 +30,6 @@ WRITABLE_SUFFIXES = (
 MAX_AXES = 16  # NRRD's own limit; other formats have fewer
 SINGLE_FILES = (".nii.gz", ".nii", ".mgz", ".mgh")
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
-NO_ORIENTATION = Check(
-    "no_orientation",
-    "note",
-    "The header names no orientation, so axes are assumed to run left, anterior and superior; "
-    "check left and right.",
-)
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,7 @@ class Reader(Protocol):
     shape: tuple[int, ...]  # as stored, axes of one colour or frame included
     dtype: np.dtype  # as stored
     affine: np.ndarray  # float64, shape (4, 4)
-    has_orientation: bool  # False when the header names none, so that the affine is a default
-    checks: tuple[Check, ...]  # what the header says against itself
+    checks: tuple[Check, ...]  # what is missing in the header, and what it says against itself
     header: Any
 
     def read(self) -> tuple[np.ndarray, float, float]:
@@ -117,10 +110,7 @@ def _read(path: Path, reader: Reader) -> Image:
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
             f"{max_voxels()}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
         )
-    stored, slope, intercept = reader.read()
-    missing = () if reader.has_orientation else (NO_ORIENTATION,)
-    checks = (*missing, *reader.checks)
-    return Image(path, stored, slope, intercept, reader.affine, reader.header, checks)
+    return Image(path, *reader.read(), reader.affine, reader.header, reader.checks)
 
 
 def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:

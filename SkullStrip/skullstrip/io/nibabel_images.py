@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.header import space_checks
+from ..checks.header import NO_ORIENTATION, space_checks
 from ..checks.input_checks import Check
 from ..errors import InputError
 from ..grid.volume import spatial_axes
@@ -40,8 +39,8 @@ class Reader:
         self.header = image.header
         self.shape = tuple(int(size) for size in image.shape)
         self.dtype = np.dtype(image.get_data_dtype())
-        self.has_orientation = _has_orientation(image)
-        self.affine, self.checks = _in_mm(image)
+        self.affine, checks = _in_mm(image)
+        self.checks = checks if _has_orientation(image) else (NO_ORIENTATION, *checks)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
@@ -314,12 +313,10 @@ def _quiet() -> Iterator[None]:
     """Keep nibabel's remarks about headers off the user's terminal."""
     from nibabel import imageglobals
 
-    logger = imageglobals.logger
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    imageglobals.logger.disabled = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        imageglobals.logger.disabled = False

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.input_checks import Check
+from ..checks.header import NO_ORIENTATION
 from ..errors import InputError
 from ..grid.volume import spatial_axes
 from . import limits
@@ -54,9 +54,8 @@ class Reader:
         self.shape = tuple(int(size) for size in self.header["sizes"])
         self.dtype = nrrd.reader._determine_datatype(self.header)
         affine = _affine(self.header)
-        self.has_orientation = affine is not None
         self.affine = _default_affine(self.header) if affine is None else affine
-        self.checks: tuple[Check, ...] = ()  # NRRD states its spacing once
+        self.checks = () if affine is not None else (NO_ORIENTATION,)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, first axis fastest; NRRD has no scaling: slope 1, intercept 0."""

@@ -6,8 +6,9 @@ Slicer's own process, and a quarter of the time of its archives, which take a ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,20 +16,17 @@ from ..errors import InputError
 from ..grid.volume import Volume
 
 
-@dataclass(frozen=True)
-class Extracted:
-    """What a child process found."""
+class Extracted(NamedTuple):
+    """What a child process found; all of shape (I, J, K)."""
 
-    brain_mask: np.ndarray  # bool, shape (I, J, K)
-    brain_probability: np.ndarray  # float32, shape (I, J, K); in [0, 1]
-    # float32, shape (I, J, K); in [0, 1]; where it was asked for.
-    brain_confidence: np.ndarray | None = None
+    brain_mask: np.ndarray  # bool
+    brain_probability: np.ndarray  # float32; in [0, 1]
+    brain_confidence: np.ndarray | None = None  # the same, where it was asked for
 
 
 def write_volume(path: Path, volume: Volume, brain_mask: np.ndarray | None = None) -> None:
     """Write voxels (I, J, K) and affine (4, 4), perhaps a mask, too."""
-    mask = [] if brain_mask is None else [brain_mask.astype(np.uint8)]
-    _write(path, [volume.array, volume.affine, *mask])
+    _write(path, (volume.array, volume.affine, brain_mask))
 
 
 def read_volume(path: Path) -> Volume:
@@ -44,22 +42,19 @@ def read_mask(path: Path) -> np.ndarray:
 
 def write_extracted(path: Path, extracted: Extracted) -> None:
     """Write mask, probability and confidence."""
-    arrays = [extracted.brain_mask.astype(np.uint8), extracted.brain_probability]
-    if extracted.brain_confidence is not None:
-        arrays.append(extracted.brain_confidence)
-    _write(path, arrays)
+    _write(path, extracted)
 
 
 def read_extracted(path: Path) -> Extracted:
     """Read what `write_extracted` wrote; raise InputError where it is missing or broken."""
-    mask, *others = _read(path, 2)
-    return Extracted(mask.astype(bool), *others)
+    return Extracted(*_read(path, 2))
 
 
-def _write(path: Path, arrays: list[np.ndarray]) -> None:
+def _write(path: Path, arrays: Iterable[np.ndarray | None]) -> None:
     with path.open("wb") as file:
         for array in arrays:
-            np.save(file, array)
+            if array is not None:
+                np.save(file, array)
 
 
 def _read(path: Path, least: int) -> list[np.ndarray]:

@@ -22,10 +22,10 @@ BINS = 256
 
 
 def without_outer_csf(brain_mask: np.ndarray, array: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return a mask without the cerebrospinal fluid between its surface and the brain's.
+    """Return a mask, in one piece, without the cerebrospinal fluid around the brain.
 
-    Mask (bool, not empty) and scan have one shape, (I, J, K). What is returned is in one piece; it
-    is the whole mask where the scan's values in it do not differ.
+    Mask (bool, not empty) and scan have one shape, (I, J, K). Where the scan's values in it do not
+    differ, it is the whole mask.
     """
     spacing_mm = spacing_of(affine)
     box = bounding_box(brain_mask)
@@ -52,14 +52,8 @@ def darkest_class(values: np.ndarray) -> float:
     weight = np.concatenate([[0.0], np.cumsum(counts)])
     moment = np.concatenate([[0.0], np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)])
     first, second = np.triu_indices(BINS + 1)
+    score: np.ndarray = np.zeros(len(first))
     # The classes' squared means, weighted, are largest where the variance between them is.
-    score = (
-        _weighted_square(weight[first], moment[first])
-        + _weighted_square(weight[second] - weight[first], moment[second] - moment[first])
-        + _weighted_square(weight[-1] - weight[second], moment[-1] - moment[second])
-    )
+    for start, stop in ((0, first), (first, second), (second, -1)):
+        score += (moment[stop] - moment[start]) ** 2 / np.maximum(weight[stop] - weight[start], 1.0)
     return float(edges[first[score.argmax()]])
-
-
-def _weighted_square(weight: np.ndarray, moment: np.ndarray) -> np.ndarray:
-    return moment**2 / np.maximum(weight, 1.0)

@@ -46,12 +46,16 @@ class Surface:
         products = np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]
         return float(products.sum()) / 6000
 
-    def normals(self) -> np.ndarray:
-        """Return the unit normal of each triangle, pointing outwards, shape (T, 3), float32."""
+    @property
+    def areas(self) -> np.ndarray:
+        """Area of each triangle, as a vector that points outwards, shape (T, 3)."""
         corners = self.points_mm[self.triangles]
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        length = np.linalg.norm(normals, axis=1, keepdims=True)
-        return (normals / np.maximum(length, np.finfo(np.float32).tiny)).astype(np.float32)
+        return 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+    @property
+    def normals(self) -> np.ndarray:
+        """Unit normal of each triangle, pointing outwards, shape (T, 3), float32."""
+        return _units(self.areas).astype(np.float32)
 
 
 def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
@@ -82,17 +86,16 @@ def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
 
 def with_volume(surface: Surface, volume_ml: float) -> Surface:
     """Move the whole surface along its normals, by a fraction of a voxel, to a given volume."""
-    corners = surface.points_mm[surface.triangles]
-    areas = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])  # vectors
+    areas, count = surface.areas, len(surface.points_mm)
     move_mm = 1000 * (volume_ml - surface.volume_ml) / float(np.linalg.norm(areas, axis=1).sum())
     indices = surface.triangles.ravel()
-    normals = np.stack(
-        [np.bincount(indices, np.repeat(part, 3), len(surface.points_mm)) for part in areas.T],
-        axis=1,
-    )
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    points = surface.points_mm + move_mm * normals
+    sums = [np.bincount(indices, np.repeat(part, 3), count) for part in areas.T]
+    points = surface.points_mm + move_mm * _units(np.stack(sums, axis=1))
     return Surface(points.astype(np.float32), surface.triangles)
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def surface_net(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,8 +172,7 @@ def _corners(array: np.ndarray, axes: tuple[int, ...]) -> dict[tuple[int, ...], 
 
 
 def write_surface(path: Path, surface: Surface) -> None:
-    """Write a surface in the format of the file's ending; raise OutputError for an unknown one."""
-    require_surface_suffix(path)
+    """Write a surface in the format of the file's ending, which is one of `SURFACE_SUFFIXES`."""
     writers = {".stl": _stl, ".ply": _ply, ".vtp": _vtp}
     path.write_bytes(writers[path.suffix.lower()](surface))
 
@@ -185,12 +187,12 @@ def require_surface_suffix(path: Path) -> None:
 
 def _stl(surface: Surface) -> bytes:
     """80 bytes of comment, the number of triangles, then each with its normal."""
-    record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("colour", "<u2")])
+    record = [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("colour", "<u2")]
     triangles = np.zeros(len(surface.triangles), dtype=record)
-    triangles["normal"] = surface.normals()
+    triangles["normal"] = surface.normals
     triangles["corners"] = surface.points_mm[surface.triangles]
-    count = np.uint32(len(triangles)).astype("<u4")
-    return COMMENT.encode().ljust(80) + count.tobytes() + triangles.tobytes()
+    count = len(triangles).to_bytes(4, "little")
+    return COMMENT.encode().ljust(80) + count + triangles.tobytes()
 
 
 def _ply(surface: Surface) -> bytes:
@@ -214,7 +216,7 @@ def _vtp(surface: Surface) -> bytes:
         surface.triangles.astype("<i4"),
         3 * np.arange(1, len(surface.triangles) + 1, dtype="<i4"),
     )
-    blocks = [np.uint64(array.nbytes).astype("<u8").tobytes() + array.tobytes() for array in arrays]
+    blocks = [array.nbytes.to_bytes(8, "little") + array.tobytes() for array in arrays]
     points, corners, ends = np.cumsum([0, *map(len, blocks)])[:3]
     space = " ".join(str(code) for code in b"RAS\0")
     head = f"""<?xml version="1.0"?>

@@ -100,9 +100,7 @@ def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
     """Refuse a group of numbers that is not what the verdict is going to look for."""
     if not isinstance(values, dict) or set(values) != set(keys):
         raise ValueError(f"'{name}' must have {', '.join(keys)}")
-    if not all(
-        isinstance(value, (int, float)) and math.isfinite(value) for value in values.values()
-    ):
+    if not all(isinstance(one, int | float) and math.isfinite(one) for one in values.values()):
         raise ValueError(f"'{name}' must hold numbers")
 
 

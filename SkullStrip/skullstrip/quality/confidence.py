@@ -49,10 +49,7 @@ def right_odds(
 def confidence_terms(
     probability: np.ndarray, disagreement: np.ndarray
 ) -> dict[str, np.ndarray | float]:
-    """Return what the log odds are a weighted sum of.
-
-    Certainty and disagreement as logarithms, their product, and what of the disagreement is strong.
-    """
+    """Return what the log odds are a weighted sum of."""
     certainty = np.abs(logit(probability))
     contradiction = np.log(np.maximum(disagreement, LEAST_DISAGREEMENT) / LEAST_DISAGREEMENT)
     return {
@@ -71,11 +68,11 @@ def confidence_map(
     calibration: Calibration,
     spacing_mm: np.ndarray,
 ) -> np.ndarray:
-    """Confidence in every label of the mask as it was before border and CSF.
+    """Confidence in every label of the mask as it was before border and CSF, float32 in [0, 1].
 
-    Like the network's probability it is float32 in [0, 1] on the scan's own grid, (I, J, K), of a
-    spacing of shape (3,); `placement` is where the head lies in it. Where a label is not the
-    likelier one (a piece removed, a hole filled), it is the complement of the other's.
+    It is on the scan's own grid, (I, J, K), as the probability is; `placement` is where the head
+    lies in it. Where a label is not the likelier one (a piece removed, a hole filled), it is the
+    complement of the other's.
     """
     mask = brain_mask_from_probability(probability, spacing_mm)
     coarse = disagreement_map(evidence)

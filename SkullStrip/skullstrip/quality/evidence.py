@@ -61,8 +61,7 @@ def gather_evidence(
 ) -> Evidence:
     """Look at coronal slices, and keep what the verdict and the confidence need.
 
-    `predict` and `region` are as for `predict.predict_head`. Without the scan's affine the verdict
-    names no places.
+    `predict` and `region` are as for `predict.predict_head`; the affine is the scan's.
     """
     spacing_mm = float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))

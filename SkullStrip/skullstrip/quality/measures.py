@@ -30,11 +30,9 @@ def solid_mask(probability: np.ndarray) -> np.ndarray:
 
 
 def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, float]:
-    """Return every measure by its name.
+    """Return every measure of a mask by its name, which ends in the unit, if it has one.
 
-    They are in the units that the names end in; areas over volumes, Dice and shares have none.
-    Another mask than what the probability gives may be judged; it must have that shape and not be
-    empty.
+    The mask, not empty, is by default what the probability gives, and has its shape.
     """
     solid = solid_mask(evidence.probability)
     judged = solid if mask is None else mask
@@ -74,12 +72,10 @@ def measure_doubts(evidence: Evidence, mask: np.ndarray, solid: np.ndarray) -> d
 
 def edge_share(mask: np.ndarray, image_ends: np.ndarray) -> float:
     """Return the mask in the outermost slices, as a share of the largest along that axis."""
-    shares = [0.0]
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
+    shares = []
+    for others, ends in zip(((1, 2), (0, 2), (0, 1)), image_ends, strict=True):
         areas = np.count_nonzero(mask, axis=others)
-        at_ends = np.where(image_ends[axis], areas[[0, -1]], 0)
-        shares.append(float(at_ends.max() / areas.max()))
+        shares.append(float(np.where(ends, areas[[0, -1]], 0).max() / areas.max()))
     return max(shares)
 
 
@@ -110,10 +106,7 @@ def surface_entropy(probability: np.ndarray, mask: np.ndarray) -> float:
 
 
 def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return the largest place in a slice where the coronal slices are sure that the mask is wrong.
-
-    Bool, shape of `evidence.coronal`.
-    """
+    """Return the largest place in a coronal slice that is sure that the mask is wrong."""
     judged = mask_in_slices(evidence, mask)
     wrong = np.where(judged, evidence.coronal < SURE, evidence.coronal > 1 - SURE)
     radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
@@ -125,7 +118,7 @@ def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
 def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     """Return the mask's surface, seen from the barest side, over which nothing of the head lies.
 
-    Bool, shape of the mask. A brain is bare where a stripped scan ends, or part of one was blanked.
+    A brain is bare where a stripped scan ends, or part of one was blanked.
     """
     around = evidence.signal & ~mask
     sides = []
@@ -169,27 +162,20 @@ def _between(array: np.ndarray, axis: int) -> np.ndarray:
 
 
 def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return the mask in the coronal slices, shape of `evidence.coronal`."""
+    """Return a mask in the coronal slices, shape of `evidence.coronal`."""
     return np.moveaxis(mask[:, evidence.coronal_places], 1, 0)
 
 
 def located(
     reasons: tuple[Check, ...], evidence: Evidence, mask: np.ndarray | None = None
 ) -> tuple[Check, ...]:
-    """Return the verdict's reasons, with `position_ras` set where a reason is about a place.
-
-    `mask` is what was judged; by default what the probability gives.
-    """
-    to_ras = evidence.to_ras
-    if to_ras is None or not any(check.code in _PLACES for check in reasons):
+    """Return a verdict's reasons, with `position_ras` set where a reason is about a place."""
+    to_ras, codes = evidence.to_ras, {check.code for check in reasons} & set(_PLACES)
+    if to_ras is None or not codes:
         return reasons
     judged = solid_mask(evidence.probability) if mask is None else mask
-    return tuple(
-        replace(check, position_ras=_position(_PLACES[check.code](evidence, judged), to_ras))
-        if check.code in _PLACES
-        else check
-        for check in reasons
-    )
+    places = {code: _position(_PLACES[code](evidence, judged), to_ras) for code in codes}
+    return tuple(replace(check, position_ras=places.get(check.code)) for check in reasons)
 
 
 def disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
@@ -201,14 +187,13 @@ def disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
 
 def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     """Return the largest part of the mask in an outermost slice of the image."""
-    faces = []
+    faces = [np.zeros(mask.shape, dtype=bool)]
     for axis, ends in enumerate(evidence.image_ends):
         for at in np.array([0, -1])[ends]:
-            face = np.zeros(mask.shape, dtype=bool)
-            edge = (*[slice(None)] * axis, at)
+            face, edge = np.zeros(mask.shape, dtype=bool), (*[slice(None)] * axis, at)
             face[edge] = mask[edge]
             faces.append(largest_component(face))
-    return max(faces, key=np.count_nonzero, default=np.zeros(mask.shape, dtype=bool))
+    return max(faces, key=np.count_nonzero)
 
 
 def removed_piece(evidence: Evidence, _mask: np.ndarray) -> np.ndarray:

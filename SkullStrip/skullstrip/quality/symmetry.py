@@ -51,14 +51,21 @@ def sheared_asymmetry(mask: np.ndarray) -> float:
 def mirrored_asymmetry(mask: np.ndarray) -> float:
     """`asymmetry` across the plane that leaves the least of it.
 
-    All planes through the middle are tried in steps of 10 degrees, then the best is improved.
+    All planes through the middle are tried in steps of 10 degrees, then the best is improved. A
+    plane has two angles of its normal in radians, and its distance from the middle in voxels.
     """
     voxels = np.argwhere(mask)
     middle = voxels.mean(axis=0)
     points = voxels - middle
 
     def missed(plane: np.ndarray, some: np.ndarray) -> float:
-        return _missed(mask, middle, some, plane)
+        yaw, roll, distance = plane
+        normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
+        images = some - 2 * (some @ normal - distance)[:, None] * normal + middle
+        index = np.rint(images).astype(np.intp)
+        inside = ((index >= 0) & (index < mask.shape)).all(axis=1)
+        hit = mask[tuple(np.where(inside[:, None], index, 0).T)] & inside
+        return 1.0 - float(hit.mean())
 
     few = points[:: max(1, len(points) // COARSE_POINTS)]
     angles = np.deg2rad(SEARCHED_DEGREES)
@@ -74,17 +81,3 @@ def mirrored_asymmetry(mask: np.ndarray) -> float:
         else:
             steps /= 2
     return missed(plane, points)
-
-
-def _missed(mask: np.ndarray, middle: np.ndarray, points: np.ndarray, plane: np.ndarray) -> float:
-    """Share of points (n, 3), relative to `middle`, whose mirror images lie outside the mask.
-
-    `plane` has two angles of its normal in radians, and its distance from `middle` in voxels.
-    """
-    yaw, roll, distance = plane
-    normal = np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
-    images = points - 2 * (points @ normal - distance)[:, None] * normal + middle
-    index = np.rint(images).astype(np.intp)
-    inside = ((index >= 0) & (index < mask.shape)).all(axis=1)
-    hit = mask[tuple(np.where(inside[:, None], index, 0).T)] & inside
-    return 1.0 - float(hit.mean())

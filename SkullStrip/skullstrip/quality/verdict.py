@@ -1,16 +1,15 @@
-"""The verdict: pass, check or fail, with its reasons in words."""
+"""The verdict: estimated Dice and volume error, and pass, check or fail with reasons in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ..checks.input_checks import Check
-from .calibration import Calibration
-from .estimate import Estimate, estimate
+from .calibration import Calibration, Ground
 from .evidence import Evidence
 from .measures import located, measure
 
@@ -18,6 +17,8 @@ Verdict = Literal["pass", "check", "fail", "not judged"]
 # Which mask a verdict is of: the one that is written, or the network's before it was changed.
 Judged = Literal["as written", "before border", "before CSF", "before CSF and border", "no"]
 
+LEAST_ERROR = 0.005  # 1 - Dice: two careful references of one scan agree no better
+CONTRADICTED = 1.2  # times what the network doubts: the coronal slices know something else
 # Intracranial contents of newborns to the largest adults; a child's is the usual false alarm.
 SMALLEST_BRAIN_ML = 700.0
 LARGEST_BRAIN_ML = 2100.0
@@ -54,6 +55,14 @@ _UNUSUAL = {
 }
 
 
+class Estimate(NamedTuple):
+    """What the mask's agreement with a reference is likely to be."""
+
+    dice: float  # in [0, 1]
+    dice_error: float  # half width of a 90 % interval
+    volume_error_ml: float  # half width of a 90 % interval of the volume
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What is thought of a mask."""
@@ -74,9 +83,9 @@ def judged_mask(border_mm: float, keep_csf: bool) -> Judged:
 def judge(
     evidence: Evidence, calibration: Calibration, mask: np.ndarray | None = None
 ) -> Judgement:
-    """Judge the mask that the network found, before its border or CSF are changed.
+    """Judge a mask of the probability's shape, by default what the network found.
 
-    `mask`, bool of the shape of `evidence.probability`, takes the place of the probability's.
+    That is before its border or CSF are changed.
     """
     if not (evidence.probability >= 0.5).any():
         message = "Hardly any brain was found; is this an MRI of a head?"
@@ -155,3 +164,56 @@ def capped(
     """Add warnings about the scan to the reasons; they leave no mask better than "check"."""
     warnings = tuple(check for check in checks if check.severity == "warn")
     return "check" if warnings and verdict == "pass" else verdict, (*reasons, *warnings)
+
+
+def doubt_terms(measured: Mapping[str, float]) -> dict[str, float]:
+    """Return what the doubts are a weighted sum of; each grows as a mask gets worse."""
+    return {
+        "constant": 1.0,
+        "own": float(np.log(max(1.0 - measured["own_dice"], LEAST_ERROR))),
+        "entropy": measured["surface_entropy"],
+        "asymmetry": measured["asymmetry"],
+    }
+
+
+def doubted_error(measured: Mapping[str, float], doubt: Mapping[str, float]) -> float:
+    """1 - Dice of a mask whose faults the network suspects, or its own lopsidedness tells."""
+    return float(np.exp(sum(doubt[name] * term for name, term in doubt_terms(measured).items())))
+
+
+def contradicted_error(measured: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """1 - Dice of a mask whose faults the coronal slices see.
+
+    Two looks that are unsure differ, whichever is right, so a share of the coronal slices' own
+    doubts is taken off, and more of what exceeds the doubts it has on good scans.
+    """
+    doubt = 1 - measured["second_own_dice"]
+    unusual = max(0.0, doubt - second["usual_doubt"])
+    return 1 - measured["second_dice"] - second["allowance"] * doubt - second["distrust"] * unusual
+
+
+def likely_error(
+    measured: Mapping[str, float],
+    doubt: Mapping[str, float],
+    second: Mapping[str, float],
+    sure_entropy: float,
+) -> tuple[float, Ground]:
+    """1 - Dice, by what the network or the coronal slices doubt more, and what that rests on."""
+    doubted = doubted_error(measured, doubt)
+    contradicted = contradicted_error(measured, second)
+    error = min(max(doubted, contradicted, LEAST_ERROR), 1.0)
+    if contradicted > CONTRADICTED * doubted:
+        return error, "contradicted"
+    return error, "sure" if measured["surface_entropy"] <= sure_entropy else "unsure"
+
+
+def estimate(measured: Mapping[str, float], calibration: Calibration) -> Estimate:
+    """Estimate a mask's Dice and volume error from what `measures.measure` gave."""
+    error, ground = likely_error(
+        measured, calibration.doubt, calibration.second, calibration.sure_entropy
+    )
+    return Estimate(
+        dice=1.0 - error,
+        dice_error=min(calibration.relative_error[ground] * error, 1.0),
+        volume_error_ml=calibration.relative_volume_error[ground] * error * measured["volume_ml"],
+    )

@@ -15,10 +15,9 @@ from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS
 from skullstrip.quality.calibration import Calibrations, load_calibration
 from skullstrip.quality.confidence import disagreement_map, right_odds
-from skullstrip.quality.estimate import estimate
 from skullstrip.quality.evidence import Evidence
 from skullstrip.quality.measures import measure, roughness, solid_mask
-from skullstrip.quality.verdict import capped, judge
+from skullstrip.quality.verdict import capped, estimate, judge
 from Testing.phantoms import make_head
 
 BLOCK_MM = 2.0

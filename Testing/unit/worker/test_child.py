@@ -225,7 +225,7 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
                     last = ask(process, request)[-1]
                     assert last["stays"], last
                     extracted = read_extracted(Path(request["output"]))
-                    voxels = [array.tobytes() for array in vars(extracted).values()]
+                    voxels = [array.tobytes() for array in extracted]
                     timings = last["report"].pop("timings")
                     result.append((voxels, {**last["report"], "timings": [*timings]}))
                 process.stdin.close()
@@ -259,7 +259,7 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
         monkeypatch.setattr(volume_archive, name, call)
 
     spy("read_volume", lambda _, volume: [volume.array])
-    spy("write_extracted", lambda given, _: vars(given[1]).values())
+    spy("write_extracted", lambda given, _: given[1])
     write_volume(tmp_path / "in.npy", Volume(head.array, head.affine))
     request = json.dumps(volume_request(tmp_path, confidence=True)).encode()
     gc.disable()  # what only the collector finds stays for long
