@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 
 from skullstrip.errors import SkullStripError
 
-COMMANDS = {  # where each is, and what it does
+# Where each is, and what it does. Its module has `add_arguments(parser)` and `run(arguments)`.
+COMMANDS = {
     "check": ("data.check", "report voxel sizes, orientations and faulty masks of a data set"),
     "split": ("data.splits", "split a data set by subject, seeded, into a list"),
     "heads": ("data.heads", "make masks for more label maps, and heads for infants' brains"),
-    "prepare": ("data.prepare", "preprocess a data set once, for training"),
+    "prepare": ("data.sources", "preprocess a data set once, for training"),
     "train": ("model.train", "train a network from a configuration"),
     "export": ("publishing.export", "turn a run into weights with a manifest, to judge or to use"),
     "evaluate": ("evaluation.evaluate", "judge weights on a split, scan by scan"),
@@ -31,19 +33,28 @@ def usage() -> str:
     return f"usage: python -m training COMMAND [-h] ...\n\n{rows}\n"
 
 
+def run(command: str, *words: str) -> int:
+    """Run one command; only its own module is loaded."""
+    module = importlib.import_module(f".{COMMANDS[command][0]}", __package__)
+    if hasattr(module, "main"):
+        return module.main(list(words))
+    parser = argparse.ArgumentParser(f"python -m training {command}", description=module.__doc__)
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(words)) or 0
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; modules are loaded only when their command is asked for."""
-    argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help"):
+    """Run the command that is asked for; an error is one sentence and an exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help"):
         print(usage())
-        return 0 if argv else 2
-    command, rest = argv[0], argv[1:]
+        return 0 if words else 2
+    command, *rest = words
     if command not in COMMANDS:
         print(f"There is no command {command!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     try:
-        module = importlib.import_module(f".{COMMANDS[command][0]}", __package__)
-        return module.main(rest) or 0
+        return run(command, *rest)
     except SkullStripError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return error.exit_code

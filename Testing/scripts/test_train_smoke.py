@@ -5,7 +5,7 @@ import numpy as np
 from scripts import train_smoke
 from training.__main__ import COMMANDS
 from training.data.dataset import find_pairs
-from training.data.prepare import source_from_pair
+from training.data.sources import source_from_pair
 
 
 def test_the_made_data_are_a_data_set_of_scans_and_a_label_map(tmp_path):

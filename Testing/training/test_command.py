@@ -1,5 +1,3 @@
-import importlib
-
 import pytest
 
 from Testing.programs import ROOT, run_python
@@ -9,10 +7,9 @@ HEAVY = ("keras", "tensorflow", "nibabel", "cv2", "matplotlib", "PIL")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_its_module_and_explains_itself(command, capsys):
-    module = importlib.import_module(f"training.{COMMANDS[command][0]}")
+def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as left:
-        module.main(["--help"])
+        main([command, "--help"])
     assert left.value.code == 0
     assert f"python -m training {command}" in capsys.readouterr().out
 

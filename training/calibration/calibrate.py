@@ -88,9 +88,7 @@ def judge_unseen(rows: Sequence[Row], confidence: Mapping[str, float]) -> list[J
     return judged
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write the calibration and its report."""
-    parser = argparse.ArgumentParser("python -m training quality", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scan_arguments(parser)
     parser.add_argument(
         "--scans", type=int, default=CALIBRATION_SCANS, help="training scans to use"
@@ -101,11 +99,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, help="processes; default: as many as processors and memory allow"
     )
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the calibration and its report."""
     manifest, weights_path = load_manifest(arguments.weights)
     # Other weights make other masks; `auto` runs those in int8 where there are any.
     folder = arguments.cases / (manifest.int8_sha256 or manifest.weights_sha256)[:8]
-    folder.mkdir(parents=True, exist_ok=True)
     train, val, maps = chosen_scans(arguments, arguments.scans, CALIBRATION_MAPS)
     works = [
         Work(pair, what, strength, arguments.weights,
@@ -138,4 +138,3 @@ def main(argv: list[str] | None = None) -> int:
     target.write_text(Calibrations(calibrations).to_json(), encoding="utf-8")
     if target.resolve() == beside.resolve():
         seal_calibration(target.parent)
-    return 0

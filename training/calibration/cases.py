@@ -18,7 +18,7 @@ from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS, Prediction, View, Views, fuse, predict_head
-from skullstrip.prepare.preprocess import Prepared, prepare, restore
+from skullstrip.prepare.preprocess import prepare, restore
 from skullstrip.quality.confidence import disagreement_map
 from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
 from skullstrip.quality.measures import measure, measure_doubts, measure_mask, solid_mask
@@ -37,25 +37,13 @@ NEAR_VOXELS = 12  # around what either mask holds
 
 @dataclass(frozen=True)
 class Row:
-    """One mask.
-
-    Parameters
-    ----------
-    kind : str
-        "own": the network's mask. "mask": damaged, with the probability as it was. "both": mask
-        and probability damaged alike.
-    what : str
-        Name of the perturbation or damage; "none" for a scan as it came.
-    dice : float
-        With the reference: on the scan's own grid for "own", in blocks of 2 mm for damaged masks.
-    measured : dict of str to float
-    """
+    """One mask."""
 
     scan: str
-    kind: str
-    what: str
+    kind: str  # "own": the network's; "mask": damaged alone; "both": with the probability alike
+    what: str  # perturbation or damage; "none" for a scan as it came
     strength: float
-    dice: float
+    dice: float  # with the reference: on the scan's own grid for "own", else in blocks of 2 mm
     volume_ml: float
     truth_ml: float
     measured: dict[str, float]
@@ -89,7 +77,8 @@ def make_cases(
     head = prepared.head
     region = find_brain_region(head, settings.spacing_mm, engine.predict)
     seen = predict_head(head, engine.predict, VIEWS[3], region=region)
-    truth = head_truth(mask, volume, prepared)
+    ras = reorient_to_ras(Volume(mask.astype(np.float32), volume.affine))[0]
+    truth = resample(ras.array, prepared.source_spacing_mm, prepared.spacing_mm)[prepared.box]
     cases: dict[Views, Case] = {}
     for choice, views in views_of(seen.views).items():
         probability = seen.probability if views is seen.views else fuse(views, head.shape)
@@ -98,21 +87,19 @@ def make_cases(
         factor = round(evidence.block_mm / settings.spacing_mm)
         native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
         overlap = dice(native, mask)
-        volume_ml, truth_ml = (
-            float(each.sum()) * volume.voxel_volume_ml for each in (native, mask)
-        )
+        ml, truth_ml = (float(each.sum()) * volume.voxel_volume_ml for each in (native, mask))
         places = sample_places(probability, truth, f"{pair.name}/{what}/{strength:g}")
         at, blocks = tuple(places.T), tuple((places // factor).T)
         voxels = Voxels(probability[at], disagreement_map(evidence)[blocks], truth[at] >= 0.5)
         rows: list[Row] = []
         damaged_voxels = None
         if (solid := solid_mask(evidence.probability)).any():
-            own = pair.name, OWN, what, strength, overlap, volume_ml, truth_ml
-            rows.append(Row(*own, measure(evidence, solid)))
+            measured = measure(evidence, solid)
+            rows.append(Row(pair.name, OWN, what, strength, overlap, ml, truth_ml, measured))
             if what == UNTOUCHED:
-                means = whole_blocks(block_means(truth, factor), truth.shape, factor)
-                rows += damaged_rows(pair.name, evidence, solid, means >= 0.5)
-                damaged_voxels = damaged_sample(pair.name, evidence, solid, means >= 0.5, places)
+                right = whole_blocks(block_means(truth, factor), truth.shape, factor) >= 0.5
+                rows += damaged_rows(pair.name, evidence, solid, right)
+                damaged_voxels = damaged_sample(pair.name, evidence, solid, right, places)
         cases[choice] = Case(pair.name, overlap, rows, voxels, damaged_voxels)
     return cases
 
@@ -124,12 +111,6 @@ def views_of(every_third: tuple[View, ...]) -> dict[Views, tuple[View, ...]]:
         kept = np.unique(np.append(np.arange(0, len(view.places), 2), len(view.places) - 1))
         every_sixth.append(View(view.axis, view.places[kept], view.slices[kept]))
     return {"auto": tuple(every_sixth), 1: every_third[:1], 3: every_third}
-
-
-def head_truth(mask: np.ndarray, volume: Volume, prepared: Prepared) -> np.ndarray:
-    """Return the reference mask on the network's grid, shape of `prepared.head`, in [0, 1]."""
-    ras = reorient_to_ras(Volume(mask.astype(np.float32), volume.affine))[0]
-    return resample(ras.array, prepared.source_spacing_mm, prepared.spacing_mm)[prepared.box]
 
 
 def sample_places(probability: np.ndarray, truth: np.ndarray, name: str) -> np.ndarray:
@@ -152,18 +133,16 @@ def damaged_rows(
         wrong = damage(mask, evidence.block_mm, rng)
         if not wrong.any():
             continue
-        likewise = replace(
-            evidence, probability=damaged_probability(evidence.probability, mask, wrong)
-        )
+        probability = damaged_probability(evidence.probability, mask, wrong)
+        likewise = replace(evidence, probability=probability)
         doubts = {
             MASK: measure_doubts(evidence, wrong, mask),
             BOTH: measure_doubts(likewise, wrong, solid_mask(likewise.probability)),
         }
         overlap, measured = dice(wrong, truth), measure_mask(evidence, wrong)
-        volume_ml, truth_ml = (float(each.sum()) * evidence.block_ml for each in (wrong, truth))
+        ml, truth_ml = (float(each.sum()) * evidence.block_ml for each in (wrong, truth))
         for kind, doubted in doubts.items():
-            figures = measured | doubted
-            yield Row(scan, kind, name, 0.0, overlap, volume_ml, truth_ml, figures)
+            yield Row(scan, kind, name, 0.0, overlap, ml, truth_ml, measured | doubted)
 
 
 def damaged_sample(

@@ -45,16 +45,8 @@ def fit_calibration(
 ) -> Calibration:
     """Find all numbers of the verdict from masks whose Dice is known.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-    confidence : mapping
-        From `fit_confidence`.
-
-    Raises
-    ------
-    InputError
-        No mask of a scan as it came is good enough to learn from.
+    `confidence` comes from `fit_confidence`. Raise InputError where no mask of a scan as it came is
+    good enough to learn from.
     """
     own = [row for row in rows if row.kind == OWN]
     good = [row for row in own if is_good(row)]
@@ -188,7 +180,12 @@ def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
         samples.append(Voxels(*(values[:VOXELS_PER_CASE] for values in case.voxels)))
         if case.damaged_voxels:
             samples.append(case.damaged_voxels)
-    features, right = zip(*(confidence_features(*sample) for sample in samples), strict=True)
+    features, right = [], []
+    for brain, disagreement, truth in samples:
+        terms = confidence_terms(brain, disagreement)
+        columns = [np.broadcast_to(term, brain.shape) for term in terms.values()]
+        features.append(np.stack(columns, axis=1).astype(np.float64))
+        right.append((brain >= 0.5) == truth)
     x, y = np.concatenate(features), np.concatenate(right).astype(np.float64)
     weights = np.zeros(x.shape[1])
     for _ in range(25):  # Newton's method
@@ -196,14 +193,4 @@ def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
         spread = likely * (1 - likely)
         hessian = x.T @ (spread[:, None] * x) + 1e-6 * np.eye(len(weights))
         weights += np.linalg.solve(hessian, x.T @ (y - likely))
-    names = confidence_terms(np.zeros(1), np.zeros(1))
-    return {name: round(float(weight), 5) for name, weight in zip(names, weights, strict=True)}
-
-
-def confidence_features(
-    brain: np.ndarray, disagreement: np.ndarray, truth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Terms of the confidence, shape (n, terms), and whether the label is right."""
-    columns = confidence_terms(brain, disagreement).values()
-    stacked = np.stack([np.broadcast_to(column, brain.shape) for column in columns], axis=1)
-    return stacked.astype(np.float64), (brain >= 0.5) == truth
+    return {name: round(float(weight), 5) for name, weight in zip(terms, weights, strict=True)}

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from skullstrip.batch.tables import write_rows
 from skullstrip.quality.calibration import Calibration
 from skullstrip.quality.confidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
 from ..augment.tissue_contrast import LOOKS
-from ..data.csv_manifest import write_csv
-from ..evaluation.report import markdown_table, number
+from ..evaluation.scores import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
 from .cases import BOTH, MASK, OWN, Row, Voxels
 from .fit import BAD_DICE
@@ -25,8 +25,6 @@ from .fit import BAD_DICE
 INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink", "wrong_header")
 BINS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0001)
 NEAR_PROBABILITY = 0.02  # voxels between this and its complement are near the surface
-
-
 GROUPS: Mapping[str, Callable[[Row], bool]] = {  # that figures are given for
     "own masks, scans as they came": lambda row: row.kind == OWN and row.what == UNTOUCHED,
     "own masks, painted contrasts": lambda row: row.kind == OWN and row.what in LOOKS,
@@ -152,16 +150,9 @@ def write_quality_report(
 ) -> None:
     """Write ``quality.md``, ``masks.csv`` and ``roc.png`` into a folder.
 
-    Parameters
-    ----------
-    judged : sequence of Judged
-        Every mask, each by a calibration that has not seen its scan.
-    held_out_scans : container of str
-        Of them, the scans that the network has not seen.
-    samples : iterable of Voxels
-        Of the network's own masks of those scans, for the confidence.
+    Every mask was judged by a calibration that has not seen its scan; the network has not seen the
+    held-out scans either, of whose own masks the voxels are a sample, for the confidence.
     """
-    out.mkdir(parents=True, exist_ok=True)
     held_out = [entry for entry in judged if entry.row.scan in held_out_scans]
     curves = {
         "own masks": roc([e for e in held_out if e.row.kind == OWN]),
@@ -184,23 +175,24 @@ def write_quality_report(
         flag_table(judged),
         estimate_table(judged),
     ]
+    rows = [_table_row(entry) for entry in judged]
+    write_rows(out / "masks.csv", tuple(rows[0]), rows)
     (out / "quality.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    _write_masks(out / "masks.csv", judged)
     _draw(out / "roc.png", curves, held_out)
 
 
-def _write_masks(path: Path, judged: Sequence[Judged]) -> None:
-    names = list(judged[0].row.measured)
-    rows = []
-    for entry in judged:
-        row, found = entry.row, entry.judgement
-        codes = " ".join(check.code for check in found.reasons)
-        dice = f"{row.dice:.5f}", f"{found.estimate.dice:.5f}"
-        figures = [f"{row.measured[name]:.5g}" for name in names]
-        rows.append([row.scan, row.kind, row.what, row.strength, *dice, found.verdict, codes,
-                     *figures])  # fmt: skip
-    header = ["scan", "kind", "what", "strength", "dice", "estimate", "verdict", "reasons", *names]
-    write_csv(path, header, rows)
+def _table_row(entry: Judged) -> dict[str, object]:
+    row, found = entry.row, entry.judgement
+    return {
+        "scan": row.scan,
+        "kind": row.kind,
+        "what": row.what,
+        "strength": row.strength,
+        "dice": f"{row.dice:.5f}",
+        "estimate": f"{found.estimate.dice:.5f}",
+        "verdict": found.verdict,
+        "reasons": " ".join(check.code for check in found.reasons),
+    } | {name: f"{value:.5g}" for name, value in row.measured.items()}
 
 
 def _draw(

@@ -13,9 +13,8 @@ import numpy as np
 from skullstrip.grid.volume import Volume
 
 from ..augment.tissue_contrast import LOOKS
-from ..data.dataset import find_pairs, select_split
-from ..data.heads import HELD_BACK_SPLIT
-from ..data.pair import LABEL_MAP_SPLIT, Pair, read_pair
+from ..data.dataset import DATA_HELP, find_pairs, select_split
+from ..data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, Pair, read_pair
 from ..evaluation.stress import UNTOUCHED, spoil
 from ..evaluation.synthetic import SCANS, synthetic_scan
 
@@ -38,7 +37,7 @@ HARD = (
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `chosen_scans` and the weights are taken from."""
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+    parser.add_argument("data", type=Path, help=DATA_HELP)
     parser.add_argument(
         "--heads", type=Path, help="label maps that 'heads' wrote, to paint other contrasts from"
     )
@@ -62,16 +61,15 @@ def chosen_scans(
 def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
     """Return every scan of the small data sets, then a random sample of the largest one."""
     largest = Counter(pair.dataset for pair in pairs).most_common(1)[0][0]
-    others = [pair for pair in pairs if pair.dataset != largest]
     rest = [pair for pair in pairs if pair.dataset == largest]
     random.Random(1).shuffle(rest)
-    return [*others, *rest][:limit]
+    return [*(pair for pair in pairs if pair.dataset != largest), *rest][:limit]
 
 
 def choose_maps(pairs: Sequence[Pair], limit: int) -> list[Pair]:
     """Return a random sample of label maps, half of them infants' where there are enough."""
     shuffled = random.Random(1).sample(pairs, len(pairs))
-    infants = [pair for pair in shuffled if ("age_group", "infant") in pair.groups]
+    infants = [pair for pair in shuffled if pair.group("age_group") == "infant"]
     adults = [pair for pair in shuffled if pair not in infants]
     return [*infants[: limit // 2], *adults[: limit - limit // 2]]
 
@@ -83,7 +81,7 @@ def stress_of(pair: Pair) -> list[tuple[str, float]]:
     """
     scan = pair.name
     if pair.split in (LABEL_MAP_SPLIT, HELD_BACK_SPLIT):
-        looks = SCANS[dict(pair.groups).get("age_group", "adult")]
+        looks = SCANS[pair.group("age_group") or "adult"]
         return random.Random(f"l{scan}").sample(looks, PER_SCAN)
     hard = random.Random(f"h{scan}").sample(HARD, PER_SCAN)
     usual = random.Random(f"e{scan}").sample(USUAL, PER_SCAN)
@@ -91,14 +89,9 @@ def stress_of(pair: Pair) -> list[tuple[str, float]]:
 
 
 def read_spoilt(pair: Pair, what: str, strength: float) -> tuple[Volume, np.ndarray]:
-    """Return a scan as it came or spoilt, or one painted from a label map, and its mask.
+    """Return a scan, as it came or spoilt, and its mask; of a label map, one painted from it.
 
-    Parameters
-    ----------
-    what : str
-        A perturbation, or of a label map the look.
-    strength : float
-        Of the perturbation; of a painted scan the slice thickness in mm.
+    Then `what` is the look, and `strength` the slice thickness in mm.
     """
     if what in LOOKS:
         return synthetic_scan(pair, what, strength)

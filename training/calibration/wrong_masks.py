@@ -6,8 +6,7 @@ a new mask. `damaged_probability` makes the probability of a network that has ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
@@ -45,14 +44,19 @@ def eye(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarr
         box[1].start + 0.90 * size[1],
         box[2].start + 0.36 * size[2],
     ])  # fmt: skip
-    ball = _ball(mask.shape, centre, EYE_RADIUS_MM / block_mm)
-    return mask | ball | _way(mask, centre, 4 / block_mm)
+    leak = mask | _ball(mask.shape, centre, EYE_RADIUS_MM / block_mm)
+    inside = np.argwhere(mask)
+    nearest = inside[((inside - centre) ** 2).sum(axis=1).argmin()]
+    for share in np.linspace(0, 1, 12):  # the way there
+        leak |= _ball(mask.shape, centre + share * (nearest - centre), 4 / block_mm)
+    return leak
 
 
 def dura(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Add a leak through dura and skull over part of the convexity, 4 to 10 mm thick."""
     thick = _moved(mask, block_mm, rng.uniform(4, 10))
-    upper = _above(mask, 0.55)
+    part = bounding_box(mask)[2]
+    upper = np.arange(mask.shape[2]) >= part.start + 0.55 * (part.stop - part.start)
     return mask | (thick & upper & _cone(mask, rng, rng.uniform(0.5, 0.9)))
 
 
@@ -122,13 +126,10 @@ def holes(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.nda
     return mask & ~_ball(mask.shape, centre, radius) & ~_ball(mask.shape, mirrored, radius)
 
 
-DAMAGES: Mapping[str, Damage] = MappingProxyType(
-    {
-        "grow": grow, "erode": erode, "eye": eye, "dura": dura, "neck": neck,
-        "cerebellum": cerebellum, "half": half, "lobe": lobe, "shift": shift, "slab": slab,
-        "holes": holes,
-    }
-)  # fmt: skip
+DAMAGES: dict[str, Damage] = {
+    "grow": grow, "erode": erode, "eye": eye, "dura": dura, "neck": neck, "cerebellum": cerebellum,
+    "half": half, "lobe": lobe, "shift": shift, "slab": slab, "holes": holes,
+}  # fmt: skip
 
 
 def damaged_probability(
@@ -136,8 +137,7 @@ def damaged_probability(
 ) -> np.ndarray:
     """Return the probability of a network as sure of the damaged mask as of the right one.
 
-    Where the mask was changed, and two blocks around, it follows the damaged surface; elsewhere it
-    stays.
+    It follows the damaged surface where the mask was changed, and two blocks around.
     """
     changed = mask != damaged
     if not changed.any():
@@ -160,21 +160,6 @@ def _ball(shape: tuple[int, ...], centre: np.ndarray, radius: float) -> np.ndarr
     return np.asarray(
         (i - centre[0]) ** 2 + (j - centre[1]) ** 2 + (k - centre[2]) ** 2 <= radius**2
     )
-
-
-def _way(mask: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-    """Draw a tube from a place outside a mask to the nearest place in it."""
-    inside = np.argwhere(mask)
-    nearest = inside[((inside - centre) ** 2).sum(axis=1).argmin()]
-    tube = np.zeros_like(mask)
-    for share in np.linspace(0, 1, 12):
-        tube |= _ball(mask.shape, centre + share * (nearest - centre), radius)
-    return tube
-
-
-def _above(mask: np.ndarray, share: float) -> np.ndarray:
-    part = bounding_box(mask)[2]
-    return np.arange(mask.shape[2]) >= part.start + share * (part.stop - part.start)
 
 
 def _cone(mask: np.ndarray, rng: np.random.Generator, cosine: float) -> np.ndarray:

@@ -8,22 +8,21 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from skullstrip.batch.tables import write_rows
 from skullstrip.errors import SkullStripError
 from skullstrip.grid.orientation import axis_codes
 from skullstrip.grid.volume import Volume
 
-from .csv_manifest import write_csv
-from .dataset import find_pairs
+from .dataset import DATA_HELP, find_pairs
 from .pair import GRID_TOLERANCE_MM, Pair, altered_files, grid_mismatch_mm, read_volume
 from .pictures import TRUTH, page, scan_row
 
 MIN_BRAIN_ML = 200.0  # a newborn's brain has about 350 mL
 MAX_BRAIN_ML = 2600.0
+MAX_LOOSE = 0.001  # share of the mask in other pieces than the largest
 MAX_OUTSIDE_HEAD = 0.05  # share of the mask over air; ventricles and sulci are dark, but filled
 MAX_TILT_DEGREES = 30.0
 HEAD_THRESHOLD = 0.1  # of the 98th percentile: above the noise of air, below fat and tissue
-
-
 COLUMNS = ("scan", "subject", "split", "dataset", "shape", "spacing_mm", "orientation",
            "tilt_degrees", "brain_ml", "outside_head", "problems")  # fmt: skip
 
@@ -31,14 +30,8 @@ COLUMNS = ("scan", "subject", "split", "dataset", "shape", "spacing_mm", "orient
 def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
     """Check one scan.
 
-    Returns
-    -------
-    row : dict
-        Of the table; ``problems`` is empty where all is well.
-    volume : Volume
-        The image, for a picture.
-    mask : ndarray of bool, shape (X, Y, Z)
-        The mask; empty where it is not on the image's grid.
+    Gives what the table says, ``problems`` being empty where all is well, and for a picture the
+    image and the mask; the latter is empty where it is not on the image's grid.
     """
     volume, mask_volume = read_volume(pair.image), read_volume(pair.mask)
     problems = [f"{path.name} differs from its hash" for path in altered_files(pair)]
@@ -48,8 +41,8 @@ def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
         mask = np.zeros(volume.array.shape, dtype=bool)
     else:
         mask = mask_volume.array > 0
-        problems += _mask_problems(mask_volume.array, mask, volume)
-    outside = _outside_head(volume, mask, is_label_map=pair.is_label_map)
+        problems += _mask_problems(mask_volume.array, mask, volume.voxel_volume_ml)
+    outside = _outside_head(volume, mask, pair.is_label_map)
     if outside > MAX_OUTSIDE_HEAD:
         problems.append(f"{100 * outside:.0f} % of the mask outside the head")
     if not np.isfinite(volume.array).all():
@@ -69,22 +62,28 @@ def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
     return found, volume, mask
 
 
-def _mask_problems(values: np.ndarray, mask: np.ndarray, volume: Volume) -> list[str]:
+def _mask_problems(values: np.ndarray, mask: np.ndarray, voxel_ml: float) -> list[str]:
     if not mask.any():
         return ["empty mask"]
     problems = []
     levels = np.unique(values)
     if levels.size > 2 or not np.isin(levels, (0, levels[-1])).all():
         problems.append(f"mask has {levels.size} values instead of 0 and 1")
-    brain_ml = int(mask.sum()) * volume.voxel_volume_ml
+    brain_ml = int(mask.sum()) * voxel_ml
     if not MIN_BRAIN_ML <= brain_ml <= MAX_BRAIN_ML:
         problems.append(f"{brain_ml:.0f} mL is no human brain")
-    labels, count = ndimage.label(mask)
-    if count > 1:
-        loose = 1 - np.bincount(labels.ravel())[1:].max() / mask.sum()
-        if loose > 0.001:
-            problems.append(f"{100 * loose:.1f} % of the mask in loose pieces")
+    loose = 1 - np.bincount(ndimage.label(mask)[0].ravel())[1:].max() / mask.sum()
+    if loose > MAX_LOOSE:
+        problems.append(f"{100 * loose:.1f} % of the mask in loose pieces")
     return problems
+
+
+def _outside_head(volume: Volume, mask: np.ndarray, is_label_map: bool) -> float:
+    """Return the share of a mask that lies over air."""
+    if not mask.any():
+        return 0.0
+    head = ndimage.binary_fill_holes(volume.array > 0) if is_label_map else head_mask(volume)
+    return float((mask & ~head).sum() / mask.sum())
 
 
 def head_mask(volume: Volume) -> np.ndarray:
@@ -93,17 +92,9 @@ def head_mask(volume: Volume) -> np.ndarray:
     values -= values.min()
     bright = values > HEAD_THRESHOLD * np.percentile(values, 98)
     steps = max(1, round(6 / float(volume.spacing_mm.max())))
-    padded = np.pad(bright, steps + 1)
-    closed = ndimage.binary_closing(padded, iterations=steps)
+    closed = ndimage.binary_closing(np.pad(bright, steps + 1), iterations=steps)
     inner = (slice(steps + 1, -steps - 1),) * 3
     return np.asarray(ndimage.binary_fill_holes(closed[inner]))
-
-
-def _outside_head(volume: Volume, mask: np.ndarray, *, is_label_map: bool) -> float:
-    if not mask.any():
-        return 0.0
-    head = ndimage.binary_fill_holes(volume.array > 0) if is_label_map else head_mask(volume)
-    return float((mask & ~head).sum() / mask.sum())
 
 
 def tilt_degrees(affine: np.ndarray) -> float:
@@ -122,8 +113,8 @@ def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, str | float]
         try:
             found, volume, mask = check_pair(pair)
             row |= found
-            caption = f"{pair.name}  {row['spacing_mm']} mm  {row['orientation']}"
             shown = _ranked(volume) if pair.is_label_map else volume
+            caption = f"{pair.name}  {row['spacing_mm']} mm  {row['orientation']}"
             picture = scan_row(shown, {TRUTH: mask}, f"{caption}  {row['problems']}")
             pictures.append((not row["problems"], number, picture))
         except SkullStripError as error:
@@ -131,12 +122,10 @@ def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, str | float]
         table.append(row)
         if row["problems"]:
             print(f"{pair.name}: {row['problems']}")
-    out.mkdir(parents=True, exist_ok=True)
-    write_csv(out / "check.csv", COLUMNS, ([row.get(c, "") for c in COLUMNS] for row in table))
+    write_rows(out / "check.csv", COLUMNS, table)
     if pictures:
-        page([picture for *_, picture in sorted(pictures)], columns=4).save(
-            out / "contact_sheet.png"
-        )
+        sheet = page([picture for *_, picture in sorted(pictures)], columns=4)
+        sheet.save(out / "contact_sheet.png")
     return table
 
 
@@ -146,12 +135,13 @@ def _ranked(labels: Volume) -> Volume:
     return Volume(ranks.reshape(labels.array.shape), labels.affine)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Check a data set; exit status 1 where a scan has a problem."""
-    parser = argparse.ArgumentParser("python -m training check", description=__doc__)
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help=DATA_HELP)
     parser.add_argument("-o", "--out", type=Path, default=Path("check"), help="folder of results")
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check a data set; exit status 1 where a scan has a problem."""
     table = check_all(find_pairs(arguments.data), arguments.out)
     faulty = sum(bool(row["problems"]) for row in table)
     print(f"{len(table)} scans, {faulty} with problems; results in {arguments.out}")

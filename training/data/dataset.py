@@ -1,14 +1,25 @@
-"""Finding pairs of scan and mask in a data set."""
+"""Pairs of scan and mask in a data set: a manifest, a folder, BIDS, or what a batch wrote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from skullstrip.batch.bids import find_bids_scans
+from skullstrip.batch.columns import CORRECTED, DONE, Row
+from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
+from skullstrip.batch.records import RECORDS, rows
+from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
+from skullstrip.escaping import escaped
+from skullstrip.io.images import suffix_of
 
-from .csv_manifest import MANIFEST_NAMES, read_manifest
-from .layouts import find_in_batch, find_in_bids, find_in_folders, is_batch_output, is_bids
+from .csv_manifest import read_manifest
 from .pair import Pair
+
+DATA_HELP = "data set: folder, BIDS or CSV manifest"
+MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
+MASK_ENDINGS = ("_mask", "_brainmask", "_brain_mask")
+BIDS_MARKS = ("dataset_description.json", "sub-*/anat", "sub-*/ses-*/anat")
 
 
 def find_pairs(
@@ -16,21 +27,10 @@ def find_pairs(
 ) -> tuple[Pair, ...]:
     """Find every scan with a mask in one or several data sets, sorted by name.
 
-    Parameters
-    ----------
-    *data : path
-        A CSV manifest; a folder that holds ``MANIFEST.csv`` or ``manifest.csv``; the output
-        folder of a batch, of which masks corrected by hand are taken; a BIDS folder
-        with masks under ``derivatives/``; or a folder in either layout of the original project
-        (``<id>.nii.gz`` with ``<id>_mask.nii.gz``; ``<id>/T1w.nii.gz`` with ``<id>/mask.nii.gz``).
-    scans, accepted
-        For the output of a batch; see `find_in_batch`.
-
-    Raises
-    ------
-    InputError
-        Nothing is found, a file is missing, two scans have one name, or a person stands in two
-        splits.
+    Each is a CSV manifest or a folder that holds one; the output folder of a batch, to which
+    `scans` and `accepted` belong, see `find_in_batch`; a BIDS folder with masks under
+    ``derivatives/``; or a folder in either layout of the original project. Raise InputError where
+    nothing is found, a file is missing, two scans have one name, or a person is in two splits.
     """
     pairs = [pair for root in data for pair in _pairs_of(Path(root), scans, accepted)]
     names: set[str] = set()
@@ -50,15 +50,23 @@ def find_pairs(
     return tuple(sorted(pairs, key=lambda pair: pair.name))
 
 
+def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
+    """Return the pairs of one split, or of ``all``; raise InputError where there is none."""
+    chosen = tuple(pair for pair in pairs if split in ("all", pair.split))
+    if not chosen:
+        known = ", ".join(sorted({pair.split or "(none)" for pair in pairs}))
+        raise InputError(f"No scan belongs to the split {split!r}; the data set has: {known}.")
+    return chosen
+
+
 def _pairs_of(root: Path, scans: Path | None, accepted: bool) -> list[Pair]:
     if not root.exists():
         raise InputError(f"The data set {root} does not exist; give a folder or a CSV manifest.")
-    manifests = [root / name for name in MANIFEST_NAMES if (root / name).is_file()]
-    if root.is_file():
-        pairs = read_manifest(root)
-    elif manifests:
+    manifests = [path for path in (root, *(root / name for name in MANIFEST_NAMES))
+                 if path.is_file()]  # fmt: skip
+    if manifests:
         pairs = read_manifest(manifests[0])
-    elif is_batch_output(root):
+    elif (root / RECORDS).is_dir():
         pairs = find_in_batch(root, scans, accepted)
     elif is_bids(root):
         pairs = find_in_bids(root)
@@ -71,10 +79,104 @@ def _pairs_of(root: Path, scans: Path | None, accepted: bool) -> list[Pair]:
     return pairs
 
 
-def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
-    """Return the pairs of one split, or of ``all``; raise InputError where there is none."""
-    chosen = tuple(pair for pair in pairs if split in ("all", pair.split))
+def images_in(folder: Path) -> dict[str, Path]:
+    """Return the images that lie in a folder, sorted, by their names without ending."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {_stem(path): path for path in files if suffix_of(path)}
+
+
+def _stem(path: Path) -> str:
+    return path.name[: len(path.name) - len(suffix_of(path))]
+
+
+def find_in_folders(root: Path) -> list[Pair]:
+    """Find ``<id>.nii.gz`` with ``<id>_mask.nii.gz``, and ``<id>/T1w`` with ``<id>/mask``."""
+    pairs = []
+    files = images_in(root)
+    for stem, image in files.items():
+        subject = stem.removesuffix("_T1w")
+        candidates = [f"{base}{tail}" for base in (stem, subject) for tail in MASK_ENDINGS]
+        mask = next((files[name] for name in candidates if name in files), None)
+        if mask is not None:
+            pairs.append(Pair(subject, image, mask, dataset=root.name))
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        files = images_in(folder)
+        if "T1w" in files and "mask" in files:
+            pairs.append(Pair(folder.name, files["T1w"], files["mask"], dataset=root.name))
+    return pairs
+
+
+def is_bids(root: Path) -> bool:
+    """Return whether the folder looks like BIDS: a description, or subjects with ``anat``."""
+    return any(next(root.glob(mark), None) is not None for mark in BIDS_MARKS)
+
+
+def find_in_bids(root: Path) -> list[Pair]:
+    """Pair every T1w scan with the brain mask of its own entities and grid, if there is one.
+
+    It lies under ``derivatives/`` or beside the scan. Two scans of a person are two pairs of one
+    subject.
+    """
+    masks = _bids_masks(root)
+    pairs = []
+    for scan in find_bids_scans(root):
+        entities = scan.name.removesuffix("_T1w")
+        if entities in masks:
+            subject = entities.split("_")[0]
+            mask = masks[entities]
+            pairs.append(Pair(subject, scan.path, mask, scan=entities, dataset=root.name))
+    return pairs
+
+
+def _bids_masks(root: Path) -> dict[str, Path]:
+    """Map the entities of a scan to its mask; the first derivative by name wins."""
+    masks: dict[str, Path] = {}
+    folders = (root / "derivatives", root)
+    for path in (path for top in folders for path in sorted(top.glob("**/sub-*_mask.*"))):
+        stem = _stem(path).removesuffix("_mask")
+        parts = [part for part in stem.split("_") if part not in ("T1w", "space-T1w")]
+        described = [part for part in parts if part.startswith(("desc-", "label-"))]
+        elsewhere = any(part.startswith("space-") for part in parts)
+        of_brain = all("brain" in part.lower() for part in described)
+        if suffix_of(path) and of_brain and not elsewhere:
+            masks.setdefault("_".join(part for part in parts if part not in described), path)
+    return masks
+
+
+def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) -> list[Pair]:
+    """Pair the masks of a batch that somebody corrected with the scans that they are of.
+
+    `out` is its output folder, `scans` where its input folder or BIDS data set lies now, if it was
+    moved. With `accepted`, masks that the report page accepts are taken, too. Raise InputError
+    where there is none, a scan is not where it was, or the decisions cannot be read.
+    """
+    decided = read_decisions(out / DECISIONS) if accepted else {}
+    names = {name for name, decision in decided.items() if decision == ACCEPT}
+    chosen = [
+        row
+        for row in rows(out)
+        if row["status"] == CORRECTED or (row["status"] == DONE and escaped(row["name"]) in names)
+    ]
     if not chosen:
-        known = ", ".join(sorted({pair.split or "(none)" for pair in pairs}))
-        raise InputError(f"No scan belongs to the split {split!r}; the data set has: {known}.")
-    return chosen
+        raise InputError(
+            f"No mask in {out} is listed as corrected; start the batch once more, so that it "
+            "notices masks that were changed, or take accepted ones with --accepted."
+        )
+    moved: dict[str, Path] = {}
+    if scans is not None:
+        found = find_bids_scans(scans) if is_bids(scans) else find_scans(str(scans), out)
+        moved = {scan.name: scan.path for scan in found}
+    return [_corrected_pair(row, out, moved) for row in chosen]
+
+
+def _corrected_pair(row: Row, out: Path, moved: dict[str, Path]) -> Pair:
+    name = str(row["name"])
+    image = moved.get(name, Path(str(row["path"])))
+    if not image.exists():
+        raise InputError(
+            f"The scan {image}, whose mask was corrected, is not there; name the folder that the "
+            "batch's scans were moved to with --scans."
+        )
+    scan = name.replace("/", "_")  # it names files
+    mask = out / str(row["brain_mask"])
+    return Pair(str(row["subject"] or scan), image, mask, scan=scan, dataset=out.name)

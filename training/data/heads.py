@@ -9,22 +9,21 @@ the split "truth": `synthetic` makes scans with exact masks from them, and nothi
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
+from skullstrip.batch.tables import read_rows, write_rows
 from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.regions import largest_component
 from skullstrip.grid.volume import Volume
 
-from .csv_manifest import write_csv
+from .csv_manifest import ADVICE
 from .label_codes import DURA, FAT, MARROW, MUSCLE, OUTER_VESSEL, SKIN, head_box, is_outside
-from .pair import LABEL_MAP_SPLIT, read_volume
+from .pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, read_volume
 
 HELD_BACK = Path(__file__).parents[1] / "configs" / "held_back.txt"
-HELD_BACK_SPLIT = "truth"
 CLOSED_MM, WIDENED_MM = 10.0, 1.0
 CSF = 24
 BRAINWEB = {
@@ -96,11 +95,11 @@ def put_into_head(brain: Volume, donor: Volume, rng: np.random.Generator) -> Vol
         for low, high, part, size in zip(*margin, box, brain.array.shape, strict=True)
     ]
     labels = np.pad(brain.array, pad)
-    affine = brain.affine @ translation([-low for low, _ in pad])
+    affine = moved(brain.affine, [-low for low, _ in pad])
     inside = closed(labels > 0, CLOSED_MM, spacing)
     inside = within(inside, float(rng.uniform(1.0, 5.0)), spacing)  # room for fluid
-    theirs = inside_of_skull(donor)
     outer = is_outside(donor.array)
+    theirs = closed(largest_component(~outer), 3.0, donor.spacing_mm)  # without gaps
     nearest = ndimage.distance_transform_edt(
         ~(outer & (donor.array > 0)), return_distances=False, return_indices=True
     )
@@ -122,11 +121,6 @@ def put_into_head(brain: Volume, donor: Volume, rng: np.random.Generator) -> Vol
     points += their_centre[:, None, None, None]
     head = ndimage.map_coordinates(outside_only, points, order=0, mode="constant", prefilter=False)
     return Volume(np.where(inside, np.where(labels > 0, labels, CSF), head), affine)
-
-
-def inside_of_skull(head: Volume) -> np.ndarray:
-    """Return brain and fluid of a whole head, without gaps."""
-    return closed(largest_component(~is_outside(head.array)), 3.0, head.spacing_mm)
 
 
 def radii(mask: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,17 +146,17 @@ def look_up(reach: np.ndarray, away: np.ndarray, distance: np.ndarray) -> np.nda
     return ndimage.map_coordinates(wrapped, [polar, azimuth], order=1, mode="nearest")
 
 
-def translation(voxels: list[int]) -> np.ndarray:
-    """Affine that shifts the origin by so many voxels."""
+def moved(affine: np.ndarray, voxels: list[int]) -> np.ndarray:
+    """Return the affine of a grid that starts so many voxels further on."""
     shift = np.eye(4)
     shift[:3, 3] = voxels
-    return shift
+    return affine @ shift
 
 
 def cropped(head: Volume) -> Volume:
     """Without the air around the head, but for a few voxels."""
     box = head_box(head.array)
-    return Volume(head.array[box], head.affine @ translation([part.start for part in box]))
+    return Volume(head.array[box], moved(head.affine, [part.start for part in box]))
 
 
 def held_back() -> tuple[str, ...]:
@@ -171,17 +165,13 @@ def held_back() -> tuple[str, ...]:
     return tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
 
 
-def is_newborn(name: str) -> bool:
-    """Return whether a brain without a head is of the first three months, by its file's name."""
-    return name.startswith("JLF") or name.split("_")[1] in ("0mo", "1mo", "2mo", "3mo")
-
-
 def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> Volume:
     """Read a map; an infant's brain gets a head from a donor on its own side of the split."""
     head = read_map(paths[name], paths[name].parent.name)
     if paths[name].parent.name == BRAIN_ONLY:
         rng = np.random.default_rng([SEED, *name.encode()])
-        family = "neonate" if is_newborn(name) and rng.random() < 0.5 else "synthseg_C"
+        newborn = name.startswith("JLF") or name.split("_")[1] in ("0mo", "1mo", "2mo", "3mo")
+        family = "neonate" if newborn and rng.random() < 0.5 else "synthseg_C"
         donors = [
             other
             for other, path in sorted(paths.items())
@@ -192,34 +182,6 @@ def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> Volum
     return cropped(head)
 
 
-def build(manifest: Path, out: Path) -> None:
-    """Write every map of a manifest with its mask, and a manifest of them."""
-    with open(manifest, encoding="utf-8", newline="") as file:
-        rows = {
-            row["subject"].removesuffix("_1mm"): row
-            for row in csv.DictReader(file)
-            if row["kind"] == "labels" and row["subject"] != TWIN
-        }
-    paths = {name: manifest.parent / row["image"] for name, row in rows.items()}
-    kept = held_back()
-    out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, path in sorted(paths.items(), reverse=True):
-        image, mask_name = f"{name}_labels.nii.gz", f"{name}_mask.nii.gz"
-        head = make_head(name, paths, kept)
-        mask = brain_mask(head.array, head.spacing_mm)
-        write_map(head.array.astype(np.int16), head.affine, out / image)
-        write_map(mask.astype(np.uint8), head.affine, out / mask_name)
-        print(
-            f"{name}: {np.count_nonzero(mask) * np.prod(head.spacing_mm) / 1000:.0f} ml", flush=True
-        )
-        dataset, age_group = FAMILIES[path.parent.name]
-        split = HELD_BACK_SPLIT if name in kept else LABEL_MAP_SPLIT
-        written.append((name, split, image, mask_name, dataset, rows[name]["licence"], age_group))
-    header = ["subject", "split", "image", "mask", "dataset", "licence", "age_group"]
-    write_csv(out / "MANIFEST.csv", header, written)
-
-
 def write_map(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
     """Write a NIfTI file."""
     import nibabel
@@ -227,11 +189,38 @@ def write_map(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(array, affine), path)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: MANIFEST OUT."""
-    parser = argparse.ArgumentParser("python -m training heads", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, help="CSV of label maps: subject, kind, image, ...")
     parser.add_argument("out", type=Path, help="folder for maps, masks and MANIFEST.csv")
-    arguments = parser.parse_args(argv)
-    build(arguments.manifest, arguments.out)
-    return 0
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write every map of a manifest with its mask, and a manifest of them."""
+    manifest, out = arguments.manifest, arguments.out
+    rows = {
+        row["subject"].removesuffix("_1mm"): row
+        for row in read_rows(manifest, ("subject", "kind", "image", "licence"), ADVICE)
+        if row["kind"] == "labels" and row["subject"] != TWIN
+    }
+    paths = {name: manifest.parent / row["image"] for name, row in rows.items()}
+    kept = held_back()
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, path in sorted(paths.items(), reverse=True):
+        head = make_head(name, paths, kept)
+        mask = brain_mask(head.array, head.spacing_mm)
+        dataset, age_group = FAMILIES[path.parent.name]
+        row = {
+            "subject": name,
+            "split": HELD_BACK_SPLIT if name in kept else LABEL_MAP_SPLIT,
+            "image": f"{name}_labels.nii.gz",
+            "mask": f"{name}_mask.nii.gz",
+            "dataset": dataset,
+            "licence": rows[name]["licence"],
+            "age_group": age_group,
+        }
+        write_map(head.array.astype(np.int16), head.affine, out / row["image"])
+        write_map(mask.astype(np.uint8), head.affine, out / row["mask"])
+        print(f"{name}: {np.count_nonzero(mask) * head.voxel_volume_ml:.0f} ml", flush=True)
+        written.append(row)
+    write_rows(out / "MANIFEST.csv", tuple(written[0]), written)

@@ -54,25 +54,9 @@ def recode(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Give every tissue, shell and depth a code of its own.
 
-    Parameters
-    ----------
-    labels : ndarray of int, shape (X, Y, Z)
-    mask : ndarray of bool, shape (X, Y, Z)
-        The brain mask that belongs to the map.
-    spacing_mm : ndarray, shape (3,)
-
-    Returns
-    -------
-    codes : ndarray of uint8, shape (X, Y, Z)
-        0 is air.
-    names : tuple of str
-        "tissue:label:part" of each code; part is "in" (inside the mask), "shell", "skin", "fat"
-        or "deep".
-
-    Raises
-    ------
-    InputError
-        There are more tissues and parts than codes.
+    `mask` is the brain mask that belongs to the map. Gives codes, uint8 (X, Y, Z), of which 0 is
+    air, and "tissue:label:part" of each; part is "in" (inside the mask), "shell", "skin", "fat" or
+    "deep". Raise InputError where there are more tissues and parts than codes.
     """
     outside_mm = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
     head = ndimage.binary_fill_holes(labels > 0)
@@ -82,10 +66,19 @@ def recode(
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue
-        here = labels[box] == label
-        tissue = tissue_of(label)
-        near = (mask[box], outside_mm[box], depth_mm[box])
-        for part, where in _parts(here, *near, tissue in LAYERED):
+        here, tissue = labels[box] == label, tissue_of(label)
+        outside = here & ~mask[box]
+        shell = outside & (outside_mm[box] <= SHELL_MM)
+        rest, depth = outside & ~shell, depth_mm[box]
+        parts = {"in": here & mask[box], "shell": shell}
+        if tissue in LAYERED and np.count_nonzero(rest) > SMALLEST_SPLIT:
+            parts["skin"] = rest & (depth <= SKIN_MM)
+            parts["fat"] = rest & (depth > SKIN_MM) & (depth <= FAT_MM)
+            rest = rest & (depth > FAT_MM)
+        parts["deep"] = rest
+        for part, where in parts.items():
+            if not where.any():
+                continue
             if len(names) == MOST_CODES:
                 raise InputError(
                     f"The label map needs more than {MOST_CODES} codes, a label up to five of "
@@ -94,23 +87,3 @@ def recode(
             codes[box][where] = len(names)
             names.append(f"{tissue}:{label}:{part}")
     return codes, tuple(names)
-
-
-def _parts(
-    here: np.ndarray,
-    mask: np.ndarray,
-    outside_mm: np.ndarray,
-    depth_mm: np.ndarray,
-    layered: bool,
-) -> list[tuple[str, np.ndarray]]:
-    outside = here & ~mask
-    shell = outside & (outside_mm <= SHELL_MM)
-    rest = outside & ~shell
-    parts = [("in", here & mask), ("shell", shell)]
-    if layered and np.count_nonzero(rest) > SMALLEST_SPLIT:
-        parts.append(("skin", rest & (depth_mm <= SKIN_MM)))
-        parts.append(("fat", rest & (depth_mm > SKIN_MM) & (depth_mm <= FAT_MM)))
-        parts.append(("deep", rest & (depth_mm > FAT_MM)))
-    else:
-        parts.append(("deep", rest))
-    return [(part, where) for part, where in parts if where.any()]

@@ -13,42 +13,28 @@ from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 
 LABEL_MAP_SPLIT = "labelmap"
+HELD_BACK_SPLIT = "truth"  # label maps that nothing trains on
 GRID_TOLERANCE_MM = 0.1  # writers round affines to float32, some to a few digits
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A T1 scan (or a whole-head label map) and its brain mask.
+    """A scan (or a whole-head label map, which holds labels instead of intensities) and its mask.
 
-    Parameters
-    ----------
-    subject : str
-        The person scanned; splits are made by subject, never by scan or slice.
-    image, mask : Path
-        Files on the same grid; the mask is 0 outside the brain and 1 inside.
-    scan : str
-        Unique name of the scan; the subject where there is one scan per subject.
-    split : str
-        ``train``, ``val``, ``test``, ``labelmap`` or empty where none is given.
-    dataset, licence, source : str
-        Where the scan comes from and what may be done with it; empty if unknown.
-    image_sha256, mask_sha256 : str
-        Hexadecimal digests, or their first digits (at least 16); empty if unknown.
-    groups : tuple of (str, str)
-        Further columns of the manifest, such as age or scanner, to judge by subgroup.
+    Both are on one grid; the mask is 0 outside the brain. What is unknown is empty.
     """
 
-    subject: str
+    subject: str  # the person: splits are made by subject, never by scan or slice
     image: Path
     mask: Path
-    scan: str = ""
-    split: str = ""
+    scan: str = ""  # unique; the subject where there is one scan of it
+    split: str = ""  # "train", "val", "test", or one of those above
     dataset: str = ""
     licence: str = ""
     source: str = ""
-    image_sha256: str = ""
+    image_sha256: str = ""  # hexadecimal, or its first digits (at least 16)
     mask_sha256: str = ""
-    groups: tuple[tuple[str, str], ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()  # further columns, such as age, to judge by
 
     @property
     def name(self) -> str:
@@ -57,8 +43,12 @@ class Pair:
 
     @property
     def is_label_map(self) -> bool:
-        """Whether `image` holds labels instead of intensities."""
+        """Whether scans are to be synthesised from it for training."""
         return self.split == LABEL_MAP_SPLIT
+
+    def group(self, column: str) -> str:
+        """Return what a further column says; "" where nobody said."""
+        return dict(self.groups).get(column, "")
 
 
 def altered_files(pair: Pair) -> tuple[Path, ...]:
@@ -76,19 +66,7 @@ def read_volume(path: Path) -> Volume:
 
 
 def read_pair(pair: Pair) -> tuple[Volume, np.ndarray]:
-    """Read a scan and its mask.
-
-    Returns
-    -------
-    volume : Volume
-        Values as they came, shape (X, Y, Z).
-    mask : ndarray of bool, shape (X, Y, Z)
-
-    Raises
-    ------
-    InputError
-        A file cannot be read, or the two are not on one grid.
-    """
+    """Read a scan as it came and its mask, bool (X, Y, Z); InputError if on different grids."""
     volume, mask = read_volume(pair.image), read_volume(pair.mask)
     shift = grid_mismatch_mm(volume, mask)
     if shift > GRID_TOLERANCE_MM:
@@ -100,10 +78,7 @@ def read_pair(pair: Pair) -> tuple[Volume, np.ndarray]:
 
 
 def grid_mismatch_mm(first: Volume, second: Volume) -> float:
-    """Return how far corresponding corner voxels of two grids lie apart, in mm.
-
-    Infinite where the shapes differ, because then voxels have no counterparts.
-    """
+    """Return how far corresponding corners of two grids lie apart; infinite for other shapes."""
     if first.array.shape != second.array.shape:
         return float("inf")
     last = np.array(first.array.shape) - 1

@@ -28,47 +28,37 @@ def scan_row(
     caption: str,
     centre: Sequence[int] | None = None,
 ) -> Image:
-    """Draw a sagittal, a coronal and an axial slice with mask outlines under a caption.
+    """Draw a sagittal, a coronal and an axial slice with outlines of masks under a caption.
 
-    Parameters
-    ----------
-    outlines : mapping of colour to ndarray of bool, shape (X, Y, Z)
-        Later masks are drawn over earlier ones.
-    centre : three int, optional
-        Voxel (X, Y, Z) that the slices pass through; by default the middle of the first mask,
-        or of the field of view.
+    Later masks are drawn over earlier ones. The slices pass through the voxel `centre`, by default
+    the middle of the first mask, or of the field of view.
     """
     from PIL import Image, ImageDraw
 
     ras, orientation = reorient_to_ras(volume)
     masks = {colour: orientation.apply(mask) for colour, mask in outlines.items()}
     marker = np.zeros(volume.array.shape, dtype=bool)
-    marker[tuple(_middle(outlines, volume.array.shape) if centre is None else centre)] = True
+    marker[tuple(_middle(next(iter(outlines.values()))) if centre is None else centre)] = True
     point = np.argwhere(orientation.apply(marker))[0]
     low, high = _window(ras.array)
     row = Image.new("RGB", (3 * TILE + 2 * GAP, CAPTION + TILE), BACKGROUND)
     for axis in range(3):
         cut: list[slice | int] = [slice(None)] * 3
         cut[axis] = int(point[axis])
-        others = [other for other in range(3) if other != axis]
         plane = np.clip((ras.array[tuple(cut)] - low) / (high - low), 0, 1)
-        tile = _tile(
-            plane,
-            {colour: mask[tuple(cut)] for colour, mask in masks.items()},
-            ras.spacing_mm[others],
-        )
+        inside = {colour: mask[tuple(cut)] for colour, mask in masks.items()}
+        tile = _tile(plane, inside, np.delete(ras.spacing_mm, axis))
         row.paste(tile, (axis * (TILE + GAP), CAPTION))
     ImageDraw.Draw(row).text((2, 2), caption, fill=TEXT)
     return row
 
 
-def page(rows: Sequence[Image], columns: int = 2) -> Image:
+def page(rows: Sequence[Image], columns: int) -> Image:
     """Lay rows, one at least, out on one page, left to right and down."""
     from PIL import Image
 
     columns = min(columns, len(rows))
-    width = max(row.width for row in rows) + GAP
-    height = max(row.height for row in rows) + GAP
+    width, height = rows[0].width + GAP, rows[0].height + GAP
     lines = -(-len(rows) // columns)
     sheet = Image.new("RGB", (columns * width + GAP, lines * height + GAP), BACKGROUND)
     for index, row in enumerate(rows):
@@ -81,16 +71,15 @@ def place_of_largest_error(predicted: np.ndarray, truth: np.ndarray) -> tuple[in
     """Return the voxel deepest inside the disagreement of two masks; the middle if they agree."""
     wrong = predicted != truth
     if not wrong.any():
-        return tuple(_middle({TRUTH: truth}, truth.shape))
+        return _middle(truth)
     depth = ndimage.distance_transform_cdt(np.pad(wrong, 1))[1:-1, 1:-1, 1:-1]
     return tuple(int(i) for i in np.unravel_index(depth.argmax(), depth.shape))
 
 
-def _middle(outlines: Mapping[Colour, np.ndarray], shape: Sequence[int]) -> list[int]:
-    first = next(iter(outlines.values()), None)
-    if first is None or not first.any():
-        return [size // 2 for size in shape]
-    return [round(index) for index in ndimage.center_of_mass(first)]
+def _middle(mask: np.ndarray) -> tuple[int, ...]:
+    if not mask.any():
+        return tuple(size // 2 for size in mask.shape)
+    return tuple(round(index) for index in ndimage.center_of_mass(mask))
 
 
 def _window(array: np.ndarray) -> tuple[float, float]:
@@ -101,20 +90,19 @@ def _window(array: np.ndarray) -> tuple[float, float]:
 
 def _tile(plane: np.ndarray, masks: Mapping[Colour, np.ndarray], spacing: np.ndarray) -> Image:
     """Scale one slice to square pixels, first axis to the right and second axis up."""
-    from PIL import Image
+    import PIL.Image
 
     extent = np.array(plane.shape) * spacing
-    width, height = (max(1, round(size)) for size in extent * (TILE / extent.max()))
-    grey = Image.fromarray(_upright(np.nan_to_num(plane) * 255).astype(np.uint8))
-    pixels = np.array(grey.resize((width, height), Image.Resampling.BILINEAR).convert("RGB"))
+    size = tuple(max(1, round(side)) for side in extent * (TILE / extent.max()))
+
+    def scaled(values: np.ndarray) -> Image:
+        upright = np.ascontiguousarray(values.T[::-1]).astype(np.uint8)
+        return PIL.Image.fromarray(upright).resize(size, PIL.Image.Resampling.BILINEAR)
+
+    pixels = np.array(scaled(np.nan_to_num(plane) * 255).convert("RGB"))
     for colour, mask in masks.items():
-        scaled = Image.fromarray(_upright(mask).astype(np.uint8) * np.uint8(255))
-        inside = np.array(scaled.resize((width, height), Image.Resampling.BILINEAR)) >= 128
+        inside = np.array(scaled(mask * np.uint8(255))) >= 128
         pixels[inside & ~ndimage.binary_erosion(inside)] = colour
-    tile = Image.new("RGB", (TILE, TILE), BACKGROUND)
-    tile.paste(Image.fromarray(pixels), ((TILE - width) // 2, (TILE - height) // 2))
+    tile = PIL.Image.new("RGB", (TILE, TILE), BACKGROUND)
+    tile.paste(PIL.Image.fromarray(pixels), tuple((TILE - side) // 2 for side in size))
     return tile
-
-
-def _upright(plane: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(plane.T[::-1])

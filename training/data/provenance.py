@@ -25,13 +25,9 @@ PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scipy", "n
 
 def git(*arguments: str, repository: Path = REPOSITORY) -> str:
     """Return what a git command prints; raise InputError where git or the repository is missing."""
+    command = ["git", "-C", str(repository), *arguments]
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(repository), *arguments],  # noqa: S607
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", "") or str(error)
         raise InputError(f"git cannot describe {repository} ({reason.strip()}).") from error
@@ -58,10 +54,7 @@ def refuse_dirty_tree(repository: Path = REPOSITORY) -> None:
 def describe_run(
     config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
 ) -> dict[str, Any]:
-    """Describe a training run or a release, as plain data for JSON.
-
-    The configuration's ``seed`` is repeated at the top; the files of all pairs are hashed.
-    """
+    """Describe a training run or a release, with all files' hashes, as plain data for JSON."""
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **code_state(repository),
@@ -107,17 +100,14 @@ def machine() -> dict[str, Any]:
     """Return what computed: system, processor, number of processors, memory in GiB."""
     import psutil
 
+    processor = platform.processor()
+    with suppress(OSError):  # Linux tells more
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = next(iter(models), processor)
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor,
         "processors": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

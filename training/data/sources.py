@@ -1,7 +1,12 @@
-"""Training volumes in memory: scans and label maps, RAS+, one byte a voxel."""
+"""Scans and label maps prepared once for training: RAS+, one byte a voxel, an archive each.
+
+Intensities go through the library's own preprocessing; only resampling is left to the sampler,
+which draws slices at random spacings.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,33 +14,30 @@ from pathlib import Path
 
 import numpy as np
 
+from skullstrip.errors import InputError
+from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.volume import Volume
+from skullstrip.prepare.preprocess import normalise
+
+from .dataset import DATA_HELP, find_pairs
+from .label_codes import head_box, recode
+from .pair import Pair, read_pair
+from .provenance import describe_pair
+
 DATA_NAME = "data.json"  # what the archives were made from
 
 
 @dataclass(frozen=True)
 class Source:
-    """A scan or a label map with its mask.
-
-    Parameters
-    ----------
-    voxels : ndarray of uint8, shape (X, Y, Z)
-        A scan's intensities, [0, 1] as [0, 255], or a label map's codes; RAS+.
-    mask : ndarray of uint8, shape (X, Y, Z)
-        255 inside the brain mask.
-    spacing_mm : ndarray of float32, shape (3,)
-    names : tuple of str
-        Meaning of each code; empty for a scan.
-    age_group : str
-        "infant", "adult" or empty where nobody said.
-    """
+    """A scan or a label map with its mask, RAS+; arrays of one shape (X, Y, Z)."""
 
     subject: str
     split: str
-    voxels: np.ndarray
-    mask: np.ndarray
-    spacing_mm: np.ndarray
-    names: tuple[str, ...]
-    age_group: str = ""
+    voxels: np.ndarray  # uint8: a scan's intensities, [0, 1] as [0, 255], or a label map's codes
+    mask: np.ndarray  # uint8, 255 inside the brain mask
+    spacing_mm: np.ndarray  # float32, shape (3,)
+    names: tuple[str, ...]  # meaning of each code; empty for a scan
+    age_group: str = ""  # "infant", "adult", or empty where nobody said
 
     @property
     def is_labels(self) -> bool:
@@ -79,6 +81,32 @@ class Source:
         return (np.array(ends)[:, None] + corners).reshape(-1, 2) * self.spacing_mm[1:]
 
 
+def source_from_pair(pair: Pair) -> Source:
+    """Read and prepare a pair; raise InputError where it is unreadable or its mask empty."""
+    image, mask = read_pair(pair)
+    if not mask.any():
+        raise InputError(f"The mask of {pair.name} is empty; correct it or leave the scan out.")
+    ras_mask = reorient_to_ras(Volume(mask, image.affine))[0].array
+    names: tuple[str, ...] = ()
+    if pair.is_label_map:
+        ras = reorient_to_ras(image)[0]
+        box = head_box(ras.array)
+        ras_mask = ras_mask[box]
+        voxels, names = recode(ras.array[box].astype(np.int32), ras_mask, ras.spacing_mm)
+    else:
+        ras = normalise(image)[0]
+        voxels = np.rint(ras.array * 255).astype(np.uint8)
+    return Source(
+        subject=pair.name,
+        split=pair.split,
+        voxels=np.ascontiguousarray(voxels),
+        mask=ras_mask.astype(np.uint8) * np.uint8(255),
+        spacing_mm=ras.spacing_mm.astype(np.float32),
+        names=names,
+        age_group=pair.group("age_group"),
+    )
+
+
 def save_source(source: Source, folder: Path) -> Path:
     """Write a source as a compressed archive without pickled objects."""
     path = folder / f"{source.subject}.npz"
@@ -109,3 +137,19 @@ def load_sources(folder: Path, splits: tuple[str, ...]) -> list[Source]:
     """Return all sources of the given splits, ordered by subject."""
     loaded = (load_source(path) for path in sorted(folder.glob("*.npz")))
     return [source for source in loaded if source.split in splits]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, nargs="+", help=DATA_HELP)
+    parser.add_argument("output", type=Path, help="folder for the archives")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write an archive for each scan, and what they were made from."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    pairs = find_pairs(*arguments.data)
+    for number, pair in enumerate(pairs, start=1):
+        path = save_source(source_from_pair(pair), arguments.output)
+        print(f"{number}/{len(pairs)} {path.name}", flush=True)
+    described = json.dumps([describe_pair(pair) for pair in pairs], indent=1)
+    (arguments.output / DATA_NAME).write_text(described + "\n", encoding="utf-8")

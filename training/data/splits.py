@@ -1,4 +1,4 @@
-"""Splits by subject, seeded and listed in a file, so that no person is on two sides."""
+"""Split a data set by subject, seeded and listed in a file, so that no person is on two sides."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from skullstrip.batch.tables import write_rows
 from skullstrip.errors import InputError
 
-from .csv_manifest import write_csv, write_manifest
-from .dataset import find_pairs
+from .csv_manifest import write_manifest
+from .dataset import DATA_HELP, find_pairs
 from .pair import Pair
 
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
@@ -20,15 +21,10 @@ DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
 def split_subjects(
     subjects: Iterable[str], fractions: Mapping[str, float] = DEFAULT_FRACTIONS, seed: int = 0
 ) -> dict[str, str]:
-    """Give each subject a split.
+    """Give each subject a split; raise InputError for fractions that do not add up to 1.
 
     Subjects are ranked by a hash of seed and name: the same on every machine and version of
     numpy, independent of the order of files, and nearly unchanged when subjects are added.
-
-    Raises
-    ------
-    InputError
-        The fractions are not positive numbers that add up to 1.
     """
     if any(not part > 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise InputError(f"The fractions {dict(fractions)} must be positive and add up to 1.")
@@ -67,12 +63,8 @@ def _fractions(text: str) -> dict[str, float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FRACTION,...") from error
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Split a data set by subject and list the result."""
-    parser = argparse.ArgumentParser("python -m training split", description=main.__doc__)
-    parser.add_argument(
-        "data", type=Path, help="data set: folder, BIDS, CSV manifest, or a batch's output folder"
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help=f"{DATA_HELP}, or a batch's output folder")
     parser.add_argument("--scans", type=Path, help="where the batch's scans were moved to")
     parser.add_argument(
         "--accepted",
@@ -86,13 +78,16 @@ def main(argv: list[str] | None = None) -> int:
         "--fractions", type=_fractions, default=dict(DEFAULT_FRACTIONS),
         metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
     )  # fmt: skip
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Split and list the result."""
     pairs = find_pairs(arguments.data, scans=arguments.scans, accepted=arguments.accepted)
     splits = split_pairs(pairs, arguments.fractions, arguments.seed)
-    write_csv(arguments.out, ("subject", "split"), splits.items())
+    rows = ({"subject": subject, "split": split} for subject, split in splits.items())
+    write_rows(arguments.out, ("subject", "split"), rows)
     if arguments.manifest is not None:
         split = [replace(pair, split=splits[pair.subject]) for pair in pairs]
         write_manifest(arguments.manifest, split)
     counts = {name: list(splits.values()).count(name) for name in arguments.fractions}
     print(f"{arguments.out}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
-    return 0

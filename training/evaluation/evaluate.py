@@ -19,12 +19,11 @@ from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
 from skullstrip.pipeline import extract_brain, load_engine
 
-from ..data.dataset import find_pairs, select_split
+from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, place_of_largest_error, scan_row
 from .metrics import agreement
-from .report import evaluation_markdown, write_scores_csv
-from .scores import FIGURES, ScanScore, failed_values, summarise
+from .scores import FAILED, ScanScore, evaluation_markdown, summarise, write_scores_csv
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,7 +90,8 @@ def evaluate(
             mask, failure = np.zeros_like(truth), str(error)
         seconds = time.perf_counter() - start
         score = score_mask(pair, volume, truth, mask, seconds, failure)
-        print(_progress_line(score), flush=True)
+        figures = f"Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.2f} mm  {seconds:.1f} s"
+        print(f"{score.scan}: {f'failed, {failure}' if failure else figures}", flush=True)
         scores.append(score)
         if worst is not None:
             worst.offer(score, volume, truth, mask)
@@ -107,7 +107,7 @@ def score_mask(
     failure: str = "",
 ) -> ScanScore:
     """Compare a scan's predicted mask with the truth, unless there is none."""
-    values = failed_values() if failure else agreement(mask, truth, volume.spacing_mm)
+    values = FAILED if failure else agreement(mask, truth, volume.spacing_mm)
     volume_ml = float(np.count_nonzero(mask)) * volume.voxel_volume_ml
     groups = subgroups(pair, volume)
     return ScanScore(pair.name, pair.subject, groups, values, volume_ml, seconds, failure)
@@ -145,58 +145,54 @@ def thickness_band(largest_side_mm: float) -> str:
     return f"over {below:g} mm"
 
 
-def _progress_line(score: ScanScore) -> str:
-    if score.failure:
-        return f"{score.scan}: failed, {score.failure}"
-    return (
-        f"{score.scan}: Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.2f} mm  "
-        f"{score.seconds:.1f} s"
-    )
-
-
 def write_evaluation(
     out: Path, title: str, facts: list[str], scores: list[ScanScore], worst: WorstCases
 ) -> None:
     """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder."""
-    out.mkdir(parents=True, exist_ok=True)
     write_scores_csv(out / "scores.csv", scores)
     (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")
     worst.save(out / "worst.png")
 
 
-def describe_weights(weights: str | Path | None) -> list[str]:
+def describe_weights(weights: str | Path | None) -> str:
     """Return what a report must say of the weights: name and hash."""
     manifest, _ = load_manifest(weights)
-    return [f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"]
+    return f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"
 
 
-def add_data_options(parser: argparse.ArgumentParser, out: str) -> None:
-    """Add what every command has that judges weights on a data set."""
-    parser.add_argument("data", type=Path, help="data set: folder, BIDS or CSV manifest")
-    parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
+def add_judging_arguments(parser: argparse.ArgumentParser, out: str, split: str = "val") -> None:
+    """Add what the commands have that judge weights on a data set."""
+    parser.add_argument("data", type=Path, help=DATA_HELP)
+    parser.add_argument("--split", default=split, help=f"split, or 'all'; default: {split}")
     parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
+    add_method_options(parser)
 
 
 def chosen_pairs(arguments: argparse.Namespace) -> tuple[Pair, ...]:
-    """Return the scans that `add_data_options` was given."""
+    """Return the scans that these arguments choose."""
     return select_split(find_pairs(arguments.data), arguments.split)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Judge weights on a split."""
-    parser = argparse.ArgumentParser("python -m training evaluate", description=__doc__)
-    add_data_options(parser, "evaluation")
-    add_method_options(parser)
-    arguments = parser.parse_args(argv)
+def judge_and_report(
+    arguments: argparse.Namespace, title: str, scans: Iterable[Scan], about: str
+) -> list[ScanScore]:
+    """Judge the weights of the arguments; `about` says of the report what the scans are."""
     worst = WorstCases()
-    scans = read_scans(chosen_pairs(arguments))
     scores = evaluate(scans, by_pipeline(method_options(arguments)), worst)
-    facts = [
-        *describe_weights(arguments.weights),
-        f"data: {arguments.data}, split {arguments.split}, {len(scores)} scans",
-        f"views: {arguments.views}, engine: {arguments.engine}",
-    ]
-    write_evaluation(arguments.out, f"Evaluation on {arguments.split}", facts, scores, worst)
-    dice = summarise(scores, FIGURES[0])
+    how = f"views: {arguments.views}, engine: {arguments.engine}"
+    facts = [describe_weights(arguments.weights), about, how]
+    write_evaluation(arguments.out, title, facts, scores, worst)
+    return scores
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_judging_arguments(parser, "evaluation")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    pairs, split = chosen_pairs(arguments), arguments.split
+    about = f"data: {arguments.data}, split {split}, {len(pairs)} scans"
+    dice = summarise(
+        judge_and_report(arguments, f"Evaluation on {split}", read_scans(pairs), about)
+    )
     print(f"mean Dice {dice.mean:.4f}, worst {dice.worst:.4f}; report in {arguments.out}")
-    return 0

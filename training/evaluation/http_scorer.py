@@ -42,25 +42,12 @@ def nifti_bytes(path: Path) -> bytes:
 
 
 def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S) -> float:
-    """Send one mask and return the Dice that the scorer answers.
+    """Send one mask under its scan's name and return the Dice that the scorer answers.
 
-    Parameters
-    ----------
-    url : str
-        ``http://`` or ``https://``, perhaps with ``user:password@`` before the host; the scan's
-        name is appended as it is, so end it with ``/`` or ``=`` as the server wants.
-    name : str
-        The scan's name.
-    mask : Path
-    timeout_s : float
-        For the whole exchange, however slowly the server answers.
-
-    Raises
-    ------
-    InputError
-        The URL or the mask is at fault.
-    ScorerError
-        The server cannot be reached, refuses, or answers something else than a Dice in [0, 1].
+    The URL, ``http://`` or ``https://``, may have ``user:password@`` before the host; the name is
+    appended as it is, so end it with ``/`` or ``=`` as the server wants. Raise InputError where it
+    or the mask is at fault, and ScorerError where the server cannot be reached, takes longer for
+    all of it, refuses, or answers something else than a Dice in [0, 1].
     """
     address, headers = _address(url)
     request = Request(  # noqa: S310  (the scheme was checked)

@@ -1,7 +1,7 @@
 """Agreement of two brain masks: overlap, surface distance and volume.
 
 Every function takes the predicted mask first and the reference second, as bool arrays of one
-shape. Distances are in mm between the centres of surface voxels (mask voxels with a face
+shape (X, Y, Z). Distances are in mm between the centres of surface voxels (mask voxels with a face
 neighbour outside the mask, or outside the array).
 """
 
@@ -22,35 +22,26 @@ def agreement(
 ) -> dict[str, float]:
     """Return every figure of agreement by its name.
 
-    Parameters
-    ----------
-    predicted, reference : ndarray of bool, shape (X, Y, Z)
-    spacing_mm : array_like, shape (3,)
-
-    Returns
-    -------
-    dict of str to float
-        ``dice``, ``jaccard`` (intersection over union): 1 when both masks are empty.
-        ``hd95_mm``: the larger of the two directed 95th percentiles of the surface distance.
-        ``assd_mm``: its mean over the voxels of both surfaces. Both are 0 when both masks are
-        empty, infinity when one is.
-        ``sensitivity``: share of the reference that was found; NaN when it is empty.
-        ``specificity``: share of the reference's outside left out; NaN when it fills the array.
-        ``volume_error_percent``: of the reference, positive when too large; infinity when only the
-        reference is empty.
+    ``dice``, ``jaccard`` (intersection over union): 1 when both masks are empty.
+    ``hd95_mm``: the larger of the two directed 95th percentiles of the surface distance.
+    ``assd_mm``: its mean over the voxels of both surfaces. Both are 0 when both masks are
+    empty, infinity when one is.
+    ``sensitivity``: share of the reference that was found; NaN when it is empty.
+    ``specificity``: share of the reference's outside left out; NaN when it fills the array.
+    ``volume_error_percent``: of the reference, positive when too large; infinity when only the
+    reference is empty.
     """
-    overlap = dice(predicted, reference)
     both = int((predicted & reference).sum())
     found, expected = int(predicted.sum()), int(reference.sum())
     either, outside = found + expected - both, reference.size - expected
-    distances = surface_distances_mm(predicted, reference, spacing_mm)
     hd95 = assd = 0.0 if found == expected == 0 else float("inf")
     if found and expected:
+        distances = surface_distances_mm(predicted, reference, spacing_mm)
         hd95 = float(max(np.percentile(each, 95) for each in distances))
         assd = float(np.concatenate(distances).mean())
     excess = 100.0 * (found - expected) / expected if expected else float("inf")
     return {
-        "dice": overlap,
+        "dice": dice(predicted, reference),
         "jaccard": both / either if either else 1.0,
         "hd95_mm": hd95,
         "assd_mm": assd,
@@ -63,35 +54,16 @@ def agreement(
 def surface_distances_mm(
     predicted: np.ndarray, reference: np.ndarray, spacing_mm: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each surface voxel of one mask to the nearest surface voxel of the other.
+    """Distance of each surface voxel of one mask to the nearest of the other, neither empty.
 
-    Parameters
-    ----------
-    predicted, reference : ndarray of bool, shape (X, Y, Z)
-    spacing_mm : array_like, shape (3,)
-
-    Returns
-    -------
-    predicted_to_reference, reference_to_predicted : ndarray of float64, shape (n,), mm
-        One value per surface voxel of the first, then of the second mask; infinity where the
-        other mask is empty.
+    Arrays (n,), one value for each surface voxel of the first, then of the second mask.
     """
     # Nothing outside the union's box changes a distance, and the box is a fraction of the scan.
-    box = ndimage.find_objects((predicted | reference).astype(np.uint8))
-    if not box:
-        return np.empty(0), np.empty(0)
-    surface_p, surface_r = _surface(predicted[box[0]]), _surface(reference[box[0]])
-    return (
-        _distance_to(surface_r, spacing_mm)[surface_p],
-        _distance_to(surface_p, spacing_mm)[surface_r],
+    (box,) = ndimage.find_objects((predicted | reference).astype(np.uint8))
+    surface_p, surface_r = (
+        mask[box] & ~ndimage.binary_erosion(mask[box]) for mask in (predicted, reference)
     )
-
-
-def _surface(mask: np.ndarray) -> np.ndarray:
-    return mask & ~ndimage.binary_erosion(mask)
-
-
-def _distance_to(surface: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    if not surface.any():
-        return np.full(surface.shape, np.inf)
-    return np.asarray(ndimage.distance_transform_edt(~surface, sampling=spacing))
+    return (
+        ndimage.distance_transform_edt(~surface_r, sampling=spacing_mm)[surface_p],
+        ndimage.distance_transform_edt(~surface_p, sampling=spacing_mm)[surface_r],
+    )

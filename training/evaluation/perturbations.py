@@ -6,9 +6,8 @@ its affine unless the perturbation is one of the grid or of the header, the mask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 from scipy import ndimage
@@ -78,10 +77,6 @@ def thick_slices(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -
     axis = _axis_along(volume.affine, _SUPERIOR)[0]
     spacing = float(volume.spacing_mm[axis])
     factor = max(1, round((spacing + strength * (MAX_SLICE_MM - spacing)) / spacing))
-    return _average_slices(volume, mask, axis, factor)
-
-
-def _average_slices(volume: Volume, mask: np.ndarray, axis: int, factor: int) -> Scan:
     if factor == 1:
         return volume, mask
     count = volume.array.shape[axis] // factor  # slices that fill no thick one are left out
@@ -185,12 +180,9 @@ def _axis_along(affine: np.ndarray, direction: np.ndarray) -> tuple[int, bool]:
     return axis, bool(cosines[axis] > 0)
 
 
-PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
-    {
-        "rotate": rotate, "bias": bias, "noise": noise, "thick_slices": thick_slices,
-        "crop_top": partial(crop, towards=_SUPERIOR),
-        "crop_front": partial(crop, towards=_ANTERIOR),
-        "deface": deface, "invert": invert, "wrong_header": wrong_header,
-        "enlarge": partial(scale, larger=True), "shrink": partial(scale, larger=False),
-    }
-)  # fmt: skip
+PERTURBATIONS: dict[str, Perturbation] = {
+    "rotate": rotate, "bias": bias, "noise": noise, "thick_slices": thick_slices,
+    "crop_top": partial(crop, towards=_SUPERIOR), "crop_front": partial(crop, towards=_ANTERIOR),
+    "deface": deface, "invert": invert, "wrong_header": wrong_header,
+    "enlarge": partial(scale, larger=True), "shrink": partial(scale, larger=False),
+}  # fmt: skip

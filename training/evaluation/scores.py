@@ -1,65 +1,63 @@
-"""The figures of a scan, and their summary over scans."""
+"""The figures of every scan, as a CSV table and, summed up, as a report in Markdown."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from skullstrip.batch.tables import write_rows
 
-@dataclass(frozen=True)
-class Figure:
-    """A measure of agreement: its name in code, its title, its digits and which way is better."""
 
-    name: str
+class Figure(NamedTuple):
+    """A measure of agreement."""
+
+    name: str  # in code
     title: str
     digits: int
     higher_is_better: bool
 
 
+DICE = Figure("dice", "Dice", 4, True)
+HD95 = Figure("hd95_mm", "HD95 (mm)", 2, False)
 FIGURES = (
-    Figure("dice", "Dice", 4, True),
+    DICE,
     Figure("jaccard", "Jaccard", 4, True),
-    Figure("hd95_mm", "HD95 (mm)", 2, False),
+    HD95,
     Figure("assd_mm", "ASSD (mm)", 3, False),
     Figure("sensitivity", "Sensitivity", 4, True),
     Figure("specificity", "Specificity", 4, True),
     Figure("volume_error_percent", "Volume error (%)", 2, False),
 )
-
+NAN = float("nan")
+# Of a scan for which no mask came out: no overlap, no distances.
+FAILED = dict.fromkeys((figure.name for figure in FIGURES), NAN) | {
+    "dice": 0.0, "jaccard": 0.0, "sensitivity": 0.0, "volume_error_percent": -100.0,
+}  # fmt: skip
 MAX_GROUPS = 12
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class ScanScore:
-    """How one predicted mask agrees with the truth.
-
-    Distances in mm; `volume_error_percent` keeps its sign. A run that failed has Dice 0 and NaN
-    where nothing is defined; `failure` says why.
-    """
+    """How one predicted mask agrees with the truth; `failure` says why there is no mask."""
 
     scan: str
     subject: str = ""
     groups: tuple[tuple[str, str], ...] = ()
-    values: dict[str, float] = field(default_factory=dict)
-    volume_ml: float = float("nan")
-    seconds: float = float("nan")
+    values: dict[str, float] = field(default_factory=FAILED.copy)
+    volume_ml: float = NAN
+    seconds: float = NAN
     failure: str = ""
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
-
-
-def failed_values() -> dict[str, float]:
-    """Return the figures of a scan for which no mask came out: no overlap, no distances."""
-    values = dict.fromkeys((figure.name for figure in FIGURES), float("nan"))
-    return values | {
-        "dice": 0.0, "jaccard": 0.0, "sensitivity": 0.0, "volume_error_percent": -100.0,
-    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,14 +66,14 @@ class Summary:
 
     count: int
     undefined: int
-    mean: float
-    median: float
-    worst: float
-    low: float
-    high: float
+    mean: float = NAN
+    median: float = NAN
+    worst: float = NAN
+    low: float = NAN
+    high: float = NAN
 
 
-def summarise(scores: Sequence[ScanScore], figure: Figure) -> Summary:
+def summarise(scores: Sequence[ScanScore], figure: Figure = DICE) -> Summary:
     """Summarise one figure: mean with its 95 % bootstrap interval, median and worst scan.
 
     Values that are NaN or infinite are left out and counted. For the volume error the mean and
@@ -84,19 +82,10 @@ def summarise(scores: Sequence[ScanScore], figure: Figure) -> Summary:
     values = np.array([score[figure.name] for score in scores], dtype=np.float64)
     finite = values[np.isfinite(values)]
     if not finite.size:
-        nan = float("nan")
-        return Summary(0, len(values), nan, nan, nan, nan, nan)
+        return Summary(0, len(values))
     worst = finite.min() if figure.higher_is_better else finite[np.abs(finite).argmax()]
-    low, high = mean_interval(finite)
-    return Summary(
-        count=int(finite.size),
-        undefined=int(values.size - finite.size),
-        mean=float(finite.mean()),
-        median=float(np.median(finite)),
-        worst=float(worst),
-        low=low,
-        high=high,
-    )
+    found = finite.mean(), np.median(finite), worst, *mean_interval(finite)
+    return Summary(finite.size, values.size - finite.size, *map(float, found))
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
@@ -106,7 +95,7 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
     fewer than two values, where nothing can be said.
     """
     if len(values) < 2:
-        return float("nan"), float("nan")
+        return NAN, NAN
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)
@@ -129,3 +118,95 @@ def by_group(scores: Iterable[ScanScore]) -> dict[tuple[str, str], list[ScanScor
         for key in sorted(groups)
         if sizes[key[0]] <= MAX_GROUPS and key[0] not in measured
     }
+
+
+def write_scores_csv(path: Path, scores: Sequence[ScanScore]) -> None:
+    """Write one row a scan: names, figures, volume, seconds, groups and failure."""
+    names = [figure.name for figure in FIGURES]
+    groups = sorted({key for score in scores for key, _ in score.groups})
+    columns = ["scan", "subject", *names, "volume_ml", "seconds", *groups, "failure"]
+    rows = (
+        dict(score.groups)
+        | {"scan": score.scan, "subject": score.subject, "failure": score.failure}
+        | {"volume_ml": f"{score.volume_ml:.2f}", "seconds": f"{score.seconds:.2f}"}
+        | {name: f"{score[name]:.6g}" for name in names}
+        for score in scores
+    )
+    write_rows(path, columns, rows)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def number(value: float, digits: int) -> str:
+    """Format a figure; what is undefined is a dash, never ``nan``."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _numbers(digits: int, *values: float) -> list[str]:
+    return [number(value, digits) for value in values]
+
+
+def summary_table(scores: Sequence[ScanScore]) -> str:
+    """Return the table of all figures over all scans."""
+    rows = []
+    for figure in FIGURES:
+        found = summarise(scores, figure)
+        mean, low, high, *rest = _numbers(
+            figure.digits, found.mean, found.low, found.high, found.median, found.worst
+        )
+        scans = f"{found.count}" + (f" (+{found.undefined} undefined)" if found.undefined else "")
+        rows.append([figure.title, mean, f"{low} to {high}", *rest, scans])
+    return markdown_table(("", "mean", "95 % interval", "median", "worst", "scans"), rows)
+
+
+def group_table(scores: Sequence[ScanScore]) -> str:
+    """Return Dice and HD95 for every data set and subgroup."""
+    rows = []
+    for (column, value), members in by_group(scores).items():
+        dice, hd95 = summarise(members), summarise(members, HD95)
+        mean, low, high, worst = _numbers(4, dice.mean, dice.low, dice.high, dice.worst)
+        distances = _numbers(2, hd95.mean, hd95.worst)
+        count = str(len(members))
+        rows.append([column, value, count, mean, f"{low} to {high}", worst, *distances])
+    header = (
+        "group", "value", "scans", "mean Dice", "95 % interval", "worst Dice", "mean HD95 (mm)",
+        "worst HD95 (mm)",
+    )  # fmt: skip
+    return markdown_table(header, rows)
+
+
+def scan_table(scores: Iterable[ScanScore]) -> str:
+    """Return one row a scan, the worst Dice first."""
+    rows = (
+        [score.scan, *(number(score[f.name], f.digits) for f in FIGURES), score.failure]
+        for score in sorted(scores, key=lambda score: score["dice"])
+    )
+    return markdown_table(["scan", *(figure.title for figure in FIGURES), "failure"], rows)
+
+
+def listed(facts: Iterable[str]) -> str:
+    """Return a list in Markdown."""
+    return "\n".join(f"- {fact}" for fact in facts)
+
+
+def evaluation_markdown(title: str, facts: Iterable[str], scores: Sequence[ScanScore]) -> str:
+    """Return the whole report: facts, summary, subgroups and scans."""
+    parts = (
+        f"# {title}",
+        listed(facts),
+        "## All scans",
+        summary_table(scores),
+        "The interval is a bootstrap over scans of the mean. The volume error keeps its "
+        "sign in mean and median; its worst is the largest in size.",
+        "## By data set and subgroup",
+        group_table(scores),
+        "## Scan by scan, the worst first",
+        scan_table(scores),
+    )
+    return "\n\n".join(parts) + "\n"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from skullstrip.cli.common import add_method_options, method_options
+from skullstrip.cli.common import method_options
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
 
@@ -19,15 +19,14 @@ from ..data.pair import Pair, read_pair
 from .evaluate import (
     Scan,
     WorstCases,
-    add_data_options,
+    add_judging_arguments,
     by_pipeline,
     chosen_pairs,
     describe_weights,
     evaluate,
 )
 from .perturbations import PERTURBATIONS
-from .report import markdown_table, number, write_scores_csv
-from .scores import ScanScore
+from .scores import ScanScore, listed, markdown_table, number, write_scores_csv
 
 STRENGTHS = (0.33, 0.67, 1.0)
 UNTOUCHED = "none"
@@ -36,9 +35,8 @@ UNTOUCHED = "none"
 def spoil(
     volume: Volume, mask: np.ndarray, name: str, strength: float, scan: str
 ) -> tuple[Volume, np.ndarray]:
-    """Apply one perturbation, with random numbers that depend on scan and name only.
+    """Apply one perturbation, or `UNTOUCHED`, with random numbers of scan and name only.
 
-    `UNTOUCHED` leaves the scan as it is.
     The same scan is turned about the same axis at every strength, so that a row of the table
     shows the strength and nothing else.
     """
@@ -57,7 +55,7 @@ def spoilt_scans(pair: Pair, names: Sequence[str], strengths: Sequence[float]) -
         yield run, *spoil(volume, mask, name, strength, pair.name)
 
 
-def stress_markdown(facts: Sequence[str], scores: Sequence[ScanScore]) -> str:
+def stress_markdown(facts: Iterable[str], scores: Sequence[ScanScore]) -> str:
     """Return the report: one row a perturbation and strength, mean and worst Dice."""
     runs: dict[tuple[str, str], list[float]] = {}
     for score in scores:
@@ -68,9 +66,8 @@ def stress_markdown(facts: Sequence[str], scores: Sequence[ScanScore]) -> str:
         for run, dice in runs.items()
     )
     table = markdown_table(["perturbation", "strength", "scans", "mean Dice", "worst Dice"], rows)
-    listed = "\n".join(f"- {fact}" for fact in facts)
     return (
-        f"# Stress test\n\n{listed}\n\n{table}\n\n"
+        f"# Stress test\n\n{listed(facts)}\n\n{table}\n\n"
         "Strength 1 is severe and 0 leaves the scan as it is; "
         "`training/evaluation/perturbations.py` defines both. A scan that was "
         "refused counts with Dice 0.\n"
@@ -86,27 +83,23 @@ def choose_scans(pairs: Sequence[Pair], limit: int) -> list[Pair]:
     return [pair for pair in turns if pair is not None][:limit]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Judge weights on spoilt scans; write ``stress.csv``, ``stress.md`` and ``stress.png``."""
-    parser = argparse.ArgumentParser("python -m training stress", description=__doc__)
-    add_data_options(parser, "stress")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_judging_arguments(parser, "stress")
     parser.add_argument("--only", nargs="+", choices=PERTURBATIONS, default=list(PERTURBATIONS))
     parser.add_argument("--strengths", nargs="+", type=float, default=list(STRENGTHS))
     parser.add_argument("--limit", type=int, default=6, help="scans, over all data sets; 6")
-    add_method_options(parser)
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write ``stress.csv``, ``stress.md`` and ``stress.png``."""
     if any(not 0 <= strength <= 1 for strength in arguments.strengths):
         raise InputError(f"The strengths {arguments.strengths} must lie between 0 and 1.")
     find, worst = by_pipeline(method_options(arguments)), WorstCases()
+    facts, out = [describe_weights(arguments.weights)], Path(arguments.out)
     scores: list[ScanScore] = []
-    facts = describe_weights(arguments.weights)
-    out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
     for pair in choose_scans(chosen_pairs(arguments), arguments.limit):
-        scans = spoilt_scans(pair, arguments.only, arguments.strengths)
-        scores += evaluate(scans, find, worst)
+        scores += evaluate(spoilt_scans(pair, arguments.only, arguments.strengths), find, worst)
         write_scores_csv(out / "stress.csv", scores)  # what is done survives a kill
         (out / "stress.md").write_text(stress_markdown(facts, scores), encoding="utf-8")
         worst.save(out / "stress.png")
     print(f"{len(scores)} runs; table in {out / 'stress.md'}")
-    return 0

@@ -1,7 +1,5 @@
 """Judge weights on scans whose truth is exact: painted, with a fixed seed, from held-back maps.
 
-    python -m training synthetic HEADS --weights WEIGHTS --out synthetic
-
 HEADS is what `heads` wrote; its maps of the split "truth" were never trained on.
 """
 
@@ -16,24 +14,16 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from skullstrip.cli.common import add_method_options, method_options
+from skullstrip.cli.common import add_method_options
 from skullstrip.grid.volume import Volume
 
 from ..augment.synthesis import paint
 from ..data.dataset import find_pairs, select_split
-from ..data.heads import HELD_BACK_SPLIT
-from ..data.pair import LABEL_MAP_SPLIT, Pair
-from ..data.prepare import source_from_pair
-from .evaluate import (
-    Scan,
-    WorstCases,
-    by_pipeline,
-    describe_weights,
-    evaluate,
-    write_evaluation,
-)
+from ..data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, Pair
+from ..data.sources import source_from_pair
+from .evaluate import Scan, judge_and_report
 from .perturbations import MAX_SLICE_MM, PERTURBATIONS
-from .report import group_table
+from .scores import group_table
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
 SCANS = {
@@ -54,11 +44,10 @@ SCALE = 1000  # of the values written into a scan
 def synthetic_scans(maps: Iterable[Pair]) -> Iterator[Scan]:
     """Paint every map once for each look and slice thickness of its age group."""
     for pair in maps:
-        for look, thickness_mm in SCANS[dict(pair.groups)["age_group"]]:
+        for look, thickness_mm in SCANS[pair.group("age_group")]:
             about = (("contrast", look), ("thickness_mm", f"{thickness_mm:g}"))
-            scan = replace(
-                pair, scan=scan_name(pair, look, thickness_mm), groups=(*pair.groups, *about)
-            )
+            name = scan_name(pair, look, thickness_mm)
+            scan = replace(pair, scan=name, groups=(*pair.groups, *about))
             yield scan, *synthetic_scan(pair, look, thickness_mm)
 
 
@@ -70,12 +59,8 @@ def scan_name(pair: Pair, look: str, thickness_mm: float) -> str:
 def synthetic_scan(pair: Pair, look: str, thickness_mm: float) -> tuple[Volume, np.ndarray]:
     """Paint a scan from a map, with partial volume, shading and noise; always the same one.
 
-    Returns
-    -------
-    volume : Volume
-        Values from 0 to about 1,000, RAS+.
-    mask : ndarray of bool, shape (X, Y, Z)
-        The exact mask; of thick slices, voxels of which half is brain.
+    Its values go from 0 to about 1,000, its axes are RAS+. The mask is exact; of thick slices, it
+    has the voxels of which half is brain.
     """
     source = source_from_pair(replace(pair, split=LABEL_MAP_SPLIT))
     rng = np.random.default_rng(zlib.crc32(scan_name(pair, look, thickness_mm).encode()))
@@ -89,27 +74,17 @@ def synthetic_scan(pair: Pair, look: str, thickness_mm: float) -> tuple[Volume, 
     return volume, mask
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Judge weights on synthetic scans of held-back maps."""
-    parser = argparse.ArgumentParser("python -m training synthetic", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("heads", type=Path, help="folder that 'heads' wrote")
     parser.add_argument("--limit", type=int, help="maps of each age group; default: all")
     parser.add_argument("-o", "--out", type=Path, default=Path("synthetic"))
     add_method_options(parser)
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
     held = select_split(find_pairs(arguments.heads), HELD_BACK_SPLIT)
-    maps = [
-        pair
-        for group in SCANS
-        for pair in [p for p in held if ("age_group", group) in p.groups][: arguments.limit]
-    ]
-    worst = WorstCases()
-    scores = evaluate(synthetic_scans(maps), by_pipeline(method_options(arguments)), worst)
-    facts = [
-        *describe_weights(arguments.weights),
-        f"{len(scores)} scans painted from {len(maps)} maps that nothing was trained on",
-        f"views: {arguments.views}, engine: {arguments.engine}",
-    ]
-    write_evaluation(arguments.out, "Exact truth", facts, scores, worst)
-    print(group_table(scores))
-    return 0
+    groups = {name: [p for p in held if p.group("age_group") == name] for name in SCANS}
+    maps = [pair for members in groups.values() for pair in members[: arguments.limit]]
+    count = sum(len(SCANS[pair.group("age_group")]) for pair in maps)
+    about = f"{count} scans painted from {len(maps)} maps that nothing was trained on"
+    print(group_table(judge_and_report(arguments, "Exact truth", synthetic_scans(maps), about)))

@@ -15,22 +15,12 @@ from skullstrip.network.manifest import Architecture, Preprocessing
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one patch size.
+    """A stretch of training at one patch size."""
 
-    Parameters
-    ----------
-    steps : int
-        Optimiser steps.
-    patch : int
-        Height and width of the slices, in pixels; a multiple of 32.
-    spacing_mm : float
-        Mean pixel spacing; each sample zooms around it.
-    """
-
-    steps: int
+    steps: int  # of the optimiser
     batch_size: int
-    patch: int
-    spacing_mm: float
+    patch: int  # height and width of the slices, in pixels; a multiple of 32
+    spacing_mm: float  # mean pixel spacing; each sample zooms around it
 
     def __post_init__(self) -> None:
         if self.patch % 32:
@@ -39,49 +29,21 @@ class Stage:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Where slices come from and how far they are deformed.
+    """Where slices come from and how far they are deformed."""
 
-    Parameters
-    ----------
-    synthetic_share : float
-        Share of slices made from label maps; the others come from real scans.
-    fine_share : float
-        Share of the real ones that come from scans finer than 1.5 mm.
-    planes : tuple of float
-        Probability of slices along X, Y and Z.
-    through_brain_share : float
-        Share of slices that are sure to lie at the brain's level; the others lie anywhere.
-    zoom : float
-        Standard deviation of the logarithm of the zoom.
-    rotation_degrees, elastic_mm : float
-        Standard deviation of the rotation about each axis, and of the elastic displacement.
-    wrong_orientation_share : float
-        Share of slices turned or mirrored at random, as wrong headers do.
-    remap_share : float
-        Share of real scans whose intensities go through a curve that need not rise.
-    thick_share : float
-        Share of slices that look as if acquired in thick slices along one of their axes.
-    swollen_share : float
-        Share of slices whose middle is stretched, as wide ventricles do.
-    sparingly : tuple of str
-        Subjects to draw less often than others, such as averages of many heads.
-    augment : bool
-        Off: slices of real scans as the original project saw them.
-    """
-
-    synthetic_share: float = 0.5
-    fine_share: float = 0.45
-    planes: tuple[float, ...] = (0.5, 0.25, 0.25)
-    through_brain_share: float = 0.6
-    zoom: float = 0.15
-    rotation_degrees: float = 10.0
-    elastic_mm: float = 3.0
-    wrong_orientation_share: float = 0.1
-    remap_share: float = 0.08
-    thick_share: float = 0.2
-    swollen_share: float = 0.05
-    sparingly: tuple[str, ...] = ()
-    augment: bool = True
+    synthetic_share: float = 0.5  # slices made from label maps; the others come from real scans
+    fine_share: float = 0.45  # of the real ones, those of scans finer than 1.5 mm
+    planes: tuple[float, ...] = (0.5, 0.25, 0.25)  # probability of slices along X, Y and Z
+    through_brain_share: float = 0.6  # sure to lie at the brain's level; the others lie anywhere
+    zoom: float = 0.15  # standard deviation of the logarithm of the zoom
+    rotation_degrees: float = 10.0  # standard deviation about each axis
+    elastic_mm: float = 3.0  # standard deviation of the displacement
+    wrong_orientation_share: float = 0.1  # turned or mirrored at random, as wrong headers do
+    remap_share: float = 0.08  # real scans with intensities on a curve that need not rise
+    thick_share: float = 0.2  # look as if acquired in thick slices along one of their axes
+    swollen_share: float = 0.05  # with a stretched middle, as wide ventricles do
+    sparingly: tuple[str, ...] = ()  # subjects to draw less often, such as averages of many heads
+    augment: bool = True  # off: slices of real scans as the original project saw them
 
     def __post_init__(self) -> None:
         if len(self.planes) != 3 or abs(sum(self.planes) - 1) > 1e-6:
@@ -90,28 +52,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Loss, optimiser and schedule.
-
-    Parameters
-    ----------
-    cross_entropy_weight : float
-        Weight of the binary cross-entropy beside the Dice loss.
-    schedule : str
-        "cosine" with warm-up, or "plateau" (the original's ReduceLROnPlateau).
-    ema_momentum : float
-        Exponential moving average of the weights; 0 for none.
-    early_stopping_epochs, plateau_epochs : int
-        Patience of the "plateau" schedule; the rate falls before training stops.
-    """
+    """Loss, optimiser and schedule."""
 
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip_norm: float = 0.0
-    cross_entropy_weight: float = 0.0
-    schedule: str = "cosine"
+    cross_entropy_weight: float = 0.0  # beside the Dice loss
+    schedule: str = "cosine"  # with warm-up, or "plateau": the original's ReduceLROnPlateau
     warmup_steps: int = 0
-    ema_momentum: float = 0.0
-    early_stopping_epochs: int = 0
+    ema_momentum: float = 0.0  # of the moving average of the weights; 0 for none
+    early_stopping_epochs: int = 0  # patience of "plateau"; the rate falls before training stops
     plateau_epochs: int = 0
     mixed_precision: bool = False
 
@@ -129,14 +79,9 @@ class Optimisation:
 class Config:
     """Everything that decides the outcome of a run.
 
-    Parameters
-    ----------
-    initial_encoder, initial_weights : str
-        Where to start: a Keras file of EfficientNet-B0 without top for the encoder, or the folder
-        of a manifest with weights of the whole network; at random where neither is given.
-    trained_share : float
-        Share of what was trained in the weights that a run gives; the rest are the initial weights,
-        which know better what they were made for (Wortsman et al. 2022).
+    It starts at random, from a Keras file of EfficientNet-B0 without top for the encoder, or from
+    weights of the whole network, in the folder of their manifest. These know better what they were
+    made for, so a run may give a mixture (Wortsman et al. 2022).
     """
 
     name: str
@@ -146,7 +91,7 @@ class Config:
     validation_slices: int = 240
     initial_encoder: str = ""
     initial_weights: str = ""
-    trained_share: float = 1.0
+    trained_share: float = 1.0  # of what was trained; the rest are the initial weights
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     sampling: Sampling = field(default_factory=Sampling)

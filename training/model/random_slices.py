@@ -23,21 +23,11 @@ COARSE = 6  # control points of the elastic field along each side
 
 @dataclass(frozen=True)
 class Slab:
-    """Where a training slice and its neighbours lie in a source.
+    """Where a training slice and its neighbours lie in a source."""
 
-    Parameters
-    ----------
-    voxel : ndarray of float32, shape (3, 3, H, W)
-        Voxel coordinate (second axis) of each pixel of each of three planes (first axis).
-    pixel_mm : float
-        Pixel spacing.
-    plane : int
-        0, 1 or 2 for slices along X, Y or Z.
-    """
-
-    voxel: np.ndarray
-    pixel_mm: float
-    plane: int
+    voxel: np.ndarray  # coordinates (axis 1) of each pixel of each plane (axis 0): (3, 3, H, W)
+    pixel_mm: float  # pixel spacing
+    plane: int  # 0, 1 or 2 for slices along X, Y or Z
 
 
 def random_slab(

@@ -42,7 +42,7 @@ NOISE_LAST_SHARE = 0.5
 
 @dataclass(frozen=True)
 class SourcePools:
-    """Sources by how they are drawn."""
+    """Sources by how they are drawn: label maps, fine scans and coarse scans."""
 
     labels: Sequence[Source]
     fine: Sequence[Source]
@@ -50,7 +50,7 @@ class SourcePools:
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> SourcePools:
-        """Sort sources into label maps, fine scans and coarse scans."""
+        """Sort sources."""
         scans = [source for source in sources if not source.is_labels]
         return cls(
             [source for source in sources if source.is_labels],
@@ -61,18 +61,11 @@ class SourcePools:
     def draw(self, sampling: Sampling, rng: np.random.Generator) -> Source:
         """Draw a pool by its share (an empty pool's share goes to the others), then a source.
 
-        Raises
-        ------
-        InputError
-            All pools that have a share are empty.
+        Raise InputError where all pools that have a share are empty.
         """
-        shares = np.array(
-            [
-                sampling.synthetic_share,
-                (1 - sampling.synthetic_share) * sampling.fine_share,
-                (1 - sampling.synthetic_share) * (1 - sampling.fine_share),
-            ]
-        )
+        real = 1 - sampling.synthetic_share
+        fine = sampling.fine_share
+        shares = np.array([sampling.synthetic_share, real * fine, real * (1 - fine)])
         pools = (self.labels, self.fine, self.coarse)
         shares *= [len(pool) > 0 for pool in pools]
         if not shares.any():
@@ -91,18 +84,12 @@ class SourcePools:
 def random_example(
     pools: SourcePools, sampling: Sampling, stage: Stage, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a slice with its neighbours and mask.
-
-    Returns
-    -------
-    image : ndarray of uint8, shape (patch, patch, 3)
-        [0, 1] as [0, 255].
-    mask : ndarray of bool, shape (patch, patch, 1)
-        Of the middle plane.
-    """
+    """Draw a slice with its neighbours and mask; see `finish`."""
     source = pools.draw(sampling, rng)
-    if not sampling.augment:
-        slab = plain_slab(source, sampling, stage, rng)
+    if not sampling.augment:  # an undeformed slice anywhere in the field of view
+        plane = int(rng.choice(3, p=sampling.planes))
+        position_mm = float(rng.uniform(0, source.extent_mm[plane]))
+        slab = centred_slab(source, plane, position_mm, stage.patch, stage.spacing_mm)
         return finish(read_image(source, slab), read_mask(source, slab))
     slab = random_slab(source, sampling, stage.patch, stage.spacing_mm, rng)
     mask = read_mask(source, slab)
@@ -117,13 +104,6 @@ def random_example(
             image = artefacts.remapped_contrast(image, rng)
     thick = rng.random() < sampling.thick_share
     return finish(*degrade(image, mask, source, slab, thick, rng))
-
-
-def plain_slab(source: Source, sampling: Sampling, stage: Stage, rng: np.random.Generator) -> Slab:
-    """Return an undeformed slice anywhere in the field of view."""
-    plane = int(rng.choice(3, p=sampling.planes))
-    position_mm = float(rng.uniform(0, source.extent_mm[plane]))
-    return centred_slab(source, plane, position_mm, stage.patch, stage.spacing_mm)
 
 
 def degrade(
@@ -180,6 +160,9 @@ def read_along(voxels: np.ndarray, coordinates: np.ndarray, order: int, kind: ty
 
 
 def finish(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Clip as the library does and pack into bytes."""
+    """Clip as the library does and pack into bytes, [0, 1] as [0, 255].
+
+    The image, (H, W, 3), becomes uint8; the mask of its middle plane gets the shape (H, W, 1).
+    """
     packed = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return packed, mask[..., None]

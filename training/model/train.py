@@ -20,8 +20,7 @@ from skullstrip.network.unet import build_model, load_weights, read_weights
 
 from ..data.provenance import describe_run
 from ..data.sources import DATA_NAME, load_sources
-from .callbacks import WEIGHTS_NAME, make_callbacks
-from .checkpoint import Progress, restore_checkpoint
+from .callbacks import WEIGHTS_NAME, Progress, make_callbacks, restore_checkpoint
 from .config import Config, Optimisation, load_config
 from .losses import dice_score, make_loss
 from .pipeline import VALIDATION_SPLITS, batches, validation_slices
@@ -29,25 +28,14 @@ from .pipeline import VALIDATION_SPLITS, batches, validation_slices
 if TYPE_CHECKING:
     import keras
 
-RUN_NAME = "run.json"
+CONFIG_NAME, RUN_NAME = "config.json", "run.json"
 
 
 def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
-    """Train from the first step, or from the run's last checkpoint.
+    """Train from the first step, or from the last checkpoint of `run`, a folder.
 
-    Parameters
-    ----------
-    cache : Path
-        Archives that `prepare` wrote.
-    run : Path
-        Folder of the run: configuration, log, checkpoint, weights.
-    workers : int
-        Processes that make batches.
-
-    Returns
-    -------
-    keras.Model
-        The network with the weights that the run gives, `final_weights`.
+    `cache` has what `prepare` wrote; so many `workers` make batches. Gives the network with the
+    weights that the run gives, `final_weights`.
     """
     import keras
 
@@ -90,12 +78,8 @@ def final_weights(run: Path, config: Config) -> dict[str, np.ndarray]:
     """Return the weights that a run gives, by their paths.
 
     What its `weights.npz` holds, averaged over steps, under patience of the best epoch; mixed with
-    the initial weights where the configuration says so.
-
-    Raises
-    ------
-    InputError
-        The run has none, or its initial weights are not there any more.
+    the initial weights where the configuration says so. Raise InputError where there is none, or
+    the initial weights are not there any more.
     """
     weights = run_weights(run)
     if config.trained_share == 1:
@@ -215,28 +199,23 @@ def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimi
 
 def start_from(network: keras.Model, config: Config) -> None:
     """Load what the configuration starts from, if anything."""
+    import keras
+
     if config.initial_encoder:
-        initialise_encoder(network, Path(config.initial_encoder))
+        donor = keras.applications.EfficientNetB0(include_top=False, weights=config.initial_encoder)
+        names = {layer.name for layer in network.layers}
+        for layer in donor.layers:
+            if layer.weights and layer.name in names:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
     if config.initial_weights:
         content = read_weights_file(*load_manifest(config.initial_weights))
         load_weights(network, read_weights(content))
 
 
-def initialise_encoder(network: keras.Model, path: Path) -> None:
-    """Copy encoder weights from a local Keras file of EfficientNet-B0 without top."""
-    import keras
-
-    donor = keras.applications.EfficientNetB0(include_top=False, weights=str(path))
-    names = {layer.name for layer in network.layers}
-    for layer in donor.layers:
-        if layer.weights and layer.name in names:
-            network.get_layer(layer.name).set_weights(layer.get_weights())
-
-
 def claim_run(config: Config, run: Path) -> None:
     """Make the run's folder and note its configuration; refuse one of another configuration."""
     run.mkdir(parents=True, exist_ok=True)
-    path = run / "config.json"
+    path = run / CONFIG_NAME
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"'{run}' holds a run of another configuration; choose another folder.")
@@ -256,13 +235,12 @@ def note_provenance(config: Config, cache: Path, run: Path) -> None:
     (run / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line: CONFIG CACHE RUN."""
-    parser = argparse.ArgumentParser(prog="python -m training train", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="TOML file, see training/configs")
     parser.add_argument("cache", type=Path, help="folder that 'prepare' wrote")
     parser.add_argument("run", type=Path, help="folder of the run; an unfinished one is resumed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
     train(load_config(arguments.config), arguments.cache, arguments.run, arguments.workers)
-    return 0

@@ -1,4 +1,4 @@
-"""From a training run to weights with a manifest, which inference reads."""
+"""Turn a training run, finished or not, into weights with a manifest, which inference reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
@@ -15,11 +14,10 @@ from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
 from ..data.provenance import code_state
 from ..model.config import Config, config_from_dict
-from ..model.train import final_weights, training_record
+from ..model.train import CONFIG_NAME, final_weights, training_record
 from .onnx_graph import build_onnx
 
 WEIGHTS_NAME = "weights.onnx"
-CONFIG_NAME = "config.json"
 
 
 def run_config(run: Path) -> Config:
@@ -37,20 +35,21 @@ def run_config(run: Path) -> Config:
 def export_run(run: Path, out: Path, name: str = "") -> Manifest:
     """Write a run's half-precision weights and their manifest into a folder.
 
-    Parameters
-    ----------
-    name : str
-        Of the model; by default the configuration's.
-
-    Raises
-    ------
-    InputError
-        The folder is no training run, or has no weights yet.
-    WeightsError
-        The weights do not fit the configuration's network.
+    The model is named by the configuration, unless it gets a `name`. Raise InputError where the
+    folder is no training run or has no weights yet, WeightsError where these do not fit the
+    configuration's network.
     """
-    config = run_config(run)
+    config, record = run_config(run), training_record(run)
     content = build_onnx(config.architecture, final_weights(run, config))
+    training = {
+        "config": config.name,
+        "seed": config.seed,
+        "steps": config.total_steps,
+        "stages": [dataclasses.asdict(stage) for stage in config.stages],
+        "commit": record.get("commit") or code_state()["commit"],
+    }
+    if "initial_weights" in record:
+        training["initial_weights"] = record["initial_weights"]
     out.mkdir(parents=True, exist_ok=True)
     (out / WEIGHTS_NAME).write_bytes(content)
     manifest = Manifest(
@@ -59,24 +58,11 @@ def export_run(run: Path, out: Path, name: str = "") -> Manifest:
         weights_sha256=sha256_of(out / WEIGHTS_NAME),
         architecture=config.architecture,
         preprocessing=config.preprocessing,
-        training=training_facts(run, config),
+        training=training,
     )
     (out / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     seal_calibration(out)
     return manifest
-
-
-def training_facts(run: Path, config: Config) -> dict[str, Any]:
-    """Return what a manifest says of the training; ``run.json`` says the rest."""
-    record = training_record(run)
-    start = record.get("initial_weights")
-    return ({"initial_weights": start} if start else {}) | {
-        "config": config.name,
-        "seed": config.seed,
-        "steps": config.total_steps,
-        "stages": [dataclasses.asdict(stage) for stage in config.stages],
-        "commit": record.get("commit") or code_state()["commit"],
-    }
 
 
 def seal_calibration(folder: Path) -> None:
@@ -93,15 +79,15 @@ def seal_calibration(folder: Path) -> None:
     path.write_text(sealed.to_json(), encoding="utf-8")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Export a run, finished or not, so that 'evaluate' and 'stress' can judge it."""
-    parser = argparse.ArgumentParser("python -m training export", description=main.__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("out", type=Path, help="folder for weights and manifest")
     parser.add_argument(
         "--name", default="", help="name of the model; default: the configuration's"
     )
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
     if (calibration := arguments.out / CALIBRATION_NAME).exists():
         raise InputError(
             f"{calibration} was made for the weights that are there; remove it, or export into "
@@ -109,4 +95,3 @@ def main(argv: list[str] | None = None) -> int:
         )
     manifest = export_run(arguments.run, arguments.out, arguments.name)
     print(f"{arguments.out}: {manifest.name}, SHA-256 {manifest.weights_sha256}")
-    return 0

@@ -12,8 +12,14 @@ from skullstrip.errors import InputError
 from skullstrip.network.manifest import Manifest
 
 from ..data.pair import Pair
-from ..evaluation.report import group_table, markdown_table, number, scan_table, summary_table
-from ..evaluation.scores import ScanScore
+from ..evaluation.scores import (
+    ScanScore,
+    group_table,
+    markdown_table,
+    number,
+    scan_table,
+    summary_table,
+)
 
 TEMPLATE = Path(__file__).parents[1] / "MODEL_CARD.md.in"
 FAILURE_DICE = 0.965  # the project's gate for a single scan
@@ -56,24 +62,10 @@ def fill_model_card(
 ) -> str:
     """Fill the template.
 
-    Parameters
-    ----------
-    pairs : sequence of Pair
-        All data, of every split.
-    scores : sequence of ScanScore
-        The released weights on the split that they are judged on.
-    run : dict
-        What `provenance.describe_run` gave.
-    stress, synthetic : str
-        Reports of these commands; empty where they were not run.
-    notes : str
-        Further known failures, in Markdown, from a person who looked.
-
-    Raises
-    ------
-    InputError
-        The stress or the synthetic test is of other weights, or the template names something that
-        is not filled.
+    `pairs` are all data, of every split, `scores` those of the released weights on the split that
+    judges, `run` is what `provenance.describe_run` gave. `stress` and `synthetic`, reports of these
+    commands, are empty where they were not run; `notes` are further known failures, in Markdown.
+    Raise InputError where a report is of other weights, or the template names what is not filled.
     """
     for name, report in (("stress", stress), ("synthetic", synthetic)):
         if report and manifest.weights_sha256 not in report:
@@ -98,7 +90,7 @@ def fill_model_card(
         "scans": scan_table(scores),
         "known_failures": known_failures(scores),
         "notes": notes.strip() or "No further failures were noted.",
-        "stress": _without_title(stress) or "The stress test was not run for this release.",
+        "stress": _after_title(stress).strip() or "The stress test was not run for this release.",
         "synthetic": _tables_of(synthetic) or "That test was not run for this release.",
         "contrasts": _values_of("contrast", scores),
         "age_groups": _values_of("age group", scores),
@@ -111,14 +103,13 @@ def fill_model_card(
         raise InputError(f"{TEMPLATE.name} names {error}, which nothing fills.") from error
 
 
-def _without_title(markdown: str) -> str:
-    lines = markdown.strip().splitlines()
-    return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines).strip()
+def _after_title(report: str) -> str:
+    return report.partition("\n")[2]
 
 
 def _tables_of(report: str) -> str:
     """Tables of a report of `evaluate`, under smaller headings, without its scan-by-scan list."""
-    kept = report.partition("## Scan by scan")[0].partition("\n")[2]
+    kept = _after_title(report.partition("## Scan by scan")[0])
     return kept.replace("\n## ", "\n### ").strip()
 
 

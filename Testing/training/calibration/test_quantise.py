@@ -12,7 +12,7 @@ from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine
 from Testing.unit.network.test_onnxruntime_engine import keras_model_and_weights
 from training.calibration import quantise as quantise_module
 from training.calibration.quantise import judge, quantise
-from training.evaluation.scores import ScanScore, failed_values
+from training.evaluation.scores import ScanScore
 
 SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
 
@@ -51,9 +51,7 @@ def test_no_processor_overflows_and_an_older_onnx_runtime_reads_it(content, whol
 
 
 def scores(*dice: float) -> list[ScanScore]:
-    return [
-        ScanScore(f"{n}", f"{n}", (), failed_values() | {"dice": d}) for n, d in enumerate(dice)
-    ]
+    return [ScanScore(f"{number}", values={"dice": each}) for number, each in enumerate(dice)]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.data.check import check_pair, main, tilt_degrees
+from training.__main__ import run
+from training.data.check import check_pair, tilt_degrees
 from training.data.pair import Pair
 
 
@@ -12,15 +13,6 @@ def pair_with(tmp_path, nifti, head, mask):
     volume, _ = head
     image = nifti(tmp_path / "s.nii.gz", volume.array, volume.affine)
     return Pair("s", image, nifti(tmp_path / "s_mask.nii.gz", mask, volume.affine))
-
-
-def test_a_good_scan_has_no_problem(phantom_pair):
-    finding, volume, mask = check_pair(phantom_pair)
-    assert finding["problems"] == ""
-    found = [finding[name] for name in ("spacing_mm", "orientation", "shape")]
-    assert found == ["4x4x4", "RAS", "50x60x50"]
-    assert finding["brain_ml"] == pytest.approx(1440, rel=0.02)
-    assert mask.shape == volume.array.shape
 
 
 @pytest.mark.parametrize(
@@ -56,14 +48,19 @@ def test_tilt_is_the_largest_angle_to_an_anatomical_axis():
     assert tilt_degrees(affine) == pytest.approx(20)
 
 
-def test_the_command_writes_a_table_and_a_picture(phantom_data, tmp_path):
+def test_the_command_writes_a_table_without_problems_and_a_picture_of_good_scans(
+    phantom_data, tmp_path
+):
     from PIL import Image
 
-    assert main([str(phantom_data), "-o", str(tmp_path)]) == 0
+    assert run("check", str(phantom_data), "-o", str(tmp_path)) == 0
     with open(tmp_path / "check.csv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["scan"] for row in rows] == ["one", "two"]
-    assert [row["orientation"] for row in rows] == ["RAS", "PIR"]
+    names = ("scan", "orientation", "spacing_mm", "shape", "problems")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("one", "RAS", "4x4x4", "50x60x50", ""), ("two", "PIR", "4x4x4", "60x50x50", ""),
+    ]  # fmt: skip
+    assert [float(row["brain_ml"]) for row in rows] == pytest.approx([1440, 1440], rel=0.02)
     with Image.open(tmp_path / "contact_sheet.png") as picture:
         assert picture.width > 900
         colours = {colour for _, colour in picture.getcolors(1 << 20)}
@@ -73,8 +70,8 @@ def test_the_command_writes_a_table_and_a_picture(phantom_data, tmp_path):
 def test_the_command_fails_on_a_faulty_data_set(tmp_path, nifti, head, capsys):
     pair = pair_with(tmp_path, nifti, head, np.zeros_like(head[1]))
     words = [str(tmp_path), "-o", str(tmp_path / "out")]
-    assert main(words) == 1
+    assert run("check", *words) == 1
     assert "s: empty mask" in capsys.readouterr().out
     pair.image.write_bytes(b"no image")  # a row, and no crash
-    assert main(words) == 1
+    assert run("check", *words) == 1
     assert "cannot be read" in (tmp_path / "out" / "check.csv").read_text()

@@ -1,26 +1,16 @@
 """Label maps of other families: their codes, their masks, and heads for brains without one."""
 
-import csv
-
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from skullstrip.grid.volume import Volume
 from Testing.small_sources import SPACING_MM, label_array
+from training.__main__ import run
 from training.data.dataset import find_pairs
-from training.data.heads import (
-    BRAIN_ONLY,
-    CSF,
-    HELD_BACK_SPLIT,
-    brain_mask,
-    build,
-    held_back,
-    put_into_head,
-    write_map,
-)
+from training.data.heads import BRAIN_ONLY, CSF, brain_mask, held_back, put_into_head, write_map
 from training.data.label_codes import is_outside
-from training.data.pair import LABEL_MAP_SPLIT
+from training.data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, read_pair
 
 AFFINE = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
 SPACING = np.full(3, SPACING_MM)
@@ -59,19 +49,15 @@ def test_a_brain_put_into_a_head_stays_as_it_is_inside_a_closed_skull():
 
 def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging(tmp_path):
     brain = brain_without_head()
-    rows = [("C01", "synthseg_C", label_array()), ("C03", "synthseg_C", label_array())]
-    rows += [
-        ("JLF_Template09", BRAIN_ONLY, brain.array),
-        ("bibsnet_8mo_x", BRAIN_ONLY, brain.array),
-    ]
+    rows = [(name, "synthseg_C", label_array()) for name in ("C01", "C03")]
+    rows += [(name, BRAIN_ONLY, brain.array) for name in ("JLF_Template09", "bibsnet_8mo_x")]
     for name, family, labels in rows:
         (tmp_path / family).mkdir(exist_ok=True)
         write_map(labels.astype(np.int16), AFFINE, tmp_path / family / f"{name}.nii.gz")
-    with open(tmp_path / "maps.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["subject", "kind", "image", "source", "licence"])
-        writer.writerows((n, "labels", f"{f}/{n}.nii.gz", "made", "none") for n, f, _ in rows)
-    build(tmp_path / "maps.csv", tmp_path / "heads")
+    lines = [f"{name},labels,{family}/{name}.nii.gz,none" for name, family, _ in rows]
+    text = "\n".join(["subject,kind,image,licence", *lines])
+    (tmp_path / "maps.csv").write_text(text, encoding="utf-8")
+    run("heads", str(tmp_path / "maps.csv"), str(tmp_path / "heads"))
     pairs = {pair.subject: pair for pair in find_pairs(tmp_path / "heads")}
     splits = {name: pair.split for name, pair in pairs.items()}
     assert splits == {
@@ -85,8 +71,6 @@ def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging
 @pytest.mark.shared_data
 @pytest.mark.slow
 def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data):
-    from training.data.pair import read_pair
-
     pair = next(pair for pair in find_pairs(shared_data) if pair.name == "B01")
     volume, given = read_pair(pair)
     made = brain_mask(volume.array.astype(np.int32), volume.spacing_mm)

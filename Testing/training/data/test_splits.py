@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skullstrip.errors import InputError
+from training.__main__ import run
 from training.data.dataset import find_pairs
 from training.data.pair import Pair, altered_files
-from training.data.splits import main, split_pairs, split_subjects
+from training.data.splits import split_pairs, split_subjects
 
 
 def pair(subject, split="", scan="", dataset=""):
@@ -58,7 +59,7 @@ def test_the_manifest_of_a_split_is_the_same_data_set_with_splits_and_hashes(
 ):
     out, manifest = tmp_path / "splits.csv", tmp_path / "data.csv"
     command = [str(phantom_data), "-o", str(out), "--manifest", str(manifest)]
-    assert main([*command, "--fractions", "train=0.5,val=0.5"]) == 0
+    assert run("split", *command, "--fractions", "train=0.5,val=0.5") == 0
     assert "1 train, 1 val" in capsys.readouterr().out
     pairs, again = find_pairs(phantom_data), find_pairs(manifest)
     same = [[(p.name, p.dataset, p.image.resolve()) for p in found] for found in (pairs, again)]

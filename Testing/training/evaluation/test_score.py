@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
+from training.__main__ import run
 from training.data.dataset import find_pairs
 from training.data.pair import read_pair
 from training.evaluation.evaluate import evaluate, read_scans
 from training.evaluation.http_scorer import ScorerError, nifti_bytes, remote_dice
 from training.evaluation.metrics import dice
-from training.evaluation.score import find_predictions, from_files, main
+from training.evaluation.score import find_predictions, from_files
 
 
 class ScorerHandler(BaseHTTPRequestHandler):
@@ -88,7 +89,7 @@ def test_a_missing_or_misplaced_mask_counts_with_dice_zero(predictions, phantom_
 
 
 def test_the_command_scores_a_folder(predictions, phantom_data, tmp_path):
-    assert main([str(predictions), str(phantom_data), "-o", str(tmp_path / "out")]) == 0
+    assert run("score", str(predictions), str(phantom_data), "-o", str(tmp_path / "out")) == 0
     assert "| one | 1.0000 |" in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -97,7 +98,7 @@ def test_the_command_gives_the_same_dice_through_http_whatever_a_scan_is_called(
 ):
     local = scored(predictions, phantom_data)
     assert remote_dice(scorer, "ä /ß", predictions / "one_mask.nii.gz") == 1
-    assert main([str(predictions), "--url", scorer, "-o", str(tmp_path / "out")]) == 0
+    assert run("score", str(predictions), "--url", scorer, "-o", str(tmp_path / "out")) == 0
     with open(tmp_path / "out" / "scores.csv", newline="", encoding="utf-8") as stream:
         rows = {row["scan"]: float(row["dice"]) for row in csv.DictReader(stream)}
     assert rows == {score.scan: pytest.approx(score["dice"], abs=1e-6) for score in local}
@@ -183,4 +184,4 @@ def test_a_folder_without_masks_and_a_command_without_truth_are_refused(predicti
     with pytest.raises(InputError, match="No file <name>_mask"):
         find_predictions(tmp_path / "empty")
     with pytest.raises(InputError, match="either"):
-        main([str(predictions)])
+        run("score", str(predictions))

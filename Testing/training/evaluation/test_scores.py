@@ -3,21 +3,25 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation.report import evaluation_markdown, group_table, number
 from training.evaluation.scores import (
+    DICE,
+    FAILED,
     FIGURES,
+    HD95,
     ScanScore,
     by_group,
-    failed_values,
+    evaluation_markdown,
+    group_table,
     mean_interval,
+    number,
     summarise,
 )
 
-DICE, HD95, VOLUME = FIGURES[0], FIGURES[2], FIGURES[6]
+VOLUME = FIGURES[6]
 
 
 def score(scan, dice, hd95=1.0, **groups):
-    values = failed_values() | {"dice": dice, "hd95_mm": hd95, "volume_error_percent": -dice}
+    values = FAILED | {"dice": dice, "hd95_mm": hd95, "volume_error_percent": -dice}
     return ScanScore(scan, scan, tuple(groups.items()), values)
 
 
@@ -52,7 +56,7 @@ def test_undefined_distances_are_counted_not_averaged():
 
 
 def test_a_failed_scan_counts_with_dice_zero():
-    failed = ScanScore("f", values=failed_values(), failure="refused")
+    failed = ScanScore("f", failure="refused")
     assert summarise([failed, score("a", 1.0)], DICE).mean == 0.5
 
 

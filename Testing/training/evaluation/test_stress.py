@@ -11,19 +11,12 @@ from skullstrip.errors import InputError
 from skullstrip.grid.orientation import axis_codes, reorient_to_ras
 from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
+from training.__main__ import run
 from training.data.pair import Pair
 from training.evaluation.evaluate import evaluate
 from training.evaluation.metrics import dice
 from training.evaluation.perturbations import PERTURBATIONS
-from training.evaluation.stress import (
-    choose_scans,
-    main,
-    spoil,
-    spoilt_scans,
-    stress_markdown,
-)
-
-NAMES = sorted(PERTURBATIONS)
+from training.evaluation.stress import choose_scans, spoil, spoilt_scans, stress_markdown
 
 
 def brain_extent_mm(volume, mask):
@@ -33,7 +26,7 @@ def brain_extent_mm(volume, mask):
     return np.array([s.stop - s.start for s in box]) * ras.spacing_mm
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PERTURBATIONS)
 def test_a_scan_is_spoilt_more_with_strength_and_the_same_each_time(head, name):
     source, mask = head[0].array.copy(), head[1].copy()
     nothing, low, high, again = (spoil(*head, name, s, "s") for s in (0.0, 0.3, 1.0, 1.0))
@@ -154,7 +147,7 @@ def test_scans_are_taken_in_turn_from_each_data_set():
 
 def test_the_command_writes_the_tables(phantom_data, stand_in, tmp_path):
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
-    assert main([*command, "--only", "bias", "--strengths", "1", *stand_in]) == 0
+    assert run("stress", *command, "--only", "bias", "--strengths", "1", *stand_in) == 0
     assert "| bias | 1 | 2 |" in (tmp_path / "stress.md").read_text()
     assert (tmp_path / "stress.csv").read_text().count("\n") == 5
     assert (tmp_path / "stress.png").stat().st_size > 0
@@ -162,6 +155,6 @@ def test_the_command_writes_the_tables(phantom_data, stand_in, tmp_path):
 
 def test_an_unknown_perturbation_or_strength_is_refused(phantom_data):
     with pytest.raises(SystemExit):
-        main([str(phantom_data), "--only", "blur"])
+        run("stress", str(phantom_data), "--only", "blur")
     with pytest.raises(InputError, match="between 0 and 1"):
-        main([str(phantom_data), "--strengths", "2"])
+        run("stress", str(phantom_data), "--strengths", "2")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from Testing.small_sources import SPACING_MM, brain_array, label_array
-from training.data.heads import HELD_BACK_SPLIT, write_map
-from training.data.pair import Pair
-from training.evaluation.synthetic import SCANS, main, synthetic_scan, synthetic_scans
+from training.__main__ import run
+from training.data.heads import write_map
+from training.data.pair import HELD_BACK_SPLIT, Pair
+from training.evaluation.synthetic import SCANS, synthetic_scan, synthetic_scans
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_thick_slices_are_as_thick_as_their_name_says(heads):
 
 
 def test_the_command_reports_each_contrast_and_age_group(heads, stand_in, tmp_path):
-    assert main([str(heads), "--out", str(tmp_path), *stand_in]) == 0
+    assert run("synthetic", str(heads), "--out", str(tmp_path), *stand_in) == 0
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     for group, scans in SCANS.items():
         assert f"| age group | {group} | {len(scans)} |" in report

@@ -10,10 +10,9 @@ from skullstrip.errors import InputError
 from skullstrip.prepare.preprocess import normalise
 from Testing.programs import ROOT, run_python
 from Testing.small_sources import small_label_map, small_scan, write_cache
+from training.__main__ import run
 from training.data.pair import Pair, read_pair
-from training.data.prepare import main as prepare
-from training.data.prepare import source_from_pair
-from training.data.sources import load_source, load_sources, save_source
+from training.data.sources import load_source, load_sources, save_source, source_from_pair
 from training.model.config import Config, Stage
 from training.model.pipeline import TRAINING_SPLITS, batches, make_batch, validation_slices
 
@@ -133,6 +132,6 @@ def test_a_scan_with_an_empty_mask_is_refused(tmp_path, nifti):
 
 
 def test_the_command_writes_an_archive_for_each_scan_and_what_they_are(phantom_data, tmp_path):
-    assert prepare([str(phantom_data), str(tmp_path / "cache")]) == 0
+    assert run("prepare", str(phantom_data), str(tmp_path / "cache")) == 0
     names = sorted(path.name for path in (tmp_path / "cache").iterdir())
     assert names == ["data.json", "one.npz", "two.npz"]

@@ -9,8 +9,7 @@ import pytest
 
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.network.unet import build_model
-from training.model.callbacks import refuse_divergence, replace_with
-from training.model.checkpoint import cut_log
+from training.model.callbacks import cut_log, refuse_divergence, replace_with
 from training.model.config import Config, Optimisation, Stage, load_config
 from training.model.train import (
     claim_run,
