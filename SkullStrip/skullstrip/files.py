@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .apply import apply_brain
-from .checks.fill import without_fill
+from .checks.appearance import without_fill
 from .errors import InputError
 from .from_probability import brain_from_probability, read_on_grid, require_no_network
 from .grid.volume import Volume

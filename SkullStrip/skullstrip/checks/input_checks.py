@@ -14,9 +14,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..grid.volume import Volume, spacing_of
-from .appearance import appearance_findings
+from .appearance import appearance_findings, without_fill
 from .field_of_view import field_of_view_findings
-from .fill import without_fill
 
 MIN_SLICES = 5
 MIN_SPACING_MM = 0.2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks.fill import without_fill
+from ..checks.appearance import without_fill
 
 SAMPLED_VOXELS = 500_000  # percentiles are read from about so many voxels
 LEAST_RANGE = 1e-37  # of values; one over less is infinite in single precision

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skullstrip.checks.fill import without_fill
+from skullstrip.checks.appearance import without_fill
 from skullstrip.prepare.intensity import scale_intensities
 from Testing.phantoms import make_head
 
