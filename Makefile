@@ -16,14 +16,21 @@ PIPELINES_STAMP  := $(PIPELINES_VENV)/.setup-done
 # 3.11 then aborts at exit. sMRIPrep's newest release, too, asks for 3.12.
 SLICER_PYTHON3 ?= $(shell for python in python3.12 python3.13 $(PYTHON3); do \
 	$$python -c '' 2>/dev/null && { echo $$python; break; }; done)
-SLICER_LIBRARIES := libegl1 libgl1-mesa-dri libosmesa6 libdbus-1-3 libxkbcommon0 libfontconfig1
 PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# Of a Python and what goes into it. uv is several times as fast; pip may know an index that uv does not.
+install = { $(PYTHON) -m uv pip install --quiet --python $(1) $(2) \
+	|| $(PYTHON) -m pip --python $(1) install --quiet --disable-pip-version-check $(2); }
+# Root on Debian or Ubuntu gets what tests use, others are told by the tests, which skip what cannot run.
+debian = @test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || dpkg -s $(1) >/dev/null 2>&1 \
+	|| { apt-get update -qq && apt-get install -qq -y $(1) >/dev/null; } \
+	|| echo "Could not install $(1); tests that need them will be skipped."
 # The first Python that the package supports; PYTHON3=/path/to/python chooses another.
 PYTHON3 ?= $(shell for python in python3 python3.12 python3.11 python3.13 python3.10; do \
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { command -v $$python; break; }; done)
 
-.PHONY: help setup demo test test-slicer coverage test-pipelines lint docs release clean lock train-smoke
+.PHONY: help setup demo test test-library test-slicer test-pipelines debian-packages coverage lint docs release \
+	clean lock train-smoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -34,8 +41,9 @@ $(STAMP): requirements/dev.lock pyproject.toml SkullStrip/skullstrip/_version.py
 	@test -n "$(PYTHON3)" || { echo "No Python 3.10 to 3.13 found; install one, or name it: make setup PYTHON3=/path/to/python"; exit 1; }
 	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON3) -m venv --clear $(VENV)
 	@echo "Installing what requirements/dev.lock pins into $(VENV); the first time takes a minute or two ..."
-	@$(PIP_INSTALL) --requirement requirements/dev.lock
-	@PYTHONWARNINGS=ignore $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --constraint requirements/dev.lock uv
+	@$(call install,$(PYTHON),--requirement requirements/dev.lock)
+	@$(call install,$(PYTHON),--no-deps --no-build-isolation --editable .)
 	@touch $@
 	@echo "The command is $(VENV)/bin/skullstrip"
 
@@ -51,41 +59,41 @@ lint: setup ## ruff, mypy, imports, spelling, and the workflows against their sc
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PYTHON) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
-# The report page is tested in Chromium, what leaves the machine by strace, DICOM by dicom3tools' dciodvfy,
-# shell scripts by shellcheck; got and told about like the libraries for rendering below.
-test: lint test-slicer test-pipelines $(TORCH_STAMP) ## ruff, mypy and every test, the slow ones too
-	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
-		|| { command -v chromium && command -v strace && command -v dciodvfy && command -v shellcheck; } >/dev/null \
-		|| { apt-get update -qq && apt-get install -qq -y chromium strace dicom3tools shellcheck >/dev/null; } \
-		|| echo "Could not install chromium, strace, dicom3tools and shellcheck; tests that need them will be skipped."
-	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=15
+# Two at a time, each shown when it has ended; the longest, which has two processes itself, begins.
+test: ## ruff, mypy and every test, the slow ones too
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+		test-library test-slicer test-pipelines lint
 
-test-slicer: $(SLICER_STAMP) ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)
+test-library: $(TORCH_STAMP) | debian-packages
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
+
+test-slicer: $(SLICER_STAMP) | debian-packages ## only the tests on Slicer's own code, in .venv-slicer (about 1 GB)
 	$(SLICER_PYTHON) -m pytest Testing/slicer --durations=5
 
 test-pipelines: $(PIPELINES_STAMP) ## only the tests with fMRIPrep's and Nipype's code, in .venv-pipelines (0.7 GB)
 	@test ! -e $(PIPELINES_STAMP) || $(PIPELINES_PYTHON) -m pytest Testing/pipelines --durations=5
 
-$(PIPELINES_STAMP): requirements/pipelines.lock | setup
-	@$(PIPELINES_PYTHON) -m pip --version >/dev/null 2>&1 || $(SLICER_PYTHON3) -m venv --clear $(PIPELINES_VENV)
-	@echo "Installing what requirements/pipelines.lock pins into $(PIPELINES_VENV) ..."
-	@$(PIPELINES_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/pipelines.lock \
-		&& touch $@ || echo "Could not install it; the tests with other pipelines' code are skipped."
+# The report page is tested in Chromium, what leaves the machine by strace, DICOM by dicom3tools' dciodvfy,
+# shell scripts by shellcheck; the rest is for rendering and Qt. Ubuntu has no chromium of that name.
+debian-packages:
+	$(call debian,libegl1 libgl1-mesa-dri libosmesa6 libdbus-1-3 libxkbcommon0 libfontconfig1)
+	$(call debian,chromium strace dicom3tools shellcheck)
 
-# Rendering and Qt want a few system libraries; root on Debian or Ubuntu gets them here, others are
-# told by the tests, which skip what cannot run.
 $(SLICER_STAMP): requirements/slicer.lock | setup
-	@test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || ldconfig -p | grep -q libOSMesa \
-		|| { apt-get update -qq && apt-get install -qq -y $(SLICER_LIBRARIES) >/dev/null; } \
-		|| echo "Could not install $(SLICER_LIBRARIES); tests that need them will be skipped."
-	@$(SLICER_PYTHON) -m pip --version >/dev/null 2>&1 || $(SLICER_PYTHON3) -m venv --clear $(SLICER_VENV)
-	@echo "Installing what requirements/slicer.lock pins into $(SLICER_VENV); the first time takes minutes ..."
-	@$(SLICER_PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements/slicer.lock
+	@$(SLICER_PYTHON) -c '' 2>/dev/null || $(SLICER_PYTHON3) -m venv --without-pip --clear $(SLICER_VENV)
+	@echo "Installing what requirements/slicer.lock pins into $(SLICER_VENV) ..."
+	@$(call install,$(SLICER_PYTHON),--requirement requirements/slicer.lock)
 	@touch $@
+
+$(PIPELINES_STAMP): requirements/pipelines.lock | setup
+	@$(PIPELINES_PYTHON) -c '' 2>/dev/null || $(SLICER_PYTHON3) -m venv --without-pip --clear $(PIPELINES_VENV)
+	@echo "Installing what requirements/pipelines.lock pins into $(PIPELINES_VENV) ..."
+	@$(call install,$(PIPELINES_PYTHON),--requirement requirements/pipelines.lock) \
+		&& touch $@ || echo "Could not install it; the tests with other pipelines' code are skipped."
 
 # PyPI's torch for Linux takes several GB, so its engine is tested where pip finds the CPU's build.
 $(TORCH_STAMP): $(STAMP)
-	@$(PIP_INSTALL) "torch==2.13.0+cpu" 2>/dev/null \
+	@$(PIP_INSTALL) --no-compile "torch==2.13.0+cpu" 2>/dev/null \
 		|| echo "pip finds no CPU build of torch here; the test of that engine will be skipped."
 	@touch $@
 
@@ -102,7 +110,6 @@ release: setup ## wheel and source distribution in dist/, checked and tried in a
 	$(PYTHON) scripts/release.py $(if $(TAG),--tag "$(TAG)")
 
 lock: setup ## pin the development requirements again
-	@$(PIP_INSTALL) uv
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \
 		--custom-compile-command 'make lock' --output-file requirements/dev.lock pyproject.toml requirements/dev.in
 	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-emit-index-url \

@@ -16,7 +16,13 @@ for name in ("SIGINT", "SIGQUIT", "SIGHUP"):
     if number is not None and signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if name == "SIGINT" else lambda *_: None)
 
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the slow tests, so that of two processes none waits for the other's last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

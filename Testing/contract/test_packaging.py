@@ -9,30 +9,21 @@ from pathlib import Path
 
 import pytest
 
+import skullstrip
 from Testing.image_files import names, save_head
-from Testing.programs import run_program, run_python
+from Testing.programs import LIBRARY, ROOT, run_program, run_python
 
 QUIETLY = ("--quiet", "--no-deps", "--no-index")
-PACKAGED = ("pyproject.toml", "README.md", "LICENSE.txt", "SkullStrip")
-
-
-def version_of(root):
-    text = (root / "SkullStrip/skullstrip/_version.py").read_text(encoding="utf-8")
-    match = re.search(r'__version__ = "([^"]+)"', text)
-    assert match
-    return match[1]
 
 
 @pytest.fixture(scope="module")
-def source(root, tmp_path_factory):
+def source(tmp_path_factory):
     """A copy of what is packaged, so that the checkout stays clean and no old build leaks in."""
     source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE.txt"):
+        shutil.copy2(ROOT / name, source / name)
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in PACKAGED:
-        if (root / name).is_dir():
-            shutil.copytree(root / name, source / name, ignore=ignored)
-        else:
-            shutil.copy2(root / name, source / name)
+    shutil.copytree(LIBRARY, source / LIBRARY.name, ignore=ignored)
     return source
 
 
@@ -50,28 +41,37 @@ def build_wheel(source, folder):
 
 
 @pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory):
-    """The wheel in a folder of its own; its dependencies are those of this environment."""
-    target = tmp_path_factory.mktemp("installed")
-    run_python("-m", "pip", "install", *QUIETLY, "--target", target, wheel, check=True)
-    return target
+def run_installed(wheel, tmp_path_factory):
+    """Function that runs a command which sees the installed wheel and not the checkout."""
+    folder = tmp_path_factory.mktemp("installed")
+    run_python("-m", "pip", "install", *QUIETLY, "--target", folder, wheel, check=True)
+
+    def run(program, *words):
+        found = shutil.which(program, path=folder / ("Scripts" if os.name == "nt" else "bin"))
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        done = run_program(found or program, *words, cwd=folder, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip(), folder
+
+    return run
 
 
-def run_installed(installed, *command):
-    """Run a command that sees the installed wheel and not the checkout."""
-    environment = os.environ | {"PYTHONPATH": str(installed)}
-    done = run_program(*command, cwd=installed, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+def packed_code(wheel):
+    """Names and checksums of what a wheel installs, its own metadata aside."""
+    members = zipfile.ZipFile(wheel).infolist()
+    return {m.filename: m.CRC for m in members if ".dist-info/" not in m.filename}
 
 
-def test_the_wheel_carries_every_library_file_and_every_model_file(root, wheel):
-    library = root / "SkullStrip" / "skullstrip"
-    models = root / "SkullStrip" / "Resources" / "Models"
+def test_the_wheel_carries_the_licence_every_library_file_and_every_model_file(wheel):
+    library, models = LIBRARY / "skullstrip", LIBRARY / "Resources" / "Models"
     files = (path for path in library.rglob("*.*") if path.suffix != ".pyc")
     expected = {f"skullstrip/{path.relative_to(library).as_posix()}" for path in files}
     expected |= {f"skullstrip/Models/{p.name}" for p in models.iterdir() if p.name[0] != "."}
     assert set(packed_code(wheel)) == expected
+    version = skullstrip.__version__
+    assert wheel.name == f"skullstrip-{version}-py3-none-any.whl"
+    licence = f"skullstrip-{version}.dist-info/licenses/LICENSE.txt"
+    assert licence in zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_source_distribution_builds_the_same_wheel(source, wheel, tmp_path):
@@ -81,44 +81,25 @@ def test_the_source_distribution_builds_the_same_wheel(source, wheel, tmp_path):
     assert packed_code(rebuilt) == packed_code(wheel)
 
 
-def packed_code(wheel):
-    """Names and checksums of what a wheel installs, its own metadata aside."""
-    members = zipfile.ZipFile(wheel).infolist()
-    return {m.filename: m.CRC for m in members if ".dist-info/" not in m.filename}
-
-
-def test_the_installed_wheel_finds_its_weights_and_accepts_their_hash(installed):
-    program = "from skullstrip.network.manifest import load_manifest; print(load_manifest()[1])"
-    weights = Path(run_installed(installed, sys.executable, "-c", program))
-    assert weights.is_relative_to(installed / "skullstrip" / "Models")
-    assert weights.is_file()
-
-
 @pytest.mark.slow
-def test_the_installed_command_knows_its_version_and_strips_a_head(root, installed, tmp_path):
+def test_the_installed_command_knows_its_version_and_strips_a_head(run_installed, tmp_path):
+    program = "from skullstrip.network.manifest import load_manifest; print(load_manifest()[1])"
+    weights, folder = run_installed(sys.executable, "-c", program)
+    assert Path(weights).is_relative_to(folder / "skullstrip" / "Models")
+    assert skullstrip.__version__ in run_installed("skullstrip", "--version")[0]
     scan = save_head(tmp_path / "head.nii.gz", "PIR", (3.0, 3.0, 3.0))
-    folder = installed / ("Scripts" if os.name == "nt" else "bin")
-    program = shutil.which("skullstrip", path=folder)
-    assert program
-    assert version_of(root) in run_installed(installed, program, "--version")
-    run_installed(installed, program, str(scan), "--engine", "onnxruntime")
+    run_installed("skullstrip", scan)
     assert names(tmp_path) == ["head.nii.gz", "head_brain.nii.gz", "head_brain_mask.nii.gz"]
 
 
-def test_the_wheel_has_the_version_and_the_licence(root, wheel):
-    version = version_of(root)
-    assert wheel.name == f"skullstrip-{version}-py3-none-any.whl"
-    licence = f"skullstrip-{version}.dist-info/licenses/LICENSE.txt"
-    assert licence in zipfile.ZipFile(wheel).namelist()
-
-
-def test_users_get_lower_bounds_and_developers_a_pin_for_each(root):
-    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
-    dependencies = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
-    assert dependencies
-    requirements = re.findall(r'"([^"]+)"', dependencies[1])
-    assert requirements
+def test_users_get_lower_bounds_and_developers_a_pin_for_each_and_no_registry():
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (dependencies,) = re.findall(r"^dependencies = \[(.*?)^\]", pyproject, re.M | re.DOTALL)
+    requirements = re.findall(r'"([^"]+)"', dependencies)
     assert [r for r in requirements if not re.fullmatch(r"[a-z]+>=[\d.]+( ; .+)?", r)] == []
-    lock = (root / "requirements" / "dev.lock").read_text(encoding="utf-8")
-    unpinned = [r for r in requirements if f"\n{r.split('>=', 1)[0]}==" not in lock]
-    assert unpinned == []
+    lock = (ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    pins = [line for line in lock.splitlines() if line and line[0] not in " #"]
+    assert all(re.match(r"^[a-z0-9.-]+==[^ ]+( ; .+)?$", line) for line in pins), pins
+    pinned = {pin.split("==")[0] for pin in pins}
+    assert {r.split(">=")[0] for r in requirements} <= pinned
+    assert "://" not in lock

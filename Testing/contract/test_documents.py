@@ -1,0 +1,148 @@
+"""What the documents name is there: every command of theirs is run, in order, on made heads.
+
+A stand-in, `ThresholdEngine`, takes the network's place, but in the workers of batches and in the
+examples in Python. What cannot run here is looked up: targets, extras, options of other commands.
+"""
+
+import ast
+import itertools
+import re
+import shlex
+from dataclasses import fields
+
+import pytest
+
+from skullstrip import pipeline
+from skullstrip.cli import bids
+from skullstrip.cli.main import main
+from skullstrip.options import Options
+from Testing.image_files import save_head
+from Testing.phantoms import make_head
+from Testing.programs import LIBRARY, ROOT, run_python
+from Testing.stand_ins import ThresholdEngine
+
+PAGES = [
+    ROOT / name
+    for name in (
+        "README.md",
+        "docs/command.md",
+        "docs/dicom.md",
+        "docs/slicer.md",
+        "CONTRIBUTING.md",
+    )
+]
+SPACING_MM = (3.0, 3.0, 3.0)
+
+
+def blocks(language):
+    """Contents of the fenced blocks in a language, in order."""
+    fenced = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [block for page in PAGES for block in fenced.findall(page.read_text(encoding="utf-8"))]
+
+
+def commands():
+    """Lines of the shell blocks, each once and without its comment."""
+    lines = (
+        shlex.split(line, comments=True) for block in blocks("bash") for line in block.splitlines()
+    )
+    return list(dict.fromkeys(shlex.join(words) for words in lines if words))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder as the reader has it: scans, a folder of scans, a BIDS data set, a DICOM series."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("T1.nii.gz", "scans/first.nii.gz", "bids/sub-01/anat/sub-01_T1w.nii.gz"):
+        save_head(folder / name, "PIR", SPACING_MM)
+    for name in ("FLAIR.nii.gz", "T2.nii.gz"):
+        save_head(folder / name, "RAS", (3.0, 3.0, 6.0))
+    description = '{"Name": "made", "BIDSVersion": "1.8.0"}'
+    (folder / "bids" / "dataset_description.json").write_text(description, encoding="utf-8")
+    dicom = pytest.importorskip("Testing.dicom_files", exc_type=ImportError)
+    head = make_head("PIR", SPACING_MM)
+    dicom.save(folder / "DICOM_FOLDER", dicom.datasets(head.array.astype("int16"), head.affine))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands())
+def test_a_command_of_the_documents_does_what_it_says(desk, monkeypatch, stand_in_weights, line):
+    monkeypatch.chdir(desk)
+    match shlex.split(line):
+        case ["skullstrip", *words]:
+            monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
+            strip(desk, words, [] if words[0] == "batch" else ["--weights", str(stand_in_weights)])
+        case ["skullstrip-bids", *words]:
+            assert bids.main(words) == 0
+        case ["make", target]:
+            assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        case ["pip", "install", what]:
+            extra = re.search(r"\[(\w+)\]", what)
+            assert extra is None or f"\n{extra[1]} = [" in (ROOT / "pyproject.toml").read_text()
+        case ["python", "-m", package, *words]:
+            command = words[:1] if package == "training" else []
+            shown = run_python("-m", package, *command, "--help", cwd=ROOT, check=True).stdout
+            assert [word for word in words if word.startswith("--") and word not in shown] == []
+        case _:
+            pytest.fail(f"nothing here runs or looks up {line!r}")
+
+
+def strip(desk, words, weights):
+    """Run the command; it must not fail, and every file that an option names must be there."""
+    # Of the line before; they would not be replaced.
+    for output in (*desk.glob("T1_brain*"), *desk.glob("DICOM_FOLDER/series_*")):
+        output.unlink()
+    assert main([*words, *weights]) == 0
+    files = [after for word, after in itertools.pairwise(words) if word[0] == "-" and "." in after]
+    assert [file for file in files if not (desk / file).exists()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_an_example_in_python_runs(desk, number):
+    done = run_python("-c", blocks("python")[number], cwd=desk)
+    assert done.returncode == 0, done.stderr
+
+
+def test_calls_in_slicers_console_are_those_of_the_logic():
+    """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
+    overrides = {option.name for option in fields(Options)}
+    source = LIBRARY / "SkullStripSlicer" / "logic.py"
+    methods = {
+        node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+        | (overrides if node.args.kwarg else set())
+        for logic in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(logic, ast.ClassDef)
+        for node in logic.body
+        if isinstance(node, ast.FunctionDef)
+    }
+    calls = [
+        node
+        for block in blocks("py")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logic.")
+    ]
+    assert calls
+    for call in calls:
+        name = ast.unparse(call.func).removeprefix("logic.")
+        assert {keyword.arg for keyword in call.keywords} <= methods[name], name
+
+
+def anchors(page):
+    """The headings of a page as GitHub names them in addresses."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_files_and_headings_that_a_page_links_to_exist():
+    folders = ("", "docs", "training", "Testing", "benchmarks", "SkullStrip/Resources/Models")
+    missing = []
+    for page in (page for folder in folders for page in (ROOT / folder).glob("*.md")):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            name, _, heading = link.partition("#")
+            target = page.parent / name if name else page
+            if "://" not in link and not (
+                target.exists() and (not heading or heading in anchors(target))
+            ):
+                missing.append(f"{page.relative_to(ROOT)}: {link}")
+    assert missing == []
