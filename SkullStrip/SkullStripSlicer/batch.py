@@ -14,7 +14,7 @@ from typing import Any
 import slicer
 
 from skullstrip.errors import Cancelled, InputError, SkullStripError
-from skullstrip.io.atomic import remove_abandoned_below
+from skullstrip.io.atomic import remove_abandoned
 from skullstrip.options import Options
 
 from .child_process import Children
@@ -149,7 +149,7 @@ class FolderBatch(Batch):
     def cancel(self) -> None:
         """End the child and its workers; scans that are done stay, and are not done again."""
         self._child.cancel(CANCELLED_TEXT)
-        remove_abandoned_below(self._out)
+        remove_abandoned(self._out, below=True)
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         self.total = event.get("total") or self.total

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import OutputError
-from ..io.atomic import remove_abandoned_below
+from ..io.atomic import remove_abandoned
 from . import cluster, local_workers
 from .columns import Row
 from .job import Job, Task, do, give_up, sentence
@@ -48,7 +48,7 @@ class Coordinator:
             with closing(answers):
                 self.keep_books(answers)
         finally:
-            remove_abandoned_below(self.job.out)
+            remove_abandoned(self.job.out, below=True)
 
     def keep_books(self, answers: Iterable[tuple[Task, Any]]) -> None:
         """Tell of answers as they come, and record scans that no worker answered for."""

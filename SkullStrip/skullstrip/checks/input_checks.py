@@ -1,7 +1,7 @@
 """What can be said about a scan before any time is spent on it.
 
-Each check is a small function that yields what it noticed, in words and with a severity:
-`refuse` (nothing sensible can come out), `warn` (the verdict is no better than "check") or `note`.
+Where nothing sensible can come out, InputError is raised. What else is noticed has a severity:
+`warn` (the verdict is no better than "check") or `note`.
 """
 
 from __future__ import annotations
@@ -46,14 +46,11 @@ class Check:
 def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     """Run every check on a volume: voxels (I, J, K), and the affine from voxel index to RAS+ mm.
 
-    Return warnings and notes, none for an ordinary scan; raise InputError where a check refuses.
+    Return warnings and notes, none for an ordinary scan; raise InputError for what is no head.
     """
-    geometry = [*check_shape(array.shape), *check_dtype(array.dtype)]
-    refuse(geometry)
+    require_volume(array.shape, array.dtype)
     Volume(array, affine)  # refuses what has no place in space
-    size = [*_check_size(array.shape, affine), *_check_shear(affine)]
-    found = [*geometry, *size, *_check_intensities(array)]
-    refuse(found)
+    found = [*_check_space(array.shape, affine), *_check_intensities(array)]
     scan = without_fill(array)
     if scan is not array:
         fill = array[(scan != array) & np.isfinite(array)]
@@ -67,37 +64,27 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 
-def refuse(checks: list[Check]) -> None:
-    """Raise InputError with the first check that refuses, if one does."""
-    for check in checks:
-        if check.severity == "refuse":
-            raise InputError(check.message)
-
-
-def check_shape(shape: tuple[int, ...]) -> Iterator[Check]:
-    """Three dimensions, and enough slices along each."""
+def require_volume(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise InputError for anything but real numbers, in three dimensions with enough slices."""
     if len(shape) != 3:
-        message = f"The image has {len(shape)} dimensions (shape {shape}); give one 3-D volume."
-        yield Check("not_3d", "refuse", message)
-    elif min(shape) < MIN_SLICES:
+        raise InputError(
+            f"The image has {len(shape)} dimensions (shape {shape}); give one 3-D volume."
+        )
+    if min(shape) < MIN_SLICES:
         slices = "1 slice" if min(shape) == 1 else f"{min(shape)} slices"
-        message = (
+        raise InputError(
             f"The image has only {slices} along one axis (shape {shape}); "
             f"at least {MIN_SLICES} are needed."
         )
-        yield Check("few_slices", "refuse", message)
-
-
-def check_dtype(dtype: np.dtype) -> Iterator[Check]:
-    """Real numbers: no complex values, no colours."""
     if dtype.kind not in "biuf":
         kind = "colour" if dtype.kind == "V" else "complex" if dtype.kind == "c" else str(dtype)
-        message = f"The image has {kind} voxels; give one with a single real value per voxel."
-        yield Check("not_real", "refuse", message)
+        raise InputError(
+            f"The image has {kind} voxels; give one with a single real value per voxel."
+        )
 
 
-def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
-    """Yield voxels and field of view of a plausible size, in mm."""
+def _check_space(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
+    """Voxels and field of view of a plausible size, and axes at right angles to each other."""
     spacing = spacing_of(affine)
     extent = spacing * shape
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
@@ -107,16 +94,11 @@ def _check_size(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
         )
         yield Check("spacing_unusual", "warn", message)
     if extent.min() < MIN_EXTENT_MM or extent.max() > MAX_EXTENT_MM:
-        message = (
+        raise InputError(
             f"The field of view is {by_axis(extent)} mm, which is no head "
             f"({MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm expected); check the header's spacing."
         )
-        yield Check("extent_implausible", "refuse", message)
-
-
-def _check_shear(affine: np.ndarray) -> Iterator[Check]:
-    """Axes at right angles to each other."""
-    axes = affine[:3, :3] / spacing_of(affine)
+    axes = affine[:3, :3] / spacing
     cosines = np.abs(axes.T @ axes - np.diag(np.sum(axes**2, axis=0)))
     shear = float(np.degrees(np.arcsin(min(1.0, float(cosines.max())))))
     if shear > MAX_SHEAR_DEGREES:
@@ -134,8 +116,7 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
         finite = np.isfinite(array)
         count = array.size - int(np.count_nonzero(finite))
         if count == array.size:
-            yield Check("no_finite", "refuse", "The image holds no finite value.")
-            return
+            raise InputError("The image holds no finite value.")
         if count:
             message = f"{count} voxels are NaN or infinite; they were treated as background."
             yield Check("non_finite", "note", message)
@@ -143,7 +124,7 @@ def _check_intensities(array: np.ndarray) -> Iterator[Check]:
     low, high = values.min(), values.max()
     if low == high:
         what = "only zeros" if low == 0 else f"the same value everywhere ({low:g})"
-        yield Check("constant", "refuse", f"The image holds {what}, so there is no head in it.")
+        raise InputError(f"The image holds {what}, so there is no head in it.")
 
 
 def by_axis(numbers: np.ndarray) -> str:

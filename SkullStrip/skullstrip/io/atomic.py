@@ -174,20 +174,13 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
 
 
-def remove_abandoned(parent: Path) -> None:
-    """Remove the temporaries in a folder whose runs are gone."""
+def remove_abandoned(folder: Path, *, below: bool = False) -> None:
+    """Remove the temporaries whose runs are gone, in a folder, and perhaps in the folders in it."""
     with suppress(OSError):  # a folder that may be written into but not listed
-        for path in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        for path in list((folder.rglob if below else folder.glob)(f"{TEMPORARY_PREFIX}*")):
             is_ours = path.is_dir() and not path.is_symlink() and (path / MARKER).is_file()
             if is_ours and _is_abandoned(path):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def remove_abandoned_below(folder: Path) -> None:
-    """Remove the temporaries in a folder, and in the folders in it, whose runs are gone."""
-    with suppress(OSError):
-        for parent in {path.parent for path in folder.rglob(f"{TEMPORARY_PREFIX}*")}:
-            remove_abandoned(parent)
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -35,8 +35,9 @@ class Reader:
 
     def __init__(self, series: Series) -> None:
         what = f"Series {series.number}"
-        if fault := next((each.fault for each in series.instances if each.fault), ""):
-            raise InputError(f"{what} {fault}.")
+        for each in series.instances:
+            if each.fault:
+                raise InputError(f"{what} {each.fault}.")
         instances = {(each.uid, each.frames): each for each in series.instances}.values()
         if len({each.shape for each in instances}) > 1:
             raise InputError(f"{what} holds slices of several sizes; choose a series of one size.")
@@ -47,12 +48,9 @@ class Reader:
         self.shape: tuple[int, ...] = (columns, rows, len(slices))
         self.dtype = np.result_type(*{each.dtype for each in instances})
         self.header = DicomHeader(series.name, tuple((each.path, n) for each, n, _ in self._slices))
-        self.checks: tuple[Check, ...] = ()
-        if copies := len(series.instances) - len(instances):
-            message = (
-                f"Copies of slices that are there already were left out ({copies} of the files)."
-            )
-            self.checks = (Check("dicom_copies", "note", message),)
+        copies = len(series.instances) - len(instances)
+        message = f"Copies of slices that are there already were left out ({copies} of the files)."
+        self.checks = (Check("dicom_copies", "note", message),) * bool(copies)
 
     def read(self) -> tuple[np.ndarray, float, float]:
         """Return stored voxels, and the slope and intercept that turn them into values."""
@@ -70,12 +68,11 @@ class Reader:
 
 
 def lay_out(frames: Sequence[Frame], what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Order slices and say where they lie; `what` is what a refusal calls them.
+    """Return the order of slices along their normal, and the affine that they make.
 
-    Returned are their order along the normal, row direction cross column direction, and the affine
-    from column, row and slice to RAS+ mm, float64 (4, 4); it is sheared if slices are not behind
-    each other, as of a tilted gantry. Raise InputError for slices that are missing, doubled,
-    uneven, of several orientations, or that lie nowhere.
+    The affine leads from column, row and slice to RAS+ mm, float64 (4, 4); it is sheared if slices
+    are not behind each other, as of a tilted gantry. Raise InputError, in which they are called
+    `what`, for slices that are missing, doubled, uneven, of several orientations, or lie nowhere.
     """
     directions = np.array([frame.orientation for frame in frames])
     spacing = np.array([frame.spacing for frame in frames])
@@ -98,11 +95,11 @@ def lay_out(frames: Sequence[Frame], what: str) -> tuple[np.ndarray, np.ndarray]
     along_row, along_column = (part / np.linalg.norm(part) for part in np.split(directions[0], 2))
     depths = positions @ np.cross(along_row, along_column)
     order = np.argsort(depths, kind="stable")
-    _require_even(depths[order], [frames[place] for place in order], what)
-    steps = max(1, len(frames) - 1)
-    step = (positions[order[-1]] - positions[order[0]]) / steps
     if len(frames) == 1:
         step = np.cross(along_row, along_column)
+    else:
+        _require_even(np.diff(depths[order]), frames, what)
+        step = (positions[order[-1]] - positions[order[0]]) / (len(frames) - 1)
     line = positions[order[0]] + np.arange(len(frames))[:, None] * step
     off = np.linalg.norm(positions[order] - line, axis=1).max()
     if off > EVEN * np.linalg.norm(step) + EVEN_MM:
@@ -118,11 +115,8 @@ def lay_out(frames: Sequence[Frame], what: str) -> tuple[np.ndarray, np.ndarray]
     return order, LPS_TO_RAS @ affine
 
 
-def _require_even(depths: np.ndarray, frames: Sequence[Frame], what: str) -> None:
-    """Refuse slices, in order, that are not one step apart."""
-    gaps = np.diff(depths)
-    if not len(gaps):
-        return
+def _require_even(gaps: np.ndarray, frames: Sequence[Frame], what: str) -> None:
+    """Refuse slices that are not one step apart, by the gaps between them."""
     if gaps.min() < EVEN_MM:
         echoes = sorted({frame.echo_ms for frame in frames if np.isfinite(frame.echo_ms)})
         several = len(echoes) > 1
@@ -132,9 +126,8 @@ def _require_even(depths: np.ndarray, frames: Sequence[Frame], what: str) -> Non
             f"{what} holds {len(frames)} slices at {places} places{which}; copy those of one "
             "volume into a folder of their own."
         )
-    step = np.median(gaps)
-    tolerance = EVEN * step + EVEN_MM
-    if np.abs(gaps - step).max() <= tolerance:
+    tolerance = EVEN * np.median(gaps) + EVEN_MM
+    if np.abs(gaps - np.median(gaps)).max() <= tolerance:
         return
     counts = np.rint(gaps / gaps.min())
     if np.abs(gaps - counts * gaps.min()).max() <= tolerance * counts.max():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..checks.input_checks import Check, check_dtype, check_shape, refuse
+from ..checks.input_checks import Check, require_volume
 from ..errors import InputError, OutputError, SkullStripError
 from ..grid.volume import spatial_axes
 from .dicom_header import files_of_series, find_series, is_dicom
@@ -104,7 +104,7 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
 def _read(path: Path, reader: Reader) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
-    refuse([*check_shape(reader.shape[spatial_axes(reader.shape)]), *check_dtype(reader.dtype)])
+    require_volume(reader.shape[spatial_axes(reader.shape)], reader.dtype)
     if np.prod(reader.shape, dtype=float) > max_voxels():
         raise InputError(
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "

@@ -30,15 +30,14 @@ def ended_by_signals(message: str, status: int) -> Iterator[None]:
     """Let a signal end this process at once, whatever it does, with no temporary left behind.
 
     A thread does it. Python's own handlers run in the main thread between two of its steps, so not
-    before an import or a compressed file is through, and TensorFlow swallows what
-    they raise. A signal that comes while the outputs are moved into place comes too late.
+    before an import or a compressed file is through, and TensorFlow swallows what they raise. A
+    signal that comes while the outputs are moved into place comes too late.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+    if not _may_set_handlers():
+        yield
         return
     since = moves()
-    clear = CLEAR_LINE if sys.stderr.isatty() else b""
-    last_words = clear + f"skullstrip: {message}\n".encode()
+    last_words = CLEAR_LINE * sys.stderr.isatty() + f"skullstrip: {message}\n".encode()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
 
@@ -81,8 +80,8 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 
     `nohup` ignores SIGHUP, and a shell SIGINT for what it starts in the background.
     """
-    is_main = threading.current_thread() is threading.main_thread()  # no other may set handlers
-    heeded = [one for one in SIGNALS if is_main and signal.getsignal(one) != signal.SIG_IGN]
+    may = _may_set_handlers()
+    heeded = [one for one in SIGNALS if may and signal.getsignal(one) != signal.SIG_IGN]
     previous = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
@@ -91,12 +90,16 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
             signal.signal(number, before)
 
 
+def _may_set_handlers() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
 def start_lean() -> None:
     """Have a process of our own start and compute lean; to be called before NumPy is imported.
 
-    BLAS's threads wait for work by spinning, which took a fifth of a run's processor time and made
-    it no quicker; imports make objects by the hundred thousand, but no garbage; and glibc keeps
-    memory for each thread that once asked for some, scan by scan more.
+    BLAS's threads wait for work by spinning, which took a fifth of a run's processor time for
+    nothing; imports make objects by the hundred thousand, but no garbage; and glibc keeps memory
+    for each thread that once asked for some, scan by scan more.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(OBJECTS_A_COLLECTION)
@@ -158,18 +161,14 @@ def native_noise_silenced() -> Iterator[None]:
 
     Python's own `sys.stderr` goes where it went before.
     """
-    original = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    stream = sys.stderr
-    text = stream.encoding, "backslashreplace"
-    with os.fdopen(original, "w", 1, *text, closefd=False) as kept:
+    stream, null = sys.stderr, os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(os.dup(2), "w", 1, stream.encoding, "backslashreplace") as original:
         if stream is sys.__stderr__:
-            sys.stderr = kept
+            sys.stderr = original
         os.dup2(null, 2)
+        os.close(null)
         try:
             yield
         finally:
             sys.stderr = stream
-            os.dup2(original, 2)
-            os.close(original)
-            os.close(null)
+            os.dup2(original.fileno(), 2)

@@ -13,7 +13,7 @@ from skullstrip.io.atomic import (
     MARKER,
     TEMPORARY_PREFIX,
     atomic_outputs,
-    remove_abandoned_below,
+    remove_abandoned,
     require_writable,
     temporary_folder,
 )
@@ -146,7 +146,7 @@ def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder, wh
     process.wait()
     assert len(names(tmp_path)) == 1
     if where == "any below":
-        remove_abandoned_below(tmp_path.parent)
+        remove_abandoned(tmp_path.parent, below=True)
     else:
         with temporary_folder(tmp_path) as mine:
             assert names(tmp_path) == [mine.parent.name]
