@@ -1,4 +1,7 @@
-"""Each check on a made case; an ordinary head passes without a word."""
+"""Each check on a made case; an ordinary head passes without a word.
+
+More that is refused, `Testing/hostile.py` has.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import pytest
 from skullstrip.checks.input_checks import MAX_SPACING_MM, check_input
 from skullstrip.errors import InputError
 
-THREE_MM, NINE_MM = np.diag([3.0, 3.0, 3.0, 1.0]), np.diag([9.0, 9.0, 9.0, 1.0])
+THREE_MM = np.diag([3.0, 3.0, 3.0, 1.0])
 
 
 def noise(shape=(40, 40, 40), dtype=np.float32):
@@ -41,22 +44,12 @@ def test_fill_values_are_noted_and_mistaken_for_nothing_else(phantom):
     assert f"{count} voxels are far from all others (-10000" in checks["fill_values"].message
 
 
-def nan_but(value):
-    array = np.full((40, 40, 40), np.nan)
-    array[:20] = value
-    return array
-
-
 @pytest.mark.parametrize(
     ("array", "affine", "message"),
     [
-        (noise((4, 40, 40)), NINE_MM, "only 4 slices"),
         (noise((40, 40, 5)), np.eye(4), "field of view is 40 x 40 x 5 mm"),
         (np.full((40, 40, 40), 7.5), THREE_MM, r"same value everywhere \(7\.5\)"),
-        (nan_but(3), THREE_MM, "same value"),
-        (nan_but(np.inf), THREE_MM, "no finite value"),
-        (noise(), np.full((4, 4), np.inf), "finite"),
-        (noise(), np.diag([0.001, 0.001, 0.001, 1.0]), "spacing"),
+        (np.where(np.indices((40, 40, 40))[0] < 20, 3, np.nan), THREE_MM, "same value"),
         (noise(), np.diag([1000.0, 1000.0, 1000.0, 1.0]), "spacing"),
     ],
 )

@@ -33,8 +33,6 @@ with temporary_folder(Path(sys.argv[1])) as path:
 
 def test_files_appear_only_when_the_block_ends_as_any_new_file(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
-    for folder in folders:
-        folder.mkdir()
     with atomic_outputs() as staged:
         for folder in folders:
             staged(folder / "same").write_text(folder.name)
@@ -139,17 +137,12 @@ def holder(tmp_path):
     process.communicate()
 
 
-@pytest.mark.parametrize("where", ["the same", "any below"])
-def test_a_temporary_of_a_killed_run_is_removed_by_the_next(tmp_path, holder, where):
+def test_a_temporary_of_a_killed_run_is_removed_by_a_batch_around_it(tmp_path, holder):
     process, _ = holder
     process.kill()
     process.wait()
     assert len(names(tmp_path)) == 1
-    if where == "any below":
-        remove_abandoned(tmp_path.parent, below=True)
-    else:
-        with temporary_folder(tmp_path) as mine:
-            assert names(tmp_path) == [mine.parent.name]
+    remove_abandoned(tmp_path.parent, below=True)
     assert names(tmp_path) == []
 
 

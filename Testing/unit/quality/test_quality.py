@@ -21,6 +21,7 @@ from skullstrip.quality.verdict import capped, estimate, judge
 from Testing.phantoms import make_head
 
 BLOCK_MM = 2.0
+CUBE = np.ones((2, 2, 2))
 SMALL_MM = 1.7  # in which the phantom's brain is small for an adult's head
 MANIFEST = Manifest(name="other", weights_file="w.npz", weights_sha256="0" * 64)
 TO_RAS = np.array([[-2.0, 0, 0, 50], [0, 2, 0, -30], [0, 0, 2, 7], [0, 0, 0, 1]])
@@ -91,10 +92,17 @@ def test_the_right_mask_passes_with_a_high_estimate(brain, calibration):
     assert 0 < found.estimate.volume_error_ml < 60
 
 
-@pytest.mark.parametrize("damage", [half, below, ndimage.binary_dilation, ndimage.binary_erosion])
+def wider(brain):
+    return ndimage.binary_dilation(brain, iterations=3)
+
+
+def narrower(brain):
+    return ndimage.binary_erosion(brain, iterations=3)
+
+
+@pytest.mark.parametrize("damage", [half, below, wider, narrower])
 def test_a_wrong_mask_that_the_network_is_sure_of_is_flagged(brain, calibration, damage):
-    iterations = {"iterations": 3} if damage.__module__.startswith("scipy") else {}
-    wrong = damage(brain, **iterations)
+    wrong = damage(brain)
     found = judge(evidence_of(wrong, second=brain), calibration)
     real = 2 * (wrong & brain).sum() / (wrong.sum() + brain.sum())
     assert "dice_low" in codes(found)
@@ -167,30 +175,44 @@ def test_a_brain_that_does_not_fit_its_head_is_named(brain, calibration, spoil, 
         assert surface[index_of(reason)]
 
 
-def test_a_side_far_from_the_coil_is_dark_but_not_bare(brain, calibration):
-    evidence = without_scalp(evidence_of(brain))
-    dark = replace(evidence, signal=evidence_of(brain).signal)
-    assert "brain_bare" not in codes(judge(dark, calibration))
+def dark_side(evidence):
+    """A side far from the coil."""
+    return replace(without_scalp(evidence), signal=evidence.signal)
 
 
-def test_a_small_brain_that_fills_its_head_as_a_childs_does_passes(brain, calibration):
-    thin = ndimage.binary_dilation(brain, iterations=3)
-    child = replace(evidence_of(brain), block_mm=SMALL_MM, tissue=thin & ~brain)
-    assert judge(child, calibration).verdict == "pass"
+def childs(evidence):
+    mask = evidence.probability >= 0.5
+    thin = ndimage.binary_dilation(mask, iterations=3) & ~mask
+    return replace(evidence, block_mm=SMALL_MM, tissue=thin)
 
 
-def test_air_as_bright_as_tissue_says_nothing_about_the_brains_size(brain, calibration):
-    tissue = np.ones(brain.shape, bool)
-    airless = replace(evidence_of(brain), block_mm=SMALL_MM, tissue=tissue)
-    assert "small_for_head" not in codes(judge(airless, calibration))
+def airless(evidence):
+    """Air as bright as tissue."""
+    return replace(evidence, block_mm=SMALL_MM, tissue=np.ones(evidence.tissue.shape, bool))
 
 
-def test_specks_of_noise_around_a_head_make_its_brain_no_smaller(brain, calibration):
-    evidence = evidence_of(brain)
-    specks = np.random.default_rng(0).random(brain.shape) > 0.97
-    specks = ndimage.binary_dilation(specks, np.ones((2, 2, 2)))
-    noisy = replace(evidence, tissue=evidence.tissue | specks)
-    assert judge(noisy, calibration).verdict == "pass"
+def speckled(evidence):
+    specks = np.random.default_rng(0).random(evidence.tissue.shape) > 0.97
+    return replace(evidence, tissue=evidence.tissue | ndimage.binary_dilation(specks, CUBE))
+
+
+def with_a_stem(evidence):
+    """A stem that leaves the image."""
+    x, y, z = (size // 2 for size in evidence.tissue.shape)
+    stem = evidence.probability >= 0.5
+    stem[x - 5 : x + 5, y - 5 : y + 5, :z] = True
+    return evidence_of(stem)
+
+
+@pytest.mark.parametrize(
+    ("look", "code"),
+    [(dark_side, "brain_bare"), (with_a_stem, "brain_cut"),
+     *((look, "small_for_head") for look in (childs, airless, speckled))],
+)  # fmt: skip
+def test_what_only_looks_like_a_fault_is_not_named(brain, calibration, look, code):
+    found = judge(look(evidence_of(brain)), calibration)
+    assert code not in codes(found)
+    assert found.verdict == "pass" or look in (dark_side, airless, with_a_stem)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -208,13 +230,6 @@ def test_a_brain_cut_by_the_edge_of_the_image_is_named_and_by_the_edge_of_the_bo
         index = index_of(found[0])
         assert index[axis] == 0
         assert cut[index]
-
-
-def test_a_stem_that_leaves_the_image_is_no_cut(brain, calibration):
-    x, y, _ = (size // 2 for size in brain.shape)
-    stem = brain.copy()
-    stem[x - 5 : x + 5, y - 5 : y + 5, : brain.shape[2] // 2] = True
-    assert "brain_cut" not in codes(judge(evidence_of(stem), calibration))
 
 
 def test_hardly_any_brain_fails(brain, calibration):
