@@ -12,18 +12,26 @@ import numpy as np
 
 from .apply import apply_brain
 from .checks.appearance import without_fill
+from .checks.input_checks import Check, check_input
 from .errors import InputError
-from .from_probability import brain_from_probability, read_on_grid, require_no_network
 from .grid.volume import Volume
 from .io import images
 from .io.atomic import atomic_outputs
 from .io.dicom_seg import require_segmentable, write_segmentation
+from .mask.postprocess import cut_brain
 from .mask.surface import mask_surface, write_surface
 from .network.predict import Progress
 from .options import Options
 from .outputs import require_outputs
 from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
+
+GRID_TOLERANCE_MM = 1e-2  # of a voxel's place; headers hold float32
+NOT_JUDGED = Check(
+    "not_judged",
+    "note",
+    "The mask was cut from a probability that was given, so its quality was not judged again.",
+)
 
 
 def strip_file(
@@ -100,7 +108,6 @@ def strip_file(
     InputError
         The image, an argument or an output is at fault; nothing has been written.
     """
-    input_path = Path(input_path)
     named = {
         "brain": brain,
         "mask": mask,
@@ -112,91 +119,109 @@ def strip_file(
         "qc": qc,
         "json": json,
     }
-    outputs = {name: Path(path) for name, path in named.items() if path is not None}
-    targets = {
-        Path(target): {name: Path(path) for name, path in paths.items()}
-        for target, paths in (apply_to or {}).items()
-    }
+    targets = apply_to or {}
+    outputs = [
+        {name: Path(path) for name, path in each.items() if path is not None}
+        for each in (named, *targets.values())
+    ]
     options = replace(options, **overrides)
     if from_probability is not None:
-        require_no_network(options, confidence=confidence, apply_to=apply_to)
-    inputs = [input_path] if from_probability is None else [input_path, Path(from_probability)]
-    paths = [item for each in (outputs, *targets.values()) for item in each.items()]
-    require_outputs([*inputs, *targets], paths)
+        _require_no_network(options, confidence=confidence, apply_to=apply_to)
+    kept = [] if from_probability is None else [Path(from_probability)]
+    scan, *others = map(Path, (input_path, *targets))
+    require_outputs([scan, *others, *kept], [item for each in outputs for item in each.items()])
     stopwatch = Stopwatch(progress)
     with stopwatch.stage("read"):
-        image = images.read_image(input_path, series=series)
+        scans = [images.read_image(scan, series=series), *map(images.read_image, others)]
         if seg is not None:
-            require_segmentable(image.header)
-        others = [images.read_image(path) for path in targets]
-    if from_probability is not None:
-        kept = read_on_grid(Path(from_probability), image, "probability")
-        result = brain_from_probability(image.array, image.affine, kept, options)
+            require_segmentable(scans[0].header)
+    if kept:
+        given = read_on_grid(kept[0], scans[0], "probability")
+        result = brain_from_probability(scans[0].array, scans[0].affine, given, options)
+        result = result.noticing(scans[0].checks)
     else:
-        result = extract_brain(image.array, image.affine, options, progress=progress)
+        result = strip_images(scans, options, progress)
+    result = replace(result, timings=stopwatch.seconds | result.timings)
+    with atomic_outputs() as staged:
+        return write_outputs(
+            scans,
+            result,
+            options,
+            outputs,
+            staged,
+            absolute_paths=absolute_paths,
+            seg_fractional=seg_fractional,
+            progress=progress,
+        )
+
+
+def strip_images(
+    scans: Sequence[images.Image], options: Options, progress: Progress | None = None
+) -> BrainExtraction:
+    """Find the brain in the first scan; `carried` is its mask on the others.
+
+    Raise InputError where one of the scans is at fault; of the others it has the name.
+    """
+    image, *others = scans
+    result = extract_brain(image.array, image.affine, options, progress=progress)
     result = result.noticing(image.checks)
-    carried: tuple[BrainExtraction, ...] = ()
     if others:
         options = replace(options, engine=load_engine(options))
-        carried = tuple(_apply(result, other, options, progress) for other in others)
-    timings = stopwatch.seconds | result.timings
-    result = replace(result, timings=timings, carried=carried)
-    return _write_outputs(
-        [image, *others],
-        result,
-        [outputs, *targets.values()],
-        options,
-        progress,
-        absolute_paths=absolute_paths,
-        seg_fractional=seg_fractional,
-    )
+    carried = []
+    for other in others:
+        try:
+            found = apply_brain(result, other.array, other.affine, options, progress=progress)
+        except InputError as error:
+            raise InputError(f"{other.path}: {error}") from error
+        carried.append(found.noticing(other.checks))
+    return replace(result, carried=tuple(carried))
 
 
-def _apply(
-    result: BrainExtraction, other: images.Image, options: Options, progress: Progress | None
+def write_outputs(
+    scans: Sequence[images.Image],
+    result: BrainExtraction,
+    options: Options,
+    outputs: Sequence[Mapping[str, Any]],
+    staged: Callable[[Any], Path],
+    *,
+    absolute_paths: bool = False,
+    seg_fractional: bool = False,
+    progress: Progress | None = None,
 ) -> BrainExtraction:
-    """Carry the mask to another scan; an InputError there gets its name."""
-    try:
-        carried = apply_brain(result, other.array, other.affine, options, progress=progress)
-    except InputError as error:
-        raise InputError(f"{other.path}: {error}") from error
-    return carried.noticing(other.checks)
+    """Write what is named for each scan, where `staged` says; return the result with the seconds.
 
-
-def write_by_mask(
-    scan: Path, mask: Path, *, brain: Path | None = None, qc: Path | None = None
-) -> float:
-    """Write brain and picture by a mask that is there, and return its volume in mL.
-
-    Raise InputError where scan or mask cannot be read, or they are on different grids.
+    `progress` may still end the run between two outputs.
     """
-    image = images.read_image(scan)
-    brain_mask = read_on_grid(mask, image, "mask") > 0
-    volume_ml = np.count_nonzero(brain_mask) * Volume(image.array, image.affine).voxel_volume_ml
-    with atomic_outputs() as staged:
-        if brain is not None:
-            images.write_brain(staged(brain), image, brain_mask)
-        if qc is not None:
-            _write_qc(staged(qc), image, brain_mask, f"{volume_ml:.1f} mL, corrected by hand")
-    return float(volume_ml)
+    start = time.perf_counter()
 
+    def timed() -> BrainExtraction:
+        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
 
-def _write_qc(
-    path: Path,
-    image: images.Image,
-    brain_mask: np.ndarray,
-    title: str,
-    confidence: np.ndarray | None = None,
-) -> None:
-    from .figures.qc import qc_picture, save_qc
+    def write_json(path: Path) -> None:
+        content = report(
+            timed(),
+            options,
+            inputs=[image.path if absolute_paths else Path(image.name) for image in scans],
+            outputs=outputs,
+            absolute_paths=absolute_paths,
+        )
+        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
+        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
 
-    title = f"{short_name(image.name)}: {title}"
-    voxels = without_fill(image.array)
-    save_qc(qc_picture(voxels, image.affine, brain_mask, title, confidence), path)
+    todo = []
+    for image, each, named in zip(scans, (result, *result.carried), outputs, strict=True):
+        writers = _writers(image, each, options, seg_fractional) | {"json": write_json}
+        todo += [(writers[name], path) for name, path in named.items()]
+    for number, (write, path) in enumerate(todo):
+        target = staged(path)
+        if progress is not None:
+            progress("write", number, len(todo))
+        write(target)
+    return timed()
 
 
 def _writers(
-    image: images.Image, result: BrainExtraction, options: Options, *, seg_fractional: bool
+    image: images.Image, result: BrainExtraction, options: Options, seg_fractional: bool
 ) -> dict[str, Callable[[Path], object]]:
     """Return what writes each output of a scan but the report."""
     mask, probability = result.brain_mask, result.brain_probability
@@ -223,49 +248,99 @@ def _writers(
     }
 
 
-def _write_outputs(
-    scans: Sequence[images.Image],
-    result: BrainExtraction,
-    outputs: Sequence[dict[str, Path]],
-    options: Options,
-    progress: Progress | None,
-    *,
-    absolute_paths: bool,
-    seg_fractional: bool,
-) -> BrainExtraction:
-    """Write all outputs; `progress` may still end the run between them, with nothing written.
+def _write_qc(
+    path: Path,
+    image: images.Image,
+    brain_mask: np.ndarray,
+    title: str,
+    confidence: np.ndarray | None = None,
+) -> None:
+    from .figures.qc import qc_picture, save_qc
 
-    Those of the scan come first among `scans` and `outputs`, then those of `result.carried`.
+    title = f"{short_name(image.name)}: {title}"
+    voxels = without_fill(image.array)
+    save_qc(qc_picture(voxels, image.affine, brain_mask, title, confidence), path)
+
+
+def write_by_mask(scan: Path, mask: Path, brain: Path | None, qc: Path | None) -> float:
+    """Write brain and picture by a mask that was corrected, and return its volume in mL.
+
+    Raise InputError where scan or mask cannot be read, or they are on different grids.
+    """
+    image = images.read_image(scan)
+    brain_mask = read_on_grid(mask, image, "mask") > 0
+    volume_ml = np.count_nonzero(brain_mask) * Volume(image.array, image.affine).voxel_volume_ml
+    if brain is not None:
+        images.write_brain(brain, image, brain_mask)
+    if qc is not None:
+        _write_qc(qc, image, brain_mask, f"{volume_ml:.1f} mL, corrected by hand")
+    return float(volume_ml)
+
+
+def brain_from_probability(
+    array: np.ndarray,
+    affine: np.ndarray,
+    brain_probability: np.ndarray,
+    options: Options = Options(),
+) -> BrainExtraction:
+    """Cut a mask from a brain probability, as `extract_brain` does after the network.
+
+    Scan and probability, which is in [0, 1], have one shape, (I, J, K); of the options border and
+    CSF are what counts. The result has "none" for engine and device, no weights, and the verdict
+    "not judged". Raise InputError where scan or probability is at fault, or no brain is left.
     """
     start = time.perf_counter()
-
-    def timed() -> BrainExtraction:
-        return replace(result, timings={**result.timings, "write": time.perf_counter() - start})
-
-    def write_json(path: Path) -> None:
-        content = report(
-            timed(),
-            options,
-            inputs=[image.path if absolute_paths else Path(image.name) for image in scans],
-            outputs=outputs,
-            absolute_paths=absolute_paths,
+    checks = check_input(array, affine)
+    volume = Volume(array, affine)
+    probability = np.asarray(brain_probability, dtype=np.float32)
+    if probability.shape != array.shape:
+        raise InputError(
+            f"The probability has shape {probability.shape}, the scan {array.shape}; "
+            "give the one that was made from this scan."
         )
-        # A name that is no UTF-8 keeps its bytes as JSON's own escapes.
-        path.write_text(to_json(content), encoding="utf-8", errors="backslashreplace")
+    low, high = float(probability.min()), float(probability.max())
+    if not (low >= 0 and high <= 1):  # NaN too
+        raise InputError(
+            f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
+            "that '--probability' wrote."
+        )
+    mask = cut_brain(volume, probability, options.border_mm, options.keep_csf)
+    return BrainExtraction(
+        brain_mask=mask,
+        brain_probability=probability,
+        affine=affine,
+        timings={"mask": time.perf_counter() - start},
+        checks=checks,
+        quality=(NOT_JUDGED,),
+    )
 
-    writers = [
-        {**_writers(image, each, options, seg_fractional=seg_fractional), "json": write_json}
-        for image, each in zip(scans, (result, *result.carried), strict=True)
-    ]
-    todo = [
-        (known[name], path)
-        for known, paths in zip(writers, outputs, strict=True)
-        for name, path in paths.items()
-    ]
-    with atomic_outputs() as staged:
-        for number, (write, path) in enumerate(todo):
-            target = staged(path)
-            if progress is not None:
-                progress("write", number, len(todo))
-            write(target)
-    return timed()
+
+def _require_no_network(options: Options, **others: object) -> None:
+    """Raise InputError for what only the network gives, beside a kept probability."""
+    asked = {
+        "views": options.views != Options.views,
+        "reorient": options.reorient,
+        **{name: value is not None for name, value in others.items()},
+    }
+    if name := next((name for name, is_asked in asked.items() if is_asked), ""):
+        flag = f"--{name.replace('_', '-')}"
+        raise InputError(
+            f"'{flag}' needs the network, which '--from-probability' does not run; leave one of "
+            "the two out."
+        )
+
+
+def read_on_grid(path: Path, image: images.Image, what: str) -> np.ndarray:
+    """Read a probability or a mask that lies on a scan's grid, shape (I, J, K).
+
+    Raise InputError where it cannot be read, or is on another grid.
+    """
+    kept = images.read_image(path)
+    corners = np.array([[0, 0, 0, 1], [*kept.array.shape, 1]], dtype=np.float64)
+    apart = corners @ (kept.affine - image.affine).T
+    # "Not within": NaN in its header is no match either.
+    if kept.array.shape != image.array.shape or not np.abs(apart).max() <= GRID_TOLERANCE_MM:
+        raise InputError(
+            f"{path} is not on the grid of {image.path}; give the {what} made from this scan."
+        )
+    return kept.array

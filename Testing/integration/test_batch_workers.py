@@ -1,6 +1,6 @@
 """A real Dask scheduler and real worker processes over loopback, some of them killed.
 
-What `--scheduler` reaches; workers of this machine are in test_local_workers.py.
+What `--scheduler` reaches; workers of this machine are in test_workers.py.
 
 The workers run `ThresholdEngine`, a stand-in for the network, put in place by a worker plugin.
 """
@@ -17,8 +17,10 @@ from collections import Counter
 import pytest
 
 from skullstrip.batch import cluster
+from skullstrip.batch.cluster import Cluster
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import run_batch
+from skullstrip.batch.workers import as_done
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing import worker_tasks
@@ -75,18 +77,18 @@ def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
             yield number
 
     answers, most = [], 0
-    for pair in cluster.as_done(client, worker_tasks.slow_square, items()):
+    for pair in as_done(Cluster(client), worker_tasks.slow_square, items()):
         answers.append(pair)
         most = max(most, len(taken) - len(answers))
     assert sorted(answers) == [(number, number * number) for number in range(60)]
-    assert most <= 2 * WORKERS + 2 + cluster.LOT
+    assert most <= WORKERS
 
 
 def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
     answers = []
     stop = lambda: len(answers) > 10  # noqa: E731
-    answers.extend(cluster.as_done(client, worker_tasks.slow_square, range(500), stop))
-    assert 10 < len(answers) < 50
+    answers.extend(as_done(Cluster(client), worker_tasks.slow_square, range(500), stop=stop))
+    assert 10 < len(answers) <= 11 + WORKERS
     assert len(set(answers)) == len(answers)
 
 
@@ -138,6 +140,6 @@ def die(number):
 def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_is_done(client):
     from distributed import KilledWorker
 
-    answers = dict(cluster.as_done(client, die, range(12)))
+    answers = dict(as_done(Cluster(client), die, range(12)))
     assert isinstance(answers.pop(5), KilledWorker)
     assert answers == {number: number * number for number in range(12) if number != 5}

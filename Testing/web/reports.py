@@ -2,7 +2,7 @@
 
 import shutil
 
-from skullstrip.batch.columns import COLUMNS
+from skullstrip.batch.records import COLUMNS
 from skullstrip.figures.qc import qc_picture, save_qc
 from Testing.phantoms import make_head
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from skullstrip.batch.local_workers import KilledWorker, as_done, default_jobs
+from skullstrip.batch.workers import KilledWorker, LocalWorkers, as_done, default_jobs
 from skullstrip.errors import EngineError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.engine import Engine
@@ -65,14 +65,16 @@ def do_work(work: Work) -> dict[Views, Case]:
 def do_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Case]]:
     """Do all work in so many processes of one thread each; the order is that of the works."""
     found: dict[Work, dict[Views, Case]] = {}
-    for work, answer in as_done(do_work, works, jobs, quiet=False):
-        if isinstance(answer, KilledWorker):
-            raise EngineError(f"Processes die of {work.pair.name}; use fewer (--jobs).")
-        if isinstance(answer, Exception):
-            raise answer
-        found[work] = answer
-        dice = ", ".join(f"{views} {case.dice:.4f}" for views, case in answer.items())
-        print(f"{work.pair.name}  {work.what} {work.strength:g}: Dice by views {dice}", flush=True)
+    with LocalWorkers(jobs, quiet=False) as workers:
+        for work, answer in as_done(workers, do_work, works):
+            if isinstance(answer, KilledWorker):
+                raise EngineError(f"Processes die of {work.pair.name}; use fewer (--jobs).")
+            if isinstance(answer, Exception):
+                raise answer
+            found[work] = answer
+            dice = ", ".join(f"{views} {case.dice:.4f}" for views, case in answer.items())
+            what = f"{work.what} {work.strength:g}"
+            print(f"{work.pair.name}  {what}: Dice by views {dice}", flush=True)
     return [found[work] for work in works]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from skullstrip.batch.bids import find_bids_scans
-from skullstrip.batch.columns import CORRECTED, DONE, Row
 from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
-from skullstrip.batch.records import RECORDS, rows
+from skullstrip.batch.records import CORRECTED, DONE, RECORDS, Row, rows
 from skullstrip.batch.scans import find_scans
 from skullstrip.errors import InputError
 from skullstrip.escaping import escaped

@@ -9,22 +9,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from .._version import __version__
 from ..apply import worst
 from ..errors import OutputError, SkullStripError, is_out_of_memory
-from ..files import strip_file, write_by_mask
+from ..files import strip_images, write_by_mask, write_outputs
 from ..io.annex import fetch
 from ..io.atomic import atomic_outputs
+from ..io.images import read_image
 from ..io.nibabel_images import write_turned_to_ras
 from ..options import Options
 from ..pipeline import BrainExtraction, load_engine
-from ..report import quality_line, rounded, to_json
+from ..report import quality_line, report, rounded, to_json
 from .bids import sidecars
-from .columns import CORRECTED, DONE, FAILED, Row
 from .options import BatchOptions
-from .records import Entry, FileState, is_stranger, read_record, write_record
+from .records import (
+    COLUMNS,
+    CORRECTED,
+    DONE,
+    FAILED,
+    Entry,
+    FileState,
+    Row,
+    is_stranger,
+    read_record,
+    write_record,
+)
 from .scans import BETWEEN, Scan, sidecar_of
 
 loaded_engine = lru_cache(maxsize=1)(load_engine)  # once in each process
@@ -94,15 +104,16 @@ def _strip(scan: Scan, known: Entry | None, job: Job) -> Entry:
                 f"{theirs[0]} was there already or was changed since, and is kept; move it away, "
                 "name another output folder, or use --overwrite."
             )
+        method = replace(job.options.method, engine=loaded_engine(job.options.method))
+        scans = [*map(read_image, scan.inputs)]
+        result = strip_images(scans, method)
         before = known or Entry(described(scan, job, NO_FILE, UNFINISHED), NO_FILE, job.digest)
         with _staged(scan.outputs, before, job) as (places, states):
-            method = replace(job.options.method, engine=loaded_engine(job.options.method))
-            others = {other.path: _images(other, places) for other in scan.apply_to}
-            own: dict[str, Any] = _images(scan, places)
-            result = strip_file(scan.path, method, **own, apply_to=others)
+            outputs = [each.images for each in (scan, *scan.apply_to)]
+            write_outputs(scans, result, method, outputs, places.__getitem__)
             _write_beside(scan, places[scan.mask], places)
-        row = described(scan, job, source) | _findings(result, scan, job.options.method)
-        row |= _places(scan, states[scan.mask], DONE)
+        row = _reported(result, scan, method) | described(scan, job, source)
+        row |= _findings(result, scan, method) | _places(scan, states[scan.mask], DONE)
         return Entry(row, source, job.digest, states)
     except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
         return _failed(scan, job, source, sentence(error))
@@ -116,14 +127,11 @@ def _take_correction(scan: Scan, known: Entry, job: Job) -> Entry:
         theirs = _strangers(scan, known, job)
         writes = [path for path in (scan.brain, scan.qc, *turned) if path not in theirs]
         with _staged(writes, known, job) as (places, states):
-            volume_ml = write_by_mask(
-                scan.path,
-                job.out / scan.mask,
-                brain=places.get(scan.brain),
-                qc=places.get(scan.qc),
-            )
-            _write_beside(scan, job.out / scan.mask, places)
-        mask = FileState.of(job.out / scan.mask)
+            corrected = job.out / scan.mask
+            brain, qc = places.get(scan.brain), places.get(scan.qc)
+            volume_ml = write_by_mask(scan.path, corrected, brain, qc)
+            _write_beside(scan, corrected, places)
+        mask = FileState.of(corrected)
         row = known.row | dict.fromkeys(JUDGEMENT) | _places(scan, mask, CORRECTED)
         row["message"] = "The mask was corrected by hand and is kept."
         row |= {"volume_ml": round(volume_ml, 3), "input_sha256": source.sha256}
@@ -155,11 +163,6 @@ def _staged(
         yield places, states
         states |= {path: FileState.of(place) for path, place in places.items()}
         write_record(replace(before, begun=before.begun | states), job.out)
-
-
-def _images(scan: Scan, places: dict[str, Path]) -> dict[str, Path]:
-    """Return what `strip_file` writes for a scan, and where."""
-    return {name: places[path] for name, path in scan.images.items()}
 
 
 def _places(scan: Scan, mask: FileState, status: str) -> Row:
@@ -203,7 +206,14 @@ def described(scan: Scan, job: Job, source: FileState, failure: str = "") -> Row
     }
 
 
+def _reported(result: BrainExtraction, scan: Scan, options: Options) -> Row:
+    """Return the columns that are called as in the report."""
+    found = report(result, options, inputs=scan.inputs, outputs=[{}] * len(scan.inputs))
+    return {name: found[name] for name in COLUMNS if name in found}
+
+
 def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
+    """Return the columns that put findings into words."""
     others = [*zip((other.path.name for other in scan.apply_to), result.carried, strict=True)]
     reasons = [check.message for check in result.quality]
     reasons += [f"{name}: {check.message}" for name, each in others for check in each.quality]
@@ -211,20 +221,11 @@ def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:
     lies_otherwise = any(check.code == "orientation_unlikely" for check in result.checks)
     return {
         "verdict": worst(each.verdict for each in (result, *result.carried)),
-        "judged": result.judged,
         "reasons": "; ".join(reasons),
         "places": "; ".join(" ".join(map(str, c.position_ras or ())) for c in result.quality),
+        "volume_error_ml": rounded(result.volume_error_ml, 2),
+        "message": "; ".join(filter(None, (*notes, scan.note))),
         "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
         "qc_applied": BETWEEN.join(other.qc for other in scan.apply_to),
-        "volume_ml": round(result.volume_ml, 3),
-        "volume_error_ml": rounded(result.volume_error_ml, 2),
-        "dice_estimate": rounded(result.dice_estimate, 4),
-        "dice_error": rounded(result.dice_error, 4),
-        "message": "; ".join(filter(None, (*notes, scan.note))),
         "turned": "yes" if lies_otherwise and options.reorient else "no",
-        "views_used": result.views_used,
-        "engine": result.engine,
-        "device": result.device,
-        "weights_sha256": result.weights_sha256,
-        "calibration_sha256": result.calibration_sha256,
     }

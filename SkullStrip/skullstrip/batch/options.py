@@ -7,55 +7,60 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..options import Options
+from ..options import Options, _option
 
+GET_HELP = "fetch scans that DataLad or git-annex keep elsewhere; they are left here"
 REDO = ("rejected", "failed", "check")
 REFERENCES = ("first-lex", "sessionwise")  # of fMRIPrep's --subject-anatomical-reference
 
 
+def _label(name: str) -> tuple[str, ...]:
+    """Return an option that the command takes as the BIDS Apps do."""
+    flags, text = f"--{name}-label --{name}_label", f"only these {name}s, with or without prefix"
+    labels: tuple[str, ...] = _option((), flags, text, group="BIDS", metavar="LABEL", nargs="+")
+    return labels
+
+
 @dataclass(frozen=True)
 class BatchOptions:
-    """Which scans are worked through, and how. Making others than valid ones raises InputError.
+    """Which scans are worked through, and how: as the help of each says.
 
-    Parameters
-    ----------
-    method : Options
-        How each scan is stripped; its threads count for each.
-    bids : bool
-        The source is a BIDS data set; outputs are BIDS derivatives.
-    participants, sessions : sequence of str
-        BIDS labels to keep; all by default.
-    fmriprep : {"first-lex", "sessionwise"}, optional
-        Write into `fmriprep_<reference>` the masks that `fmriprep --derivatives` takes when it runs
-        with that `--subject-anatomical-reference`.
-    also : sequence of str
-        BIDS suffixes, T2w or FLAIR, of scans that get the mask of their session's first T1w scan.
-    jobs : int, optional
-        Worker processes; by default as many as processors and memory allow.
-    scheduler : str, optional
-        Address of a running Dask scheduler, whose workers do the scans.
-    overwrite : bool
-        Strip again what is done, and replace what was corrected by hand or is somebody else's.
-    redo : {"rejected", "failed", "check"}, optional
-        Only scans that somebody rejected, that failed, or whose verdict was not "pass".
-    decisions : path, optional
-        The CSV that the report page exports; `decisions.csv` in the output folder by default.
-    get : bool
-        Fetch scans whose content git-annex keeps elsewhere.
+    `method` is how each scan is stripped, its threads those of each; with `bids` the source is a
+    BIDS data set, and the outputs are derivatives. Making invalid options raises InputError.
     """
 
     method: Options = Options()
     bids: bool = False
-    participants: Sequence[str] = ()
-    sessions: Sequence[str] = ()
-    fmriprep: str | None = None
-    also: Sequence[str] = ()
-    jobs: int | None = None
-    scheduler: str | None = None
-    overwrite: bool = False
-    redo: str | None = None
-    decisions: str | Path | None = None
-    get: bool = False
+    participants: Sequence[str] = _label("participant")
+    sessions: Sequence[str] = _label("session")
+    also: Sequence[str] = _option(
+        (), "--also", "other scans of a session, which get the mask of its first T1w scan: "
+        "T2w,FLAIR,PDw", group="BIDS", metavar="SUFFIXES",
+    )  # fmt: skip
+    fmriprep: str | None = _option(
+        None, "--fmriprep", "write masks for 'fmriprep --derivatives OUT/fmriprep_REFERENCE', too, "
+        "where it runs with this --subject-anatomical-reference", group="BIDS", choices=REFERENCES,
+    )  # fmt: skip
+    jobs: int | None = _option(
+        None, "-j --jobs", "worker processes; default: as fit here", group="work", metavar="N"
+    )
+    scheduler: str | None = _option(
+        None, "--scheduler", "use the workers of this running Dask scheduler", group="work",
+        metavar="ADDRESS",
+    )  # fmt: skip
+    overwrite: bool = _option(
+        False, "--overwrite", "strip again what is done or was corrected, and replace what is "
+        "somebody else's", group="work",
+    )  # fmt: skip
+    redo: str | None = _option(
+        None, "--redo", "only scans rejected on the report page, failed, or with a verdict other "
+        "than pass", group="work", choices=REDO,
+    )  # fmt: skip
+    decisions: str | Path | None = _option(
+        None, "--decisions", "what the report page exported; default OUT/decisions.csv",
+        group="work", metavar="CSV",
+    )  # fmt: skip
+    get: bool = _option(False, "--get", GET_HELP, group="work")
 
     def __post_init__(self) -> None:
         if self.redo not in (None, *REDO):
@@ -64,3 +69,10 @@ class BatchOptions:
             raise InputError(
                 f"fMRIPrep has no reference '{self.fmriprep}'; use one of {', '.join(REFERENCES)}."
             )
+        is_for_bids = self.participants or self.sessions or self.fmriprep or self.also
+        if is_for_bids and not self.bids:
+            raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
+        if self.scheduler and self.jobs:
+            raise InputError("--jobs is for this machine's workers; leave it out with --scheduler.")
+        if self.decisions and self.redo != "rejected":
+            raise InputError("--decisions names what was rejected; add --redo rejected.")

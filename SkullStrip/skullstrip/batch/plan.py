@@ -7,17 +7,16 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..escaping import escaped
-from .columns import CORRECTED, DONE, FAILED
 from .decisions import DECISIONS, REJECT, read_decisions
-from .job import MASK_CORRECTED
+from .job import MASK_CORRECTED, Task
 from .options import BatchOptions
-from .records import Entry, is_stranger, read_record, there
+from .records import CORRECTED, DONE, FAILED, Entry, is_stranger, read_record, there
 from .scans import Scan
 
 
 def reasons_to_do(
     scans: Iterable[Scan], out: Path, options: BatchOptions, digest: str
-) -> Iterator[tuple[Scan, str]]:
+) -> Iterator[Task]:
     """Why each scan is to be done, in a few words; "" for one that is not.
 
     `digest` is that of the options and the weights. Raise InputError for decisions that cannot be
@@ -32,22 +31,21 @@ def reasons_to_do(
         if kept is not None:
             yield scan, kept
         elif options.redo:
-            yield scan, _reason_to_redo(scan, entry, options.redo, decided)
-        elif options.overwrite:
-            yield scan, "to be overwritten" if entry else "new"
+            yield scan, _reason_to_redo(options.redo, entry, decided.get(escaped(scan.name)))
+        elif entry is None:
+            yield scan, "new"
         else:
-            yield scan, _reason(entry, scan, out, digest)
+            why = "to be overwritten" if options.overwrite else _reason(entry, scan, out, digest)
+            yield scan, why
 
 
-def _reason_to_redo(scan: Scan, entry: Entry | None, redo: str, decided: dict[str, str]) -> str:
+def _reason_to_redo(redo: str, entry: Entry | None, decision: str | None) -> str:
+    if redo == "rejected":
+        return "rejected" if decision == REJECT else ""
     status, verdict = (entry.row["status"], entry.row["verdict"]) if entry else (None, None)
-    chosen = {
-        "rejected": decided.get(escaped(scan.name)) == REJECT,
-        "failed": status == FAILED,
-        "check": status == DONE and verdict not in ("pass", None, ""),
-    }
-    reason = {"rejected": "rejected", "failed": "failed before", "check": "to be checked"}
-    return reason[redo] if chosen[redo] else ""
+    if redo == "failed":
+        return "failed before" if status == FAILED else ""
+    return "to be checked" if status == DONE and verdict not in ("pass", None, "") else ""
 
 
 def _reason_if_corrected(entry: Entry, scan: Scan, out: Path) -> str | None:
@@ -79,10 +77,8 @@ def _refuse_another(entry: Entry, scan: Scan, out: Path) -> None:
     )
 
 
-def _reason(entry: Entry | None, scan: Scan, out: Path, digest: str) -> str:
+def _reason(entry: Entry, scan: Scan, out: Path, digest: str) -> str:
     """Done is what has its outputs, whole, of this input by these options."""
-    if entry is None:
-        return "new"
     if entry.row["status"] == FAILED:
         return "failed before"
     _refuse_another(entry, scan, out)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..escaping import print_escaped
-from .columns import CORRECTED, DONE, FAILED, Row
+from .records import CORRECTED, DONE, FAILED, Row
 
 LOG_SECONDS = 300.0  # between two lines of a log
 ANSWERED = (DONE, CORRECTED, FAILED)

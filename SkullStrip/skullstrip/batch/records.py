@@ -20,12 +20,37 @@ from ..errors import OutputError
 from ..io.atomic import atomic_outputs
 from ..io.images import files_of, files_read
 from ..io.limits import require_regular
-from .columns import COLUMNS, Row
 
 RECORDS = ".skullstrip/scans"  # below the output folder
 LOCK = ".skullstrip/lock"
 SHARED_SECONDS, ALONE_SECONDS = 60.0, 0.5  # that a lock is waited for
 CHUNK_BYTES = 2**20
+# Of the results table, in their order.
+COLUMNS = (
+    "name", "path", "subject", "session",
+    "status",  # done, corrected or failed
+    "verdict",
+    "judged",  # as written, or before what changed the mask
+    "reasons",
+    "places",  # one for each reason, RAS mm: "12.0 -3.5 40.1; ; 8.0 1.0 2.5"
+    "volume_ml", "volume_error_ml", "dice_estimate", "dice_error",
+    "message",
+    "applied_to",  # other scans of the session, each with its verdict
+    "seconds", "engine", "device", "border_mm",
+    "csf",  # kept or removed: the fluid around the brain
+    "reorient",  # yes or no
+    "turned",  # yes or no: a head that lies another way than its header says
+    "views",  # as asked
+    "views_used",  # which slices the network saw
+    "version", "weights_sha256", "calibration_sha256", "input_sha256", "mask_sha256",
+    "brain_mask", "brain", "qc",
+    "qc_applied",  # pictures of the other scans, between semicolons
+    "finished",
+)  # fmt: skip
+DONE, FAILED = "done", "failed"
+CORRECTED = "corrected"  # by hand, after we wrote the mask, which is kept
+
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .._version import __version__
 from ..escaping import escaped
 from ..figures.qc import read_thumbnail
 from ..io.atomic import atomic_outputs
-from .columns import CORRECTED, FAILED
+from .records import CORRECTED, FAILED
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = (

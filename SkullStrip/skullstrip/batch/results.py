@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
-from .columns import COLUMNS, FAILED, Row
+from .records import COLUMNS, FAILED, Row
 from .report_page import write_report
 from .tables import cell, write_rows
 

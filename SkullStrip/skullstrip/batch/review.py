@@ -13,12 +13,11 @@ import numpy as np
 
 from ..checks.input_checks import Check
 from ..errors import InputError, OutputError
-from ..from_probability import read_on_grid
+from ..files import read_on_grid
 from ..io.atomic import atomic_outputs
 from ..io.images import Image, read_image, write_mask
-from .columns import CORRECTED
 from .decisions import ACCEPT, DECISIONS, REJECT, name_in, read_decisions, write_decision
-from .records import sha256_of
+from .records import CORRECTED, sha256_of
 from .report_page import STATES, number, state_of
 from .tables import read_rows, text_of
 

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import Cancelled, EngineError, OutputError
+from ..io.atomic import remove_abandoned
 from ..network.manifest import load_manifest, read_weights_file
 from ..options import Options
 from ..outputs import Inputs
 from ..quality.calibration import load_calibration
-from . import bids, bids_dataset, fmriprep
-from .coordinator import Coordinator
-from .job import MASK_CORRECTED, Job, Task, give_up
+from . import bids, fmriprep
+from .cluster import connected
+from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
 from .options import BatchOptions
 from .plan import reasons_to_do
 from .progress import BatchResult, OnEvent, ignore_event
-from .records import RECORDS, held, read_record, rows
-from .results import CSV_TABLE, RESULTS, refuse_strangers, write_results
+from .records import RECORDS, Row, held, read_record, rows
+from .results import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
 from .scans import Scan, find_scans
+from .workers import LocalWorkers, Workers, as_done, default_jobs, threads_each
+
+TABLE_SECONDS = 15.0  # at least, between two tables written on the way
+TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
+KILLED = (
+    "Every worker process that tried this scan was killed, probably out of memory; use "
+    "fewer --jobs."
+)
 
 
 def strip_batch(
@@ -80,10 +91,10 @@ def run_batch(
     """Strip what is to be stripped; see `strip_batch`.
 
     `on_event` gets the events of `progress`. `stop` is asked often; once it says True, scans that
-    were begun are finished and no others, and Cancelled is raised. `quiet` keeps what Dask and the
-    workers say off stderr. With `shared` other batches may work in the same output folder, each on
-    other scans: one job for each participant is how BIDS Apps run on clusters. Table and page are
-    left to `group` then.
+    were begun are finished and no others, and Cancelled is raised. `quiet` keeps what the workers
+    of this machine say off stderr. With `shared` other batches may work in the same output folder,
+    each on other scans: one job for each participant is how BIDS Apps run on clusters. Table and
+    page are left to `group` then.
     """
     require_packages(options.scheduler)
     out = out.absolute()
@@ -98,14 +109,14 @@ def run_batch(
         refuse_strangers(out)
     inputs.refuse(out / name for name in RESULTS)
     result = BatchResult(len(scans))
-    coordinator = Coordinator(job, result, on_event, stop, quiet, tables=not shared)
+    batch = Batch(job, result, on_event, stop, tables=not shared)
     with held(out, shared):
         if options.bids:
             _describe(Path(source), out, options)
-        todo = _left_to_do(scans, job, inputs, result, on_event, stop)
+        todo = batch.left_to_do(scans, inputs)
         try:
             if todo:
-                coordinator.strip(todo)
+                batch.strip(todo, quiet)
         finally:
             if not shared:
                 result.table, result.page = out / CSV_TABLE, write_results(partial(rows, out), out)
@@ -118,12 +129,85 @@ def run_batch(
     return result
 
 
+@dataclass
+class Batch:
+    """Has scans stripped, and tells of them."""
+
+    job: Job
+    result: BatchResult  # counts on
+    on_event: OnEvent
+    stop: Callable[[], bool]
+    # Write the results table now and then, so that one is there should this process be killed.
+    tables: bool
+
+    def left_to_do(self, scans: list[Scan], inputs: Inputs) -> list[Task]:
+        """Choose the scans that are to be done, and say why; count and tell of the others."""
+        todo, job = [], self.job
+        for scan, reason in reasons_to_do(scans, job.out, job.options, job.digest):
+            if self.stop():
+                return []
+            if not reason:
+                entry = read_record(scan.name, job.out)  # None where `redo` passed over a new one
+                self.on_event(self.result.add(entry.row if entry else {"name": scan.name}))
+                continue
+            kept = [scan.mask] if reason == MASK_CORRECTED else []
+            try:
+                inputs.refuse(job.out / path for path in scan.outputs if path not in kept)
+            except OutputError as error:
+                self.on_event(self.result.add(give_up(scan, job, str(error)), 0.0))
+            else:
+                todo.append((scan, reason))
+        return todo
+
+    def strip(self, todo: list[Task], quiet: bool) -> None:
+        """Strip scans; what workers that were killed left behind is removed at the end."""
+        options, job, count = self.job.options, self.job, len(todo)
+        pool: AbstractContextManager[Workers]
+        if options.scheduler:
+            pool = connected(options.scheduler)
+        else:
+            count = min(options.jobs or default_jobs(), count)
+            threads = options.method.threads or threads_each(count)
+            method = replace(options.method, threads=threads)
+            job = replace(job, options=replace(options, method=method))
+            pool = LocalWorkers(count, quiet=quiet)
+        try:
+            with pool as workers:
+                numbers = {"total": self.result.total, "todo": len(todo)}
+                self.on_event({"event": "start", **numbers, "jobs": workers.capacity()})
+                function = partial(do, job=job)
+                self.tell(as_done(workers, function, todo, begun=self._begins, stop=self.stop))
+        finally:
+            remove_abandoned(job.out, below=True)
+
+    def tell(self, answers: Iterable[tuple[Task, Any]]) -> None:
+        """Tell of answers as they come, and record scans that no worker answered for."""
+        started = table_written = time.monotonic()
+        pause = TABLE_SECONDS
+        for (scan, _), answer in answers:
+            row = answer if isinstance(answer, dict) else self._lost(scan, answer)
+            began = time.monotonic()
+            self.on_event(self.result.add(row, began - started))
+            if self.tables and began - table_written > pause:
+                with suppress(OutputError):  # Excel has it open; the last one will tell
+                    write_csv(rows(self.job.out), self.job.out)
+                table_written = time.monotonic()
+                pause = max(TABLE_SECONDS, (table_written - began) / TABLE_SHARE)
+
+    def _begins(self, task: Task) -> None:
+        self.on_event({"event": "scan", "name": task[0].name, "status": "running"})
+
+    def _lost(self, scan: Scan, error: BaseException) -> Row:
+        is_killed = type(error).__name__ == "KilledWorker"  # ours or Dask's
+        return give_up(scan, self.job, KILLED if is_killed else sentence(error))
+
+
 def scans_of(source: str, out: Path, options: BatchOptions) -> list[Scan]:
     """Find the scans; raise InputError where there are none, or they cannot be told apart."""
     if not options.bids:
         return find_scans(source, out)
     data_set = Path(source)
-    bids_dataset.require_place(data_set, out)
+    bids.require_place(data_set, out)
     scans = bids.find_bids_scans(data_set, options.participants, options.sessions, options.also)
     if options.fmriprep is None:
         return scans
@@ -143,37 +227,10 @@ def require_packages(scheduler: str | None) -> None:
 
 def _describe(data_set: Path, out: Path, options: BatchOptions) -> None:
     """Write what BIDS wants to know of the output folder."""
-    bids_dataset.write_dataset_files(data_set, out)
+    bids.write_dataset_files(data_set, out)
     if options.fmriprep is not None:
         folder = out / fmriprep.folder_of(options.fmriprep)
-        bids_dataset.write_dataset_files(data_set, folder, fmriprep.readme_of(options.fmriprep))
-
-
-def _left_to_do(
-    scans: list[Scan],
-    job: Job,
-    inputs: Inputs,
-    result: BatchResult,
-    on_event: OnEvent,
-    stop: Callable[[], bool],
-) -> list[Task]:
-    """Choose the scans that are to be done, and say why; count and tell of the others."""
-    todo = []
-    for scan, reason in reasons_to_do(scans, job.out, job.options, job.digest):
-        if stop():
-            return []
-        if not reason:
-            entry = read_record(scan.name, job.out)  # None where `redo` passed over a new one
-            on_event(result.add(entry.row if entry else {"name": scan.name}))
-            continue
-        kept = [scan.mask] if reason == MASK_CORRECTED else []
-        try:
-            inputs.refuse(job.out / path for path in scan.outputs if path not in kept)
-        except OutputError as error:
-            on_event(result.add(give_up(scan, job, str(error)), 0.0))
-        else:
-            todo.append((scan, reason))
-    return todo
+        bids.write_dataset_files(data_set, folder, fmriprep.readme_of(options.fmriprep))
 
 
 def _digest(options: BatchOptions) -> str:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.options import REDO, REFERENCES, BatchOptions
-from ..errors import Cancelled, InputError
+from ..batch.options import BatchOptions
+from ..errors import Cancelled
 from ..escaping import print_escaped
 from ..io.process import stopping
 from .common import (
     EXIT_FAILURE,
-    GET_HELP,
     Parser,
     add_method_options,
-    count,
+    add_options,
     debugging,
     method_options,
     show_usage,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +67,8 @@ def run_command(arguments: argparse.Namespace, shared: bool = False) -> int:
     """Do what the arguments of either command ask for; returns the exit status."""
     from ..batch.run import run_batch
 
-    source, out, options = arguments.source, Path(arguments.out), _options(arguments)
+    options = BatchOptions(method_options(arguments), **values_of(arguments, BatchOptions))
+    source, out = arguments.source, Path(arguments.out)
     if arguments.dry_run:
         return _dry_run(source, out, options)
     how = {"quiet": not debugging(), "shared": shared}
@@ -111,21 +111,6 @@ def _print_result(result: BatchResult) -> None:
         print_escaped(f"Report       {result.page}")
 
 
-def _options(arguments: argparse.Namespace) -> BatchOptions:
-    """Options from the arguments of either command; raise InputError for two that conflict."""
-    names = [field.name for field in fields(BatchOptions) if field.name != "method"]
-    own = {name: getattr(arguments, name) for name in names}
-    options = BatchOptions(method_options(arguments), **own)
-    is_for_bids = options.participants or options.sessions or options.fmriprep or options.also
-    if is_for_bids and not options.bids:
-        raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
-    if options.scheduler and options.jobs:
-        raise InputError("--jobs is for workers on this machine; leave it out with --scheduler.")
-    if options.decisions and options.redo != "rejected":
-        raise InputError("--decisions names what was rejected; add --redo rejected.")
-    return options
-
-
 def make_parser() -> Parser:
     """Return the parser of `skullstrip batch`."""
     epilog = EPILOG + EXIT_STATUSES
@@ -142,42 +127,18 @@ def common_parser(prog: str, source: str, out: str, more: str, **texts: str) -> 
     source_help = "folder, .csv, quoted glob or BIDS data set"
     parser.add_argument("source", metavar=source, help=source_help)
     parser.add_argument("out", metavar=out, help="folder for the results; made if need be")
-    bids = parser.add_argument_group("BIDS")
-    for label in ("participant", "session"):
-        bids.add_argument(
-            f"--{label}-label", f"--{label}_label", dest=f"{label}s", metavar="LABEL", nargs="+",
-            default=(), help=f"only these {label}s, with or without prefix",
-        )  # fmt: skip
-    also_help = "other scans of a session, which get the mask of its first T1w scan: T2w,FLAIR,PDw"
-    bids.add_argument("--also", metavar="SUFFIXES", type=_words, default=(), help=also_help)
-    fmriprep_help = (
-        "write masks for 'fmriprep --derivatives OUT/fmriprep_REFERENCE', too, where it runs with "
-        "this --subject-anatomical-reference"
-    )
-    bids.add_argument("--fmriprep", choices=REFERENCES, help=fmriprep_help)
-    add = parser.add_argument_group("work").add_argument
-    add("-j", "--jobs", metavar="N", type=count, help="worker processes; default: as fit here")
-    add("--scheduler", metavar="ADDRESS", help="use the workers of this running Dask scheduler")
+    add = parser.add_argument
     add("--dry-run", action="store_true", help="say what would be stripped and why; write nothing")
-    add("--overwrite", action="store_true", help="strip again what is done or was corrected")
-    redo_help = "only scans rejected on the report page, failed, or with a verdict other than pass"
-    add("--redo", choices=REDO, help=redo_help)
-    decisions_help = "what the report page exported; default OUT/decisions.csv"
     strict_help = "exit with status 3 where a verdict is fail, also of a scan done before"
     add("--strict", action="store_true", help=strict_help)
-    add("--decisions", metavar="CSV", help=decisions_help)
     progress_help = (
         "a bar, a JSON object a line on stdout, or nothing; default: bar on a terminal, otherwise "
         "a line for each failure and every five minutes"
     )
     add("--progress", choices=PROGRESS, default="auto", help=progress_help)
-    add("--get", action="store_true", help=GET_HELP)
+    add_options(parser, BatchOptions)
     add_method_options(parser)
     return parser
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(","))))
 
 
 def _progress(wanted: str) -> AbstractContextManager[OnEvent]:

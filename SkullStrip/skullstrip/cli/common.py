@@ -19,7 +19,6 @@ from ..options import Options
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
-GET_HELP = "fetch scans that DataLad or git-annex keep elsewhere; they are left here"
 INTERRUPTED = "Interrupted; nothing was written."
 
 
@@ -76,22 +75,37 @@ def show_usage(parser: argparse.ArgumentParser) -> int:
     return InputError.exit_code
 
 
-def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """Add an argument for each of `Options`: the same for one scan and for many."""
-    group = parser.add_argument_group("method")
-    for option in fields(Options):
-        more = dict(option.metadata)
-        flags = more.pop("flags").split()
+def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+    """Add an argument for each field of an options class that names its flags."""
+    groups: dict[str, Any] = {}
+    for option in fields(kind):
+        more = {"group": "method", **option.metadata}
+        title, flags = more.pop("group"), more.pop("flags", "").split()
+        if not flags:
+            continue
         if isinstance(option.default, bool):
             more["action"] = "store_false" if option.default else "store_true"
         elif option.name in _TYPES:
             more["type"] = _TYPES[option.name]
-        group.add_argument(*flags, dest=option.name, default=option.default, **more)
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        groups[title].add_argument(*flags, dest=option.name, default=option.default, **more)
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """Add an argument for each of `Options`: the same for one scan and for many."""
+    add_options(parser, Options)
 
 
 def method_options(arguments: argparse.Namespace) -> Options:
     """Return what the arguments of `add_method_options` were."""
-    return Options(**{option.name: getattr(arguments, option.name) for option in fields(Options)})
+    return Options(**values_of(arguments, Options))
+
+
+def values_of(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """Return what the arguments say of the fields of an options class."""
+    names = {option.name for option in fields(kind)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def count(text: str) -> int:
@@ -106,7 +120,11 @@ def view_choice(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-_TYPES = {"border_mm": float, "views": view_choice, "threads": count}
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+_TYPES = {"border_mm": float, "views": view_choice, "threads": count, "jobs": count, "also": _words}
 
 
 def debugging() -> bool:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
+from ..batch.options import GET_HELP
 from ..errors import InputError, SkullStripError
 from ..escaping import print_escaped
 from ..io.process import abandon_stdout, ended_by_signals, leave, native_noise_silenced
 from .common import (
     EXIT_INTERRUPTED,
-    GET_HELP,
     INTERRUPTED,
     Parser,
     add_method_options,

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from queue import SimpleQueue
 from types import FrameType
-from typing import NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 from ..errors import SkullStripError
 from .atomic import end_unwritten, moves
@@ -23,6 +24,7 @@ SIGNALS = tuple(getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(sign
 OBJECTS_A_COLLECTION = 50_000  # Python's own: 700
 M_ARENA_MAX = -8  # as glibc's malloc.h has it
 CLEAR_LINE = b"\r\x1b[2K"  # of a terminal, on which a bar may stand
+T = TypeVar("T")
 
 
 @contextmanager
@@ -153,6 +155,32 @@ def abandon_stdout() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def own_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for what a program asks of this process, and for what it answers.
+
+    For whatever else is here, and is started from here, stdin is empty, and stdout goes to stderr.
+    """
+    sys.stdout.flush()
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def listen(requests: Iterable[T], at_end: Callable[[], object]) -> SimpleQueue[T]:
+    """Give a queue that a thread fills with what comes; it calls `at_end` once nothing can come."""
+    heard: SimpleQueue[T] = SimpleQueue()
+
+    def hear() -> None:
+        with suppress(EOFError, OSError):
+            for request in requests:
+                heard.put(request)
+        at_end()
+
+    threading.Thread(target=hear, daemon=True).start()
+    return heard
 
 
 @contextmanager

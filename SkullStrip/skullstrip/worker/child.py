@@ -25,16 +25,15 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.atomic import end_unwritten
-from ..io.process import require_memory, start_lean
+from ..io.process import listen, own_streams, require_memory, start_lean
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:
@@ -52,17 +51,22 @@ def main() -> int:
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     done = threading.Event()
-    with event_stream() as write:
+    requests, events = own_streams()
 
-        def emit(event: dict[str, Any]) -> None:
-            if event["event"] == "error" or (event["event"] == "result" and not event.get("stays")):
-                done.set()  # whoever hears this may close stdin; the exit status stays the answer's
-            write(event)
+    def emit(event: dict[str, Any]) -> None:
+        if event["event"] == "error" or (event["event"] == "result" and not event.get("stays")):
+            done.set()  # whoever hears this may close stdin; the exit status stays the answer's
+        events.write(f"{MARK}{json.dumps(event)}\n".encode())  # whole, from whatever thread
+        events.flush()
 
-        requests = listen(done)
-        while (status := answer(requests.get(), emit)) is None:
-            give_memory_back()
-        return status
+    def end() -> None:
+        if not done.is_set():
+            end_unwritten(Cancelled.exit_code)
+
+    asked = listen(requests, end)
+    while (status := answer(asked.get(), emit)) is None:
+        give_memory_back()
+    return status
 
 
 def answer(line: bytes, emit: Emit) -> int | None:
@@ -80,26 +84,6 @@ def answer(line: bytes, emit: Emit) -> int | None:
             return _fail(emit, NO_MEMORY, 1)
         message = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(emit, message, 1)
-
-
-def listen(done: threading.Event) -> SimpleQueue[bytes]:
-    """Give a queue of the lines of stdin, and end this process after the last, unless it is done.
-
-    For whatever this process starts, stdin is empty.
-    """
-    source = os.fdopen(os.dup(0), "rb", buffering=0)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    lines: SimpleQueue[bytes] = SimpleQueue()
-
-    def read() -> None:
-        with suppress(OSError):
-            for line in source:
-                lines.put(line)
-        if not done.is_set():
-            end_unwritten(Cancelled.exit_code)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
 
 
 def give_memory_back() -> None:
@@ -130,31 +114,6 @@ def read_request(line: bytes) -> tuple[dict[str, Any], Options]:
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"The request cannot be read ({error}).") from error
     raise InputError(f"The task '{request['task']}' is unknown; use one of {', '.join(TASKS)}.")
-
-
-@contextmanager
-def event_stream() -> Iterator[Emit]:
-    """Give a function that writes events to stdout, where nothing else is written meanwhile.
-
-    What libraries print goes to stderr.
-    """
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    lock = threading.Lock()
-    with os.fdopen(kept, "w", encoding="utf-8", closefd=False) as stream:
-
-        def emit(event: dict[str, Any]) -> None:
-            with lock:
-                stream.write(f"{MARK}{json.dumps(event)}\n")
-                stream.flush()
-
-        try:
-            yield emit
-        finally:
-            sys.stdout.flush()
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool:

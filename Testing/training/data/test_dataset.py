@@ -4,8 +4,7 @@ from collections import Counter
 
 import pytest
 
-from skullstrip.batch.columns import CORRECTED, DONE, FAILED
-from skullstrip.batch.records import Entry, FileState, write_record
+from skullstrip.batch.records import CORRECTED, DONE, FAILED, Entry, FileState, write_record
 from skullstrip.errors import InputError
 from training.data.dataset import find_pairs, select_split
 from training.data.pair import Pair, altered_files

@@ -10,10 +10,9 @@ import pytest
 
 from skullstrip import pipeline
 from skullstrip.batch import job as work
-from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.plan import reasons_to_do
-from skullstrip.batch.records import read_record
+from skullstrip.batch.records import COLUMNS, read_record
 from skullstrip.batch.run import scans_of
 from skullstrip.batch.scans import find_scans, sidecar_of
 from skullstrip.checks.input_checks import Check
@@ -108,8 +107,9 @@ def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(
 
 @pytest.mark.usefixtures("engine")
 def test_the_row_says_by_what_options_what_was_found_and_where(monkeypatch, job, scan):
-    strip_file, found = work.strip_file, {}
-    monkeypatch.setattr(work, "strip_file", lambda *a, **o: replace(strip_file(*a, **o), **found))
+    strip_images, found = work.strip_images, {}
+
+    monkeypatch.setattr(work, "strip_images", lambda *a: replace(strip_images(*a), **found))
     reasons = Check("rough", "warn", "It is rough."), Check("cut", "warn", "Cut.", (-1.0, 2.5, 3.0))
     lies = (Check("orientation_unlikely", "warn", "It lies."),)
     for reorient, checks, turned in ((True, lies, "yes"), (True, (), "no"), (False, lies, "no")):

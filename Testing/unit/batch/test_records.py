@@ -7,8 +7,8 @@ import nibabel
 import nrrd
 import pytest
 
-from skullstrip.batch.columns import COLUMNS
 from skullstrip.batch.records import (
+    COLUMNS,
     RECORDS,
     Entry,
     FileState,

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from skullstrip.batch.columns import COLUMNS
+from skullstrip.batch.records import COLUMNS
 from skullstrip.batch.results import Volumes, write_csv, write_results
 from skullstrip.batch.tables import cell, read_rows, text_of
 from skullstrip.errors import InputError

@@ -8,7 +8,7 @@ import importlib.util
 
 import pytest
 
-from skullstrip.batch import coordinator, run
+from skullstrip.batch import run
 from skullstrip.batch.job import Job
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.progress import BatchResult
@@ -56,15 +56,15 @@ def scan(tmp_path, name):
 
 
 @pytest.fixture
-def keep_books(tmp_path, monkeypatch):
-    """Keeps the books of (name, answer); returns the events and the rows that are recorded.
+def tell(tmp_path, monkeypatch):
+    """Tells of answers (name, answer); returns the events and the rows that are recorded.
 
     An answer of None is that of a scan that a worker recorded as done.
     """
-    monkeypatch.setattr(coordinator, "TABLE_SECONDS", 0.0)
+    monkeypatch.setattr(run, "TABLE_SECONDS", 0.0)
     events = []
 
-    def keep_books(*pairs, tables=True):
+    def tell(*pairs, tables=True):
         def answers():
             for name, answer in pairs:
                 row = {"name": name, "status": "done"}
@@ -73,38 +73,35 @@ def keep_books(tmp_path, monkeypatch):
                 yield (scan(tmp_path, name), "new"), answer or row
 
         job = Job(tmp_path, BatchOptions(), "digest")
-        books = coordinator.Coordinator(
-            job, BatchResult(len(pairs)), events.append, bool, True, tables
-        )
-        books.keep_books(answers())
+        run.Batch(job, BatchResult(len(pairs)), events.append, bool, tables).tell(answers())
         return events, list(rows(tmp_path))
 
-    return keep_books
+    return tell
 
 
 @pytest.mark.parametrize(
     ("answer", "message"),
     [(KilledWorker("scan"), "out of memory"), (RuntimeError("odd\nthing"), "odd thing")],
 )
-def test_a_scan_that_no_worker_answered_for_is_a_row(keep_books, tmp_path, answer, message):
-    events, rows = keep_books(("a", answer))
+def test_a_scan_that_no_worker_answered_for_is_a_row(tell, tmp_path, answer, message):
+    events, rows = tell(("a", answer))
     assert (rows[0]["status"], rows[0]["path"]) == ("failed", str(tmp_path / "a.nii"))
     assert message in rows[0]["message"]
     assert events[0]["status"] == "failed"
 
 
-def test_a_table_is_written_on_the_way_unless_other_jobs_share_the_folder(keep_books, tmp_path):
-    keep_books(("a", None), tables=False)
+def test_a_table_is_written_on_the_way_unless_other_jobs_share_the_folder(tell, tmp_path):
+    tell(("a", None), tables=False)
     assert not (tmp_path / "results.csv").exists()
-    keep_books(("b", None))
+    tell(("b", None))
     with (tmp_path / "results.csv").open(newline="") as stream:
         assert [row["name"] for row in csv.DictReader(stream)] == ["a", "b"]
 
 
-def test_a_table_that_cannot_be_written_on_the_way_stops_nothing(keep_books, monkeypatch):
+def test_a_table_that_cannot_be_written_on_the_way_stops_nothing(tell, monkeypatch):
     def locked(*_):
         raise OutputError("Excel has it open.")
 
-    monkeypatch.setattr(coordinator, "write_csv", locked)
-    _, rows = keep_books(("a", None), ("b", None))
+    monkeypatch.setattr(run, "write_csv", locked)
+    _, rows = tell(("a", None), ("b", None))
     assert [row["name"] for row in rows] == ["a", "b"]

@@ -113,20 +113,6 @@ def test_an_event_is_told_from_noise(line, expected):
     assert parse_event(line) == expected
 
 
-def test_what_libraries_print_is_kept_out_of_the_events(tmp_path):
-    program = (
-        "import os; from skullstrip.worker.child import event_stream\n"
-        "with event_stream() as emit:\n"
-        "    print('python', flush=True); os.write(1, b'native'); emit({'event': 'x'})\n"
-        "print('after')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f'{MARK}{{"event": "x"}}\nafter\n'
-    assert "native" in done.stderr
-
-
 @pytest.fixture
 def endless(tmp_path) -> dict:
     """A request whose scan never comes."""

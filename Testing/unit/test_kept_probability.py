@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
-from skullstrip.from_probability import brain_from_probability, read_on_grid
+from skullstrip.files import brain_from_probability, read_on_grid
 from skullstrip.io import images
 from skullstrip.options import Options
 from skullstrip.pipeline import extract_brain

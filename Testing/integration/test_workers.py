@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from skullstrip.batch import local_workers
-from skullstrip.batch.local_workers import KilledWorker, as_done
+from skullstrip.batch import workers
+from skullstrip.batch.workers import KilledWorker, LocalWorkers, as_done
 from skullstrip.errors import EngineError
 from Testing import worker_tasks
 from Testing.image_files import names, save_head
@@ -16,7 +16,8 @@ WORKERS = 2
 
 
 def answers(function, items, jobs=WORKERS, **options):
-    return list(as_done(function, items, jobs, **options))
+    with LocalWorkers(jobs) as local:
+        return list(as_done(local, function, items, **options))
 
 
 def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
@@ -27,9 +28,10 @@ def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
             taken.append(number)
             yield number
 
-    for pair in as_done(worker_tasks.slow_square, items(), WORKERS, begun=begun.append):
-        got.append(pair)
-        assert len(taken) - len(got) <= WORKERS
+    with LocalWorkers(WORKERS) as local:
+        for pair in as_done(local, worker_tasks.slow_square, items(), begun=begun.append):
+            got.append(pair)
+            assert len(taken) - len(got) <= WORKERS
     assert sorted(got) == [(number, number * number) for number in range(20)]
     assert sorted(begun) == list(range(20))
 
@@ -55,7 +57,7 @@ def test_an_item_that_kills_every_worker_is_given_up_and_the_rest_is_done():
 
 
 def test_a_worker_that_takes_more_than_its_share_of_memory_is_ended(monkeypatch):
-    monkeypatch.setattr(local_workers, "memory_limit", lambda: 300_000_000)
+    monkeypatch.setattr(workers, "memory_limit", lambda: 300_000_000)
     ((_, answer),) = answers(worker_tasks.take_memory, [1], jobs=1)
     assert isinstance(answer, KilledWorker)
 
@@ -65,12 +67,12 @@ def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
     dies_once = (
         f"import os\nif not os.path.exists({str(mark)!r}): open({str(mark)!r}, 'x'); os._exit(9)\n"
     )
-    monkeypatch.setattr(local_workers, "_START", dies_once + local_workers._START)
+    monkeypatch.setattr(workers, "_START", dies_once + workers._START)
     assert answers(worker_tasks.square, [2]) == [(2, 4)]
 
 
 def test_workers_that_never_start_are_one_sentence(monkeypatch):
-    monkeypatch.setattr(local_workers, "_START", "import os; os._exit(7)")
+    monkeypatch.setattr(workers, "_START", "import os; os._exit(7)")
     with pytest.raises(EngineError, match=r"end before they begin \(exit status 7\)"):
         answers(worker_tasks.square, [2])
 
@@ -78,14 +80,15 @@ def test_workers_that_never_start_are_one_sentence(monkeypatch):
 def test_after_a_stop_begun_items_are_finished_and_no_others():
     got = []
     stop = lambda: len(got) > 10  # noqa: E731
-    got.extend(as_done(worker_tasks.slow_square, range(500), WORKERS, stop=stop))
+    with LocalWorkers(WORKERS) as local:
+        got.extend(as_done(local, worker_tasks.slow_square, range(500), stop=stop))
     assert 10 < len(got) <= 11 + WORKERS
 
 
 def test_workers_share_the_processors():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
     found = dict(answers(worker_tasks.environment, names))
-    assert [found[name] for name in names] == [str(local_workers.threads_each(WORKERS)), "1"]
+    assert [found[name] for name in names] == [str(workers.threads_each(WORKERS)), "1"]
 
 
 @pytest.mark.slow
@@ -114,8 +117,8 @@ def test_a_script_needs_no_main_guard(tmp_path):
 def test_workers_are_as_many_as_processors_and_memory_allow(
     monkeypatch, processors, free_gb, limit_gb, jobs
 ):
-    monkeypatch.setattr(local_workers, "available_threads", lambda: processors)
+    monkeypatch.setattr(workers, "available_threads", lambda: processors)
     memory = SimpleNamespace(available=free_gb * 1e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    monkeypatch.setattr(local_workers, "memory_limit", lambda: limit_gb * 1e9)
-    assert local_workers.default_jobs() == jobs
+    monkeypatch.setattr(workers, "memory_limit", lambda: limit_gb * 1e9)
+    assert workers.default_jobs() == jobs

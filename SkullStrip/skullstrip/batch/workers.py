@@ -1,0 +1,245 @@
+"""Items handed to workers as these are free, and the workers that are processes of this machine.
+
+Such a worker is joined to this process by a pipe, which nobody else on the machine can reach;
+nothing listens. It is started as a command, imports nothing of the caller's script, and ends when
+its pipe does. Tried in its place: `ProcessPoolExecutor` and Pebble import that script, and one
+process killed while it is idle breaks the whole pool; loky's processes outlive this one.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from ..errors import EngineError
+from ..io.atomic import end_unwritten
+from ..network.engines import available_threads
+
+# Measured on 1 mm heads of 256 x 256 x 176 voxels, Python included.
+WORKER_BYTES = 800e6
+TRIES = 3  # processes that may die of one item before it counts as failed, or at their start
+POLL_SECONDS = 0.1
+END_SECONDS = 5.0  # that a process gets to remove its temporaries
+_START = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
+
+
+class KilledWorker(Exception):
+    """Every worker that tried an item died of it."""
+
+
+class Workers(Protocol):
+    """What `as_done` hands items to."""
+
+    def capacity(self) -> int:
+        """Return how many items can be under way; this is asked often."""
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Have the function called; its future gives, or raises, what it returns or raises."""
+
+
+def as_done(
+    workers: Workers,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    begun: Callable[[Any], object] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[Any, Any]]:
+    """Have workers call a function for each item; give the answers as they come.
+
+    Function and items can be pickled. Items are taken one by one, when a worker is free, and
+    `begun` gets each. `stop` is asked often; once it says True, items that were begun are finished
+    and no others.
+
+    Yields (item, answer): what the function returned or raised, or `KilledWorker`. Raises
+    EngineError where no worker is left.
+    """
+    waiting = iter(items)
+    running: dict[Future[Any], Any] = {}
+    while True:
+        capacity = workers.capacity()
+        # One item waits for workers that are still to come.
+        for item in islice(waiting, 0 if stop() else max(0, max(capacity, 1) - len(running))):
+            begun(item)
+            running[workers.submit(function, item)] = item
+        if not running or (stop() and not capacity):
+            return
+        done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            item = running.pop(future)
+            try:
+                yield item, _answer(future)
+            except EngineError:  # of a worker that does not start; those that did go on
+                if not workers.capacity():
+                    raise
+                waiting = chain((item,), waiting)
+
+
+def _answer(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except (CancelledError, EngineError):
+        raise
+    except Exception as error:  # noqa: BLE001  (whoever asked has to know)
+        return error
+
+
+class LocalWorkers:
+    """So many processes, each started when there is work for it, and again where it dies.
+
+    `quiet` keeps what they say off stderr.
+    """
+
+    def __init__(self, jobs: int, *, quiet: bool = True) -> None:
+        self._capacity, self._quiet = jobs, quiet
+        self._most_bytes = memory_limit() // jobs
+        threads = str(threads_each(jobs))
+        self._environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._free: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
+        for _ in range(jobs):
+            self._free.put(None)
+        self._threads = ThreadPoolExecutor(jobs)  # each waits for a process
+        self._is_ending = threading.Event()
+
+    def __enter__(self) -> LocalWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes; one that does not remove its temporaries in time is killed."""
+        self._is_ending.set()
+        processes = tuple(self._processes)
+        for process in processes:
+            with suppress(OSError, ValueError):
+                process.stdin.close()  # type: ignore[union-attr]
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
+            self._bury(process)
+        self._threads.shutdown()
+
+    def capacity(self) -> int:
+        """Return how many processes there may be; end those that take more than their memory."""
+        import psutil
+
+        for process in tuple(self._processes):
+            with suppress(psutil.Error):
+                if psutil.Process(process.pid).memory_info().rss > self._most_bytes:
+                    process.kill()
+        return self._capacity
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Have the first free process call a function; an exception is returned, too."""
+        return self._threads.submit(self._call, function, item)
+
+    def _call(self, function: Callable[[Any], Any], item: Any) -> Any:
+        process = self._free.get()
+        try:
+            for _ in range(TRIES):
+                process = process or self._start()
+                with suppress(OSError, ValueError):  # it is gone, as reading will tell
+                    pickle.dump((function, item), process.stdin)  # type: ignore[arg-type]
+                    process.stdin.flush()  # type: ignore[union-attr]
+                with suppress(Exception):  # whatever a process that dies leaves half-said
+                    return pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301
+                self._bury(process)
+                process = None
+            return KilledWorker()
+        finally:
+            self._free.put(process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        reason = ""
+        for _ in range(TRIES):
+            if self._is_ending.is_set():
+                break
+            try:
+                process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-c", _START, *sys.path],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL if self._quiet else None,
+                    env=self._environment,
+                )
+            except OSError as error:  # no more processes, or no memory for them
+                reason = str(error)
+                continue
+            self._processes.add(process)
+            if self._is_ending.is_set():  # and perhaps did not see this one
+                process.kill()
+            with suppress(Exception):
+                pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301  (it is ready)
+                return process
+            reason = f"exit status {self._bury(process)}"
+        self._capacity -= 1
+        raise EngineError(
+            f"Worker processes end before they begin ({reason}), probably out of memory; "
+            "SKULLSTRIP_DEBUG=1 shows what they say."
+        )
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> int:
+        process.kill()
+        self._processes.discard(process)
+        return process.wait()
+
+
+def serve() -> None:
+    """Be a worker: call functions that come in by stdin, and answer by stdout, until stdin ends.
+
+    Signals are left to the workers. What libraries print goes where errors go.
+    """
+    from ..io.nibabel_images import start_without_pydicom
+    from ..io.process import SIGNALS, listen, own_streams, start_lean
+
+    start_lean()
+    with suppress(ImportError):  # without nibabel there is NRRD and DICOM
+        start_without_pydicom()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    requests, answers = own_streams()
+    calls = listen(iter(partial(pickle.load, requests), None), lambda: end_unwritten(0))
+    said: Any = None  # that it is ready
+    while True:
+        answers.write(pickle.dumps(said))
+        answers.flush()
+        function, item = calls.get()
+        try:
+            said = function(item)
+        except Exception as error:  # noqa: BLE001  (the coordinator's to tell)
+            said = error
+
+
+def default_jobs() -> int:
+    """Return how many workers fit here: one a processor, as far as memory reaches."""
+    import psutil
+
+    memory = min(psutil.virtual_memory().available, memory_limit())
+    return max(1, min(available_threads(), int(memory // WORKER_BYTES)))
+
+
+def memory_limit() -> int:
+    """Return the bytes that all processes of this machine, or of this container, may take."""
+    import psutil
+
+    limits = [int(psutil.virtual_memory().total)]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups of version 2 and 1
+        with suppress(OSError, ValueError):  # "max"
+            limits.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(limits)
+
+
+def threads_each(jobs: int) -> int:
+    """Return the threads of a worker's network where `jobs` share this machine."""
+    return max(1, available_threads() // jobs)
