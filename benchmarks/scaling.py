@@ -20,8 +20,10 @@ import numpy as np
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
+from training.evaluation.scores import markdown_table
 
 from .cold import run
+from .peers import OURS
 
 SCAN = "MRHead"
 SPACINGS_MM = (2.0, 1.0, 0.7, 0.5)
@@ -43,13 +45,13 @@ def main() -> int:
         for _ in range(arguments.rounds):
             for case in cases:
                 runs[case].append(measure(heads[case[0]], case[1], Path(folder)))
-    print(f"| mm | threads | wall s | CPU s | peak MiB | {' | '.join(STAGES)} |")
-    print("|---" * (5 + len(STAGES)) + "|")
+    rows = []
     for (mm, threads), found in runs.items():
         typical = {key: median(run[key] for run in found) for key in found[0]}
-        stages = " | ".join(f"{typical[stage]:.2f}" for stage in STAGES)
-        whole = f"{typical['wall_s']:.1f} | {typical['cpu_s']:.1f} | {typical['peak_mib']:.0f}"
-        print(f"| {mm:g} | {threads} | {whole} | {stages} |")
+        costs = (typical["wall_s"], 1), (typical["cpu_s"], 1), (typical["peak_mib"], 0)
+        figures = [*costs, *((typical[stage], 2) for stage in STAGES)]
+        rows.append([f"{mm:g}", f"{threads}", *(f"{value:.{n}f}" for value, n in figures)])
+    print(markdown_table(("mm", "threads", "wall s", "CPU s", "peak MiB", *STAGES), rows))
     return 0
 
 
@@ -71,7 +73,7 @@ def write_head(scan: Path, spacing_mm: float, folder: Path) -> Path:
 def measure(scan: Path, threads: int, folder: Path) -> dict[str, float]:
     """Return seconds of each stage, wall and CPU seconds and peak MiB of one cold process."""
     command = [
-        str(Path(sys.executable).with_name("skullstrip")), str(scan), "--quiet",
+        OURS, str(scan), "--quiet",
         "-o", str(folder / "brain.nii.gz"), "-m", str(folder / "mask.nii.gz"),
         "--json", str(folder / "report.json"), "--threads", str(threads),
     ]  # fmt: skip

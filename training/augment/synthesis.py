@@ -1,7 +1,7 @@
 """An image from a label map: every tissue gets a random look.
 
 After SynthSeg (Billot et al., Medical Image Analysis 2023) and SynthStrip (Hoopes et al.,
-NeuroImage 2022), with priors for each kind of image (`looks`).
+NeuroImage 2022), with priors for each kind of image (`tissue_contrast`).
 """
 
 from __future__ import annotations
@@ -19,27 +19,12 @@ LAYERS = ("skin", "fat")  # depths of a label that is all of the scalp
 FREE = ("soft", "lesion", "vessel", "eye", "sinus", "fat", "muscle", "skin", "dura", "marrow")
 
 
-def synthesise(
-    codes: np.ndarray, source: Source, look: str, rng: np.random.Generator
-) -> np.ndarray:
-    """Paint a slice and its neighbours; `paint` with the planes last, shape (H, W, 3)."""
-    return np.moveaxis(paint(codes, source, look, rng), 0, -1)
-
-
 def paint(codes: np.ndarray, source: Source, look: str, rng: np.random.Generator) -> np.ndarray:
     """Paint codes as an image of a kind and scale as the library scales scans.
 
-    Parameters
-    ----------
-    codes : ndarray of uint8, shape (planes, H, W)
-        Of neighbouring planes, or of a whole map.
-    look : str
-        Of `looks.LOOKS`, or `looks.ANYTHING`.
-
-    Returns
-    -------
-    ndarray of float32, shape (planes, H, W)
-        Intensities, about [0, 1], not clipped.
+    `codes`, uint8 (planes, H, W), are neighbouring planes or a whole map, `look` is one of
+    `tissue_contrast.LOOKS` or `ANYTHING`. Gives intensities of that shape, float32, about [0, 1],
+    not clipped.
     """
     means = random_means(source.names, look, rng)
     spread = np.abs(rng.normal(0, 0.035, len(means)))

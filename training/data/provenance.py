@@ -55,12 +55,16 @@ def describe_run(
     config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
 ) -> dict[str, Any]:
     """Describe a training run or a release, with all files' hashes, as plain data for JSON."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     return {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **code_state(repository),
         "seed": config.get("seed"),
         "config": dict(config),
-        "versions": versions(),
+        "versions": versions,
         "machine": machine(),
         "data": [describe_pair(pair) for pair in pairs],
     }
@@ -85,15 +89,6 @@ def describe_pair(pair: Pair) -> dict[str, str]:
         "image_sha256": sha256_of(pair.image),
         "mask_sha256": sha256_of(pair.mask),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that computed something."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
 
 
 def machine() -> dict[str, Any]:

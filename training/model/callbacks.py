@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skullstrip.errors import InputError, SkullStripError
+from skullstrip.io.atomic import atomic_outputs
 
-from .config import Config, Optimisation
+from .config import Config
 
 if TYPE_CHECKING:
     import keras
@@ -55,20 +55,13 @@ def make_callbacks(
     ]
     if all(importlib.util.find_spec(name) for name in ("tensorflow", "tensorboard")):
         callbacks.append(keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False))
-    patient = patient_callbacks(config.optimisation)
+    patient, optimisation = [], config.optimisation
+    if optimisation.schedule == "plateau":  # the original's two: the rate falls, then it stops
+        patient = [
+            keras.callbacks.ReduceLROnPlateau(patience=optimisation.plateau_epochs, verbose=1),
+            keras.callbacks.EarlyStopping(patience=optimisation.early_stopping_epochs),
+        ]
     return [*callbacks, *patient, around_epochs(config, network, run, patient, progress)]
-
-
-def patient_callbacks(optimisation: Optimisation) -> list[keras.Callback]:
-    """Return the original's two: the rate falls, then training stops."""
-    import keras
-
-    if optimisation.schedule != "plateau":
-        return []
-    return [
-        keras.callbacks.ReduceLROnPlateau(patience=optimisation.plateau_epochs, verbose=1),
-        keras.callbacks.EarlyStopping(patience=optimisation.early_stopping_epochs),
-    ]
 
 
 def around_epochs(
@@ -123,11 +116,9 @@ def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarr
 
 
 def replace_with(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write weights beside `path`, then move them into place."""
-    fresh = path.with_suffix(".fresh")
-    with open(fresh, "wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
-    os.replace(fresh, path)
+    """Write weights, all of them or none."""
+    with atomic_outputs() as staged:
+        np.savez(staged(path), **arrays)  # type: ignore[arg-type]
 
 
 def checkpoint_path(run: Path, epochs: int) -> Path:
@@ -142,9 +133,9 @@ def save_checkpoint(trainer: keras.Model, run: Path, progress: Progress) -> None
     """
     path = checkpoint_path(run, progress.epochs)
     trainer.save_weights(path, overwrite=True)
-    fresh = run / "progress.fresh"
-    fresh.write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
-    os.replace(fresh, run / PROGRESS_NAME)
+    with atomic_outputs() as staged:
+        text = json.dumps(dataclasses.asdict(progress))
+        staged(run / PROGRESS_NAME).write_text(text, encoding="utf-8")
     for other in run.glob("checkpoint-*.weights.h5"):
         if other != path:
             other.unlink()

@@ -11,7 +11,7 @@ from scipy import ndimage
 from skullstrip.errors import InputError
 
 from ..augment import artefacts
-from ..augment.synthesis import synthesise
+from ..augment.synthesis import paint
 from ..augment.tissue_contrast import draw_look
 from ..data.sources import Source
 from .config import Sampling, Stage
@@ -95,7 +95,8 @@ def random_example(
     mask = read_mask(source, slab)
     if source.is_labels:
         look = draw_look(source.age_group, rng)
-        image = synthesise(read_codes(source, slab), source, look, rng)
+        codes = read_along(source.voxels, slab.voxel, order=0, kind=np.uint8)
+        image = np.moveaxis(paint(codes, source, look, rng), 0, -1)
         if look in COARSE_LOOKS:
             image = artefacts.low_resolution(artefacts.dropout(image, rng), rng)
     else:
@@ -134,11 +135,6 @@ def degrade(
     return image, mask
 
 
-def read_codes(source: Source, slab: Slab) -> np.ndarray:
-    """Codes of the nearest voxels, shape (3, H, W); air beyond the field of view."""
-    return read_along(source.voxels, slab.voxel, order=0, kind=np.uint8)
-
-
 def read_image(source: Source, slab: Slab) -> np.ndarray:
     """Linearly interpolated intensities in [0, 1], shape (H, W, 3)."""
     values = read_along(source.voxels, slab.voxel, order=1, kind=np.float32)
@@ -152,7 +148,7 @@ def read_mask(source: Source, slab: Slab) -> np.ndarray:
 
 
 def read_along(voxels: np.ndarray, coordinates: np.ndarray, order: int, kind: type) -> np.ndarray:
-    """Read a volume at (planes, 3, H, W) voxel coordinates; zero outside."""
+    """Read a volume at (planes, 3, H, W) voxel coordinates; zero, which is air, outside."""
     points = np.moveaxis(coordinates, 1, 0)
     return ndimage.map_coordinates(
         voxels, points, output=kind, order=order, mode="constant", cval=0, prefilter=False

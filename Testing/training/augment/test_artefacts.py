@@ -96,12 +96,8 @@ def test_a_lesion_stays_in_the_brain_and_a_rough_strip_takes_what_is_far_from_it
     assert not left[0].any()
     result = artefacts.lesion(image, mask, np.random.default_rng(seed))
     assert np.array_equal(result[~mask], image[~mask])
-
-
-def test_a_slice_with_hardly_any_brain_gets_no_lesion():
-    image, mask = np.ones((64, 64, 3), np.float32), np.zeros((64, 64), bool)
-    mask[:3, :3] = True
-    assert artefacts.lesion(image, mask, np.random.default_rng(0)) is image
+    hardly_any = mask & (np.cumsum(mask).reshape(mask.shape) < 10)
+    assert artefacts.lesion(image, hardly_any, np.random.default_rng(seed)) is image
 
 
 def test_noise_in_the_air_leaves_tissue_alone():
@@ -117,10 +113,9 @@ def test_rician_noise_raises_the_background():
     assert noisy.mean() > noisy.std()  # Rayleigh: mean 1.25, spread 0.66 of sigma
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_thick_planes_keep_the_mean_over_the_planes(seed):
-    _, image, _ = slice_of(small_scan())
-    image = image * np.array([0.5, 1.0, 0.8], np.float32)
-    thick = artefacts.thick_planes(image, np.random.default_rng(seed))
-    assert thick.mean(axis=-1) == pytest.approx(image.mean(axis=-1), abs=1e-5)
-    assert np.ptp(thick, axis=-1).mean() < np.ptp(image, axis=-1).mean()
+def test_thick_planes_keep_the_mean_over_the_planes():
+    image = slice_of(small_scan())[1] * np.array([0.5, 1.0, 0.8], np.float32)
+    for seed in SEEDS:
+        thick = artefacts.thick_planes(image, np.random.default_rng(seed))
+        assert thick.mean(axis=-1) == pytest.approx(image.mean(axis=-1), abs=1e-5)
+        assert np.ptp(thick, axis=-1).mean() < np.ptp(image, axis=-1).mean()

@@ -121,10 +121,10 @@ def test_a_wrong_header_lies_about_directions_and_keeps_voxels(head):
     assert codes == ["PIL", "AIL", "IPL"]
 
 
-@pytest.mark.parametrize(("name", "factor"), [("enlarge", 1.5), ("shrink", 1 / 1.5)])
-def test_scaling_changes_the_size_of_voxels_only(head, name, factor):
-    volume, _ = spoil(*head, name, 1.0, "s")
-    np.testing.assert_allclose(volume.spacing_mm, head[0].spacing_mm * factor)
+def test_scaling_changes_the_size_of_voxels_only(head):
+    for name, factor in (("enlarge", 1.5), ("shrink", 1 / 1.5)):
+        volume, _ = spoil(*head, name, 1.0, "s")
+        np.testing.assert_allclose(volume.spacing_mm, head[0].spacing_mm * factor)
 
 
 def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, find):
