@@ -21,7 +21,6 @@ COMMANDS = {
     "stress": ("evaluation.stress", "judge weights on rotated, noisy, cropped, else spoilt scans"),
     "quantise": ("calibration.quantise", "write weights in int8, too, if that loses nothing"),
     "quality": ("calibration.calibrate", "calibrate the verdict and test it on held-out scans"),
-    "predict": ("evaluation.predict", "write the brain masks of a folder of scans"),
     "score": ("evaluation.score", "compare masks with the truth, here or by an HTTP scorer"),
     "release": ("publishing.release", "export a run to the bundled weights, if it is better"),
 }

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from skullstrip.errors import InputError
+from skullstrip.grid.regions import Box, bounding_box
 
 OUTER_VESSEL = 604  # this and the next: the project's own numbers for families without FreeSurfer's
 FAT, MUSCLE, SKIN, DURA, MARROW = 601, 602, 603, 605, 606
@@ -43,10 +44,9 @@ def is_outside(labels: np.ndarray) -> np.ndarray:
     return (labels == 0) | (labels >= 500) & (labels != OUTER_VESSEL) | np.isin(labels, HEAD)
 
 
-def head_box(labels: np.ndarray, margin: int = 3) -> tuple[slice, ...]:
+def head_box(labels: np.ndarray, margin: int = 3) -> Box:
     """Return the part of a map that holds the head, with some voxels of air."""
-    box = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
-    return tuple(slice(max(0, part.start - margin), part.stop + margin) for part in box)
+    return bounding_box(labels > 0, (margin,) * 3)
 
 
 def recode(

@@ -16,6 +16,7 @@ import numpy as np
 
 from skullstrip.errors import InputError
 from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.regions import bounding_box
 from skullstrip.grid.volume import Volume
 from skullstrip.prepare.preprocess import normalise
 
@@ -57,12 +58,9 @@ class Source:
     @cached_property
     def brain_box_mm(self) -> np.ndarray:
         """Lower and upper corner of the brain in mm from the first voxel, shape (2, 3)."""
-        corners = np.zeros((2, 3), dtype=np.float32)
-        for axis in range(3):
-            others = tuple(other for other in range(3) if other != axis)
-            occupied = np.flatnonzero(self.mask.any(axis=others))
-            corners[:, axis] = occupied[[0, -1]] * self.spacing_mm[axis]
-        return corners
+        box = bounding_box(self.mask)
+        ends = [[part.start for part in box], [part.stop - 1 for part in box]]
+        return (np.array(ends) * self.spacing_mm).astype(np.float32)
 
     @cached_property
     def brain_outline_mm(self) -> np.ndarray:

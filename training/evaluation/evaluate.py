@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WORST_SHOWN = 8
-AGE_GROUPS = ((2, "infant"), (18, "child"), (65, "adult"))  # below so many years
-OLDEST = "65 and older"
-THICKNESS_EDGES_MM = (1.1, 1.6, 2.5, 4.5)
+AGES = ((2, "infant"), (18, "child"), (65, "adult"), (float("inf"), "65 and older"))  # below
+THICKNESSES = (  # up to
+    (1.1, "0 to 1.1 mm"), (1.6, "1.1 to 1.6 mm"), (2.5, "1.6 to 2.5 mm"), (4.5, "2.5 to 4.5 mm"),
+    (float("inf"), "over 4.5 mm"),
+)  # fmt: skip
 
 Scan = tuple[Pair, Volume, np.ndarray]  # with its true mask
 Finder = Callable[[Pair, Volume], np.ndarray]  # gives a scan's predicted mask, bool
@@ -132,17 +134,12 @@ def age_group(years: str) -> str:
         age = float(years)
     except ValueError:
         return "not stated"
-    return next((name for limit, name in AGE_GROUPS if age < limit), OLDEST)
+    return next((name for limit, name in AGES if age < limit), "not stated")
 
 
 def thickness_band(largest_side_mm: float) -> str:
     """Name the band of the largest voxel side, which is the slice thickness where there is one."""
-    below = 0.0
-    for edge in THICKNESS_EDGES_MM:
-        if largest_side_mm <= edge:
-            return f"{below:g} to {edge:g} mm"
-        below = edge
-    return f"over {below:g} mm"
+    return next(name for limit, name in THICKNESSES if largest_side_mm <= limit)
 
 
 def write_evaluation(

@@ -1,4 +1,4 @@
-"""Ways to spoil a scan, each a pure function with one strength from 0 (as it is) to 1 (severe).
+"""Ways to spoil a scan, each a pure function with one strength, up to 1, which is severe.
 
 Each takes ``(volume, mask, strength, rng)`` and returns a new ``(volume, mask)``: the volume keeps
 its affine unless the perturbation is one of the grid or of the header, the mask follows the brain.
@@ -32,8 +32,6 @@ _SUPERIOR, _ANTERIOR = np.array([0.0, 0, 1]), np.array([0.0, 1, 0])
 
 def rotate(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Scan:
     """Turn the head by up to 30 degrees about a random axis through the brain's centre."""
-    if strength == 0:
-        return volume, mask
     axis = rng.normal(size=3)
     turn = Rotation.from_rotvec(
         axis / np.linalg.norm(axis) * strength * MAX_ROTATION_DEGREES, degrees=True
@@ -94,8 +92,6 @@ def thick_slices(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -
 
 def crop(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, towards: np.ndarray) -> Scan:
     """End the field of view up to 40 mm inside the brain's side in a direction."""
-    if strength == 0:
-        return volume, mask
     axis, ascending = _axis_along(volume.affine, towards)
     others = tuple(other for other in range(3) if other != axis)
     occupied = np.flatnonzero(mask.any(axis=others))
@@ -113,8 +109,6 @@ def crop(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, towards: 
 
 def deface(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan:
     """Blank everything beyond a plane in front of and below the brain, up to 4 mm from it."""
-    if strength == 0:
-        return volume, mask
     outward = (_ANTERIOR - _SUPERIOR) / np.sqrt(2)
     steps = outward @ volume.affine[:3, :3]  # mm along the outward direction for one voxel
     i, j, k = (np.arange(size) * step for size, step in zip(mask.shape, steps, strict=True))
@@ -130,8 +124,6 @@ def invert(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Scan
     A value v in [0, 1] becomes |v - strength|, scaled to [0, 1]: fluid turns bright and white
     matter dark at 1, tissues of one intensity appear in between. Air stays dark.
     """
-    if strength == 0:
-        return volume, mask
     low = _air(volume)
     signal = _as_float(volume) - low
     top = float(np.percentile(signal, 99.5)) or 1.0

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from skullstrip.batch.columns import FAILED
+from skullstrip.batch.records import RECORDS, rows
 from skullstrip.batch.tables import write_rows
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
@@ -18,21 +21,27 @@ from .evaluate import Finder, WorstCases, chosen_pairs, evaluate, read_scans, wr
 from .http_scorer import TIMEOUT_S, remote_dice
 from .scores import summarise
 
+MASK = re.compile("(_brain)?_mask$")
+T1W = re.compile("[_/]T1w$")  # which our names of scans leave out
+
 
 def find_predictions(folder: Path) -> dict[str, Path]:
-    """Return the masks of a folder by scan name: ``<name>_mask`` or ``<name>_brain_mask``.
+    """Return the masks of a batch's output, or of a folder of ``<name>_mask``, by scan name.
 
     Raise InputError where there is none.
     """
-    found = {
-        stem.removesuffix("_mask").removesuffix("_brain"): path
-        for stem, path in (images_in(folder) if folder.is_dir() else {}).items()
-        if stem.endswith("_mask")
-    }
+    found = {}
+    if (folder / RECORDS).is_dir():
+        done = [row for row in rows(folder) if row["status"] != FAILED]
+        found = {T1W.sub("", str(row["name"])): folder / str(row["brain_mask"]) for row in done}
+    elif folder.is_dir():
+        images = images_in(folder).items()
+        masks = {
+            stem.removesuffix("_mask"): path for stem, path in images if stem.endswith("_mask")
+        }
+        found = {name.removesuffix("_brain"): path for name, path in masks.items()}
     if not found:
-        raise InputError(
-            f"No file <name>_mask is in {folder}; 'python -m training predict' writes them."
-        )
+        raise InputError(f"No mask is in {folder}; 'skullstrip batch SCANS {folder}' writes them.")
     return found
 
 
@@ -51,7 +60,9 @@ def from_files(predictions: Mapping[str, Path]) -> Finder:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("predictions", type=Path, help="folder of <name>_mask images")
+    parser.add_argument(
+        "predictions", type=Path, help="a batch's output, or a folder of <name>_mask images"
+    )
     parser.add_argument("data", type=Path, nargs="?", help="data set with the true masks")
     parser.add_argument("--url", help="HTTP scorer; the scan's name is appended as it is")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="seconds an answer; 60")
@@ -68,11 +79,9 @@ def run(arguments: argparse.Namespace) -> None:
         for name, path in predictions.items():
             dice.append(remote_dice(arguments.url, name, path, timeout_s=arguments.timeout))
             print(f"{name}: {dice[-1]:.4f}", flush=True)
-        rows = (
-            {"scan": name, "dice": f"{each:.6g}"}
-            for name, each in zip(predictions, dice, strict=True)
-        )
-        write_rows(arguments.out / "scores.csv", ["scan", "dice"], rows)
+        figures = zip(predictions, (f"{each:.6g}" for each in dice), strict=True)
+        table = [{"scan": name, "dice": figure} for name, figure in figures]
+        write_rows(arguments.out / "scores.csv", ("scan", "dice"), table)
         mean, lowest = float(np.mean(dice)), min(dice)
     else:
         worst = WorstCases()

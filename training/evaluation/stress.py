@@ -35,12 +35,12 @@ UNTOUCHED = "none"
 def spoil(
     volume: Volume, mask: np.ndarray, name: str, strength: float, scan: str
 ) -> tuple[Volume, np.ndarray]:
-    """Apply one perturbation, or `UNTOUCHED`, with random numbers of scan and name only.
+    """Apply one perturbation, of strength 0 none, with random numbers of scan and name only.
 
     The same scan is turned about the same axis at every strength, so that a row of the table
     shows the strength and nothing else.
     """
-    if name == UNTOUCHED:
+    if strength == 0:
         return volume, mask
     rng = np.random.default_rng([0, zlib.crc32(f"{scan}/{name}".encode())])
     return PERTURBATIONS[name](volume, mask, strength, rng)

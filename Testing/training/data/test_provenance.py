@@ -33,11 +33,6 @@ def test_changed_and_new_code_is_refused(repository, name):
         refuse_dirty_tree(repository)
 
 
-def test_a_folder_without_git_is_one_clear_error(tmp_path):
-    with pytest.raises(InputError, match="git cannot describe"):
-        git("rev-parse", "HEAD", repository=tmp_path)
-
-
 def test_a_run_is_described_as_plain_data(repository, phantom_data):
     pairs = find_pairs(phantom_data)
     run = describe_run({"seed": 7, "name": "x"}, pairs, repository)

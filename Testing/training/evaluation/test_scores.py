@@ -13,7 +13,6 @@ from training.evaluation.scores import (
     evaluation_markdown,
     group_table,
     mean_interval,
-    number,
     summarise,
 )
 
@@ -61,10 +60,6 @@ def test_scans_are_collected_by_group_and_measurements_are_not():
     groups = by_group(scores)
     assert set(groups) == {("site", "a"), ("site", "b")}
     assert len(groups["site", "a"]) == 10
-
-
-def test_a_number_is_rounded_and_the_undefined_is_a_dash():
-    assert [number(value, 3) for value in (0.98765, math.nan, math.inf)] == ["0.988", "–", "–"]
 
 
 def test_the_report_lists_the_worst_scan_first_and_every_subgroup():
