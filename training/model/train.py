@@ -22,12 +22,12 @@ from ..data.provenance import describe_run
 from ..data.sources import DATA_NAME, load_sources
 from .callbacks import WEIGHTS_NAME, Progress, make_callbacks, restore_checkpoint
 from .config import Config, Optimisation, load_config
-from .losses import dice_score, make_loss
 from .pipeline import VALIDATION_SPLITS, batches, validation_slices
 
 if TYPE_CHECKING:
     import keras
 
+SMOOTH = 1.0  # of the Dice of slices without brain
 CONFIG_NAME, RUN_NAME = "config.json", "run.json"
 
 
@@ -195,6 +195,43 @@ def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimi
     if optimisation.weight_decay:
         return keras.optimizers.AdamW(weight_decay=optimisation.weight_decay, **settings)
     return keras.optimizers.Adam(**settings)
+
+
+def soft_dice(truth: Any, probability: Any) -> Any:
+    """Dice coefficient of a whole batch, in [0, 1].
+
+    Over the batch, not each slice: a slice without brain has no Dice of its own, yet brain found
+    there must cost something (Milletari et al., 3DV 2016, for the loss itself).
+    """
+    from keras import ops
+
+    truth = ops.cast(truth, "float32")
+    probability = ops.cast(probability, "float32")
+    overlap = ops.sum(truth * probability)
+    return (2 * overlap + SMOOTH) / (ops.sum(truth) + ops.sum(probability) + SMOOTH)
+
+
+def make_loss(cross_entropy_weight: float) -> Any:
+    """Dice loss, with weighted binary cross-entropy beside it."""
+
+    def dice_loss(truth: Any, probability: Any) -> Any:
+        from keras import ops
+
+        loss = 1 - soft_dice(truth, probability)
+        if cross_entropy_weight:
+            truth = ops.cast(truth, "float32")
+            entropy = ops.binary_crossentropy(truth, ops.cast(probability, "float32"))
+            loss = loss + cross_entropy_weight * ops.mean(entropy)
+        return loss
+
+    return dice_loss
+
+
+def dice_score(truth: Any, probability: Any) -> Any:
+    """Dice of the thresholded batch."""
+    from keras import ops
+
+    return soft_dice(truth, ops.cast(probability > 0.5, "float32"))
 
 
 def start_from(network: keras.Model, config: Config) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.model.losses import SMOOTH, dice_score, make_loss
+from training.model.train import SMOOTH, dice_score, make_loss
 
 SHAPE = (3, 16, 16, 1)
 RNG = np.random.default_rng(2)
