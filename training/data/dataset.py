@@ -135,9 +135,8 @@ def _bids_masks(root: Path) -> dict[str, Path]:
         stem = _stem(path).removesuffix("_mask")
         parts = [part for part in stem.split("_") if part not in ("T1w", "space-T1w")]
         described = [part for part in parts if part.startswith(("desc-", "label-"))]
-        elsewhere = any(part.startswith("space-") for part in parts)
-        of_brain = all("brain" in part.lower() for part in described)
-        if suffix_of(path) and of_brain and not elsewhere:
+        if suffix_of(path) and all("brain" in part.lower() for part in described):
+            # A mask of another space keeps that in its name, which no scan has.
             masks.setdefault("_".join(part for part in parts if part not in described), path)
     return masks
 
