@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skullstrip.batch.columns import FAILED
-from skullstrip.batch.records import RECORDS, rows
+from skullstrip.batch.records import FAILED, RECORDS, rows
 from skullstrip.batch.tables import write_rows
 from skullstrip.errors import InputError
 from skullstrip.grid.volume import Volume
