@@ -90,19 +90,26 @@ def resample_part(
     spacing_mm: np.ndarray,
     target_mm: np.ndarray,
     target_shape: tuple[int, ...],
+    *,
+    block: int = 1,
 ) -> tuple[np.ndarray, Box]:
     """Resample a volume that is zero outside a box, and only what the box reaches.
 
-    `part`, float32, are the volume's voxels in `box`; shapes are those of the whole volume and of
-    the whole result. Returned are the result's voxels in a box, float32, and that box; elsewhere
-    the result is zero.
+    `part`, float32, are the volume's voxels in `box`, one for each block of so many voxels to a
+    side, all of one value; shapes are those of the whole volume and of the whole result. Returned
+    are the result's voxels in a box, float32, and that box; elsewhere the result is zero.
     """
     reached = list(box)
     for axis in range(3):
         step = float(target_mm[axis] / spacing_mm[axis])
         if target_shape[axis] == shape[axis] and abs(step - 1.0) < SAME_SPACING:
+            if block > 1:
+                voxels = np.arange(shape[axis])[box[axis]]
+                part = part.take((voxels - voxels[0]) // block, axis)
             continue
         matrix = interpolation_matrix(shape[axis], target_shape[axis], step)[:, box[axis]]
+        if block > 1:
+            matrix = np.add.reduceat(matrix, np.arange(0, matrix.shape[1], block), axis=1)
         rows = np.flatnonzero(matrix.any(axis=1))
         reached[axis] = slice(int(rows[0]), int(rows[-1]) + 1)
         part = resample_axis(part, axis, matrix[reached[axis]])

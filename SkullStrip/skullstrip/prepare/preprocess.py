@@ -95,11 +95,11 @@ def turned(prepared: Prepared, turn: Orientation) -> Prepared:
     )
 
 
-def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
+def restore(head_probability: np.ndarray, prepared: Prepared, block: int = 1) -> np.ndarray:
     """Bring a probability over the head's box back to the input's grid, linearly.
 
     It has the input's own shape and axes there, float32, in memory as files have them, and is zero
-    outside the head.
+    outside the head. It may be given as one value for each block of so many voxels to a side.
     """
     shape = np.take(prepared.source_shape, np.argsort(prepared.orientation.axes))
     result = np.zeros(shape, dtype=np.float32, order="F")
@@ -107,7 +107,9 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
     if found.any():
         inner = bounding_box(found)
         x, y, z = (
-            slice(outer.start + part.start, outer.start + part.stop)
+            slice(
+                outer.start + part.start * block, min(outer.start + part.stop * block, outer.stop)
+            )
             for part, outer in zip(inner, prepared.box, strict=True)
         )
         part, box = resample_part(
@@ -117,6 +119,7 @@ def restore(head_probability: np.ndarray, prepared: Prepared) -> np.ndarray:
             prepared.spacing_mm,
             prepared.source_spacing_mm,
             prepared.source_shape,
+            block=block,
         )
         prepared.orientation.apply(result)[box] = part
     return result

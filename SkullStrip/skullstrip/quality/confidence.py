@@ -75,12 +75,8 @@ def confidence_map(
     complement of the other's.
     """
     mask = brain_mask_from_probability(probability, spacing_mm)
-    coarse = disagreement_map(evidence)
-    factor = round(evidence.block_mm / float(placement.spacing_mm[0]))
-    for axis in range(3):
-        coarse = np.repeat(coarse, factor, axis=axis)
-    on_head = coarse[tuple(slice(0, part.stop - part.start) for part in placement.box)]
-    disagreement = restore(on_head, placement)
+    block = round(evidence.block_mm / float(placement.spacing_mm[0]))
+    disagreement = restore(disagreement_map(evidence), placement, block)
     nowhere = np.zeros((), dtype=np.float32)
     confidence = np.full_like(probability, expit(right_odds(nowhere, nowhere, calibration)))
     tells = (probability > LEAST_PROBABILITY) | (disagreement > LEAST_DISAGREEMENT)

@@ -55,3 +55,15 @@ def test_a_place_in_the_head_is_found_in_the_scan(grid):
     middle = np.argwhere(restore(spot, prepared) > 0.5).mean(axis=0)
     found = (source_index_matrix(prepared) @ [*place, 1])[:3]
     assert np.abs(found - middle).max() < 0.6
+
+
+def test_what_has_one_value_a_block_comes_back_as_its_voxels_would():
+    head = make_head("PIR", (1.0, 1.7, 2.0))  # one axis is left as it is
+    prepared = prepare(Volume(head.array, head.affine), 1.0)
+    blocks = np.random.default_rng(1).random([-(-size // 4) for size in prepared.head.shape])
+    blocks = np.maximum(blocks - 0.5, 0).astype(np.float32)
+    blocks[:2], blocks[:, -3:] = 0, 0
+    voxels = blocks
+    for axis, size in enumerate(prepared.head.shape):
+        voxels = voxels.repeat(4, axis).take(np.arange(size), axis)
+    np.testing.assert_allclose(restore(blocks, prepared, 4), restore(voxels, prepared), atol=1e-6)
