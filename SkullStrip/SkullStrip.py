@@ -20,11 +20,9 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from SkullStripSlicer.advanced_panel import AdvancedPanel
-from SkullStripSlicer.batch_panel import BatchPanel
+from SkullStripSlicer.batch_panel import BatchPanel, OthersPanel
 from SkullStripSlicer.clicks_panel import ClicksPanel
-from SkullStripSlicer.input_panel import InputPanel
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.others_panel import OthersPanel
 from SkullStripSlicer.panel import told
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
@@ -115,15 +113,14 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = logic = SkullStripLogic()
         self.advancedPanel = AdvancedPanel(ui, logic.children.end)
         ensure = self.advancedPanel.ensurePackages
-        self.inputPanel = InputPanel(ui, self.onScanChanged)
-        self.runPanel = RunPanel(ui, logic, ensure, self.onRunChanged)
+        self.runPanel = RunPanel(ui, logic, ensure, self.onScanChanged, self.onRunChanged)
         self.resultPanel = ResultPanel(ui, logic, self.parent, self.onResultDrawn)
         self.clicksPanel = ClicksPanel(ui, logic, self.resultPanel)
         self.othersPanel = OthersPanel(ui, logic, ensure)
         self.batchPanel = BatchPanel(ui, logic, ensure)
         self.reviewPanel = ReviewPanel(ui, ensure)
         self.running = (self.runPanel, self.othersPanel, self.batchPanel)
-        self.parts = (self.inputPanel, self.resultPanel, self.reviewPanel, *self.running)
+        self.tell = self.runPanel.tell
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         # A scene was closed, loaded or both, or many nodes came at once.
@@ -161,7 +158,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode.parameterNode, modified, self.refresh)
-        for part in self.parts:
+        for part in (self.resultPanel, self.reviewPanel, *self.running):
             part.setParameterNode(parameterNode)
 
     @told
@@ -174,13 +171,10 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @told
     def onSceneChanged(self, caller=None, event=None) -> None:
         """Use the settings of the scene as it is now, and draw all of it."""
-        node = self.logic.getParameterNode()
-        if (
-            self._parameterNode is None
-            or self._parameterNode.parameterNode is not node.parameterNode
-        ):
+        node, known = self.logic.getParameterNode(), self._parameterNode
+        if known is None or known.parameterNode is not node.parameterNode:
             self.setParameterNode(node)
-        self.inputPanel.follow()
+        self.runPanel.follow()
         self.resultPanel.draw()
         self.refresh()
 
@@ -189,12 +183,9 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Draw what depends on the settings and on what runs, and do what they ask for."""
         if slicer.mrmlScene.IsBatchProcessing() and self._parameterNode is not None:
             return  # the scene is half loaded; its end is heard of
-        self.inputPanel.draw()
-        isReady = self._parameterNode is not None and not self.inputPanel.isRefused
-        self.ui.stripButton.enabled = isReady or self.runPanel.isRunning
+        self.runPanel.draw()
         self.resultPanel.apply()
 
-    @told
     def onScanChanged(self) -> None:
         """Draw what new voxels, or another place of the scan, may have changed."""
         self.refresh()
@@ -205,17 +196,12 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.clicksPanel.draw(segmentation)
         self.othersPanel.draw(segmentation)
 
-    @told
     def onRunChanged(self) -> None:
         """Draw what a run that began or ended may have changed."""
         self.resultPanel.drawAfterRun()
         self.refresh()
         if not self.runPanel.isRunning:
             self.clicksPanel.apply()
-
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        self.runPanel.tell(text)
 
     def onReload(self) -> None:
         """Load the helper packages anew too, which Slicer's own reload leaves out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import qt
 import slicer
@@ -22,14 +23,12 @@ class AdvancedPanel(Panel):
         super().__init__(ui, ui.packagesNotice)
         self._beforeChange = beforeChange
         for name in ("weights", "wheels", "batchInput", "batchOutput"):
-            button, edit = getattr(ui, f"{name}Browse"), getattr(ui, f"{name}Edit")
-            button.connect("clicked()", lambda edit=edit: self.browse(edit))
-        ui.removeButton.connect("clicked()", self.removePackages)
+            edit = getattr(ui, f"{name}Edit")
+            self._connect(**{f"{name}Browse": partial(self._browse, edit)})
+        self._connect(removeButton=self.removePackages)
         self.refresh()
 
-    @told
-    def browse(self, edit) -> None:
-        """Let the user choose a folder for a line edit."""
+    def _browse(self, edit) -> None:
         title = _("Choose a folder")
         path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, edit.text)
         if path:
@@ -53,7 +52,6 @@ class AdvancedPanel(Panel):
         self._ui.packagesLabel.text = ", ".join(names) or _("none installed by SkullStrip")
         self._ui.removeButton.enabled = bool(names)
 
-    @told
     def removePackages(self) -> None:
         """Ask, then uninstall what SkullStrip brought."""
         names = dependencies.installedByUs()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,19 +12,18 @@ from typing import Any
 
 import slicer
 
+from skullstrip.batch.records import CORRECTED, DONE, FAILED
 from skullstrip.errors import Cancelled, InputError, SkullStripError
 from skullstrip.io.atomic import remove_abandoned
 from skullstrip.options import Options
 
 from .child_process import Children
-from .child_run import ChildRun
 from .outputs import brainMl, noticed
+from .runs import ChildRun, Run, StripRun
 from .scene_scans import SceneScan
-from .strip_run import StripRun
 
-WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+WAITING, RUNNING, CANCELLED = "waiting", "running", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
-CORRECTED = "corrected"  # by hand, after an earlier run; kept
 SETTLED = (DONE, SKIPPED, CORRECTED)
 DONE_STAY = "The batch was cancelled; scans that were done stay."
 CANCELLED_TEXT = "The batch was cancelled; start it again to go on where it was left."
@@ -46,25 +44,10 @@ class BatchScan:
 ScanChanged = Callable[[BatchScan], None]
 
 
-class Batch:
-    """What every way to strip many scans has in common: scans with states, told of once each.
+class Batch(Run):
+    """A run of many `scans`; `scanChanged` gets each when it is first heard of and when it changes.
 
-    Parameters
-    ----------
-    scanChanged : callable, optional
-        Gets a `BatchScan` whenever it changes, also when it is first heard of.
-    finished : callable, optional
-        Gets this batch at its end.
-
-    Attributes
-    ----------
-    scans : list of BatchScan
-    total : int
-        How many there will be.
-    report : Path or None
-        The page of all scans.
-    error : SkullStripError or None
-        Why the batch ended early.
+    `total` says how many there will be, `report` is the page of all of them, where one is made.
     """
 
     def __init__(
@@ -72,37 +55,38 @@ class Batch:
         scanChanged: ScanChanged | None = None,
         finished: Callable[[Batch], None] | None = None,
     ) -> None:
-        self._scanChanged, self._finished = scanChanged, finished
+        super().__init__(finished)
+        self._scanChanged = scanChanged
         self.scans: list[BatchScan] = []
         self.total = 0
         self.secondsLeft: float | None = None
         self.report: Path | None = None
-        self.error: SkullStripError | None = None
+
+    def wait(self) -> list[BatchScan]:
+        """Block until every scan is done or failed."""
+        super().wait()
+        return self.scans
 
     def count(self, *states: str) -> int:
         """Return how many scans are in these states."""
         return sum(scan.state in states for scan in self.scans)
 
     def _change(self, scan: BatchScan, state: str, **changes: Any) -> None:
-        """Set a scan's state and tell of it."""
         scan.state = state
         for name, value in changes.items():
             setattr(scan, name, value)
         if self._scanChanged is not None:
             self._scanChanged(scan)
 
-    def _end(self, error: SkullStripError | None) -> None:
-        """Leave no scan waiting, and tell of the end."""
-        self.error = error
+    def _finish(self, error: SkullStripError | None) -> None:
         for scan in self.scans:
             if scan.state in (WAITING, RUNNING):
                 self._change(scan, CANCELLED)
-        if self._finished is not None:
-            self._finished(self)
+        super()._finish(error)
 
 
 class FolderBatch(Batch):
-    """A folder by worker processes of a child; see `Batch` for the rest.
+    """A folder by worker processes of a child.
 
     Raises InputError where a folder is not named, is none, or both are the same.
     """
@@ -130,21 +114,11 @@ class FolderBatch(Batch):
             "options": options.to_json(),
         }
         self._byName: dict[str, BatchScan] = {}
-        self._child = ChildRun(children, self._onEvent, lambda child: self._end(child.error))
-
-    @property
-    def isFinished(self) -> bool:
-        """Whether nothing more will come."""
-        return self._child.isFinished
+        self._child = ChildRun(children, self._onEvent, lambda child: self._finish(child.error))
 
     def start(self) -> None:
         """Start the child."""
         self._child.send(self._request)
-
-    def wait(self) -> list[BatchScan]:
-        """Block until every scan is done or failed."""
-        self._child.wait()
-        return self.scans
 
     def cancel(self) -> None:
         """End the child and its workers; scans that are done stay, and are not done again."""
@@ -177,7 +151,7 @@ class FolderBatch(Batch):
 
 
 class SceneBatch(Batch):
-    """Scans of the scene, a run of the child for each; see `Batch` for the rest.
+    """Scans of the scene, one after another; it ends when the scene is closed.
 
     `strip` starts a run and returns it: it gets a `SceneScan`, and what to call with the run at its
     end.
@@ -196,29 +170,14 @@ class SceneBatch(Batch):
         self._waiting = list(zip(self.scans, found, strict=True))
         self._run: StripRun | None = None
         self._cancelled: Cancelled | None = None
-        self.isFinished = False
+        self._observations = slicer.util.VTKObservationMixin()
 
     def start(self) -> None:
-        """Start the first run; the batch ends when the scene is closed."""
-        self._started = time.monotonic()
-        self._scene = slicer.mrmlScene
+        """Start the first run."""
+        self._began, scene = time.monotonic(), slicer.mrmlScene
         reason = "The scene was closed, which ended the batch."
-        event = self._scene.StartCloseEvent
-        self._tag = self._scene.AddObserver(event, lambda *_: self.cancel(reason))
+        self._observations.addObserver(scene, scene.StartCloseEvent, lambda *_: self.cancel(reason))
         self._goOn()
-
-    def wait(self) -> list[BatchScan]:
-        """Block until every scan is done or failed; raise `Cancelled` where it was."""
-        try:
-            while self._run is not None:
-                with suppress(SkullStripError):  # it is told of in the scan's message
-                    self._run.wait()
-        except KeyboardInterrupt:
-            self.cancel()
-            raise
-        if self.error is not None:
-            raise self.error
-        return self.scans
 
     def cancel(self, reason: str = DONE_STAY) -> None:
         """End the current run, and start no other."""
@@ -233,7 +192,7 @@ class SceneBatch(Batch):
             self._change(scan, RUNNING)
             try:
                 found.requirePresent()
-                self._run = self._strip(found, partial(self._onStripped, scan, found))
+                self._run = self._strip(found, partial(self._onStripped, scan))
             except Exception as error:  # whatever it was, the next may be sound
                 if not isinstance(error, SkullStripError):
                     logging.error("SkullStrip", exc_info=error)
@@ -241,13 +200,13 @@ class SceneBatch(Batch):
                 continue
             if not self._run.isFinished:
                 return
-        self._run, self.isFinished = None, True
-        self._scene.RemoveObserver(self._tag)
-        self._end(self._cancelled)
+        self._run = None
+        self._observations.removeObservers()
+        self._finish(self._cancelled)
 
-    def _onStripped(self, scan: BatchScan, found: SceneScan, run: StripRun) -> None:
+    def _onStripped(self, scan: BatchScan, run: StripRun) -> None:
         settled = self.count(*SETTLED, FAILED) + 1
-        passed = time.monotonic() - self._started
+        passed = time.monotonic() - self._began
         self.secondsLeft = passed / settled * (self.total - settled)
         if self._cancelled is not None:
             self._change(scan, CANCELLED)
@@ -258,7 +217,7 @@ class SceneBatch(Batch):
                 scan,
                 DONE,
                 message=" ".join(check.message for check in noticed(run.report)),
-                volumeMl=brainMl(run.segmentationNode, found.volumeNode),
+                volumeMl=brainMl(run.segmentationNode),
                 verdict=run.report.get("verdict", ""),
             )
         if run is self._run:  # else it ended while it was started, and `_goOn` goes on

@@ -1,4 +1,4 @@
-"""The panel's batch part: a folder of files, or the whole scene, and a table that fills."""
+"""The panel's tables of scans: "Also strip" for those of a study, the batch of folder or scene."""
 
 from __future__ import annotations
 
@@ -6,44 +6,129 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
-from .batch import (
-    CANCELLED,
-    CORRECTED,
-    DONE,
-    FAILED,
-    RUNNING,
-    SETTLED,
-    SKIPPED,
-    WAITING,
-    FolderBatch,
-)
-from .panel import RunningPanel, offer, showRow, tickedRows, told
+from skullstrip.batch.records import CORRECTED, DONE, FAILED
+
+from .batch import CANCELLED, RUNNING, SETTLED, SKIPPED, WAITING, FolderBatch
+from .panel import RunningPanel, told
 from .parameter_node import runOptions
 from .run_panel import timeLeft
-from .scene_scans import SceneHead
+from .scene_scans import OtherScan, SceneHead, standAlone
 
 NARROWEST = 58  # pixels, so that no header touches its cell's edges
 RESULTS = (1, 2, 3)  # the columns that are empty before a run
 
 
-class BatchPanel(RunningPanel):
-    """Runs a folder or the scene through child processes."""
+class ScansPanel(RunningPanel):
+    """A table of scans, in which some can be ticked, and which then shows what became of them."""
+
+    def __init__(
+        self, ui, label, table, headers: list[str], logic, ensurePackages: Callable[[Any], None]
+    ) -> None:
+        super().__init__(ui, label, logic, ensurePackages)
+        self._table = table
+        table.setHorizontalHeaderLabels(headers)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+
+    def _showRow(self, row: int, texts, *, first: int = 0) -> None:
+        """Fill a row from its column `first` on; it is added if need be."""
+        if row >= self._table.rowCount:
+            self._table.setRowCount(row + 1)
+        for column, text in enumerate(texts, first):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(text)
+            self._table.setItem(row, column, item)
+
+    def _offer(self, row: int, texts, *, isTicked: bool) -> None:
+        """Fill a row that has a box to be ticked."""
+        self._showRow(row, texts)
+        item = self._table.item(row, 0)
+        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
+        item.setCheckState(qt.Qt.Checked if isTicked else qt.Qt.Unchecked)
+
+    def _tickedRows(self) -> list[int]:
+        rows = range(self._table.rowCount)
+        return [row for row in rows if self._table.item(row, 0).checkState() == qt.Qt.Checked]
+
+
+class OthersPanel(ScansPanel):
+    """Lists the other scans, ticked where they show the brain; the ticked ones get the mask."""
 
     def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
-        super().__init__(ui, ui.batchLabel, logic, ensurePackages)
+        headers = [_("Scan"), _("State")]
+        super().__init__(ui, ui.othersLabel, ui.othersTable, headers, logic, ensurePackages)
+        self._segmentation: Any = None
+        self._others: list[OtherScan] = []
+        self._volumes: list = []  # of the scene, when they were listed
+        self._rows: list[int] = []  # of the table, by the index in the run
+        self._connect(othersButton=lambda: self._clicked(self._start))
+        self._showIdle()
+
+    @told
+    def draw(self, segmentation) -> None:
+        """List the other scans of a result anew, where the result or the scans are others."""
+        if self.isRunning:
+            return
+        volumes = [] if segmentation is None else standAlone(slicer.mrmlScene)
+        if segmentation is self._segmentation and volumes == self._volumes:
+            return
+        self._segmentation, self._volumes = segmentation, volumes
+        self._others = [] if segmentation is None else self._logic.findOtherScans(segmentation)
+        self._ui.othersBox.visible = bool(self._others)
+        self._table.setRowCount(0)
+        for row, other in enumerate(self._others):
+            state = "" if other.share else _("shows none of this brain")
+            self._offer(row, (other.volumeNode.GetName(), state), isTicked=bool(other.share))
+        self._say("")
+
+    def _start(self, node):
+        self._rows = self._tickedRows()
+        return self._logic.applyTo(
+            self._segmentation,
+            [self._others[row].volumeNode for row in self._rows],
+            runOptions(node),
+            register="rigid" if node.align else None,
+            scanChanged=self._onScanChanged,
+            finished=self._onFinished,
+        )
+
+    @told
+    def _onScanChanged(self, scan) -> None:
+        verdict = {"check": _("look at it"), "fail": _("do not use it")}.get(scan.verdict, "")
+        texts = (stateWords().get(scan.state, scan.state), verdict, scan.message)
+        self._showRow(self._rows[scan.index], [". ".join(filter(None, texts))], first=1)
+
+    @told
+    def _onFinished(self, run) -> None:
+        text = _("{done} of {count} scans got the mask.")
+        text = text.format(done=run.count(DONE), count=run.total)
+        self._ended(" ".join(str(one) for one in (text, run.error) if one))
+
+    def _showRunning(self) -> None:
+        self._ui.othersButton.text = _("Cancel")
+
+    def _showIdle(self) -> None:
+        self._ui.othersButton.text = _("Strip the ticked scans")
+
+
+class BatchPanel(ScansPanel):
+    """Runs a folder or the heads of the scene through child processes."""
+
+    def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
+        headers = [_("Scan"), _("State"), _("Quality"), _("mL"), _("Note")]
+        super().__init__(ui, ui.batchLabel, ui.batchTable, headers, logic, ensurePackages)
         self._report = None
         self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
-        ui.batchButton.connect("clicked()", self.onFolderClicked)
-        ui.sceneButton.connect("clicked()", self.onSceneClicked)
+        self._connect(
+            batchButton=lambda: self._clicked(self._startFolder),
+            sceneButton=self._onSceneClicked,
+            reportButton=self._openReport,
+        )
         ui.batchTable.connect("itemChanged(QTableWidgetItem*)", self._showTicked)
-        ui.reportButton.connect("clicked()", self.openReport)
-        headers = [_("Scan"), _("State"), _("Quality"), _("mL"), _("Note")]
-        ui.batchTable.setHorizontalHeaderLabels(headers)
         header = ui.batchTable.horizontalHeader()
         header.setMinimumSectionSize(NARROWEST)
-        header.setSectionResizeMode(qt.QHeaderView.Stretch)
         for column in RESULTS:
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         self._showIdle()
@@ -55,22 +140,14 @@ class BatchPanel(RunningPanel):
             self._say("")
             self._dropHeads()
 
-    @told
-    def onFolderClicked(self) -> None:
-        """Cancel the batch that is on, or strip the folder."""
-        self._clicked(self._startFolder)
-
-    @told
-    def onSceneClicked(self) -> None:
+    def _onSceneClicked(self) -> None:
         """List the heads of the scene first; strip those that are ticked with the next click."""
         if self._run is None and self._parameterNode is not None and not self._ticked():
             self._listHeads()
         else:
             self._clicked(self._startScene)
 
-    @told
-    def openReport(self) -> None:
-        """Open the report page in the browser."""
+    def _openReport(self) -> None:
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
 
     def _listHeads(self) -> None:
@@ -78,8 +155,7 @@ class BatchPanel(RunningPanel):
         self._dropHeads()
         heads = self._logic.findHeads()
         for row, head in enumerate(heads):
-            showRow(self._ui.batchTable, row, headWords(head))
-            offer(self._ui.batchTable, row, isTicked=head.isLikely)
+            self._offer(row, headWords(head), isTicked=head.isLikely)
         self._heads = heads
         self._showResults(not heads)
         text = (
@@ -92,11 +168,10 @@ class BatchPanel(RunningPanel):
 
     def _showResults(self, areShown: bool) -> None:
         for column in RESULTS:
-            self._ui.batchTable.setColumnHidden(column, not areShown)
+            self._table.setColumnHidden(column, not areShown)
 
     def _ticked(self) -> list[SceneHead]:
-        rows = tickedRows(self._ui.batchTable) if self._heads else []
-        return [self._heads[row] for row in rows]
+        return [self._heads[row] for row in self._tickedRows()] if self._heads else []
 
     @told
     def _showTicked(self) -> None:
@@ -108,27 +183,23 @@ class BatchPanel(RunningPanel):
 
     def _dropHeads(self) -> None:
         self._heads = []
-        self._ui.batchTable.setRowCount(0)
+        self._table.setRowCount(0)
         self._showResults(True)
         self._showTicked()
 
     def _startFolder(self, node):
         self._dropHeads()
-        return self._logic.stripFolder(
-            node.batchInput.strip(), node.batchOutput.strip(), **self._options(node)
-        )
+        folders = node.batchInput.strip(), node.batchOutput.strip()
+        return self._logic.stripFolder(*folders, runOptions(node), **self._callbacks)
 
     def _startScene(self, node):
         heads = self._ticked()
         self._dropHeads()
-        return self._logic.stripScene(heads, **self._options(node))
+        return self._logic.stripScene(heads, runOptions(node), **self._callbacks)
 
-    def _options(self, node) -> dict:
-        return {
-            "options": runOptions(node),
-            "scanChanged": self._onScanChanged,
-            "finished": self._onFinished,
-        }
+    @property
+    def _callbacks(self) -> dict[str, Callable]:
+        return {"scanChanged": self._onScanChanged, "finished": self._onFinished}
 
     @told
     def _onScanChanged(self, scan) -> None:
@@ -171,7 +242,7 @@ class BatchPanel(RunningPanel):
     def _showScan(self, scan) -> None:
         volume = "" if scan.volumeMl is None else f"{scan.volumeMl:.1f}"
         words = (stateWords().get(scan.state, scan.state), verdictWords().get(scan.verdict, ""))
-        showRow(self._ui.batchTable, scan.index, (scan.name, *words, volume, scan.message))
+        self._showRow(scan.index, (scan.name, *words, volume, scan.message))
 
 
 def headWords(head) -> tuple[str, ...]:

@@ -23,42 +23,45 @@ class BorderField:
     ----------
     brainMask : ndarray of bool, shape (I, J, K)
         The mask at border 0.
-    spacingMm : ndarray, shape (3,)
+    volumeNode : vtkMRMLScalarVolumeNode
+        The scan, for its spacing.
     ahead : bool
         Measure now, in the background, which delays what else happens; else once it is needed.
     """
 
-    def __init__(self, brainMask: np.ndarray, spacingMm: np.ndarray, *, ahead: bool = True) -> None:
-        margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in spacingMm)
-        empty, corner = not brainMask.any(), (slice(0, 1),) * 3
-        self.box = corner if empty else bounding_box(brainMask, margin)  # where the masks lie
+    def __init__(self, brainMask: np.ndarray, volumeNode, *, ahead: bool = True) -> None:
+        self._spacingMm = np.array(volumeNode.GetSpacing())
+        margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in self._spacingMm)
+        self._isEmpty, corner = not brainMask.any(), (slice(0, 1),) * 3
+        self.box = corner if self._isEmpty else bounding_box(brainMask, margin)  # of all masks
         self.shape = brainMask.shape
         self._base = brainMask[self.box].copy()
-        self._spacingMm, self._isEmpty = spacingMm, empty
         self._distance: np.ndarray | None = None
-        self._thread = threading.Thread(target=self._measure, daemon=True)
-        if ahead:
+        self._thread: threading.Thread | None = None
+        if ahead and not self._isEmpty:
+            self._thread = threading.Thread(target=self._measure, daemon=True)
             self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
 
     def unmeasured(self) -> BorderField:
         """Return the same without the distances, which take memory; measured once it is needed."""
         small = copy(self)
-        small._distance, small._thread = None, threading.Thread()
+        small._distance = small._thread = None
         return small
 
-    def _measure(self) -> None:
-        if not self._isEmpty:
-            self._distance = signed_distance_mm(self._base, self._spacingMm)
+    def _measure(self) -> np.ndarray:
+        self._distance = signed_distance_mm(self._base, self._spacingMm)
+        return self._distance
 
     def mask(self, borderMm: float) -> np.ndarray:
         """Return the mask inside `box`, bool, its surface moved outwards by `borderMm`."""
         if self._isEmpty or borderMm == 0.0:
             return self._base
-        if self._thread.ident is not None:  # started
+        if self._thread is not None:
             self._thread.join()
-        if self._distance is None:  # the thread failed, for want of memory perhaps: say so here
-            self._distance = signed_distance_mm(self._base, self._spacingMm)
-        return fill_holes(largest_component(self._distance <= borderMm))
+        distance = self._distance
+        if distance is None:  # the thread failed, for want of memory perhaps: say so here
+            distance = self._measure()
+        return fill_holes(largest_component(distance <= borderMm))
 
     def whole(self, borderMm: float) -> np.ndarray:
         """Return the same mask on the image's whole grid, shape (I, J, K)."""

@@ -1,4 +1,4 @@
-"""Processes that take requests and print lines."""
+"""The child process: a program that takes requests and prints lines, and waits for another run."""
 
 from __future__ import annotations
 
@@ -27,16 +27,11 @@ NO_STATUS = -1
 
 
 def childCommand() -> list[str]:
-    """Return the command that serves requests; raise EngineError where Slicer's Python is not."""
-    return [pythonExecutable(), "-c", _BOOTSTRAP, str(LIBRARY)]
-
-
-def pythonExecutable() -> str:
-    """Return Slicer's Python without the application."""
-    found = shutil.which("PythonSlicer")
-    if found is None:
+    """Return the command that serves requests, in Slicer's Python without the application."""
+    program = shutil.which("PythonSlicer")
+    if program is None:
         raise EngineError("PythonSlicer is not on the PATH of this Slicer; reinstall Slicer.")
-    return found
+    return [program, "-c", _BOOTSTRAP, str(LIBRARY)]
 
 
 class ChildProcess:

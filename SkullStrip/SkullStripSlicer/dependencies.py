@@ -22,11 +22,9 @@ REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requireme
 # Only where the user chose that engine.
 EXTRA_REQUIREMENTS = {"tensorflow": ("tensorflow>=2.20", "keras>=3.10")}
 # To download, dependencies included.
-SIZES_MB = {"auto": 45, "onnxruntime": 45, "tensorflow": 660}
+SIZE_MB, SIZES_MB = 45, {"tensorflow": 660}
 SETTINGS_KEY = "SkullStrip/InstalledPackages"
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:>=\s*([0-9.]+))?$")
-
-Ask = Callable[[str], bool]
 
 
 def requirements(engine: str = "auto") -> list[str]:
@@ -42,37 +40,35 @@ def missing(engine: str = "auto") -> list[str]:
     return [requirement for requirement in requirements(engine) if not _isMet(requirement)]
 
 
-def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
-    """Install what is missing, after a question; nothing happens when nothing is.
+def ensure(ask: Callable[[str], bool], engine: str = "auto", wheels: str = "") -> None:
+    """Install what is missing, after `ask(question)` said yes; nothing happens when nothing is.
 
-    Parameters
-    ----------
-    ask : callable
-        Shows a question and returns whether the answer was yes.
-    engine : str
-        As chosen in the panel.
-    wheels : path
-        A folder with wheels for a computer without a network; empty for PyPI.
-
-    Raises
-    ------
-    SkullStripError
-        The answer was no, or the installation failed; says what to do.
+    `wheels` is a folder with wheels for a computer without a network, empty for PyPI. Raises
+    SkullStripError where the answer was no or the installation failed; it says what to do.
     """
     needed = missing(engine)
     if not needed:
         return
     if wheels and not Path(wheels).is_dir():
         raise InputError(f"The folder for wheels, '{wheels}', does not exist; choose another.")
-    if not ask(question(needed, engine, wheels)):
+    source = (
+        _("from the folder {folder}").format(folder=wheels)
+        if wheels
+        else _("from PyPI, at most {size} MB").format(size=SIZES_MB.get(engine, SIZE_MB))
+    )
+    question = _(
+        "SkullStrip needs Python packages that this Slicer does not have yet:\n\n{packages}\n\n"
+        "Install them now ({source})? They can be removed again under Advanced."
+    )
+    if not ask(question.format(packages="\n".join(needed), source=source)):
         raise EngineError(
             "The network cannot run without its packages, and nothing was installed; click again "
             "to be asked again, or name a folder with wheels under Advanced."
         )
-    source = ["--no-index", "--find-links", wheels] if wheels else ["--only-binary", ":all:"]
+    options = ["--no-index", "--find-links", wheels] if wheels else ["--only-binary", ":all:"]
     before = _installed()
     try:
-        slicer.util.pip_install([*source, *needed])
+        slicer.util.pip_install([*options, *needed])
     except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
         raise EngineError(
             f"The packages {', '.join(needed)} could not be installed ({error}); check the network "
@@ -83,19 +79,6 @@ def ensure(ask: Ask, engine: str = "auto", wheels: str = "") -> None:
         slicer.app.userSettings().setValue(SETTINGS_KEY, " ".join(sorted(ours)))
     if left := missing(engine):
         raise EngineError(f"Still missing after the installation: {', '.join(left)}.")
-
-
-def question(needed: list[str], engine: str, wheels: str) -> str:
-    """Return what the user is asked before anything is installed."""
-    source = (
-        _("from the folder {folder}").format(folder=wheels)
-        if wheels
-        else _("from PyPI, at most {size} MB").format(size=SIZES_MB.get(engine, SIZES_MB["auto"]))
-    )
-    return _(
-        "SkullStrip needs Python packages that this Slicer does not have yet:\n\n{packages}\n\n"
-        "Install them now ({source})? They can be removed again under Advanced."
-    ).format(packages="\n".join(needed), source=source)
 
 
 def installedByUs() -> list[str]:

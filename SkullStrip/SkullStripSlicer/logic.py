@@ -9,7 +9,6 @@ from typing import Any
 
 import slicer
 
-from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 from skullstrip.mask.clicks import Click
 from skullstrip.options import Options
@@ -18,16 +17,19 @@ from . import outputs
 from .batch import Batch, FolderBatch, ScanChanged, SceneBatch
 from .border import BorderField
 from .child_process import ChildProcess, Children
-from .clicks import clicksIn
-from .mask_files import saveMask
-from .results import Result, Results
+from .results import Results, clicksIn, saveMask
+from .runs import AppliedMask, Progress, StripRun
 from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
-from .strip_run import AppliedMask, Progress, StripRun
-from .volume_node import requireScalarVolume, spacingMm, volumeFromNode
+from .volume_node import requireScalarVolume, volumeFromNode
 
 
 class StripLogic:
     """Strip a scan of the scene, all heads of the scene, or a folder of files.
+
+    Whatever runs the network waits for what comes of it, or raises SkullStripError, one sentence;
+    with `finished` it returns its run at once, and `finished` gets that, with `error`, at its end.
+    `options`, and `overrides` by name (``border_mm=2``), are those of `skullstrip.extract_brain`;
+    `scanChanged` gets a `BatchScan` when it is first heard of and when its state changes.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ class StripLogic:
         applied: AppliedMask | None = None,
         **overrides: Any,
     ):
-        """Find the brain in a volume and put it into the scene.
+        """Find the brain in a volume and put it into the scene, which stays as it was on an error.
 
         Parameters
         ----------
@@ -73,8 +75,6 @@ class StripLogic:
         outputVolume, outputProbability, outputConfidence : vtkMRMLScalarVolumeNode, optional
             Filled with the stripped scan, the brain probability and the confidence map; `undo`
             brings back what they held.
-        options : Options
-            As for `skullstrip.extract_brain`.
         invert : bool
             Make the stripped volume, with everything but the brain.
         brain, probability, confidence, surface : bool
@@ -83,23 +83,13 @@ class StripLogic:
             that are still in the scene follow in any case.
         progress : callable, optional
             Gets (stage, done, total).
-        finished : callable, optional
-            With it the call returns at once; it gets the `StripRun`, with `error` or
-            `segmentationNode`, when the run is over.
         applied : AppliedMask, optional
             Carry this mask to the volume instead; see `applyTo`.
-        **overrides
-            Options by name, as ``border_mm=2``; they go before those of `options`.
 
         Returns
         -------
         vtkMRMLSegmentationNode or StripRun
-            The run where `finished` was given.
-
-        Raises
-        ------
-        SkullStripError
-            What is wrong, in one sentence; the scene is as it was.
+            The run, whose `segmentationNode` it is, where `finished` was given.
         """
         requireScalarVolume(volumeNode)
         options = replace(options, **overrides)
@@ -119,18 +109,26 @@ class StripLogic:
             outputs.requireOutputs(volumeNode, outputSegmentation, given)  # they may have gone
             # What was set on the earlier result while this run was on, goes before what was asked.
             since = {k: v for k, v in outputs.readState(earlier).items() if v != before.get(k)}
-            inverted = since.get("invert", invert)
-            wantsProbability = isWanted(probability, outputs.PROBABILITY_ROLE)
-            result = Result(
-                BorderField(extracted.brain_mask, spacingMm(volumeNode)),
-                report,
-                since.get("borderMm", options.border_mm),
-                inverted,
-                extracted.brain_probability if wantsProbability else None,
-                extracted.brain_confidence,
-                isWanted(brain or inverted, outputs.BRAIN_ROLE),
-            )
-            return self._deliver(volumeNode, outputSegmentation, result, given, surface)
+            state: dict[str, Any] = {"borderMm": options.border_mm, "invert": invert}
+            state |= {key: since[key] for key in state if key in since}
+            maps = {}
+            if isWanted(probability, outputs.PROBABILITY_ROLE):
+                maps[outputs.PROBABILITY_ROLE] = extracted.brain_probability
+            if extracted.brain_confidence is not None:
+                maps[outputs.CONFIDENCE_ROLE] = extracted.brain_confidence
+            with outputs.newNodes(volumeNode.GetScene()):  # which go where the surface fails
+                segmentationNode = self.results.add(
+                    volumeNode,
+                    outputSegmentation or outputs.findSegmentation(volumeNode),
+                    BorderField(extracted.brain_mask, volumeNode),
+                    state | {"report": report},
+                    maps,
+                    given,
+                    brain=isWanted(brain or state["invert"], outputs.BRAIN_ROLE),
+                )
+                if surface:
+                    self.showSurface(segmentationNode)
+            return segmentationNode
 
         run = StripRun(
             volumeNode,
@@ -143,20 +141,6 @@ class StripLogic:
             applied=applied,
         )
         return _started(run, finished)
-
-    def _deliver(self, volumeNode, segmentationNode, result: Result, given, surface: bool):
-        if segmentationNode is None:
-            segmentationNode = outputs.findSegmentation(volumeNode)
-        with outputs.newNodes(volumeNode.GetScene()):
-            created: list[str] = []
-            if segmentationNode is None:
-                with outputs.newNodes(volumeNode.GetScene()) as created:
-                    segmentationNode = outputs.createSegmentation(volumeNode)
-            with slicer.util.NodeModify(segmentationNode):
-                self.results.add(segmentationNode, volumeNode, result, given, created)
-            if surface:
-                self.showSurface(segmentationNode)
-        return segmentationNode
 
     def stripFolder(
         self,
@@ -177,21 +161,10 @@ class StripLogic:
         inputFolder, outputFolder : path
             Each scan gives <name>_brain and <name>_brain_mask in the same place of the output,
             which also gets results.csv and report.html.
-        options, **overrides
-            As for `strip`.
-        scanChanged : callable, optional
-            Gets each `BatchScan` when it is first heard of and when its state changes.
-        finished : callable, optional
-            As for `strip`; it gets the `Batch`, whose `report` is the page.
 
         Returns
         -------
-        list of BatchScan, or Batch where `finished` was given
-
-        Raises
-        ------
-        SkullStripError
-            The folders are at fault, or no scan can be stripped at all.
+        list of BatchScan, or Batch, whose `report` is the page
         """
         options = replace(options, **overrides)
         self.children.end()  # its memory is the workers' now
@@ -199,13 +172,7 @@ class StripLogic:
         return _started(run, finished)
 
     def findHeads(self) -> list[SceneHead]:
-        """Find what `stripScene` may take: volumes, and sequences of volumes.
-
-        Returns
-        -------
-        list of SceneHead
-            With what is known of each; `isLikely` is False for what looks like CT or stripped.
-        """
+        """Find the volumes and sequences of volumes that `stripScene` may take."""
         return findHeads(slicer.mrmlScene)
 
     def stripScene(
@@ -229,12 +196,7 @@ class StripLogic:
 
         Returns
         -------
-        list of BatchScan, or Batch where `finished` was given
-
-        Raises
-        ------
-        InputError
-            There is no head.
+        list of BatchScan, or Batch
         """
         options = replace(options, **overrides)
         if heads is None:
@@ -278,19 +240,12 @@ class StripLogic:
             A result.
         volumeNodes : sequence of vtkMRMLScalarVolumeNode, optional
             By default those of `findOtherScans` in which some of the brain lies.
-        options, **overrides
-            As for `strip`; with ``register="rigid"`` the scans are aligned first.
-        scanChanged, finished
-            As for `stripScene`.
+        options : Options
+            With ``register="rigid"`` the scans are aligned first.
 
         Returns
         -------
-        list of BatchScan, or Batch where `finished` was given
-
-        Raises
-        ------
-        InputError
-            There is no other volume, or the result lies elsewhere than its scan.
+        list of BatchScan, or Batch
         """
         options = replace(replace(options, **overrides), border_mm=0.0)  # the mask has its border
         if volumeNodes is None:
@@ -300,14 +255,10 @@ class StripLogic:
             raise InputError("No other scan in the scene shows this brain; load or choose one.")
         if outputs.hasMoved(segmentationNode):
             raise InputError("The scan was moved since it was stripped; strip it again first.")
-        isEdited = outputs.isEdited(segmentationNode)
-        mask = AppliedMask(
-            volumeFromNode(outputs.sourceOf(segmentationNode)),
-            outputs.brainMask(segmentationNode),
-            "not judged"
-            if isEdited
-            else self.report(segmentationNode).get("verdict", "not judged"),
-        )
+        scan = volumeFromNode(outputs.sourceOf(segmentationNode))
+        report = {} if outputs.isEdited(segmentationNode) else self.report(segmentationNode)
+        verdict = report.get("verdict", "not judged")
+        mask = AppliedMask(scan, outputs.brainMask(segmentationNode), verdict)
 
         def strip(scan: SceneScan, ended: Callable[[StripRun], None]) -> StripRun:
             return self.strip(scan.volumeNode, options=options, applied=mask, finished=ended)
@@ -323,27 +274,20 @@ class StripLogic:
     def setClicks(self, segmentationNode, clicks: Sequence[Click]) -> None:
         """Correct a result by clicks, all that it is to have, in their order.
 
-        Parameters
-        ----------
-        clicks : sequence of Click
-            As ``Click((right, anterior, superior), inside)``, world RAS in mm; none for the
-            network's own mask.
-
-        Raises
-        ------
-        InputError
-            A click means nothing, or the segment was edited by hand; the result is as it was.
+        A click is ``Click((right, anterior, superior), inside)``, world RAS in mm; without any the
+        mask is the network's own. Raises InputError where a click means nothing, or the segment was
+        edited by hand; the result is as it was then.
         """
         if tuple(clicks) != clicksIn(outputs.readState(segmentationNode)):
             self.results.change(segmentationNode, clicks)
 
     def setInvert(self, segmentationNode, invert: bool) -> None:
         """Keep everything but the brain in the stripped volume, which is made if need be."""
-        self.results.change(segmentationNode, invert=invert, wantsBrain=True)
+        self.results.change(segmentationNode, invert=invert, brain=True)
 
     def makeBrain(self, segmentationNode) -> None:
         """Make the stripped volume of a result that has none."""
-        self.results.change(segmentationNode, wantsBrain=True)
+        self.results.change(segmentationNode, brain=True)
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; returns whether the segmentation is still there."""
@@ -351,29 +295,13 @@ class StripLogic:
 
     def volumeMl(self, segmentationNode) -> float:
         """Return the volume of the segment "Brain" as it is now, edits included, in mL."""
-        volumeNode = outputs.sourceOf(segmentationNode)
-        return outputs.brainMl(segmentationNode, volumeNode) if volumeNode is not None else 0.0
-
-    def describe(self, segmentationNode) -> tuple[float, tuple[Check, ...]]:
-        """Return the volume of the segment "Brain" in mL, and what makes it doubtful.
-
-        Returns
-        -------
-        volumeMl : float
-            Voxels times voxel volume, as the segment is now.
-        checks : tuple of Check
-            What was noticed of the scan and of the mask; empty for an ordinary result.
-        """
-        return self.volumeMl(segmentationNode), outputs.noticed(self.report(segmentationNode))
+        return outputs.brainMl(segmentationNode)
 
     def report(self, segmentationNode) -> dict:
-        """Return what the run said of its result: verdict, estimated Dice, reasons and more.
+        """Return what the run said of its result, as `skullstrip.report` documents it.
 
-        Returns
-        -------
-        dict
-            As `skullstrip.report` documents it; empty for a segmentation that is not ours. Its
-            volume is the network's own, before the border moved.
+        It is empty for a segmentation that is not ours; its volume is the network's own, before the
+        border moved.
         """
         return outputs.readReport(segmentationNode)
 

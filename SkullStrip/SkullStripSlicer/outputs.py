@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import slicer
@@ -19,18 +19,18 @@ from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 
 from .segment import addBrainSegment, digest, freeColor, ownGrid, readMask, showAsOutline
-from .volume_node import toWorld, voxelMl, worldAffine
+from .volume_node import toWorld, worldAffine
 
 SOURCE_ROLE = "SkullStrip.Source"
 BRAIN_ROLE = "SkullStrip.Brain"
 PROBABILITY_ROLE = "SkullStrip.Probability"
 CONFIDENCE_ROLE = "SkullStrip.Confidence"
-ROLES = (SOURCE_ROLE, BRAIN_ROLE, PROBABILITY_ROLE, CONFIDENCE_ROLE)
 SUFFIXES = {
     BRAIN_ROLE: "stripped",
     PROBABILITY_ROLE: "brain probability",
     CONFIDENCE_ROLE: "confidence",
 }
+ROLES = (SOURCE_ROLE, *SUFFIXES)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
@@ -63,20 +63,15 @@ def requireOutputs(volumeNode, segmentationNode, given: dict[str, Any]) -> None:
         taken.append(node)
 
 
+def segmentationsOf(volumeNode) -> list:
+    """Return the segmentations that we made from a volume, edited or not, the newest first."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
+    return [node for node in reversed(nodes) if sourceOf(node) is volumeNode and segmentOf(node)]
+
+
 def findSegmentation(volumeNode):
     """Return the newest segmentation that we made from this volume and nobody edited, or None."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
-    for node in reversed(nodes):
-        if node.GetNodeReference(SOURCE_ROLE) is volumeNode and not isEdited(node):
-            return node
-    return None
-
-
-def newestSegmentation(volumeNode):
-    """Return the newest segmentation that we made from this volume, edited or not; or None."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volumeNode.GetScene())
-    ours = [node for node in nodes if sourceOf(node) is volumeNode and segmentOf(node)]
-    return ours[-1] if ours else None
+    return next((node for node in segmentationsOf(volumeNode) if not isEdited(node)), None)
 
 
 def createSegmentation(volumeNode):
@@ -134,14 +129,17 @@ def newNodes(scene) -> Iterator[list[str]]:
 
 def removeNodes(scene, ids: Iterable[str]) -> None:
     """Remove the nodes that are still there."""
-    for nodeId in ids:
-        node = scene.GetNodeByID(nodeId)
-        if node is not None:
-            scene.RemoveNode(node)
+    for node in filter(None, map(scene.GetNodeByID, ids)):
+        scene.RemoveNode(node)
 
 
 def _nodeIds(scene) -> set[str]:
     return {scene.GetNthNode(place).GetID() for place in range(scene.GetNumberOfNodes())}
+
+
+def sourceOf(segmentationNode):
+    """Return the volume that a segmentation was made from, or None."""
+    return segmentationNode.GetNodeReference(SOURCE_ROLE)
 
 
 def segmentOf(segmentationNode) -> str | None:
@@ -157,11 +155,12 @@ def brainMask(segmentationNode) -> np.ndarray:
     return readMask(segmentationNode, segmentOf(segmentationNode))
 
 
-def brainMl(segmentationNode, volumeNode) -> float:
+def brainMl(segmentationNode) -> float:
     """Return the volume of our segment as it is now, in mL; none where it is gone."""
     if segmentOf(segmentationNode) is None:
         return 0.0
-    return np.count_nonzero(brainMask(segmentationNode)) * voxelMl(volumeNode)
+    voxels = np.count_nonzero(brainMask(segmentationNode))
+    return voxels * float(np.prod(ownGrid(segmentationNode).GetSpacing())) / 1000
 
 
 def isEdited(segmentationNode) -> bool:
@@ -172,24 +171,16 @@ def isEdited(segmentationNode) -> bool:
     return found != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
 
 
-def sourceOf(segmentationNode):
-    """Return the volume that a segmentation was made from, or None."""
-    return segmentationNode.GetNodeReference(SOURCE_ROLE)
-
-
 def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> None:
     """Keep border, report and the like with the node, so that they return with a saved scene."""
-    segmentationNode.SetAttribute(STATE_ATTRIBUTE, json.dumps(state))
-    segmentationNode.SetAttribute(DIGEST_ATTRIBUTE, digest(mask))
+    rewrite(segmentationNode, (json.dumps(state), digest(mask)))
 
 
 def readState(segmentationNode) -> dict[str, Any]:
     """Return what `writeState` kept; empty without a node, and for one that is not ours."""
-    if segmentationNode is None:
-        return {}
     try:
         return dict(json.loads(segmentationNode.GetAttribute(STATE_ATTRIBUTE) or "{}"))
-    except ValueError:
+    except (AttributeError, ValueError):
         return {}
 
 
@@ -228,8 +219,7 @@ def fillVolume(segmentationNode, role: str, array: np.ndarray, given=None) -> No
         placeBeside(volumeNode, node)
     segmentationNode.SetNodeReferenceID(role, node.GetID())
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
-    node.CopyOrientation(volumeNode)
-    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    putOn(node, volumeNode)
     node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
     if role != BRAIN_ROLE:  # of probabilities
         node.CreateDefaultDisplayNodes()
@@ -237,30 +227,30 @@ def fillVolume(segmentationNode, role: str, array: np.ndarray, given=None) -> No
         node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
 
 
-class Kept(NamedTuple):
-    """What a volume was before a run filled it; `bringBack` makes it so again."""
-
-    node: Any
-    copies: list[tuple[Any, Any]]  # of the volume and its display, outside any scene
-    transformId: str | None
+def putOn(node, volumeNode) -> None:
+    """Let a volume lie where the scan lies now."""
+    node.CopyOrientation(volumeNode)
+    node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
 
 
-def keep(volumeNode) -> Kept:
-    """Copy voxels, place and display of a volume."""
-    nodes = filter(None, (volumeNode, volumeNode.GetDisplayNode()))
-    copies = [(node, node.NewInstance()) for node in nodes]
-    for node, copy in copies:
-        copy.CopyContent(node)
-    return Kept(volumeNode, copies, volumeNode.GetTransformNodeID())
+class KeptVolume:
+    """Voxels, place and display of a volume before a run filled it."""
 
+    def __init__(self, volumeNode) -> None:
+        self.node = volumeNode
+        nodes = filter(None, (volumeNode, volumeNode.GetDisplayNode()))
+        self._copies = [(node, node.NewInstance()) for node in nodes]  # outside any scene
+        for node, copy in self._copies:
+            copy.CopyContent(node)
+        self._transformId = volumeNode.GetTransformNodeID()
 
-def bringBack(kept: Kept) -> None:
-    """Give a volume back what it was."""
-    if kept.copies[0][1].GetImageData() is None:
-        kept.node.SetAndObserveImageData(None)
-    for node, copy in kept.copies:
-        node.CopyContent(copy)
-    kept.node.SetAndObserveTransformNodeID(kept.transformId)
+    def bringBack(self) -> None:
+        """Make the volume what it was."""
+        if self._copies[0][1].GetImageData() is None:
+            self.node.SetAndObserveImageData(None)
+        for node, copy in self._copies:
+            node.CopyContent(copy)
+        self.node.SetAndObserveTransformNodeID(self._transformId)
 
 
 def isOurs(volumeNode) -> bool:

@@ -23,21 +23,17 @@ _COLORS = {
 }
 
 
-def styleFor(tone: str) -> str:
-    """Return a style sheet for texts: "good", "warning", "error", or "" for an ordinary one."""
-    main = slicer.util.mainWindow()
-    if tone not in _COLORS or main is None:
-        return ""
-    palette = main.palette  # a label that has a style sheet does not follow a new one
-    window, text = (palette.color(role) for role in (qt.QPalette.Window, qt.QPalette.WindowText))
-    return f"color: {_COLORS[tone][window.lightness() < text.lightness()]};"
-
-
 def say(label, text: str, tone: str = "") -> None:
-    """Show a text, or hide the label where there is none."""
+    """Show a text, ordinary, "good", a "warning" or an "error"; hide the label of an empty one."""
     label.text = text
     label.visible = bool(text)
-    label.styleSheet = styleFor(tone)
+    label.styleSheet = ""
+    main = slicer.util.mainWindow()
+    if tone and main is not None:
+        palette = main.palette  # a label that has a style sheet does not follow a new one
+        roles = (qt.QPalette.Window, qt.QPalette.WindowText)
+        window, words = (palette.color(role).lightness() for role in roles)
+        label.styleSheet = f"color: {_COLORS[tone][window < words]};"
 
 
 def sentence(error: Exception) -> str:
@@ -77,29 +73,6 @@ def timer(milliseconds: int, slot: Callable[[], None]):
     return timer
 
 
-def showRow(table, row: int, texts, *, first: int = 0) -> None:
-    """Fill a table's row from its column `first` on; it is added if need be."""
-    if row >= table.rowCount:
-        table.setRowCount(row + 1)
-    for column, text in enumerate(texts, first):
-        item = qt.QTableWidgetItem(text)
-        item.setToolTip(text)
-        table.setItem(row, column, item)
-
-
-def offer(table, row: int, *, isTicked: bool) -> None:
-    """Give a row a box to be ticked."""
-    item = table.item(row, 0)
-    item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsUserCheckable)
-    item.setCheckState(qt.Qt.Checked if isTicked else qt.Qt.Unchecked)
-
-
-def tickedRows(table) -> list[int]:
-    """Return the rows whose box is ticked."""
-    rows = range(table.rowCount)
-    return [row for row in rows if table.item(row, 0).checkState() == qt.Qt.Checked]
-
-
 class NodesObserver:
     """Calls `changed()` when a node of a class tells of one of the events, comes or goes."""
 
@@ -112,12 +85,11 @@ class NodesObserver:
         self._className, self._changed, self._events = className, changed, events
         self._observations = slicer.util.VTKObservationMixin()
 
-    def stop(self) -> None:
-        """Observe nothing any more."""
+    def observe(self, scene) -> None:
+        """Observe the nodes that a scene has now, and those that will come; nothing for None."""
         self._observations.removeObservers()
-
-    def start(self, scene) -> None:
-        """Observe the nodes that a scene has now, and those that will come."""
+        if scene is None:
+            return
         add = self._observations.addObserver
         for node in slicer.util.getNodesByClass(self._className, scene):
             for event in self._events:
@@ -128,13 +100,14 @@ class NodesObserver:
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNode(self, scene, _event, node) -> None:
         if node.IsA(self._className):
-            self.stop()
-            self.start(scene)
+            self.observe(scene)
             self._changed()
 
 
 class Panel:
     """A part of the panel: `ui` has the widgets of the .ui file by name, in `label` it speaks."""
+
+    _observers: Sequence[NodesObserver] = ()
 
     def __init__(self, ui, label) -> None:
         self._ui, self._label = ui, label
@@ -142,8 +115,19 @@ class Panel:
         self._say("")
 
     def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; None while there are none."""
+        """Work on these settings, and observe the scene; None while there are none."""
         self._parameterNode = parameterNode
+        for observer in self._observers:
+            observer.observe(slicer.mrmlScene if parameterNode is not None else None)
+
+    def _connect(self, **slots: Callable[[], None]) -> None:
+        """Connect buttons, by name, to what a click does; what that raises is told."""
+        for name, slot in slots.items():
+            getattr(self._ui, name).connect("clicked()", lambda slot=slot: self._do(slot))
+
+    @told
+    def _do(self, slot: Callable[[], None]) -> None:
+        slot()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -12,10 +12,11 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from skullstrip.quality.verdict import judged_mask
+
 from . import outputs
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
 from .panel import NodesObserver, Panel, say, timer, told
-from .result_text import describe
 
 SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
 DRAW_DELAY_MS = 100  # what changes the segment by hand does so many times a second
@@ -41,32 +42,26 @@ class ResultPanel(Panel):
     def __init__(self, ui, logic, page, drawn: Callable[[Any], None]) -> None:
         super().__init__(ui, ui.resultNotice)
         self._logic, self._page, self._onDrawn = logic, page, drawn
-        self._observer = NodesObserver("vtkMRMLSegmentationNode", self.drawSoon, EVENTS)
+        self._observers = (NodesObserver("vtkMRMLSegmentationNode", self.drawSoon, EVENTS),)
         self._drawn: Any = None
         self._isBusy = False
         self._places: list = []
         self._surfaceTimer = timer(SURFACE_DELAY_MS, self._updateSurface)
         self._drawTimer = timer(DRAW_DELAY_MS, self.draw)
-        ui.showButton.connect("clicked()", self.showPlace)
-        ui.editButton.connect("clicked()", self.edit)
-        ui.undoButton.connect("clicked()", self.undo)
-        ui.saveButton.connect("clicked()", self.save)
-        ui.exportButton.connect("clicked()", self.export)
+        self._connect(showButton=self._showPlace, editButton=self._edit, undoButton=self._undo)
+        self._connect(saveButton=self._save, exportButton=self._export)
 
     def setParameterNode(self, parameterNode) -> None:
         """Work on these settings; None while there are none."""
         super().setParameterNode(parameterNode)
         self._surfaceTimer.stop()
         self._drawTimer.stop()
-        self._observer.stop()
-        if parameterNode is not None:
-            self._observer.start(slicer.mrmlScene)
 
     @property
     def segmentation(self):
         """The newest result of the chosen scan, or None."""
         volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
-        return outputs.newestSegmentation(volume) if volume is not None else None
+        return next(iter(outputs.segmentationsOf(volume)), None) if volume is not None else None
 
     def drawSoon(self) -> None:
         """Draw once what changes the scene rests; when the module is opened, if it is left."""
@@ -95,22 +90,27 @@ class ResultPanel(Panel):
         self._onDrawn(segmentation)
 
     def _drawResult(self, segmentation, *, isOther: bool) -> None:
-        ui = self._ui
+        ui, state = self._ui, outputs.readState(segmentation)
         with self._busy():
-            self._readSettings(segmentation, isOther=isOther)
-        found = describe(segmentation)
-        say(ui.resultLabel, found.line, found.tone)
-        ui.resultLabel.toolTip = ui.detailsLabel.text = found.details
+            self._readSettings(segmentation, state, isOther=isOther)
+        isEdited, volumeMl = outputs.isEdited(segmentation), outputs.brainMl(segmentation)
+        say(ui.resultLabel, *headline(volumeMl, state, isEdited=isEdited))
+        ui.resultLabel.toolTip = ui.detailsLabel.text = "\n".join(details(volumeMl, state))
+        checks = outputs.noticed(state.get("report", {}))
+        warnings = [check for check in checks if check.severity != "note" and not isEdited]
         said = ui.inputNotice.text
-        messages = [f"• {c.message}" for c in found.warnings if c.message not in said]
+        messages = [f"• {check.message}" for check in warnings if check.message not in said]
+        if outputs.hasMoved(segmentation):
+            moved = _("The scan was moved since; strip it again, or move the border.")
+            messages.insert(0, f"• {moved}")
         say(ui.warningLabel, "\n".join(messages), "warning")
-        self._places = [check.position_ras for check in found.warnings if check.position_ras]
+        self._places = [check.position_ras for check in warnings if check.position_ras]
         ui.showButton.visible = bool(self._places)
-        ui.undoButton.enabled = not found.isEdited and self._logic.results.remembers(segmentation)
+        ui.undoButton.enabled = not isEdited and self._logic.results.remembers(segmentation)
         self._applySurface(segmentation)
 
-    def _readSettings(self, segmentation, *, isOther: bool) -> None:
-        node, state = self._parameterNode, outputs.readState(segmentation)
+    def _readSettings(self, segmentation, state, *, isOther: bool) -> None:
+        node = self._parameterNode
         with slicer.util.NodeModify(node):
             node.borderMm = _shownBorder(state)
             node.invert = bool(state.get("invert"))
@@ -165,11 +165,11 @@ class ResultPanel(Panel):
         node, state = self._parameterNode, outputs.readState(segmentation)
         changes: dict[str, Any] = {}
         if node.makeBrain and not _hasBrain(segmentation):
-            changes["wantsBrain"] = True
+            changes["brain"] = True
         if _shownBorder(state) != node.borderMm:
             changes["borderMm"] = node.borderMm
         if bool(state.get("invert")) != node.invert:
-            changes |= {"invert": node.invert, "wantsBrain": True}
+            changes |= {"invert": node.invert, "brain": True}
         if changes:
             self._logic.results.change(segmentation, **changes)
             self.awaitSurface()
@@ -182,8 +182,7 @@ class ResultPanel(Panel):
         if not self._parameterNode.showSurface:
             self._surfaceTimer.stop()
             display.SetVisibility3D(False)
-            return
-        if not _showsSurface(segmentation) and not self._surfaceTimer.isActive():
+        elif not _showsSurface(segmentation) and not self._surfaceTimer.isActive():
             self._updateSurface()
             slicer.util.resetThreeDViews()
 
@@ -213,34 +212,27 @@ class ResultPanel(Panel):
         self._ui.resultBox.visible = True
         super().tell(text)
 
-    @told
-    def showPlace(self) -> None:
+    def _showPlace(self) -> None:
         """Move the slices to the next place that a warning is about."""
         place = self._places.pop(0)
         self._places.append(place)
         view = slicer.vtkMRMLSliceNode
         view.JumpAllSlices(slicer.mrmlScene, *place, view.CenteredJumpSlice)
 
-    @told
-    def undo(self) -> None:
-        """Take the last run back and show what is left, with its settings."""
+    def _undo(self) -> None:
         with self._busy():
             self._logic.undo(self.segmentation)
         self.awaitSurface()
         self.draw()
 
-    @told
-    def edit(self) -> None:
-        """Open the result in the Segment Editor."""
+    def _edit(self) -> None:
         segmentation = self.segmentation
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.SegmentEditorWidget.editor
         editor.setSegmentationNode(segmentation)
         editor.setSourceVolumeNode(outputs.sourceOf(segmentation))
 
-    @told
-    def save(self) -> None:
-        """Ask for a file and write the mask into it."""
+    def _save(self) -> None:
         segmentation = self.segmentation
         volume = outputs.sourceOf(segmentation)
         storage = volume.GetStorageNode()
@@ -255,8 +247,7 @@ class ResultPanel(Panel):
             self._logic.saveMask(segmentation, path, overwrite=True)
             self._say(_("Saved as {path}.").format(path=path), "good")
 
-    @told
-    def export(self) -> None:
+    def _export(self) -> None:
         """Open Slicer's own DICOM export with the result chosen."""
         scene = slicer.mrmlScene
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
@@ -278,3 +269,55 @@ def _showsSurface(segmentation) -> bool:
 
 def _hasBrain(segmentation) -> bool:
     return segmentation.GetNodeReference(outputs.BRAIN_ROLE) is not None
+
+
+def headline(volumeMl: float, state, *, isEdited: bool) -> tuple[str, str]:
+    """Return a result in a line, as "Brain 1648 mL (± 24). Looks right.", and its tone."""
+    report = state.get("report", {})
+    volume = _("Brain {volume} mL").format(volume=f"{volumeMl:.0f}")
+    if isEdited or state.get("clicks"):
+        words = _("Edited by hand.") if isEdited else _("Corrected by clicks.")
+        return f"{volume}. {words}", ""
+    if report.get("volume_error_ml") is not None and not state.get("borderMm"):
+        volume += f" (± {report['volume_error_ml']:.0f})"
+    verdicts = {
+        "pass": (_("Looks right."), "good"),
+        "check": (_("Look at it before you use it."), "warning"),
+        "fail": (_("Do not use it as it is."), "error"),
+    }
+    unjudged = "check" if outputs.noticed(report) else ""
+    words, tone = verdicts.get(report.get("verdict", unjudged), ("", ""))
+    return f"{volume}. {words}".strip(), tone
+
+
+def details(volumeMl: float, state) -> list[str]:
+    """Return the rest that is known of a result, in lines."""
+    report, checks = state.get("report", {}), outputs.noticed(state.get("report", {}))
+    lines = [_("Volume: {volume} mL").format(volume=f"{volumeMl:.1f}")]
+    dice, error = report.get("dice_estimate"), report.get("dice_error")
+    if dice is not None and error is not None:
+        text = _("Estimated Dice with a careful reference: {dice} ± {error}")
+        lines.append(text.format(dice=f"{dice:.3f}", error=f"{error:.3f}"))
+    if report.get("overlap") is not None:
+        text = _("Carried over; its Dice with what the network finds here: {dice}")
+        lines.append(text.format(dice=f"{report['overlap']:.3f}"))
+    changed = {
+        "before border": _("Judged before the border moved."),
+        "before CSF": _("Judged before fluid was taken off."),
+        "before CSF and border": _("Judged before fluid was taken off and the border moved."),
+    }.get(judged_mask(state.get("borderMm", 0.0), report.get("keep_csf", True)))
+    lines += [changed] if changed else []
+    lines += [_("Judged before it was corrected.")] if state.get("clicks") else []
+    if state.get("borderMm"):
+        lines.append(_("Border moved by {border} mm").format(border=f"{state['borderMm']:+.1f}"))
+    lines += [check.message for check in checks] or [_("Nothing unusual was noticed.")]
+    if report.get("engine"):
+        text = _("Network run by {engine} on {device}, weights {weights}; it saw {slices}")
+        shown = {
+            "engine": report["engine"],
+            "device": report.get("device", "?"),
+            "weights": (report.get("weights_sha256") or "?")[:8],
+            "slices": report.get("views_used") or "?",
+        }
+        lines.append(text.format(**shown))
+    return lines

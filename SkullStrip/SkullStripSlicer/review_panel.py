@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -13,10 +14,15 @@ from slicer.i18n import tr as _
 from skullstrip.batch.decisions import ACCEPT, REJECT
 from skullstrip.batch.results import CSV_TABLE
 from skullstrip.batch.review import Case, Review
+from skullstrip.errors import InputError
+from skullstrip.io.images import Image
 
+from . import outputs
 from .batch_panel import stateWords, verdictWords
+from .clicks_panel import pointsOf
 from .panel import Panel, sentence, told
-from .reviewed_scan import ReviewedScan
+from .segment import digest, readMask, writeMask
+from .volume_node import SCALAR
 
 RATER_KEY = "SkullStrip/Rater"
 EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Smoothing", "Margin")
@@ -32,22 +38,23 @@ class ReviewPanel(Panel):
         self._at = 0
         self._scan: Any = None
         ui.raterEdit.text = slicer.app.userSettings().value(RATER_KEY) or ""
-        ui.raterEdit.connect("editingFinished()", self.keepRater)
+        ui.raterEdit.connect("editingFinished()", self._keepRater)
         ui.reviewEditor.setEffectNameOrder(EFFECTS)
-        ui.reviewButton.connect("clicked()", self.onClicked)
-        ui.previousButton.connect("clicked()", self.goBack)
-        ui.nextButton.connect("clicked()", self.goOn)
-        ui.acceptButton.connect("clicked()", lambda: self.decide(ACCEPT))
-        ui.rejectButton.connect("clicked()", lambda: self.decide(REJECT))
-        ui.correctionButton.connect("clicked()", self.save)
+        self._connect(
+            reviewButton=self._onClicked,
+            previousButton=self._goBack,
+            nextButton=self._goOn,
+            acceptButton=lambda: self._decide(ACCEPT),
+            rejectButton=lambda: self._decide(REJECT),
+            correctionButton=self._onSaveClicked,
+        )
         self._draw()
 
     @property
     def _case(self) -> Case:
         return self._review.cases[self._at]
 
-    @told
-    def onClicked(self) -> None:
+    def _onClicked(self) -> None:
         """End the review that is on, or choose a batch and begin where it was left."""
         if self._review is not None:
             if self._settle():
@@ -67,36 +74,27 @@ class ReviewPanel(Panel):
             self._review = review
             self._show(review.start())
 
-    @told
-    def goBack(self) -> None:
-        """Show the scan before this one, done or not."""
+    def _goBack(self) -> None:
         if self._at > 0 and self._settle():
             self._show(self._at - 1)
 
-    @told
-    def goOn(self) -> None:
-        """Show the next scan that still needs a look."""
+    def _goOn(self) -> None:
         if self._settle():
             self._showNext()
 
-    @told
-    def decide(self, decision: str) -> None:
-        """Accept or reject the mask, and go on to the next scan."""
+    def _decide(self, decision: str) -> None:
         if self._settle():
             self._review.decide(self._case, decision, self._ui.raterEdit.text)
             self._showNext()
 
-    @told
-    def save(self) -> None:
-        """Write the corrected mask where the batch keeps it."""
+    def _onSaveClicked(self) -> None:
         if self._scan is not None and self._scan.isUnsaved:
             self._save()
         else:
             self._say(_("The mask is as it lies in its file."))
 
     @told
-    def keepRater(self) -> None:
-        """Remember who decides."""
+    def _keepRater(self) -> None:
         slicer.app.userSettings().setValue(RATER_KEY, self._ui.raterEdit.text.strip())
 
     def enter(self) -> None:
@@ -204,3 +202,65 @@ class ReviewPanel(Panel):
             done=review.done,
         )
         ui.previousButton.enabled = self._at > 0
+
+
+class ReviewedScan:
+    """The nodes `volume` and `segmentation` of a scan, until `remove`.
+
+    `image`, whose affine the volume gets, and `mask` are what `Review.load` gave; `report` is what
+    is known of the mask, by the keys of `skullstrip.report`.
+    """
+
+    def __init__(self, scene, name: str, image: Image, mask: np.ndarray, report: dict) -> None:
+        self.image, self._scene = image, scene
+        with outputs.newNodes(scene) as self._ids:
+            self.volume = scene.AddNewNodeByClass(SCALAR, scene.GenerateUniqueName(name))
+            self.volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(image.affine))
+            voxels = np.ascontiguousarray(image.array.transpose(2, 1, 0), np.float32)
+            slicer.util.updateVolumeFromArray(self.volume, voxels)
+            self.volume.CreateDefaultDisplayNodes()
+            self.segmentation = outputs.createSegmentation(self.volume)
+            segmentId = outputs.prepareSegmentation(self.segmentation, self.volume)
+            self.segmentation.SetAttribute(outputs.REVIEWED_ATTRIBUTE, "yes")
+            outputs.placeOn(self.segmentation, self.volume)
+            box = tuple(slice(0, size) for size in mask.shape)
+            writeMask(self.segmentation, segmentId, self.volume, mask, box)
+            self.keep(report)
+        self._show(report, mask)
+
+    def keep(self, report: dict[str, Any]) -> None:
+        """Take the mask for what lies on the disk; the border moves on from there."""
+        mask = self.mask()
+        state = {"borderMm": 0.0, "invert": False, "report": report}
+        outputs.writeState(self.segmentation, state, mask)
+        self._kept = digest(mask)
+
+    def mask(self) -> np.ndarray:
+        """Return the mask as it is now, on the scan's grid; raise InputError where it is gone."""
+        segmentId = outputs.segmentOf(self.segmentation)
+        if segmentId is None:
+            raise InputError("The segment 'Brain' is gone; undo that, or discard the correction.")
+        return readMask(self.segmentation, segmentId, self.volume)
+
+    @property
+    def isUnsaved(self) -> bool:
+        """Whether the mask is another than the one on the disk."""
+        if self.segmentation.GetScene() is None:
+            return False
+        return outputs.segmentOf(self.segmentation) is None or digest(self.mask()) != self._kept
+
+    def remove(self) -> None:
+        """Remove the nodes, and the points of corrections; what else was made from them stays."""
+        points = pointsOf(self.segmentation)
+        if points is not None:
+            self._scene.RemoveNode(points)
+        outputs.removeNodes(self._scene, self._ids)
+
+    def _show(self, report: dict[str, Any], mask: np.ndarray) -> None:
+        """Show the scan in all slices, at the first place of doubt, else at the brain's middle."""
+        slicer.util.setSliceViewerLayers(background=self.volume, fit=True)
+        middle = np.argwhere(mask).mean(axis=0) if mask.any() else np.array(mask.shape) / 2
+        places = [check.position_ras for check in outputs.noticed(report)]
+        place = next(filter(None, places), (self.image.affine @ [*middle, 1.0])[:3])
+        view = slicer.vtkMRMLSliceNode
+        view.JumpAllSlices(self._scene, *place, view.CenteredJumpSlice)

@@ -1,4 +1,4 @@
-"""The panel's large button, and the progress of its run in words."""
+"""The panel's first part: which scan, a word about it, the large button, and its run in words."""
 
 from __future__ import annotations
 
@@ -6,37 +6,117 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import slicer
+import vtk
 from slicer.i18n import tr as _
 
+from skullstrip.checks.input_checks import Check
 from skullstrip.errors import Cancelled
 
-from .panel import RunningPanel, sentence, told
+from . import outputs
+from .panel import NodesObserver, RunningPanel, say, sentence, told
 from .parameter_node import runOptions
+from .volume_node import SCALAR, inspectVolume, worldAffine
 
-# Where each stage begins, in percent of a run on an ordinary computer.
-_BEGINS = {
-    "check": 0, "load": 2, "prepare": 15, "predict": 20, "judge": 84, "restore": 92, "mask": 96,
-    "write": 98,
-}  # fmt: skip
-_PREDICT_PERCENT = _BEGINS["judge"] - _BEGINS["predict"]
+FIRST_VIEW = "Red"
+VIEW_CLASS = "vtkMRMLSliceCompositeNode"
+VOLUME_EVENTS = (
+    vtk.vtkCommand.ModifiedEvent,
+    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+    slicer.vtkMRMLVolumeNode.TransformModifiedEvent,
+)
 MINUTE = 60
 
 
 class RunPanel(RunningPanel):
-    """The large button; `changed()` is called when a run began or ended."""
+    """Follows the volume that is shown until the user picks another, and strips it.
+
+    `scanChanged()` is called when the chosen scan gets other voxels, or another place,
+    `runChanged()` when a run began or ended.
+    """
 
     def __init__(
-        self, ui, logic, ensurePackages: Callable[[Any], None], changed: Callable[[], None]
+        self,
+        ui,
+        logic,
+        ensurePackages: Callable[[Any], None],
+        scanChanged: Callable[[], None],
+        runChanged: Callable[[], None],
     ) -> None:
         super().__init__(ui, ui.progressLabel, logic, ensurePackages)
-        self._changed = changed
-        ui.stripButton.connect("clicked()", self.onClicked)
+        self._scanChanged, self._runChanged = scanChanged, runChanged
+        self._observers = (
+            NodesObserver(SCALAR, self._onVolumesChanged, VOLUME_EVENTS),
+            NodesObserver(VIEW_CLASS, self.follow),
+        )
+        self._inspected: Any = None
+        self._checks: tuple[Check, ...] = ()
+        ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self._onActivated)
+        self._connect(stripButton=lambda: self._clicked(self._start))
         self._showIdle()
 
+    def setParameterNode(self, parameterNode) -> None:
+        """Work on these settings; None while there are none."""
+        super().setParameterNode(parameterNode)
+        if parameterNode is not None:
+            self._hideOutputs()
+
     @told
-    def onClicked(self) -> None:
-        """Cancel or start."""
-        self._clicked(self._start)
+    def _onVolumesChanged(self) -> None:
+        """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
+        self._hideOutputs()
+        if self._parameterNode is not None and self._scanAsItIs() != self._inspected:
+            self._scanChanged()
+
+    def _hideOutputs(self) -> None:
+        """Offer scans alone in the selector, not what we made of them."""
+        nodes = slicer.util.getNodesByClass(SCALAR, slicer.mrmlScene)
+        ours = [node.GetID() for node in nodes if outputs.isOurs(node)]
+        model = self._ui.inputSelector.sortFilterProxyModel()
+        if list(model.hiddenNodeIDs) != ours:
+            model.hiddenNodeIDs = ours
+
+    @told
+    def follow(self) -> None:
+        """Choose the volume that is shown, unless the user chose one."""
+        node = self._parameterNode
+        if node is None or not node.followActive or slicer.mrmlScene.IsBatchProcessing():
+            return
+        shown = activeBackground(slicer.mrmlScene)
+        isScan = shown is not None and not outputs.isOurs(shown)
+        if isScan and node.inputVolume is not shown:
+            node.inputVolume = shown
+
+    @told
+    def _onActivated(self, volume) -> None:
+        """Stop following when the user picks a volume; the one that is shown is followed again.
+
+        The selector also tells of a node that the program set, the parameter node's doing.
+        """
+        node = self._parameterNode
+        if node is not None and not node._updatingGUIFromParameterNode:
+            node.followActive = volume is activeBackground(slicer.mrmlScene)
+
+    @told
+    def draw(self) -> None:
+        """Say what is noticed about the scan, nothing for an ordinary one; refuse what is none."""
+        volume = self._parameterNode.inputVolume if self._parameterNode else None
+        scan = self._scanAsItIs()
+        if scan != self._inspected:
+            self._inspected = scan
+            self._checks = inspectVolume(volume) if volume else ()
+        isRefused = any(check.severity == "refuse" for check in self._checks)
+        text = "\n".join(check.message for check in self._checks if check.severity != "note")
+        say(self._ui.inputNotice, text, "error" if isRefused else "warning")
+        self._ui.stripButton.enabled = self.isRunning or (volume is not None and not isRefused)
+
+    def _scanAsItIs(self) -> Any:
+        """Return what is another when the scan, its voxels or its place are."""
+        volume = self._parameterNode.inputVolume if self._parameterNode else None
+        if volume is None:
+            return None
+        image = volume.GetImageData()
+        return volume.GetID(), worldAffine(volume).tobytes(), image and image.GetMTime()
 
     def _start(self, node):
         self._predictionBegan = time.monotonic()
@@ -55,17 +135,17 @@ class RunPanel(RunningPanel):
         self._ui.stripButton.text = _("Cancel")
         self._ui.progressBar.visible = True
         self._onProgress("check", 0, 0)
-        self._changed()
+        self._runChanged()
 
     @told
     def _onProgress(self, stage: str, done: int, total: int) -> None:
-        percent, words = _BEGINS.get(stage, 0), stageWords().get(stage, stage)
+        percent, words = stages().get(stage, (0, stage))
         if stage == "predict" and total > 0:
             now = time.monotonic()
             if done == 0:
                 self._predictionBegan = now
             else:
-                percent += int(_PREDICT_PERCENT * done / total)
+                percent += int((stages()["judge"][0] - percent) * done / total)
                 slices = _("slice {done} of {total}").format(done=done, total=total)
                 left = timeLeft((now - self._predictionBegan) * (total - done) / done)
                 words = f"{words}: {slices}, {left}"
@@ -80,7 +160,7 @@ class RunPanel(RunningPanel):
         else:
             tone = "" if isinstance(run.error, Cancelled) else "error"
             self._ended(sentence(run.error), tone)
-        self._changed()
+        self._runChanged()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""
@@ -94,6 +174,14 @@ class RunPanel(RunningPanel):
         self._ui.progressBar.value = 0
 
 
+def activeBackground(scene):
+    """Return the scalar volume in the background of the red view, else of any other; or None."""
+    views = slicer.util.getNodesByClass(VIEW_CLASS, scene)
+    views.sort(key=lambda view: view.GetLayoutName() != FIRST_VIEW)
+    nodes = [scene.GetNodeByID(view.GetBackgroundVolumeID() or "") for view in views]
+    return next((node for node in nodes if node is not None and node.IsA(SCALAR)), None)
+
+
 def timeLeft(seconds: float) -> str:
     """Round as people say it."""
     if seconds < MINUTE:
@@ -101,15 +189,15 @@ def timeLeft(seconds: float) -> str:
     return _("about {minutes} min left").format(minutes=round(seconds / MINUTE))
 
 
-def stageWords() -> dict[str, str]:
-    """Return what each stage is called in the panel."""
+def stages() -> dict[str, tuple[int, str]]:
+    """Return where each stage begins, in percent of a run on an ordinary computer, and its name."""
     return {
-        "check": _("Checking the scan"),
-        "load": _("Loading the network"),
-        "prepare": _("Preparing the scan"),
-        "predict": _("Finding the brain"),
-        "judge": _("Judging the mask"),
-        "restore": _("Returning to the scan's grid"),
-        "mask": _("Drawing the mask"),
-        "write": _("Writing"),
+        "check": (0, _("Checking the scan")),
+        "load": (2, _("Loading the network")),
+        "prepare": (15, _("Preparing the scan")),
+        "predict": (20, _("Finding the brain")),
+        "judge": (84, _("Judging the mask")),
+        "restore": (92, _("Returning to the scan's grid")),
+        "mask": (96, _("Drawing the mask")),
+        "write": (98, _("Writing")),
     }

@@ -15,13 +15,12 @@ from skullstrip.errors import InputError
 from . import outputs
 from .border import BorderField
 from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
-from .volume_node import inspectVolume, spacingMm, worldAffine
+from .volume_node import SCALAR, inspectVolume, worldAffine
 
 LABEL_MAP, CT_LIKE = "label_map", "ct_like"
 CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted"}
 # Findings of `skullstrip.checks.appearance` after which a volume is stripped only if asked for.
 DOUBTFUL = {CT_LIKE, "already_stripped"}
-SCALAR = "vtkMRMLScalarVolumeNode"
 SAMPLED = 5000  # voxels of a brain that tell how much of it a scan shows
 FRAME_SEGMENT = "Brain"  # the same id in all frames, so that they are displayed alike
 
@@ -71,7 +70,7 @@ class FrameOutput:
         if self.node is None:
             self._color = freeColor(self.source.GetScene())
             self.node = self._make()
-        field = BorderField(mask, spacingMm(scan.volumeNode))
+        field = BorderField(mask, scan.volumeNode, ahead=False)
         segmentation = self._segmentation(scan.volumeNode, field.mask(borderMm), field.box)
         added = self.node.SetDataNodeAtValue(segmentation, scan.index)
         for browser in _browsers(self.source.GetScene()):
@@ -130,10 +129,6 @@ def findHeads(scene) -> list[SceneHead]:
     return [head for head in map(_head, filter(None, groups)) if head is not None]
 
 
-def _browsers(scene) -> list:
-    return slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene)
-
-
 def standAlone(scene) -> list:
     """Return the scalar volumes that stand for themselves, and that are not ours."""
     browsers = _browsers(scene)
@@ -144,6 +139,20 @@ def standAlone(scene) -> list:
         and not outputs.isOurs(node)
         and not any(browser.IsProxyNode(node.GetID()) for browser in browsers)
     ]
+
+
+def _browsers(scene) -> list:
+    return slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", scene)
+
+
+def _frames(sequence) -> list[SceneScan]:
+    output, unit = FrameOutput(sequence), sequence.GetIndexUnit() or ""
+    scans = []
+    for place in range(sequence.GetNumberOfDataNodes()):
+        index = sequence.GetNthIndexValue(place)
+        name = f"{sequence.GetName()}, {sequence.GetIndexName()} {index} {unit}".strip()
+        scans.append(SceneScan(name, sequence.GetNthDataNode(place), output, index))
+    return scans
 
 
 def _head(scans: list[SceneScan]) -> SceneHead | None:
@@ -159,30 +168,10 @@ def _head(scans: list[SceneScan]) -> SceneHead | None:
 def _contrast(volumeNode, checks: tuple[Check, ...]) -> str:
     if any(check.code == CT_LIKE for check in checks):
         return CT_LIKE
-    result = outputs.newestSegmentation(volumeNode)
-    report = outputs.readReport(result)
-    if not report:
-        return ""
+    results = outputs.segmentationsOf(volumeNode)
+    report = outputs.readReport(results[0]) if results else {}
     named = (CONTRASTS.get(check.code) for check in outputs.noticed(report))
-    return next(filter(None, named), "t1_like")
-
-
-def _frames(sequence) -> list[SceneScan]:
-    output, unit = FrameOutput(sequence), sequence.GetIndexUnit() or ""
-    scans = []
-    for place in range(sequence.GetNumberOfDataNodes()):
-        index = sequence.GetNthIndexValue(place)
-        name = f"{sequence.GetName()}, {sequence.GetIndexName()} {index} {unit}".strip()
-        scans.append(SceneScan(name, sequence.GetNthDataNode(place), output, index))
-    return scans
-
-
-@dataclass(frozen=True)
-class OtherScan:
-    """A volume that may get the mask of a result."""
-
-    volumeNode: Any
-    share: float  # of the brain that lies in its field of view, as it lies in the scene now
+    return next(filter(None, named), "t1_like" if report else "")
 
 
 def findOtherScans(segmentationNode) -> list[OtherScan]:
@@ -197,6 +186,14 @@ def findOtherScans(segmentationNode) -> list[OtherScan]:
     places = places[:: max(1, len(places) // SAMPLED)]
     brain = np.c_[places, np.ones(len(places))] @ worldAffine(source).T
     return [OtherScan(node, _shareInView(brain, node)) for node in relatives]
+
+
+@dataclass(frozen=True)
+class OtherScan:
+    """A volume that may get the mask of a result."""
+
+    volumeNode: Any
+    share: float  # of the brain that lies in its field of view, as it lies in the scene now
 
 
 def _relatives(source, volumes) -> list:

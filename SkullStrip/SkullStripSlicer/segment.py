@@ -42,10 +42,7 @@ def freeColor(scene) -> tuple[float, float, float]:
 
 
 def addBrainSegment(segmentationNode, color: tuple[float, ...], segmentId: str = "") -> str:
-    """Add an empty segment "Brain" and return its id, a new one if none is given.
-
-    Segments that are there stay as they are.
-    """
+    """Add an empty segment "Brain" beside those that are there, and return its id."""
     segmentation = segmentationNode.GetSegmentation()
     segmentId = segmentation.AddEmptySegment(segmentId, SEGMENT_NAME, color)
     segment = segmentation.GetSegment(segmentId)

@@ -8,7 +8,9 @@ import vtk
 
 from skullstrip.checks.input_checks import Check, check_input
 from skullstrip.errors import InputError
-from skullstrip.grid.volume import Volume, voxel_ml
+from skullstrip.grid.volume import Volume
+
+SCALAR = "vtkMRMLScalarVolumeNode"
 
 
 def volumeFromNode(volumeNode) -> Volume:
@@ -29,7 +31,7 @@ def requireScalarVolume(volumeNode) -> None:
     if volumeNode is None:
         raise InputError("No volume is chosen; load an MRI of the head.")
     name = volumeNode.GetName()
-    if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+    if not volumeNode.IsA(SCALAR) or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
         kind = volumeNode.GetNodeTagName()
         raise InputError(f"'{name}' is a {kind}, not a scalar volume; choose an MRI of the head.")
     image = volumeNode.GetImageData()
@@ -47,16 +49,6 @@ def ijkToRas(volumeNode) -> np.ndarray:
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def spacingMm(volumeNode) -> np.ndarray:
-    """Distance between voxels along IJK in mm, shape (3,)."""
-    return np.array(volumeNode.GetSpacing())
-
-
-def voxelMl(volumeNode) -> float:
-    """Return the volume of a voxel in mL, parent transforms left out."""
-    return voxel_ml(ijkToRas(volumeNode))
 
 
 def worldAffine(volumeNode) -> np.ndarray:

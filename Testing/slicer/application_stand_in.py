@@ -22,17 +22,10 @@ MODULE = Path(__file__).resolve().parents[2] / "SkullStrip"
 TRANSLATED: set[str] = set()  # every text that went through `_()`
 
 
-class Settings:
-    """`slicer.app.userSettings()`: here a dictionary."""
+class Settings(dict):
+    """`slicer.app.userSettings()`."""
 
-    def __init__(self) -> None:
-        self._values: dict = {}
-
-    def value(self, key: str):
-        return self._values.get(key)
-
-    def setValue(self, key: str, value) -> None:
-        self._values[key] = value
+    value, setValue = dict.get, dict.__setitem__
 
 
 def translate(text: str) -> str:
@@ -87,7 +80,6 @@ class ModuleParent(QtWidgets.QWidget):
     def __init__(self) -> None:
         super().__init__()
         QtWidgets.QVBoxLayout(self)
-
         self.entered = True
 
     isEntered = QtCore.Property(bool, lambda self: self.entered)
@@ -121,13 +113,9 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
     i18n = ModuleType("slicer.i18n")
     i18n.tr, i18n.translate = translate, lambda context, text: translate(text)
     scripted = ModuleType("slicer.ScriptedLoadableModule")
-    for kind in (
-        ScriptedLoadableModule,
-        ScriptedLoadableModuleWidget,
-        ScriptedLoadableModuleLogic,
-        ScriptedLoadableModuleTest,
-    ):
-        setattr(scripted, kind.__name__, kind)
+    for kind in ("", "Widget", "Logic", "Test"):
+        name = f"ScriptedLoadableModule{kind}"
+        setattr(scripted, name, globals()[name])
     modules = {
         "qt": pythonqt.makeQtModule(),
         "slicer.i18n": i18n,

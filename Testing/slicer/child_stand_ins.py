@@ -99,6 +99,15 @@ def logicOf(*scripts):
     return StripLogic(make)
 
 
+def is_running(pid):
+    """Whether a process still runs; one that waits to be collected does not (Linux)."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+
+
 def wait_for(condition, seconds=120.0):
     """Let Slicer's events happen until something is true."""
     end = time.monotonic() + seconds

@@ -87,19 +87,11 @@ class SignalProxy:
         self._guarded: dict = {}
 
     def connect(self, slot) -> None:
-        CONNECTED.setdefault((id(self._signal), slot), guarded(slot))
-        self._signal.connect(CONNECTED[id(self._signal), slot])
+        self._guarded[slot] = guarded(slot)
+        self._signal.connect(self._guarded[slot])
 
     def disconnect(self, slot) -> None:
-        for (_, known), function in list(CONNECTED.items()):
-            if known == slot:
-                try:
-                    self._signal.disconnect(function)
-                except (RuntimeError, TypeError):
-                    continue
-
-
-CONNECTED: dict = {}
+        self._signal.disconnect(self._guarded.pop(slot))
 
 
 def guarded(slot, most: int | None = None):
@@ -107,15 +99,15 @@ def guarded(slot, most: int | None = None):
 
     As in PythonQt, one with `*args` gets all of them, whatever it wraps.
     """
-    parameters = list(inspect.signature(slot, follow_wrapped=False).parameters.values())
-    taken = [
-        parameter
-        for parameter in parameters
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and not (parameter.name == "edit" and parameter.default is not parameter.empty)
+    kinds = [
+        each.kind for each in inspect.signature(slot, follow_wrapped=False).parameters.values()
     ]
-    takesAll = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-    count = most if takesAll else len(taken) if most is None else min(most, len(taken))
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    count = sum(kind in positional for kind in kinds)
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        count = most
+    elif most is not None:
+        count = min(most, count)
 
     def call(*arguments):
         try:
@@ -154,21 +146,12 @@ def makeQtModule() -> ModuleType:
     """The module `qt`, as far as the extension and `slicer.util` use it."""
     module = ModuleType("qt")
     module.Qt = QtCore.Qt
-    for library, names in (
-        (QtCore, ("QTimer", "QProcess", "QFile", "QObject", "QUrl")),
-        (QtGui, ("QIcon", "QDesktopServices", "QPalette")),
-        (
-            QtWidgets,
-            (
-                "QFileDialog",
-                "QTableWidgetItem",
-                "QWidget",
-                "QApplication",
-                "QHeaderView",
-                "QMessageBox",
-            ),
-        ),
-    ):
-        for name in names:
+    names = {
+        QtCore: "QTimer QProcess QFile QObject QUrl",
+        QtGui: "QIcon QDesktopServices QPalette",
+        QtWidgets: "QFileDialog QTableWidgetItem QWidget QApplication QHeaderView QMessageBox",
+    }
+    for library, words in names.items():
+        for name in words.split():
             setattr(module, name, ClassProxy(getattr(library, name)))
     return module

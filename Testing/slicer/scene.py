@@ -55,6 +55,15 @@ def loadVolume(path, name="T1"):
     return node
 
 
+def saveAndReload(scene, folder, between=lambda: None):
+    """Save a scene, close it and load it again."""
+    path = str(folder / "scene.mrb")
+    assert scene.WriteToMRB(path, None)
+    scene.Clear(0)
+    between()
+    assert scene.ReadFromMRB(path, True)
+
+
 def voxelsOf(volume):
     """A volume's voxels (I, J, K), which can be written."""
     return slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)

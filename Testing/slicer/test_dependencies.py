@@ -83,27 +83,6 @@ def test_a_folder_of_wheels_takes_the_place_of_the_network(dependencies, tmp_pat
     assert dependencies.missing() == []
 
 
-def test_a_folder_of_wheels_that_is_not_there_is_named(dependencies):
-    with pytest.raises(InputError, match="nowhere"):
-        dependencies.ensure(lambda _: True, wheels="nowhere")
-
-
-def test_declined_changes_nothing_and_says_what_to_do(dependencies):
-    with pytest.raises(EngineError, match="nothing was installed"):
-        dependencies.ensure(lambda _: False)
-    assert dependencies.calls == []
-    assert dependencies.installedByUs() == []
-
-
-def test_a_failed_installation_is_one_error_with_advice(dependencies, monkeypatch):
-    def fail(_):
-        raise subprocess.CalledProcessError(1, "pip")
-
-    monkeypatch.setattr(slicer.util, "pip_install", fail)
-    with pytest.raises(EngineError, match="could not be installed"):
-        dependencies.ensure(lambda _: True)
-
-
 def test_only_what_was_brought_is_removed(dependencies, monkeypatch):
     metadata_of(dependencies.site, "ourfirst", "1.20")
     dependencies.ensure(lambda _: True)
@@ -120,17 +99,26 @@ def test_only_what_was_brought_is_removed(dependencies, monkeypatch):
     assert dependencies.installedByUs() == []
 
 
-def test_the_real_requirements_are_lower_bounds_of_what_the_command_needs(root):
+def test_declined_or_failed_is_one_error_with_advice(dependencies, monkeypatch):
+    with pytest.raises(InputError, match="nowhere"):
+        dependencies.ensure(lambda _: True, wheels="nowhere")
+    with pytest.raises(EngineError, match="nothing was installed"):
+        dependencies.ensure(lambda _: False)
+    assert dependencies.calls == dependencies.installedByUs() == []
+
+    def fail(_):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(slicer.util, "pip_install", fail)
+    with pytest.raises(EngineError, match="could not be installed"):
+        dependencies.ensure(lambda _: True)
+
+
+def test_the_real_requirements_are_lower_bounds_of_what_command_and_batch_need(root):
     lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
     ours = {line for line in lines if line and not line.startswith("#")}
     assert all(re.fullmatch(r"[a-z0-9]+>=[\d.]+", line) for line in ours)
-    pyproject = (root / "pyproject.toml").read_text()
+    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f'"{line}"' in pyproject for line in ours)
-
-
-def test_a_folder_needs_no_package_more(root):
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    extra = re.search(r"^batch = \[([^]]*)\]", text, re.MULTILINE)[1]
-    wanted = set(re.findall(r'"([^"]+)"', extra))
-    lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
-    assert wanted <= set(lines)
+    extra = re.search(r"^batch = \[([^]]*)\]", pyproject, re.MULTILINE)[1]
+    assert set(re.findall(r'"([^"]+)"', extra)) <= ours

@@ -14,7 +14,7 @@ import slicer
 
 from skullstrip.errors import EngineError
 from SkullStripSlicer import outputs
-from Testing.slicer.child_stand_ins import HANGING, PAUSING, STAYING, THRESHOLD
+from Testing.slicer.child_stand_ins import HANGING, PAUSING, STAYING, THRESHOLD, is_running
 from Testing.slicer.panel_fixtures import click, enter, leave, palette, strip, wait_for
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume, maskOf
@@ -120,33 +120,30 @@ def test_a_ticked_confidence_map_is_made_with_the_next_run(widget):
     assert not widget.ui.alsoNotice.visible
 
 
-def test_while_it_runs_the_button_cancels(widget, child, tmp_path, scene):
-    child(HANGING)
-    pids = tmp_path / "pids"
-    widget._parameterNode.weights = str(pids)
-    click(widget.ui.stripButton)
-    assert wait_for(lambda: "slice 10 of 100" in widget.ui.progressLabel.text)
-    assert widget.ui.stripButton.text == "Cancel"
-    assert 20 < widget.ui.progressBar.value < 40
-    click(widget.ui.stripButton)
-    assert not widget.runPanel.isRunning
-    assert "cancelled" in widget.ui.progressLabel.text
-    assert widget.ui.stripButton.text == "Strip skull"
-    assert list(Path(slicer.app.temporaryPath).iterdir()) == []
-    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
-
-
-def test_a_run_whose_scene_is_closed_ends_with_the_reason_and_the_panel_works_on(
-    widget, child, tmp_path, scene, head
+@pytest.mark.parametrize(
+    ("how", "reason"), [("button", "cancelled"), ("scene closed", "scene was closed")]
+)
+def test_a_run_ends_by_its_button_or_with_its_scene_and_the_panel_works_on(
+    widget, child, tmp_path, scene, head, how, reason
 ):
     child(HANGING)
     widget._parameterNode.weights = str(tmp_path / "pids")
     click(widget.ui.stripButton)
-    assert wait_for(lambda: "slice 10" in widget.ui.progressLabel.text)
-    scene.Clear(0)
+    assert wait_for(lambda: "slice 10 of 100" in widget.ui.progressLabel.text)
+    assert widget.ui.stripButton.text == "Cancel"
+    assert 20 < widget.ui.progressBar.value < 40
+    if how == "button":
+        click(widget.ui.stripButton)
+    else:
+        scene.Clear(0)
     assert not widget.runPanel.isRunning
-    assert "scene was closed" in widget.ui.progressLabel.text
+    pids = (tmp_path / "pids").read_text().split()
+    assert len(pids) == 2
+    assert wait_for(lambda: not any(map(is_running, pids)))
+    assert reason in widget.ui.progressLabel.text
+    assert widget.ui.stripButton.text == "Strip skull"
     assert list(Path(slicer.app.temporaryPath).iterdir()) == []
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
     child(THRESHOLD)
     widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "new")
     strip(widget)
@@ -275,45 +272,37 @@ def test_no_process_waits_while_packages_come_or_go(widget, child, monkeypatch):
     assert waiting == [False, True, False, False]
 
 
-def test_edit_opens_the_result_in_the_segment_editor(widget, volume, monkeypatch):
-    opened = {}
-    editor = SimpleNamespace(
-        setSegmentationNode=lambda node: opened.update(segmentation=node),
-        setSourceVolumeNode=lambda node: opened.update(source=node),
-    )
-    slicer.modules.SegmentEditorWidget = SimpleNamespace(editor=editor)
-    monkeypatch.setattr(slicer.util, "selectModule", lambda name: opened.update(module=name))
-    segmentation = strip(widget)
-    click(widget.ui.editButton)
-    assert opened == {"module": "SegmentEditor", "segmentation": segmentation, "source": volume}
+def test_a_result_is_handed_on_to_editor_file_and_export(
+    widget, volume, scene, tmp_path, monkeypatch
+):
+    path, told = tmp_path / "mine.nii.gz", {}
 
-
-def test_the_mask_is_saved_under_the_name_that_the_dialog_gives(widget, tmp_path, monkeypatch):
-    path, offered = tmp_path / "mine.nii.gz", []
+    def tell(name):
+        return lambda what: told.update({name: what})
 
     def choose(_parent, _title, name, _filters):
-        offered.append(Path(name).name)
+        told["offered"] = Path(name).name
         return str(path)
 
+    editor = SimpleNamespace(
+        setSegmentationNode=tell("segmentation"), setSourceVolumeNode=tell("source")
+    )
+    dialog = SimpleNamespace(setMRMLScene=tell("scene"), execDialog=tell("item"))
+    slicer.modules.SegmentEditorWidget = SimpleNamespace(editor=editor)
+    monkeypatch.setattr(slicer, "qSlicerDICOMExportDialog", lambda _: dialog, raising=False)
+    monkeypatch.setattr(slicer.util, "selectModule", tell("module"))
     monkeypatch.setattr("qt.QFileDialog.getSaveFileName", choose)
-    strip(widget)
-    click(widget.ui.saveButton)
-    assert offered == ["T1_brain_mask.nii.gz"]
-    assert path.is_file()
-    assert str(path) in widget.ui.resultNotice.text
-
-
-def test_slicers_own_dicom_export_opens_with_the_result_chosen(widget, scene, monkeypatch):
-    segmentation, opened = strip(widget), {}
+    segmentation = strip(widget)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), segmentation)
-    dialog = SimpleNamespace(
-        setMRMLScene=lambda scene: opened.update(scene=scene),
-        execDialog=lambda item: opened.update(item=item),
-    )
-    monkeypatch.setattr(slicer, "qSlicerDICOMExportDialog", lambda _: dialog, raising=False)
-    click(widget.ui.exportButton)
-    assert opened == {"scene": scene, "item": item}
+    for button in (widget.ui.editButton, widget.ui.saveButton, widget.ui.exportButton):
+        click(button)
+    assert told == {
+        "module": "SegmentEditor", "segmentation": segmentation, "source": volume,
+        "offered": "T1_brain_mask.nii.gz", "scene": scene, "item": item,
+    }  # fmt: skip
+    assert path.is_file()
+    assert str(path) in widget.ui.resultNotice.text
 
 
 def test_the_module_can_be_reloaded(widget, makeWidget):
@@ -322,15 +311,3 @@ def test_the_module_can_be_reloaded(widget, makeWidget):
     again = makeWidget()
     assert again.resultPanel.segmentation is not None
     assert again.ui.resultBox.visible
-
-
-@pytest.mark.slow
-def test_one_click_with_the_trained_weights_in_slicers_own_process_helper(widget, child, weights):
-    child(None)
-    if weights is not None:
-        widget._parameterNode.weights = weights
-    click(widget.ui.stripButton)
-    assert wait_for(lambda: not widget.runPanel.isRunning)
-    segmentation = widget.resultPanel.segmentation
-    assert segmentation is not None, widget.ui.progressLabel.text
-    assert widget.logic.volumeMl(segmentation) > 500

@@ -1,16 +1,24 @@
 """The panel shows what is, whatever changed it: the views, a file, the Segment Editor, the console.
 
-And what it refuses, or cannot do, it says, and shows the state that is left.
+And what it refuses, or cannot do, it says, and shows the state that is left. Its settings are bound
+to their widgets, saved with the scene, and tied to the chosen scan.
 """
 
+import dataclasses
+import re
+from xml.etree import ElementTree
+
+import numpy as np
 import pytest
 import slicer
 
+from skullstrip.options import Options
 from SkullStripSlicer import outputs
 from SkullStripSlicer.results import Results
+from Testing.slicer import application_stand_in as application
 from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
 from Testing.slicer.pythonqt import unwrap
-from Testing.slicer.scene import addVolume, centreMm, harden, paint
+from Testing.slicer.scene import addVolume, centreMm, harden, maskOf, paint, saveAndReload
 
 
 def line(widget, segmentation):
@@ -128,6 +136,7 @@ def test_a_result_removed_by_hand_leaves_the_panel(widget, scene, what):
     else:
         segmentation.GetSegmentation().RemoveSegment(outputs.segmentOf(segmentation))
     assert wait_for(lambda: not widget.ui.resultBox.visible)
+    assert strip(widget) is not None
 
 
 def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget):
@@ -149,11 +158,8 @@ def test_a_change_that_is_refused_is_taken_back_on_the_widgets(widget):
 def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, tmp_path):
     widget.ui.borderSlider.value = 2.0
     strip(widget)
-    path = str(tmp_path / "scene.mrb")
-    assert scene.WriteToMRB(path, None)
-    scene.Clear(0)
+    saveAndReload(scene, tmp_path)
     widget.logic.results = Results()  # as after a restart
-    assert scene.ReadFromMRB(path, True)
     widget.ui.borderSlider.value = 4.0
     assert "loaded with its border moved" in widget.ui.resultNotice.text
     assert widget.ui.borderSlider.value == 2.0
@@ -161,9 +167,10 @@ def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, t
 
 def test_undo_of_a_second_run_shows_the_edited_result_that_is_left(widget):
     edited = strip(widget)
-    paint(edited)
+    mask = paint(edited)
     second = strip(widget)
     assert second is not edited
+    assert np.array_equal(maskOf(edited), mask)
     click(widget.ui.undoButton)
     assert widget.resultPanel.segmentation is edited
     assert widget.ui.resultBox.visible
@@ -207,3 +214,61 @@ def test_whatever_is_raised_is_said_in_one_sentence_and_logged(widget, monkeypat
     assert "ZeroDivisionError: out of the blue" in text
     assert "\n" not in text
     assert "Traceback" in caplog.text
+
+
+BOUND = {
+    "inputVolume", "makeBrain", "makeProbability", "makeConfidence", "keepCsf", "reorient",
+    "invert", "showSurface", "borderMm", "engine", "device", "views", "weights", "wheels", "align",
+    "batchInput", "batchOutput",
+}  # fmt: skip
+
+
+def test_every_setting_is_bound_or_set_by_the_panel_itself(widget):
+    bound = {w.property("SlicerParameterName") for w in vars(widget.ui).values()} - {None}
+    assert bound == BOUND
+    assert set(type(widget._parameterNode)._hints) - bound == {"followActive"}
+
+
+def test_the_panel_sets_every_option_of_the_method_but_the_threads(widget):
+    from SkullStripSlicer import parameter_node
+
+    assert parameter_node.runOptions(widget._parameterNode) == Options()
+    choices = {
+        "engine": parameter_node.EngineChoice,
+        "device": parameter_node.DeviceChoice,
+        "views": parameter_node.ViewsChoice,
+    }
+    for option in dataclasses.fields(Options):
+        name = re.sub("_(.)", lambda match: match[1].upper(), option.name)
+        assert name in BOUND or name in ("threads", "register")  # which is of "Also strip"
+        for choice in choices.get(option.name, ()):
+            assert choice.value in option.metadata["choices"]
+
+
+def test_the_result_shown_is_that_of_the_chosen_scan(widget, volume, scene, head):
+    other = addVolume(scene, head.array, head.affine, "other")
+    widget.ui.borderSlider.value = 2.0
+    first = strip(widget)
+    widget._parameterNode.inputVolume = other
+    assert not widget.ui.resultBox.visible
+    widget.ui.borderSlider.value = -1.0
+    second = strip(widget)
+    assert second is not first
+    widget._parameterNode.inputVolume = volume
+    assert widget.resultPanel.segmentation is first
+    assert widget.ui.borderSlider.value == 2.0
+    assert outputs.readState(second)["borderMm"] == -1.0
+
+
+def test_every_text_can_be_translated(widget):
+    """Texts that the code sets went through `_()`; those of the .ui are translated by Qt."""
+    strip(widget)
+    shown = {widget.ui.stripButton.text, widget.ui.detailsLabel.text.splitlines()[1]}
+    shown |= {widget.ui.engineSelector.itemText(0), widget.ui.viewsSelector.itemText(1)}
+    table = unwrap(widget.ui.batchTable)
+    shown |= {table.horizontalHeaderItem(i).text() for i in range(table.columnCount())}
+    assert shown <= application.TRANSLATED
+    ui = ElementTree.parse(application.MODULE / "Resources" / "UI" / "SkullStrip.ui")
+    fixed = [e.text for e in ui.iter("string") if e.get("notr") == "true"]
+    keys = {f"Alt+{key}" for key in "APNRS"}
+    assert set(fixed) == {*BOUND, "vtkMRMLScalarVolumeNode", *keys}

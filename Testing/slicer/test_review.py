@@ -221,7 +221,7 @@ def test_the_review_begins_where_it_was_left_and_leaves_nothing_in_the_scene(
     panel, table, scene, makeWidget, monkeypatch
 ):
     panel.ui.raterEdit.text = "Ann"
-    panel.reviewPanel.keepRater()
+    unwrap(panel.ui.raterEdit).editingFinished.emit()
     correct(panel)
     click(panel.ui.correctionButton)
     click(panel.ui.reviewButton)

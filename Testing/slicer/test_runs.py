@@ -1,53 +1,29 @@
-"""Runs that go wrong or are cancelled, on a real scene in real processes.
+"""Child processes, and runs in them that go wrong or are cancelled.
 
-The child's program is a stand-in (`child_stand_ins.py`); scene, nodes and processes are real.
+Real: processes and QProcess, scene and nodes. Stand-ins: the child's program
+(`child_stand_ins.py`), and the way that PythonQt shows QProcess (`pythonqt.py`).
 """
 
-from __future__ import annotations
-
-from pathlib import Path
+import sys
 
 import pytest
 
 from skullstrip.errors import Cancelled, EngineError, InputError
+from SkullStripSlicer import child_process
+from SkullStripSlicer.child_process import ChildProcess, Children
 from SkullStripSlicer.logic import StripLogic
-from Testing.slicer.child_stand_ins import HANGING, STAYING, script_process, wait_for
+from Testing.slicer.child_stand_ins import HANGING, STAYING, is_running, script_process, wait_for
 from Testing.slicer.scene import nodeIds
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process still runs; one that waits to be collected does not."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return status.rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-
-
-def start_hanging(volume, pids: Path, finished):
-    logic = StripLogic(script_process(HANGING))
-    run = logic.strip(volume, weights=str(pids), finished=finished)
-    assert wait_for(lambda: run._pid)
-    return run, [int(pid) for pid in pids.read_text().split()]
-
-
-def test_cancel_ends_the_child_and_its_children_and_leaves_nothing(
-    volume, scene, tmp_path, temporary_files
-):
-    ended, before = [], nodeIds(scene)
-    run, pids = start_hanging(volume, tmp_path / "pids", ended.append)
-    assert all(map(is_running, pids))
-    run.cancel()
-    assert wait_for(lambda: not any(map(is_running, pids)))
-    assert list(temporary_files.iterdir()) == []
-    assert ended == [run]
-    assert isinstance(run.error, Cancelled)
-    assert nodeIds(scene) == before
-
-
 def test_a_run_whose_scan_is_removed_ends_cleanly(volume, scene, tmp_path, temporary_files):
-    ended = []
-    run, pids = start_hanging(volume, tmp_path / "pids", ended.append)
+    ended, path = [], tmp_path / "pids"
+    run = StripLogic(script_process(HANGING)).strip(
+        volume, weights=str(path), finished=ended.append
+    )
+    assert wait_for(lambda: run._pid)
+    pids = [int(pid) for pid in path.read_text().split()]
+    assert all(map(is_running, pids))
     scene.RemoveNode(volume)
     assert wait_for(lambda: not any(map(is_running, pids)))
     assert isinstance(run.error, Cancelled)
@@ -83,29 +59,15 @@ def test_a_child_that_fails_gives_one_error_and_changes_nothing(
 
 
 def test_a_program_that_cannot_be_started_is_told_of(volume, temporary_files, monkeypatch):
-    missing = "/nowhere/python"
-    monkeypatch.setattr("SkullStripSlicer.child_process.pythonExecutable", lambda: missing)
+    monkeypatch.setattr("shutil.which", lambda _: "/nowhere/python")
     with pytest.raises(EngineError, match="No such file"):
         StripLogic().strip(volume)
     assert list(temporary_files.iterdir()) == []
 
 
-def test_the_next_run_is_served_by_the_process_that_waits(volume, scene, temporary_files):
-    logic, pids = StripLogic(script_process(STAYING)), []
-    for _ in range(2):
-        run = logic.strip(volume, finished=lambda _: None)
-        assert wait_for(lambda run=run: run.isFinished)
-        assert run.error is None
-        pids.append(run._pid)
-    assert pids[0] == pids[1]
-    assert list(temporary_files.iterdir()) == []
-    logic.children.end()
-    assert wait_for(lambda: not is_running(pids[0]))
-
-
 @pytest.mark.parametrize("end", ["crash", "cancel"])
 def test_a_run_that_ends_badly_in_a_process_that_waited_is_told_and_the_next_has_a_new_one(
-    volume, tmp_path, end
+    volume, tmp_path, temporary_files, end
 ):
     fatal = tmp_path / "fatal"
     act = {"crash": "os.abort()", "cancel": "time.sleep(600)"}[end]
@@ -134,4 +96,64 @@ def test_a_run_that_ends_badly_in_a_process_that_waited_is_told_and_the_next_has
     assert last.error is None
     assert pids[0] == pids[1] != pids[2]
     assert not is_running(pids[0])
+    assert list(temporary_files.iterdir()) == []
     logic.children.end()
+    assert wait_for(lambda: not is_running(pids[2]))
+
+
+ANSWERING = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)"
+
+
+def start(program, process=None):
+    process = process or ChildProcess(lambda: [sys.executable, "-c", program])
+    lines, finished = [], []
+    process.serve("one", lines.append, finished.append)
+    return process, lines, finished
+
+
+def test_lines_come_whole_and_before_the_exit_status(qapp):
+    program = (
+        "import sys, time, os; sys.stdout.write('fir'); sys.stdout.flush(); time.sleep(0.3);"
+        "print('st'); print('a' * 100000); print('e', file=sys.stderr); sys.exit(7)"
+    )
+    process, lines, finished = start(program)
+    assert wait_for(lambda: finished)
+    assert not process.isRunning
+    assert lines[:2] == ["first", "a" * 100000] or "e" in lines[:2]
+    assert set(lines) == {"first", "a" * 100000, "e"}
+    assert finished == [7]
+
+
+def test_a_process_that_was_not_named_yet_ends_with_the_program_that_started_it(qapp, tmp_path):
+    """PythonSlicer starts Python, and is what Qt can end."""
+    inner = "import sys; print(1, flush=True); sys.stdin.readlines(); open(sys.argv[1], 'w')"
+    outer = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    command = [sys.executable, "-c", outer, inner, str(tmp_path / "ended")]
+    process, lines, _ = start("", ChildProcess(lambda: command))
+    assert wait_for(lambda: lines)
+    process.end(None)
+    assert wait_for((tmp_path / "ended").exists)
+
+
+def test_one_that_waits_ends_after_a_while(qapp, monkeypatch):
+    monkeypatch.setattr(child_process, "IDLE_MINUTES", 0.001)
+    process, lines, finished = start(ANSWERING)
+    assert wait_for(lambda: lines)
+    process.rest()
+    assert process.isRunning
+    assert wait_for(lambda: not process.isRunning)
+    assert finished == []  # of the run, which was over before
+
+
+def test_one_process_waits_at_most_and_none_that_has_crashed(qapp):
+    children = Children(lambda: ChildProcess(lambda: [sys.executable, "-c", ANSWERING]))
+    both = [start("", children.take())[0] for _ in range(2)]
+    assert both[0] is not both[1]  # two runs at once
+    for process in both:
+        children.rest(process)
+    assert [process.isRunning for process in both] == [False, True]
+    assert children.take() is both[1]
+    children.rest(both[1])
+    both[1]._process.kill()
+    assert wait_for(lambda: not both[1].isRunning)
+    assert children.take() not in both

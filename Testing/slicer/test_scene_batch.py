@@ -98,22 +98,19 @@ def test_what_is_no_head_mri_is_left_out_and_what_we_made(scene, volume, head, l
     assert names(scene) == ["T1"]
 
 
-def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence):
+def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence, head):
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
     (found,) = findHeads(scene)
     assert found.name == "Dynamic"
     assert [scan.name for scan in found.scans] == [
         "Dynamic, delay 0 ms", "Dynamic, delay 2.5 ms", "Dynamic, delay 5 ms",
     ]  # fmt: skip
-
-
-def test_a_sequence_of_masks_is_left_out(scene, sequence, head):
     for index in INDICES:
         sequence.RemoveDataNodeAtValue(index)
     mask = addVolume(scene, head.brain_mask.astype(np.uint8), head.affine)
     sequence.SetDataNodeAtValue(mask, "0")
     scene.RemoveNode(mask)
-    assert names(scene) == []
+    assert names(scene) == [], "frames that are masks"
 
 
 def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
@@ -159,12 +156,12 @@ def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(scene, s
 
 def test_the_border_moves_frames_too(scene, sequence, logic):
     voxels = []
-    for borderMm in (-3.0, 0.0, 3.0):
+    for borderMm in (0.0, 3.0):
         logic.stripScene(border_mm=borderMm)
         result = resultOf(scene, sequence)
         voxels.append(frameMask(result.GetDataNodeAtValue("0"), sequence).sum())
         scene.RemoveNode(result)
-    assert voxels[0] < voxels[1] < voxels[2]
+    assert voxels[0] < voxels[1]
 
 
 def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head):

@@ -10,6 +10,24 @@ from Testing.slicer.pythonqt import invokable
 Property, Signal = QtCore.Property, QtCore.Signal
 
 
+def kept(name: str, kind: type = bool):
+    """A property of a widget that keeps its value in `_kept`, and does nothing else."""
+    return Property(
+        kind,
+        lambda self: self._kept.get(name, kind()),
+        lambda self, value: self._kept.__setitem__(name, value),
+    )
+
+
+def inner(kind: type, read: str, write: str):
+    """A property of the number in a slider widget."""
+    return Property(
+        kind,
+        lambda self: getattr(self.box, read)(),
+        lambda self, value: getattr(self.box, write)(value),
+    )
+
+
 class qMRMLWidget(QtWidgets.QWidget):
     """The .ui connects its scene to the selectors by a signal that only Slicer can resolve."""
 
@@ -42,6 +60,7 @@ class ctkSliderWidget(QtWidgets.QWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
+        self._kept: dict = {}
         self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.box = QtWidgets.QDoubleSpinBox()
         layout = QtWidgets.QHBoxLayout(self)
@@ -63,17 +82,13 @@ class ctkSliderWidget(QtWidgets.QWidget):
         self.slider.setMaximum(round(value * self.STEPS))
         self.box.setMaximum(value)
 
-    value = Property(float, lambda self: self.box.value(), lambda self, x: self.box.setValue(x))
+    value = inner(float, "value", "setValue")
     minimum = Property(float, lambda self: self.box.minimum(), _setMinimum)
     maximum = Property(float, lambda self: self.box.maximum(), _setMaximum)
-    singleStep = Property(
-        float, lambda self: self.box.singleStep(), lambda self, x: self.box.setSingleStep(x)
-    )
-    pageStep = Property(float, lambda self: 1.0, lambda self, x: None)
-    decimals = Property(
-        int, lambda self: self.box.decimals(), lambda self, x: self.box.setDecimals(x)
-    )
-    suffix = Property(str, lambda self: self.box.suffix(), lambda self, x: self.box.setSuffix(x))
+    singleStep = inner(float, "singleStep", "setSingleStep")
+    decimals = inner(int, "decimals", "setDecimals")
+    suffix = inner(str, "suffix", "setSuffix")
+    pageStep = kept("pageStep", float)
 
 
 class SortFilterProxyModel(QtCore.QObject):
@@ -115,7 +130,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         layout.addWidget(self.box)
         self._scene, self._types, self._current, self._tags = None, [], None, []
         self._listed = None
-        self._flags = {"noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+        self._kept = {"noneEnabled": False, "addEnabled": True, "removeEnabled": True,
                        "showChildNodeTypes": True}  # fmt: skip
         self._filter = SortFilterProxyModel(self)
         self._filter.changed.connect(self._fill)
@@ -138,7 +153,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         found = []
         for kind in self._types:
             found += slicer.util.getNodesByClass(kind, self._scene)
-        if not self._flags["showChildNodeTypes"]:
+        if not self._kept["showChildNodeTypes"]:
             found = [node for node in found if node.GetClassName() in self._types]
         hidden = self._filter.hiddenNodeIDs
         return [n for n in found if not n.GetHideFromEditors() and n.GetID() not in hidden]
@@ -151,7 +166,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.box.addItem(node.GetName())
         self.box.blockSignals(False)
         keep = self._current if self._current in nodes else None
-        first = nodes[0] if nodes and not self._flags["noneEnabled"] else None
+        first = nodes[0] if nodes and not self._kept["noneEnabled"] else None
         self._select(keep or first)
 
     @invokable
@@ -177,15 +192,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._select(node)
         self.nodeActivated.emit(node)
 
-    def _flag(name: str):  # noqa: N805  (called while the class is made)
-        return Property(
-            bool,
-            lambda self: self._flags[name],
-            lambda self, value: self._flags.__setitem__(name, value),
-        )
-
-    noneEnabled, addEnabled = _flag("noneEnabled"), _flag("addEnabled")
-    removeEnabled, showChildNodeTypes = _flag("removeEnabled"), _flag("showChildNodeTypes")
+    noneEnabled, addEnabled = kept("noneEnabled"), kept("addEnabled")
+    removeEnabled, showChildNodeTypes = kept("removeEnabled"), kept("showChildNodeTypes")
     nodeTypes = Property(
         "QStringList",
         lambda self: self._types,
@@ -202,7 +210,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
-        self._flags = {}
+        self._kept = {}
         self.node = self.scene = self.segmentation = self.activeEffectName = None
         self.hasShortcuts = self.observesViews = False
         self.history = slicer.vtkSegmentationHistory()
@@ -268,18 +276,11 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     def undo(self) -> None:
         self.history.RestorePreviousState()
 
-    def _flag(kind: type, name: str):  # noqa: N805  (called while the class is made)
-        return Property(
-            kind,
-            lambda self: self._flags.get(name, kind()),
-            lambda self, value: self._flags.__setitem__(name, value),
-        )
-
-    segmentationNodeSelectorVisible = _flag(bool, "segmentationNodeSelectorVisible")
-    sourceVolumeNodeSelectorVisible = _flag(bool, "sourceVolumeNodeSelectorVisible")
-    switchToSegmentationsButtonVisible = _flag(bool, "switchToSegmentationsButtonVisible")
-    unorderedEffectsVisible = _flag(bool, "unorderedEffectsVisible")
-    maximumNumberOfUndoStates = _flag(int, "maximumNumberOfUndoStates")
+    segmentationNodeSelectorVisible = kept("segmentationNodeSelectorVisible")
+    sourceVolumeNodeSelectorVisible = kept("sourceVolumeNodeSelectorVisible")
+    switchToSegmentationsButtonVisible = kept("switchToSegmentationsButtonVisible")
+    unorderedEffectsVisible = kept("unorderedEffectsVisible")
+    maximumNumberOfUndoStates = kept("maximumNumberOfUndoStates", int)
 
 
 WIDGETS = (
