@@ -16,7 +16,6 @@ for name in ("SIGINT", "SIGQUIT", "SIGHUP"):
     if number is not None and signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if name == "SIGINT" else lambda *_: None)
 
-
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -1,4 +1,4 @@
-"""How the files of `hostile.py` are made; each function gives one that writes into a folder."""
+"""How hostile and odd files are made; each function gives one that writes into a folder."""
 
 import bz2
 import gzip

@@ -146,3 +146,11 @@ def test_files_and_headings_that_a_page_links_to_exist():
             ):
                 missing.append(f"{page.relative_to(ROOT)}: {link}")
     assert missing == []
+
+
+def test_every_test_that_a_page_names_is_there():
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")]
+    tests = [path.read_text(encoding="utf-8") for path in (ROOT / "Testing").rglob("test_*.py")]
+    named = set(re.findall(r"`(test_\w+)`", "".join(pages)))
+    assert len(named) > 10
+    assert named <= set(re.findall(r"^def (test_\w+)", "".join(tests), re.MULTILINE))

@@ -164,7 +164,7 @@ def test_an_interrupted_batch_finishes_what_it_began(tmp_path, to_group):
 def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_path):
     data_set = make_bids(tmp_path / "data", spacing_mm=4.0)
     out = tmp_path / "out"
-    words = (data_set, out, "participant", "--jobs", "1")
+    words = (data_set, out, "participant", "--views", "1", "--jobs", "1")
     jobs = [
         start(*words, "--participant-label", label, module="skullstrip.cli.bids")
         for label in ("01", "02")

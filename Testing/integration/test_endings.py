@@ -1,6 +1,11 @@
-"""Runs that are killed, starved of disk or crossed by others leave whole files or none."""
+"""Runs that are killed, starved of disk or crossed by others leave whole files or none.
+
+Most run in a forked process, where some stop at a stage so that something can be done to them, with
+`ThresholdEngine` for a network. Everything else, signals and files, is the real thing.
+"""
 
 import contextlib
+import multiprocessing
 import os
 import resource
 import shutil
@@ -14,14 +19,110 @@ import nibabel
 import numpy as np
 import pytest
 
+from skullstrip import pipeline
+from skullstrip.cli import progress
+from skullstrip.cli.main import main
+from skullstrip.io import atomic, images
 from skullstrip.io.atomic import TEMPORARY_PREFIX
 from Testing.image_files import assert_one_sentence, names, save_head
-from Testing.processes import INSIDE, STAGES, run, strip, strip_until
 from Testing.programs import ENVIRONMENT, start_python
+from Testing.stand_ins import ThresholdEngine
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
+STAGES = ("check", "load", "prepare", "predict", "restore", "mask", "write")
+INSIDE = ("half a file", "between moves")
 OUTPUTS = ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
 NOBODY = 65534
+GIVE_UP_SECONDS = 60.0
+
+
+def start(function):
+    """Start a forked process that calls a function and exits with what it returns."""
+
+    def call():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stdout = os.fdopen(1, "w", closefd=False)  # pytest's own is elsewhere
+        os._exit(function())
+
+    process = multiprocessing.get_context("fork").Process(target=call)
+    process.start()
+    return process
+
+
+def run(function):
+    """Call a function in a process of its own and return its exit status."""
+    return ended(start(function))
+
+
+def ended(process, seconds=None):
+    """Exit status of a process, or minus the signal that ended it."""
+    process.join(seconds)
+    assert process.exitcode is not None, "the process does not end where it is"
+    return process.exitcode
+
+
+def strip(*arguments):
+    """Run the command in this process with the stand-in network."""
+    pipeline.create_engine = lambda *_: ThresholdEngine()
+    return main([str(argument) for argument in arguments])
+
+
+def strip_until(stage, *arguments):
+    """Start the command in a process that waits at a stage; it, and what lets it go to its end."""
+    here, there = multiprocessing.Pipe()
+
+    def pause():
+        there.send_bytes(b"there")
+        there.recv_bytes()
+
+    def stop_and_strip():
+        stop_at(stage, pause)
+        return strip(*arguments)
+
+    process = start(stop_and_strip)
+    there.close()
+    here.recv_bytes()
+
+    def finish():
+        with contextlib.suppress(BrokenPipeError):
+            here.send_bytes(b"go")
+        return ended(process)
+
+    return process, finish
+
+
+def stop_at(stage, pause):
+    """Patch this process, which is forked for the purpose, to pause once."""
+    paused = []
+
+    def once():
+        if not paused:
+            paused.append(True)
+            pause()
+
+    @contextlib.contextmanager
+    def shown(_=False):
+        yield lambda name, *_: once() if name == stage else None
+
+    progress.terminal_progress = shown
+    if stage == "half a file":
+        write = images._write
+
+        def write_half(path, *rest):
+            write(path, *rest)
+            os.truncate(path, path.stat().st_size // 2)
+            once()
+            write(path, *rest)
+
+        images._write = write_half
+    if stage == "between moves":
+        replace = os.replace
+
+        def replace_and_pause(source, target):
+            replace(source, target)
+            once()
+
+        atomic.os = type("os", (), {**vars(os), "replace": staticmethod(replace_and_pause)})
 
 
 @pytest.fixture
@@ -41,36 +142,32 @@ def is_whole(path):
      *(("half a file", name) for name in ("INT", "HUP", "QUIT", "USR1", "USR2", "XCPU"))],
 )  # fmt: skip
 def test_a_terminated_run_ends_where_it_is_and_leaves_nothing(scan, run_command, stage, name):
-    process = strip_until(stage, *run_command)
-    process.wait_until_there()
+    process, _ = strip_until(stage, *run_command)
     os.kill(process.pid, getattr(signal, f"SIG{name}"))
-    assert (process.end_there(), names(scan.parent)) == (130, ["T1.nii.gz"])
+    assert (ended(process, GIVE_UP_SECONDS), names(scan.parent)) == (130, ["T1.nii.gz"])
 
 
 def test_a_run_that_is_terminated_between_moves_is_finished(scan, run_command):
-    process = strip_until("between moves", *run_command)
-    process.wait_until_there()
-    os.kill(process.pid, signal.SIGTERM)
-    assert (process.finish(), names(scan.parent)) == (0, ["T1.nii.gz", *OUTPUTS])
+    process, finish = strip_until("between moves", *run_command)
+    process.terminate()
+    assert (finish(), names(scan.parent)) == (0, ["T1.nii.gz", *OUTPUTS])
 
 
 def test_a_signal_that_is_ignored_stays_ignored(scan, run_command):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        process = strip_until("predict", *run_command)
+        process, finish = strip_until("predict", *run_command)
     finally:
         signal.signal(signal.SIGHUP, before)
-    process.wait_until_there()
     os.kill(process.pid, signal.SIGHUP)
-    assert process.finish() == 0
+    assert finish() == 0
 
 
 @pytest.mark.parametrize("stage", STAGES + INSIDE)
 def test_after_a_kill_outputs_are_whole_and_the_next_run_cleans_up(scan, run_command, stage):
-    process = strip_until(stage, *run_command)
-    process.wait_until_there()
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.finish() == -signal.SIGKILL
+    process, _ = strip_until(stage, *run_command)
+    process.kill()
+    assert ended(process) == -signal.SIGKILL
     left = [name for name in names(scan.parent) if not name.startswith(TEMPORARY_PREFIX)]
     assert set(left) <= {"T1.nii.gz", *OUTPUTS}
     assert all(is_whole(scan.parent / name) for name in left)
@@ -115,11 +212,9 @@ def test_a_real_process_is_terminated_wherever_it_is(scan, event, what, engine):
 def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command):
     other = save_head(tmp_path / "other.nii.gz")
     outputs = ["-o", tmp_path / "b.nii.gz", "-m", tmp_path / "m.nii.gz"]
-    first = strip_until("write", *run_command, *outputs)
-    first.wait_until_there()
-    second = strip_until("write", other, *run_command[1:], *outputs)
-    second.wait_until_there()
-    assert first.finish() == second.finish() == 0
+    _, finish_first = strip_until("write", *run_command, *outputs)
+    _, finish_second = strip_until("write", other, *run_command[1:], *outputs)
+    assert finish_first() == finish_second() == 0
     assert is_whole(tmp_path / "b.nii.gz")
     assert is_whole(tmp_path / "m.nii.gz")
 
@@ -175,13 +270,12 @@ def test_what_vanishes_during_the_run_does_not_keep_it_from_its_end(
     tmp_path, scan, run_command, what
 ):
     (tmp_path / "out").mkdir()
-    process = strip_until("mask", *run_command, "-m", tmp_path / "out" / "m.nii.gz")
-    process.wait_until_there()
+    _, finish = strip_until("mask", *run_command, "-m", tmp_path / "out" / "m.nii.gz")
     if what == "input":
         scan.unlink()
     else:
         (tmp_path / "out").rmdir()  # it is made again, as one that was not there is made
-    assert process.finish() == 0
+    assert finish() == 0
     assert is_whole(tmp_path / "out" / "m.nii.gz")
 
 

@@ -53,7 +53,17 @@ def isolation() -> tuple[str, ...]:
 @cache
 def strace() -> tuple[str, ...]:
     """The words in front of a command that log its network and file calls, up to the log's name."""
-    words = ("strace", "-f", "-qq", "-s", "4096", "-e", "trace=network,%file", "-o")
+    words = (
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-s",
+        "4096",
+        "-e",
+        "trace=network,%file",
+        "-o",
+    )
     try:
         subprocess.run([*words, os.devnull, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):

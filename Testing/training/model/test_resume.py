@@ -11,13 +11,9 @@ import json
 import numpy as np
 import pytest
 
-from skullstrip.network.unet import build_model, load_weights
-from Testing.programs import ENVIRONMENT, ROOT, run_python
+from Testing.programs import ENVIRONMENT, run_python
 from Testing.small_sources import write_cache
-from training.model.config import config_from_dict
-from training.model.train import run_weights
 
-SMOKE = ROOT / "training" / "configs" / "smoke.toml"
 # Arguments: configuration, cache, folder, epochs after which the run is cut short; none: go on.
 STAND_IN_NETWORK = """
 import os, sys
@@ -156,22 +152,3 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(setting, cache, tmp_pat
     assert_same_run(tmp_path / "whole", tmp_path / "pieces")
     stopped = json.loads((tmp_path / "whole" / "progress.json").read_text("utf-8"))["stopped"]
     assert stopped == (setting == "stopped early")
-
-
-@pytest.mark.slow
-def test_of_the_real_network_the_averaged_weights_are_kept_and_load(cache, tmp_path):
-    smoke_run = tmp_path / "run"
-    words = ["train", SMOKE, cache, smoke_run, "--workers", "1"]
-    assert run_python("-m", "training", *words, env=ENVIRONMENT, timeout=3600).returncode == 0
-    assert all(np.isfinite(float(value)) for row in log_of(smoke_run)[1:] for value in row)
-    config = config_from_dict(json.loads((smoke_run / "config.json").read_text(encoding="utf-8")))
-    load_weights(build_model(config.architecture), run_weights(smoke_run))
-    kept = run_weights(smoke_run)["stem_conv/kernel"]
-    stored = {
-        name: np.mean(array == kept)
-        for name, array in checkpoint_arrays(smoke_run).items()
-        if array.shape == kept.shape
-    }
-    (raw,) = (same for name, same in stored.items() if not name.startswith("optimizer"))
-    assert raw < 0.9
-    assert max(stored.values()) == 1  # the optimiser's moving average

@@ -71,7 +71,7 @@ def test_a_click_into_a_rim_that_is_too_wide_takes_it_away_around_and_leaves_the
     assert np.count_nonzero(gone & HEAD.brain_mask) < 0.1 * np.count_nonzero(gone)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     place=st.tuples(st.integers(-75, 75), st.integers(-90, 90), st.integers(-70, 70)),
     beside=st.booleans(),

@@ -31,31 +31,36 @@ def random_array(path, shape, rng):
     return rng.normal(0, 0.3, shape)
 
 
-def keras_model_and_weights(architecture):
+@pytest.fixture(scope="module", params=[RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
+def network(request):
+    """Architecture, weights file, and a batch with what Keras computes of it."""
+    pytest.importorskip("keras")
     from skullstrip.network.unet import build_model
 
+    architecture = request.param
     model = build_model(architecture)
     rng = np.random.default_rng(7)
     arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}
     content = build_onnx(architecture, arrays)
     load_weights(model, read_weights(content))
-    return model, content
+    batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
+    return architecture, content, batch, np.asarray(model.predict_on_batch(batch))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 20])
-@pytest.mark.parametrize("architecture", [RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
-def test_onnx_runtime_computes_what_keras_computes(architecture, threads):
-    pytest.importorskip("keras")
-    model, content = keras_model_and_weights(architecture)
-    batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
-    expected = np.asarray(model.predict_on_batch(batch))
-    engine = OnnxRuntimeEngine(content, "cpu", threads, "onnxruntime")
-    found = engine.predict(batch)
+def test_onnx_runtime_computes_what_keras_computes(network, threads):
+    _, content, batch, expected = network
+    found = OnnxRuntimeEngine(content, "cpu", threads, "onnxruntime").predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32
     assert found.shape == (5, 64, 96, 1)
     np.testing.assert_allclose(found, expected, atol=AGREEMENT)
+
+
+@pytest.mark.slow
+def test_no_graph_is_made_of_weights_that_lack_one_or_have_one_too_many(network):
+    architecture, content, *_ = network
     weights = read_weights(content)
     with pytest.raises(WeightsError, match=r"'stem_conv/kernel' is missing"):
         build_onnx(architecture, {k: v for k, v in weights.items() if k != "stem_conv/kernel"})
