@@ -11,9 +11,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.batch.decisions import ACCEPT, REJECT
 from skullstrip.batch.results import CSV_TABLE
 from skullstrip.batch.review import Case, Review
+from skullstrip.batch.tables import ACCEPT, REJECT
 from skullstrip.errors import InputError
 from skullstrip.io.images import Image
 

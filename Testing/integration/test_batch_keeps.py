@@ -74,20 +74,6 @@ def test_a_file_of_somebody_else_is_not_replaced(scans, capsys):
     assert nibabel.load(theirs).shape == nibabel.load(scans / "T1.nii.gz").shape
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [[], ["--overwrite"]])
-def test_no_output_replaces_another_scan_of_the_batch(scans, words):
-    other = scans / "T1_brain.nii.gz"
-    other.write_bytes((scans / "T1.nii.gz").read_bytes())
-    before = other.read_bytes()
-    (scans / "scans.csv").write_text("path\nT1.nii.gz\nT1_brain.nii.gz\n")
-    assert batch(scans / "scans.csv", scans, *words) == 1
-    assert other.read_bytes() == before
-    rows = table(scans)
-    assert "which this batch reads" in rows["T1"]["message"]
-    assert rows["T1_brain"]["status"] == "done"
-
-
 @pytest.mark.parametrize("name", ["results.csv", "report.html"])
 def test_a_table_or_page_of_somebody_else_is_not_replaced(tmp_path, scans, capsys, name):
     out = tmp_path / "out"

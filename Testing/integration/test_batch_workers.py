@@ -68,30 +68,6 @@ def client():
         yield client
 
 
-def test_every_item_comes_back_once_and_few_are_known_to_the_scheduler(client):
-    taken = []
-
-    def items():
-        for number in range(60):
-            taken.append(number)
-            yield number
-
-    answers, most = [], 0
-    for pair in as_done(Cluster(client), worker_tasks.slow_square, items()):
-        answers.append(pair)
-        most = max(most, len(taken) - len(answers))
-    assert sorted(answers) == [(number, number * number) for number in range(60)]
-    assert most <= WORKERS
-
-
-def test_after_a_stop_begun_items_are_finished_and_others_are_dropped(client):
-    answers = []
-    stop = lambda: len(answers) > 10  # noqa: E731
-    answers.extend(as_done(Cluster(client), worker_tasks.slow_square, range(500), stop=stop))
-    assert 10 < len(answers) <= 11 + WORKERS
-    assert len(set(answers)) == len(answers)
-
-
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
     tmp_path, stand_in_weights, client

@@ -16,7 +16,7 @@ import pytest
 import slicer
 from PySide6 import QtCore, QtTest
 
-from skullstrip.batch.decisions import read_decisions
+from skullstrip.batch.tables import read_decisions
 from Testing.phantoms import make_head
 from Testing.reviewed_batch import REASON, make_batch
 from Testing.slicer.panel_fixtures import click, enter, leave, wait_for

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.batch.decisions import read_decisions
 from skullstrip.batch.review import Review
-from skullstrip.batch.tables import cell, read_rows
+from skullstrip.batch.tables import cell, read_decisions, read_rows
 from skullstrip.escaping import escaped
 from Testing.reviewed_batch import make_batch
 from Testing.web.reports import current, names, row, study, wait_until

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from skullstrip.batch.bids import find_bids_scans
-from skullstrip.batch.decisions import ACCEPT, DECISIONS, read_decisions
 from skullstrip.batch.records import CORRECTED, DONE, RECORDS, Row, rows
 from skullstrip.batch.scans import find_scans
+from skullstrip.batch.tables import ACCEPT, DECISIONS, read_decisions
 from skullstrip.errors import InputError
 from skullstrip.escaping import escaped
 from skullstrip.io.images import suffix_of

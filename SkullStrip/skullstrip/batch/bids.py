@@ -78,35 +78,30 @@ def find_bids_scans(
         )
     _require_labels(data_set, "participant", subjects, {scan.subject for scan in scans})
     _require_labels(data_set, "session", visits, {scan.session for scan in scans})
-    scans = [scan for scan in scans if not subjects or scan.subject in subjects]
-    chosen = [scan for scan in scans if not visits or scan.session in visits]
+    chosen = [
+        scan
+        for scan in scans
+        if (not subjects or scan.subject in subjects) and (not visits or scan.session in visits)
+    ]
     if not chosen:
         raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
-    chosen = _with_others(chosen, images, also, data_set)
-    refuse_names(chosen)
-    return chosen
-
-
-def _with_others(
-    scans: list[Scan], images: list[Scan], also: Sequence[str], data_set: Path
-) -> list[Scan]:
-    """Give the first scan of each session the others that get its mask."""
     for suffix in also:
         if suffix in T1W or not any(_suffix(image) == suffix for image in images):
             raise InputError(
                 f"No sub-*/[ses-*/]anat/*_{suffix}.nii.gz is in '{data_set}' that could get the "
                 "mask of a T1-weighted scan; name other suffixes with --also."
             )
+    # The first scan of a session gets the others; a T1w scan goes before UNIT1, as sorted.
     others: dict[tuple[str, str], tuple[Scan, ...]] = {}
     for image in images:
         if _suffix(image) in also:
-            others[_session(image)] = (*others.get(_session(image), ()), image)
-    # A T1w scan goes before UNIT1, as sorted.
-    return [replace(scan, apply_to=others.pop(_session(scan), ())) for scan in scans]
-
-
-def _session(scan: Scan) -> tuple[str, str]:
-    return scan.subject, scan.session
+            visit = (image.subject, image.session)
+            others[visit] = (*others.get(visit, ()), image)
+    chosen = [
+        replace(scan, apply_to=others.pop((scan.subject, scan.session), ())) for scan in chosen
+    ]
+    refuse_names(chosen)
+    return chosen
 
 
 def _suffix(scan: Scan) -> str:
@@ -181,8 +176,8 @@ def _description(data_set: Path, out: Path) -> dict[str, Any]:
     """Return what BIDS wants to know about the folder of derivatives, and what it says already."""
     there = _read(out)
     tools, links = there.get("GeneratedBy"), there.get("DatasetLinks")
-    others = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
-    others = [tool for tool in others if tool.get("Name") != TOOL]
+    listed = tools if isinstance(tools, list) else []
+    others = [tool for tool in listed if isinstance(tool, dict) and tool.get("Name") != TOOL]
     return {
         "Name": "SkullStrip brain masks",
         "BIDSVersion": BIDS_VERSION,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..escaping import escaped
-from .decisions import DECISIONS, REJECT, read_decisions
 from .job import MASK_CORRECTED, Task
 from .options import BatchOptions
 from .records import CORRECTED, DONE, FAILED, Entry, is_stranger, read_record, there
 from .scans import Scan
+from .tables import DECISIONS, REJECT, read_decisions
 
 
 def reasons_to_do(

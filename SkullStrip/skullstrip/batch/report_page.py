@@ -17,9 +17,8 @@ from datetime import datetime, timezone
 from html import escape
 from itertools import chain, islice
 from pathlib import Path
+from statistics import median
 from string import Template
-
-import numpy as np
 
 from .._version import __version__
 from ..escaping import escaped
@@ -90,7 +89,14 @@ def page(rows: Iterable[Row], folder: Path) -> Iterator[str]:
     )
     before, after = html.split(SCANS_HERE)
     yield before
-    yield f'<script type="application/json" id="data">{_inert(_head(volumes_ml))[:-1]},"rows":['
+    data = {
+        "columns": ["id", "state", "reasons", *ADDRESSES, *TEXTS, *NUMBERS],
+        "limits": volume_limits(volumes_ml),
+        "threshold": THRESHOLD,
+        "fewest": FEWEST,
+        "chunk": CHUNK,
+    }
+    yield f'<script type="application/json" id="data">{_inert(data)[:-1]},"rows":['
     for place, scan in enumerate(chain.from_iterable(scans.values())):
         yield f",{scan}" if place else scan
     yield "]}</script>\n"
@@ -126,12 +132,12 @@ def volume_limits(volumes_ml: Iterable[float]) -> dict[str, float] | None:
     They are made of the median and the median absolute deviation, which outliers hardly move. None
     for fewer than 8 volumes, or when most of them are the same.
     """
-    volumes = np.array([volume for volume in volumes_ml if np.isfinite(volume)], dtype=float)
+    volumes = [volume for volume in volumes_ml if math.isfinite(volume)]
     if len(volumes) < FEWEST:
         return None
-    median = float(np.median(volumes))
-    most = THRESHOLD * MAD_TO_SD * float(np.median(np.abs(volumes - median)))
-    return {"low": median - most, "high": median + most, "median": median} if most else None
+    middle = median(volumes)
+    most = THRESHOLD * MAD_TO_SD * median(abs(volume - middle) for volume in volumes)
+    return {"low": middle - most, "high": middle + most, "median": middle} if most else None
 
 
 def _summary(scans: dict[str, list[str]]) -> str:
@@ -144,29 +150,15 @@ def _summary(scans: dict[str, list[str]]) -> str:
     return " · ".join([f"{total:,} {noun}", *kinds, made, f"SkullStrip {__version__}"])
 
 
-def _head(volumes_ml: Iterable[float]) -> dict[str, object]:
-    """Return what the page's script works on, but for the rows."""
-    return {
-        "columns": ["id", "state", "reasons", *ADDRESSES, *TEXTS, *NUMBERS],
-        "limits": volume_limits(volumes_ml),
-        "threshold": THRESHOLD,
-        "fewest": FEWEST,
-        "chunk": CHUNK,
-    }
-
-
 def _scan(row: Row) -> list[str | float | None]:
+    # By scan and mask: a decision outlives a resumed batch, but not another mask.
+    parts = (_text(row.get(column)) for column in ("path", "name", "mask_sha256"))
+    identity = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     notes = filter(None, (_text(row.get("reasons")), _text(row.get("message"))))
     addresses = (str(row.get(column) or "") for column in ADDRESSES)
-    start = [_identity(row), state_of(row), " ".join(notes), *addresses]
-    numbers = [number(row.get(column)) for column in NUMBERS]
-    return [*start, *(_text(row.get(column)) for column in TEXTS), *numbers]
-
-
-def _identity(row: Row) -> str:
-    """By scan and mask: a decision outlives a resumed batch, but not another mask."""
-    parts = (_text(row.get(column)) for column in ("path", "name", "mask_sha256"))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    texts = (_text(row.get(column)) for column in TEXTS)
+    numbers = (number(row.get(column)) for column in NUMBERS)
+    return [identity, state_of(row), " ".join(notes), *addresses, *texts, *numbers]
 
 
 def _thumbnails(pictures: Iterable[str], folder: Path) -> Iterator[str]:

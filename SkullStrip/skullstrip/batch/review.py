@@ -16,10 +16,18 @@ from ..errors import InputError, OutputError
 from ..files import read_on_grid
 from ..io.atomic import atomic_outputs
 from ..io.images import Image, read_image, write_mask
-from .decisions import ACCEPT, DECISIONS, REJECT, name_in, read_decisions, write_decision
 from .records import CORRECTED, sha256_of
 from .report_page import STATES, number, state_of
-from .tables import read_rows, text_of
+from .tables import (
+    ACCEPT,
+    DECISIONS,
+    REJECT,
+    name_in,
+    read_decisions,
+    read_rows,
+    text_of,
+    write_decision,
+)
 
 NEEDED = ("name", "path", "status", "verdict", "brain_mask", "mask_sha256")
 ADVICE = "open the results.csv that 'skullstrip batch' wrote"

@@ -112,7 +112,10 @@ def run_batch(
     batch = Batch(job, result, on_event, stop, tables=not shared)
     with held(out, shared):
         if options.bids:
-            _describe(Path(source), out, options)
+            bids.write_dataset_files(Path(source), out)
+        if reference := options.fmriprep:
+            folder = out / fmriprep.folder_of(reference)
+            bids.write_dataset_files(Path(source), folder, fmriprep.readme_of(reference))
         todo = batch.left_to_do(scans, inputs)
         try:
             if todo:
@@ -223,14 +226,6 @@ def require_packages(scheduler: str | None) -> None:
     if missing := [name for name in needed if not importlib.util.find_spec(name)]:
         what = " and ".join(missing)
         raise EngineError(f"{who} needs {what}; use 'pip install \"skullstrip[{extra}]\"'.")
-
-
-def _describe(data_set: Path, out: Path, options: BatchOptions) -> None:
-    """Write what BIDS wants to know of the output folder."""
-    bids.write_dataset_files(data_set, out)
-    if options.fmriprep is not None:
-        folder = out / fmriprep.folder_of(options.fmriprep)
-        bids.write_dataset_files(data_set, folder, fmriprep.readme_of(options.fmriprep))
 
 
 def _digest(options: BatchOptions) -> str:

@@ -176,14 +176,14 @@ def _scans_of_table(table: Path) -> list[Scan]:
 def _scan_of_row(row: dict[str, str], folder: Path, base: Path) -> Scan:
     path = folder / row["path"].strip()
     scan = _scan(path, base)
-    named = filter(None, map(str.strip, (row.get("apply_to") or "").split(BETWEEN)))
+    named = filter(None, map(str.strip, row.get("apply_to", "").split(BETWEEN)))
     others = [_scan(folder / file, base) for file in named]
-    if name := (row.get("name") or "").strip():
+    if name := row.get("name", "").strip():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
             raise InputError(f"The name '{name}' would leave the output folder; use a plain one.")
         scan = _called(path, name)
         others = [_called(each.path, f"{name}_{Path(each.name).name}") for each in others]
-    subject, session = ((row.get(key) or "").strip() for key in ("subject", "session"))
+    subject, session = (row.get(key, "").strip() for key in ("subject", "session"))
     return replace(scan, subject=subject, session=session, apply_to=tuple(others))
 
 

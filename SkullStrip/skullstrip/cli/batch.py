@@ -55,7 +55,7 @@ def batch_command(words: list[str]) -> int:
     if not words:
         return show_usage(parser)
     if words[0] == "--decisions" and len(words) == 3:
-        from ..batch.decisions import comparison
+        from ..batch.tables import comparison
 
         for line in comparison(Path(words[1]), Path(words[2])):
             print_escaped(line)

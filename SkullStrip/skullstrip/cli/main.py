@@ -194,19 +194,20 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
             raise InputError(f"'{name}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
         if (meant := closest(name, tuple(COMMANDS))) and not Path(name).exists():
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
-    _fetch(named if arguments.get else [])
-    if len(named) == 1:
-        return [Path(named[0])]
-    if missing := [name for name in named if not Path(name).exists()]:
+    scans = [Path(name) for name in named]
+    _fetch(scans if arguments.get else [])
+    if len(scans) == 1:
+        return scans
+    if missing := [scan for scan in scans if not scan.exists()]:
         raise InputError(f"{missing[0]} does not exist; nothing was stripped.")
     if arguments.apply_to or any(
         getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")
     ):
         raise InputError(
-            f"{len(named)} scans are named, and a file that is for one; leave that out, or strip "
+            f"{len(scans)} scans are named, and a file that is for one; leave that out, or strip "
             "them one by one."
         )
-    return _distinct([Path(name) for name in named])
+    return _distinct(scans)
 
 
 def _distinct(named: list[Path]) -> list[Path]:
@@ -220,15 +221,15 @@ def _distinct(named: list[Path]) -> list[Path]:
     ours: set[Path] = set()
     for path in scans.values():
         with suppress(InputError):  # of DICOM that cannot be read, or of which one is to be chosen
-            ours |= set(default_outputs(path).values())
+            ours.update(default_outputs(path).values())
     return [path for path in scans.values() if path not in ours]
 
 
-def _fetch(names: list[str]) -> None:
+def _fetch(scans: list[Path]) -> None:
     from ..io.annex import fetch
 
-    for name in names:
-        fetch(Path(name))
+    for scan in scans:
+        fetch(scan)
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:

@@ -77,12 +77,6 @@ def test_what_is_to_be_done_again_is_done_again_and_nothing_else(done, change, o
     assert reasons(done, **options) == expected
 
 
-def test_what_was_never_done_is_new(done):
-    scans, out = done
-    found = reasons_to_do(scans, out / "elsewhere", BatchOptions(), DIGEST)
-    assert [reason for _, reason in found] == ["new"] * 3
-
-
 def test_a_mask_for_fmriprep_that_is_asked_for_later_is_written(done):
     scans, _ = done
     scans[1] = replace(scans[1], for_fmriprep=("fmriprep/b.nii.gz",))

@@ -6,8 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.batch.decisions import read_decisions, write_decision
 from skullstrip.batch.review import Review
+from skullstrip.batch.tables import read_decisions, write_decision
 from skullstrip.cli.main import main
 from skullstrip.errors import InputError, OutputError
 from Testing.reviewed_batch import REASON, make_batch

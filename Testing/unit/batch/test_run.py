@@ -32,6 +32,27 @@ def test_a_stop_while_scans_are_looked_through_begins_none(tmp_path, stand_in_we
     assert len((out / "results.csv").read_text().splitlines()) == 1
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_would_replace_another_scan_is_a_row_before_any_worker_starts(
+    tmp_path, stand_in_weights, overwrite
+):
+    table, events = tmp_path / "scans.csv", []
+    table.write_text("path\nT1.nii\nT1_brain.nii\n")
+    for name in ("T1.nii", "T1_brain.nii"):
+        (tmp_path / name).write_bytes(b"x")
+    options = BatchOptions(Options(weights=stand_in_weights), overwrite=overwrite)
+    with pytest.raises(Cancelled, match="1 of 2 scans done"):
+        run.run_batch(
+            str(table), tmp_path, options, on_event=events.append, stop=lambda: len(events) > 0
+        )
+    assert [event["event"] for event in events] == ["scan", "end"]
+    with (tmp_path / "results.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["name"], row["status"]) == ("T1", "failed")
+    assert "T1_brain.nii would be replaced, which this batch reads" in row["message"]
+    assert (tmp_path / "T1_brain.nii").read_bytes() == b"x"
+
+
 @pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}])
 def test_an_option_that_is_unknown_is_refused(options):
     with pytest.raises(InputError, match="use one of"):

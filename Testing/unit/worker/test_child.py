@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skullstrip.errors import Cancelled
 from skullstrip.grid.volume import Volume
 from skullstrip.io import volume_archive
 from skullstrip.io.volume_archive import read_extracted, write_volume
@@ -68,32 +67,29 @@ def volume_request(folder: Path, **more) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("request_", "words"),
+    ("line", "words"),
     [
         ("{", "cannot be read"),
         ("[]", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
-        ({"task": "volume", "options": None}, "cannot be read"),
-        ({"task": "dance"}, "task 'dance' is unknown"),
-        ({"task": "volume", "options": {"speed": 1}}, "option 'speed' is unknown"),
-        ({"task": "volume", "input": "nowhere.npy", "output": "x.npy"}, "cannot be read"),
-        ({"task": "batch", "source": "nowhere", "out": "x"}, "No image file"),
+        ('{"task": "volume", "options": null}', "cannot be read"),
+        ('{"task": "dance"}', "task 'dance' is unknown"),
+        ('{"task": "volume", "options": {"speed": 1}}', "option 'speed' is unknown"),
+        ('{"task": "volume", "input": "nowhere.npy", "output": "x.npy"}', "cannot be read"),
+        ('{"task": "volume", "input": "zeros.npy", "output": "x.npy"}', "only zeros"),
+        ('{"task": "batch", "source": "nowhere", "out": "x"}', "No image file"),
     ],
 )
-def test_a_bad_request_is_one_error_event_and_status_2(request_, words):
-    status, events = serve(request_)
-    assert status == 2
-    assert [event["event"] for event in events] == ["started", "error"]
+def test_a_bad_request_is_one_error_event_and_status_2(tmp_path, monkeypatch, line, words):
+    monkeypatch.chdir(tmp_path)
+    write_volume(Path("zeros.npy"), Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
+    events = []
+    assert child.answer(line.encode(), events.append) == 2
+    told = [event["event"] for event in events if event["event"] != "progress"]
+    assert told == ["started", "error"]
     assert words in events[-1]["message"]
     assert events[-1]["exit_code"] == 2
-
-
-def test_a_scan_that_is_refused_is_told_as_by_the_command(tmp_path):
-    write_volume(tmp_path / "in.npy", Volume(np.zeros((40, 40, 40)), np.diag([4, 4, 4, 1.0])))
-    status, events = serve(volume_request(tmp_path))
-    assert status == 2
-    assert "only zeros" in events[-1]["message"]
-    assert not (tmp_path / "out.npy").exists()
+    assert not Path("x.npy").exists()
 
 
 @pytest.mark.parametrize(
@@ -152,15 +148,6 @@ def test_its_exit_status_is_its_answer_s_also_when_it_is_left_alone_at_once():
         assert ask(process, {"task": "dance"})[-1]["event"] == "error"
         process.stdin.close()
         assert process.wait() == 2
-
-
-def test_it_ends_by_itself_once_nobody_can_ask_any_more(endless):
-    with start(*CHILD) as process:
-        process.stdin.write(json.dumps(endless) + "\n")
-        process.stdin.flush()
-        assert process.stdout.readline()
-        process.stdin.close()  # in the middle of a run
-        assert process.wait() == Cancelled.exit_code
 
 
 def test_it_ends_with_the_process_that_started_it(endless):
