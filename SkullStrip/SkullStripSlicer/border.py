@@ -18,15 +18,8 @@ class BorderField:
     """Signed distance to the surface of a brain mask, in a box around it.
 
     What `mask` gives is voxel for voxel what `brain_mask_from_probability` gives at that border.
-
-    Parameters
-    ----------
-    brainMask : ndarray of bool, shape (I, J, K)
-        The mask at border 0.
-    volumeNode : vtkMRMLScalarVolumeNode
-        The scan, for its spacing.
-    ahead : bool
-        Measure now, in the background, which delays what else happens; else once it is needed.
+    `brainMask`, bool (I, J, K), is the one at border 0. With `ahead` distances are measured now, in
+    the background, which delays what else happens; else once they are needed.
     """
 
     def __init__(self, brainMask: np.ndarray, volumeNode, *, ahead: bool = True) -> None:

@@ -44,8 +44,6 @@ class ChildProcess:
         import qt
 
         self._command, self.isRunning, self._rest = command, False, b""
-        self._onLine: Callable[[str], None] = _ignore
-        self._onFinished: Callable[[int], None] = _ignore
         self._process: Any = qt.QProcess()
         self._process.setProcessChannelMode(qt.QProcess.MergedChannels)
         self._process.setWorkingDirectory(str(LIBRARY))
@@ -65,7 +63,8 @@ class ChildProcess:
         The program is started, unless it waits for a request.
         """
         self._idle.stop()
-        self._onLine, self._onFinished = onLine, onFinished
+        self._onLine: Callable[[str], None] = onLine
+        self._onFinished: Callable[[int], None] = onFinished
         if not self.isRunning:
             program, *arguments = self._command()
             self.isRunning = True
@@ -74,7 +73,8 @@ class ChildProcess:
 
     def rest(self) -> None:
         """Wait for another request, for some minutes; nobody hears what the program says."""
-        self._onLine = self._onFinished = _ignore
+        self._onLine = lambda _: None
+        self._onFinished = lambda _: None
         self._idle.start()
 
     def _read(self) -> None:
@@ -127,10 +127,6 @@ class Children:
         process, self._resting = self._resting, None
         if process is not None:
             process.end(None)
-
-
-def _ignore(_: object) -> None:
-    pass
 
 
 def endProcessTree(pid: int) -> None:

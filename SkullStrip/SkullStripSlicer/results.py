@@ -301,12 +301,8 @@ def _unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
 def saveMask(segmentationNode, path: str | Path, *, overwrite: bool = False) -> None:
     """Write the segment "Brain" on the scan's grid, or, as .seg.nrrd, the whole segmentation.
 
-    Raises
-    ------
-    InputError
-        The name ends in none of the formats, the file is there, or the scan was moved since.
-    OutputError
-        It cannot be written; what was there stays.
+    Raises InputError where the name ends in none of the formats, the file is there, or the scan was
+    moved since; OutputError where it cannot be written, and what was there stays.
     """
     path = Path(path)
     if not path.name.endswith(SUFFIXES):

@@ -16,10 +16,7 @@ SCALAR = "vtkMRMLScalarVolumeNode"
 def volumeFromNode(volumeNode) -> Volume:
     """Return voxels (I, J, K), a view of the node's, and their affine to world RAS in mm.
 
-    Raises
-    ------
-    InputError
-        The node is no plain 3-D scalar volume.
+    Raises InputError for anything but a plain 3-D scalar volume.
     """
     requireScalarVolume(volumeNode)
     array = slicer.util.arrayFromVolume(volumeNode).transpose(2, 1, 0)

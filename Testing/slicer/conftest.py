@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.network.manifest import default_manifest_path
 from Testing.phantoms import make_head
 
 EXIT_STATUS = pytest.StashKey[int]()
@@ -86,17 +85,6 @@ def logic():
 def root():
     """The repository's top folder."""
     return Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def weights():
-    """Trained weights: the bundled ones, or those that SKULLSTRIP_TEST_WEIGHTS names."""
-    if default_manifest_path().is_file():
-        return None
-    named = os.environ.get("SKULLSTRIP_TEST_WEIGHTS")
-    if not named or not Path(named).exists():
-        pytest.skip("no trained weights are in SkullStrip/Resources/Models")
-    return named
 
 
 @pytest.fixture

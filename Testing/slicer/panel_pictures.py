@@ -10,7 +10,6 @@ and frames are Qt's, not Slicer's.
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ WIDTH = 430
 HEIGHTS = {"panel.png": 410, "panel_states.png": 720}
 HEIGHT = 900  # as much as a panel with everything open needs; in Slicer it scrolls
 GAP = 10
-RUN_SECONDS = 300.0
 HALF = 50  # percent, where the picture of a run is taken
 CUT = 0.45  # of the scan's slices, so that the brain reaches the edge of the image
 PALETTES = ("light", "dark")
@@ -41,9 +39,10 @@ def takePictures(scan, temporary, patch):
     import slicer
 
     from Testing.slicer.application_stand_in import ModuleParent
-    from Testing.slicer.panel_fixtures import click, enter, palette, startSlicer
+    from Testing.slicer.child_stand_ins import wait_for
+    from Testing.slicer.panel_fixtures import click, enter, palette, startSlicer, strip
     from Testing.slicer.pythonqt import Proxy
-    from Testing.slicer.scene import addVolume, loadVolume, paint
+    from Testing.slicer.scene import addVolume, loadVolume, paint, voxelsOf
 
     scene, qapp = startSlicer(temporary, patch)
     volume = loadVolume(scan, "MRHead")
@@ -65,12 +64,6 @@ def takePictures(scan, temporary, patch):
         for _ in range(5):  # the layout follows its labels step by step
             slicer.app.processEvents()
 
-    def waitFor(condition):
-        end = time.monotonic() + RUN_SECONDS
-        while not condition() and time.monotonic() < end:
-            slicer.app.processEvents()
-            time.sleep(0.01)
-
     def take(prepare=lambda: enter(widget)):
         state = []
         for name in PALETTES:
@@ -81,27 +74,19 @@ def takePictures(scan, temporary, patch):
                 state.append(parent.grab())
         pictures.append(state)
 
-    def run():
-        waitFor(lambda: not widget.runPanel.isRunning)
-        settle()
-        if widget.resultPanel.segmentation is None:
-            raise SystemExit(f"The run failed: {widget.ui.progressLabel.text}")
-
     def refuse():
         widget.ui.borderSlider.value = 4.0
 
     take()
     click(widget.ui.stripButton)
-    waitFor(lambda: widget.ui.progressBar.value >= HALF or not widget.runPanel.isRunning)
+    wait_for(lambda: widget.ui.progressBar.value >= HALF or not widget.runPanel.isRunning)
     take(settle)
-    run()
+    wait_for(lambda: not widget.runPanel.isRunning)
     take()
-    array = slicer.util.arrayFromVolume(volume).transpose(2, 1, 0)
-    cut = array[: int(len(array) * (1 - CUT))]
-    part = addVolume(scene, cut, ijkToRas(volume), "MRHead, cut")
-    view.SetBackgroundVolumeID(part.GetID())
-    click(widget.ui.stripButton)
-    run()
+    part = voxelsOf(volume)[: int(volume.GetImageData().GetDimensions()[0] * (1 - CUT))]
+    cut = addVolume(scene, part, ijkToRas(volume), "MRHead, cut")
+    view.SetBackgroundVolumeID(cut.GetID())
+    strip(widget)
     take()
     view.SetBackgroundVolumeID(volume.GetID())
     paint(widget.resultPanel.segmentation)

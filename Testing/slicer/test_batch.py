@@ -131,7 +131,7 @@ def test_folders_that_make_no_sense_are_refused(panel, tmp_path, source, target,
 
 @pytest.mark.slow
 def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
-    folder, tmp_path, weights, scene, pythonForBatches, monkeypatch
+    folder, tmp_path, scene, pythonForBatches, monkeypatch
 ):
     monkeypatch.setattr("shutil.which", lambda _: str(pythonForBatches))
     save(make_head("RAS", (2.5, 2.5, 2.5)), folder / "a.nii.gz")
@@ -139,9 +139,7 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 
     def run():
         ended = []
-        batch = StripLogic().stripFolder(
-            folder, tmp_path / "out", weights=weights, finished=ended.append
-        )
+        batch = StripLogic().stripFolder(folder, tmp_path / "out", finished=ended.append)
         batch.wait()
         assert ended == [batch]
         return batch
@@ -160,14 +158,12 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
 
 @pytest.mark.slow
 def test_cancelling_the_real_command_ends_its_workers(
-    folder, tmp_path, weights, scene, pythonForBatches, qapp, monkeypatch
+    folder, tmp_path, scene, pythonForBatches, qapp, monkeypatch
 ):
     monkeypatch.setattr("shutil.which", lambda _: str(pythonForBatches))
     save(make_head("RAS", (1.0, 1.0, 1.0)), folder / "a.nii.gz")
     ended = []
-    batch = StripLogic().stripFolder(
-        folder, tmp_path / "out", weights=weights, views=3, finished=ended.append
-    )
+    batch = StripLogic().stripFolder(folder, tmp_path / "out", views=3, finished=ended.append)
     assert wait_for(lambda: batch.count("running"))
     group = batch._child._pid
     assert wait_for(lambda: processesOf(group) > 1)

@@ -45,7 +45,7 @@ def test_the_module_offers_mrhead_checked_by_its_hash_when_slicer_has_started(qa
 
 
 @pytest.fixture
-def self_test(qapp, child, weights, shared_data, monkeypatch):
+def self_test(qapp, child, shared_data, monkeypatch):
     """The class that Slicer finds in the module, by its name."""
     import SkullStrip
 
@@ -53,8 +53,6 @@ def self_test(qapp, child, weights, shared_data, monkeypatch):
     scan = shared_data / "t1" / "MRHead_T1w.nii.gz"
     sampleData(monkeypatch, downloadSample=lambda name: loadVolume(scan, name))
     logic = SkullStrip.SkullStripLogic()
-    if weights is not None:
-        pytest.skip("the module's own test takes the bundled weights, which are not there")
     monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: logic, raising=False)
     return getattr(SkullStrip, f"{SkullStrip.SkullStrip.__name__}Test")
 

@@ -213,16 +213,18 @@ def test_nodes_that_the_caller_names_are_used_and_get_back_what_they_held(volume
     for name, role in roles.items():
         assert named.GetNodeReference(role) is targets[name]
         assert voxelsOf(targets[name]).shape == volume.GetImageData().GetDimensions()
+    slicer.util.arrayFromVolume(targets["outputVolume"])[:] = 7  # by the user
     logic.undo(named)
     assert named.GetSegmentation().GetNumberOfSegments() == 1
     assert named.GetSegmentation().GetSegment(tumour) is not None
     assert empty.GetImageData() is None
-    for name, role in roles.items():
-        assert named.GetNodeReference(role) is None
-        assert np.array_equal(voxelsOf(targets[name]), held)
-        assert targets[name].GetSpacing() == (1.0, 2.0, 3.0)
-        assert not outputs.isOurs(targets[name])
-        assert targets[name].GetDisplayNode().GetAutoWindowLevel()  # as before
+    assert np.all(voxelsOf(targets["outputVolume"]) == 7)
+    assert not any(map(named.GetNodeReference, roles.values()))
+    brought = targets["outputConfidence"]
+    assert np.array_equal(voxelsOf(brought), held)
+    assert brought.GetSpacing() == (1.0, 2.0, 3.0)
+    assert brought.GetDisplayNode().GetAutoWindowLevel()
+    assert not outputs.isOurs(brought)
 
 
 def test_what_is_set_while_a_second_run_is_on_counts_for_its_result(volume, tmp_path):

@@ -17,6 +17,7 @@ import slicer
 from PySide6 import QtCore, QtTest
 
 from skullstrip.batch.tables import read_decisions
+from SkullStripSlicer.volume_node import ijkToRas
 from Testing.phantoms import make_head
 from Testing.reviewed_batch import REASON, make_batch
 from Testing.slicer.panel_fixtures import click, enter, leave, wait_for
@@ -86,8 +87,7 @@ def test_a_batch_is_looked_through_scan_by_scan(panel, table):
     scan = nibabel.load(table.parents[1] / "in" / "deep" / "c.nii.gz")
     volume = panel._parameterNode.inputVolume
     assert np.array_equal(slicer.util.arrayFromVolume(volume).T, np.asarray(scan.dataobj))
-    matrix = slicer.util.arrayFromVTKMatrix(matrixOf(volume))
-    np.testing.assert_allclose(matrix, scan.affine, atol=1e-6)
+    np.testing.assert_allclose(ijkToRas(volume), scan.affine, atol=1e-6)
     assert np.array_equal(panel.reviewPanel._scan.mask(), head.brain_mask)
     assert wait_for(lambda: REASON in ui.warningLabel.text)  # in the result's own part
     assert ui.resultLabel.text.endswith("Do not use it as it is.")
@@ -103,14 +103,6 @@ def test_a_batch_is_looked_through_scan_by_scan(panel, table):
     assert "No scan after this one" in ui.reviewNotice.text
     assert read_decisions(table.parent / "decisions.csv") == {"deep/c": "reject", "b": "accept"}
     assert panel.asked == []
-
-
-def matrixOf(volume):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    return matrix
 
 
 def test_a_correction_is_saved_where_the_batch_keeps_the_mask(panel, table, scene):
@@ -258,7 +250,7 @@ def test_the_editor_lets_mouse_and_keys_go_while_another_module_is_open(panel):
 
 @pytest.mark.slow
 def test_a_correction_outlives_every_further_run_of_the_real_batch(
-    makeWidget, scene, tmp_path, weights, pythonForBatches, library_path, monkeypatch
+    makeWidget, scene, tmp_path, pythonForBatches, library_path, monkeypatch
 ):
     out, decisions = tmp_path / "out", tmp_path / "out" / "decisions.csv"
     head = make_head("LAS", (2.5, 2.5, 2.5), oblique_degrees=8)
@@ -268,9 +260,8 @@ def test_a_correction_outlives_every_further_run_of_the_real_batch(
     def batch(*words):
         code = "import sys; from skullstrip.cli.main import main; sys.exit(main(sys.argv[1:]))"
         command = [pythonForBatches, "-c", code, "batch", tmp_path / "in", out, "--jobs", "1"]
-        named = ["--weights", weights] if weights else []
         environment = os.environ | {"PYTHONPATH": library_path}
-        subprocess.run([*command, *named, *words], check=True, env=environment)
+        subprocess.run([*command, *words], check=True, env=environment)
         with (out / "results.csv").open(newline="") as stream:
             return next(csv.DictReader(stream))
 

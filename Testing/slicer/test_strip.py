@@ -17,7 +17,6 @@ from Testing.slicer.child_stand_ins import wait_for
 from Testing.slicer.scene import loadVolume, maskOf, voxelsOf
 from training.evaluation.metrics import dice
 
-ENGINE = "auto"
 AFFINE_TOLERANCE_MM = 1e-5
 PHANTOM_DICE = 0.7  # the network has never seen a phantom; far above chance is enough
 VOLUME_TOLERANCE_ML = 1e-6
@@ -35,22 +34,22 @@ def oblique_file(tmp_path_factory):
 
 
 def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
-    scene, oblique_file, weights, child, temporary_files
+    scene, oblique_file, child, temporary_files
 ):
     """With everything on, by a process that has served another request before."""
     child(None)
     volume, logic, stages = loadVolume(oblique_file[0]), StripLogic(), []
-    logic.strip(volume, engine=ENGINE, weights=weights, views=3)
+    logic.strip(volume, views=3)
     waiting = logic.children._resting
-    options = {"views": 1, "keep_csf": False, "reorient": True, "engine": ENGINE}
+    options = {"views": 1, "keep_csf": False, "reorient": True}
     segmentation = logic.strip(
-        volume, brain=True, probability=True, confidence=True, surface=True, weights=weights,
+        volume, brain=True, probability=True, confidence=True, surface=True,
         progress=lambda stage, done, total: stages.append(stage), **options,
     )  # fmt: skip
     assert logic.children._resting is waiting is not None
     logic.children.end()
 
-    direct = extract_brain(voxelsOf(volume), ijkToRas(volume), weights=weights, **options)
+    direct = extract_brain(voxelsOf(volume), ijkToRas(volume), **options)
     mask = maskOf(segmentation)
     assert dice(mask, oblique_file[1]) > PHANTOM_DICE
     assert np.array_equal(mask, direct.brain_mask)
@@ -67,13 +66,11 @@ def test_one_run_gives_what_the_library_gives_voxel_for_voxel(
 
 @pytest.mark.skipif(os.name == "nt", reason="asks for a process group")
 @pytest.mark.parametrize("stage", ["load", "predict"])
-def test_cancel_ends_the_real_network(scene, oblique_file, weights, child, temporary_files, stage):
+def test_cancel_ends_the_real_network(scene, oblique_file, child, temporary_files, stage):
     child(None)
     stages = []
     run = StripLogic().strip(
         loadVolume(oblique_file[0]),
-        engine=ENGINE,
-        weights=weights,
         progress=lambda name, done, total: stages.append(name),
         finished=lambda run: None,
     )
