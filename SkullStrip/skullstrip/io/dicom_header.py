@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -117,10 +117,9 @@ def files_of_series(path: Path) -> tuple[Path, ...]:
     """Return the files of one file's series, or a folder's DICOM files that may hold a scan."""
     if path.is_dir():
         return tuple(file for file in _files(path) if is_dicom_file(file) and _may_be_scan(file))
-    try:
+    with suppress(InputError):  # whoever reads the series says what is wrong with it
         return tuple(each.path for each in _all_series(path)[0].instances)
-    except InputError:  # whoever reads the series says what is wrong with it
-        return (path,)
+    return (path,)
 
 
 def _may_be_scan(file: Path) -> bool:
@@ -287,22 +286,16 @@ def _frames(header: Any) -> Iterator[Frame]:
     shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
     for groups in own:
         said = [found[0] for name in GROUPS if (found := groups.get(name) or shared.get(name))]
-        yield _frame(*said)
+        yield _frame({field.keyword: field.value for group in said for field in group})
 
 
-def _frame(*groups: Any) -> Frame:
-    def value(keyword: str) -> Any:
-        said = (group.get(keyword) for group in groups)
-        return next((found for found in said if found is not None), None)
-
+def _frame(fields: Any) -> Frame:
     def numbers(keyword: str, count: int) -> tuple[float, ...]:
-        found = value(keyword)
-        if not found or len(found) != count:
-            return (np.nan,) * count
-        return tuple(float(each) for each in found)
+        found = fields.get(keyword)
+        return tuple(map(float, found)) if found and len(found) == count else (np.nan,) * count
 
     def number(keyword: str, default: float) -> float:
-        found = value(keyword)
+        found = fields.get(keyword)
         return default if found is None or found == "" else float(found)
 
     return Frame(
