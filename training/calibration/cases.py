@@ -21,7 +21,7 @@ from skullstrip.network.predict import VIEWS, Prediction, View, Views, fuse, pre
 from skullstrip.prepare.preprocess import prepare, restore
 from skullstrip.quality.confidence import disagreement_map
 from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
-from skullstrip.quality.measures import measure, measure_doubts, measure_mask, solid_mask
+from skullstrip.quality.measures import measure, solid_mask
 
 from ..data.pair import Pair
 from ..evaluation.metrics import dice
@@ -135,14 +135,10 @@ def damaged_rows(
             continue
         probability = damaged_probability(evidence.probability, mask, wrong)
         likewise = replace(evidence, probability=probability)
-        doubts = {
-            MASK: measure_doubts(evidence, wrong, mask),
-            BOTH: measure_doubts(likewise, wrong, solid_mask(likewise.probability)),
-        }
-        overlap, measured = dice(wrong, truth), measure_mask(evidence, wrong)
         ml, truth_ml = (float(each.sum()) * evidence.block_ml for each in (wrong, truth))
-        for kind, doubted in doubts.items():
-            yield Row(scan, kind, name, 0.0, overlap, ml, truth_ml, measured | doubted)
+        for kind, looked in ((MASK, evidence), (BOTH, likewise)):
+            measured = measure(looked, wrong)
+            yield Row(scan, kind, name, 0.0, dice(wrong, truth), ml, truth_ml, measured)
 
 
 def damaged_sample(

@@ -34,37 +34,25 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
 
     The mask, not empty, is by default what the probability gives, and has its shape.
     """
-    solid = solid_mask(evidence.probability)
-    judged = solid if mask is None else mask
-    return measure_mask(evidence, judged) | measure_doubts(evidence, judged, solid)
-
-
-def measure_mask(evidence: Evidence, mask: np.ndarray) -> dict[str, float]:
-    """Return the measures that do not look at the network's probability."""
-    near = mask[bounding_box(mask, (3, 3, 3))]
-    block_cm2 = evidence.block_mm**2 / 100
+    probability = evidence.probability
+    solid = solid_mask(probability)
+    mask = solid if mask is None else mask
+    box = bounding_box(mask, (3, 3, 3))
+    block_ml, block_cm2 = evidence.block_ml, evidence.block_mm**2 / 100
     contradicted, bare = largest_disagreement(evidence, mask), largest_bare(evidence, mask)
+    removed = (probability >= 0.5) != solid  # pieces taken away and holes filled
     return {
-        "volume_ml": float(np.count_nonzero(near)) * evidence.block_ml,
+        "volume_ml": float(np.count_nonzero(mask)) * block_ml,
         "edge_share": edge_share(mask, evidence.image_ends),
-        "asymmetry": asymmetry(near),
-        "roughness": roughness(near),
+        "asymmetry": asymmetry(mask[box]),
+        "roughness": roughness(mask[box]),
         "second_dice": dice(mask_in_slices(evidence, mask), evidence.coronal >= 0.5),
         "second_own_dice": expected_dice(evidence.coronal, evidence.coronal >= 0.5),
         "disagreement_cm2": float(np.count_nonzero(contradicted)) * block_cm2,
         "bare_cm2": float(np.count_nonzero(bare)) * block_cm2,
         "head_share": head_share(evidence.tissue, mask),
         "other_ml": evidence.other_ml,
-    }
-
-
-def measure_doubts(evidence: Evidence, mask: np.ndarray, solid: np.ndarray) -> dict[str, float]:
-    """Return the measures that do; `solid` is what `solid_mask` makes of the probability."""
-    probability = evidence.probability
-    box = bounding_box(mask, (3, 3, 3))
-    removed = (probability >= 0.5) != solid  # pieces taken away and holes filled
-    return {
-        "removed_ml": float(np.count_nonzero(removed)) * evidence.block_ml,
+        "removed_ml": float(np.count_nonzero(removed)) * block_ml,
         "own_dice": expected_dice(probability, mask),
         "surface_entropy": surface_entropy(probability[box], mask[box]),
     }

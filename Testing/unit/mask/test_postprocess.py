@@ -11,6 +11,7 @@ from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import (
     brain_mask_from_probability,
     cut_brain,
+    darkest_class,
     signed_distance_mm,
     with_border,
     without_outer_csf,
@@ -149,6 +150,13 @@ def test_the_fluid_around_goes_and_the_ventricle_stays(spacing_mm, sign):
 def test_values_that_do_not_differ_leave_the_mask_as_it_is(head):
     found = without_outer_csf(head.brain_mask, np.ones_like(head.array), head.affine)
     np.testing.assert_array_equal(found, head.brain_mask)
+
+
+def test_the_darkest_of_three_classes_ends_between_the_first_two():
+    rng = np.random.default_rng(0)
+    classes = ((20, 3000), (60, 4000), (100, 4000))
+    values = np.concatenate([rng.normal(mean, 4, count) for mean, count in classes])
+    assert 30 < darkest_class(values) < 50
 
 
 def test_integers_and_nan_are_taken():
