@@ -17,7 +17,7 @@ from scipy import ndimage
 from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.brain_region import BrainRegion, find_brain_region
 from skullstrip.network.engines import create_engine
 from skullstrip.network.manifest import load_manifest
@@ -81,7 +81,7 @@ def run(path: Path) -> Steps:
         raise SystemExit(f"The coarse pass found no brain in {path}; give Slicer's MRHead.")
     found = predict_head(prepared.head, engine.predict, region=region).probability
     probability = restore(found, prepared)
-    mask = brain_mask_from_probability(probability, volume.spacing_mm)
+    mask = solid_mask(probability)
     scan = normalise(volume)[0]
     return Steps(
         raw=image.array,

@@ -17,7 +17,7 @@ MARGIN_MM = MAX_BORDER_MM + 2.0
 class BorderField:
     """Signed distance to the surface of a brain mask, in a box around it.
 
-    What `mask` gives is voxel for voxel what `brain_mask_from_probability` gives at that border.
+    What `mask` gives is voxel for voxel what `postprocess.with_border` gives.
     `brainMask`, bool (I, J, K), is the one at border 0. With `ahead` distances are measured now, in
     the background, which delays what else happens; else once they are needed.
     """

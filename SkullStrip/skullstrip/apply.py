@@ -16,7 +16,7 @@ from .checks.input_checks import Check
 from .errors import InputError
 from .grid.regions import bounding_box, dice, fill_holes
 from .grid.volume import Volume, spacing_of
-from .mask.postprocess import THRESHOLD, brain_mask_from_probability, signed_distance_mm
+from .mask.postprocess import THRESHOLD, signed_distance_mm, solid_mask
 from .network.predict import Progress
 from .options import Options
 from .pipeline import BrainExtraction, extract_brain, voxels_in_space
@@ -161,7 +161,7 @@ def carried(
 
     mask = result.brain_mask
     if result.judged != "as written":
-        mask = brain_mask_from_probability(result.brain_probability, spacing_of(result.affine))
+        mask = solid_mask(result.brain_probability)
     # Pieces were removed from what the probability gives, and holes filled.
     most = np.where(mask, np.float32(1), np.nextafter(np.float32(THRESHOLD), np.float32(0)))
     least = np.where(mask, np.float32(THRESHOLD), np.float32(0))

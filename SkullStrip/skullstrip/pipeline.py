@@ -206,7 +206,6 @@ def extract_brain(
         evidence=evidence,
         placement=without_head(prepared),
         calibration=calibration,
-        spacing_mm=volume.spacing_mm,
     )
     result = BrainExtraction(
         brain_mask=mask,

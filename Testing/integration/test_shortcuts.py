@@ -8,7 +8,7 @@ from skullstrip.grid.regions import bounding_box
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engines import create_engine, missing_packages
 from skullstrip.network.manifest import default_manifest_path, load_manifest
@@ -41,18 +41,18 @@ def engine():
 
 
 def load(data, subject):
-    """A prepared head, its reference mask, and that mask's voxel spacing."""
+    """A prepared head, and its reference mask."""
     image = read_image(data / "t1" / f"{subject}_T1w.nii.gz")
     volume = Volume(image.array, image.affine)
     mask = read_image(data / "t1" / f"{subject}_mask.nii.gz").array > 0
-    return prepare(volume, 1.0), mask, volume.spacing_mm
+    return prepare(volume, 1.0), mask
 
 
 @pytest.mark.parametrize("subject", HEADS)
 def test_the_region_of_a_real_head_holds_the_reference_mask_with_a_margin(
     subject, shared_data, engine
 ):
-    prepared, mask, _ = load(shared_data, subject)
+    prepared, mask = load(shared_data, subject)
     in_ras = prepared.orientation.apply(mask).astype(np.float32)
     at_1_mm = resample(in_ras, prepared.source_spacing_mm, prepared.spacing_mm)
     brain = bounding_box(at_1_mm[prepared.box] >= 0.5)
@@ -79,13 +79,13 @@ def test_the_bundled_weights_find_the_brain_of_a_real_scan(shared_data):
 def test_the_short_way_is_as_good_as_the_long_one(shared_data, engine, long, has_region, short):
     lost = []
     for subject in ("ds011_sub-08", "colin27"):
-        prepared, reference, spacing_mm = load(shared_data, subject)
+        prepared, reference = load(shared_data, subject)
         region = find_brain_region(prepared.head, 1.0, engine.predict)
         masks = []
         for slices, part in ((long, region if has_region else None), (short, region)):
             found = predict_head(prepared.head, engine.predict, slices, region=part)
             restored = restore(found.probability, prepared)
-            masks.append(brain_mask_from_probability(restored, spacing_mm))
+            masks.append(solid_mask(restored))
         assert dice(*masks) > SAME_MASK
         lost.append(dice(masks[0], reference) - dice(masks[1], reference))
     assert np.mean(lost) < QUALITY_LOST

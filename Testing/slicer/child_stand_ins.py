@@ -35,8 +35,8 @@ emit(event="started", pid=os.getpid())
 volume = read_volume(Path(request["input"]))
 emit(event="progress", stage="predict", done=1, total=2)
 brain = (volume.array > 28) & (volume.array < 85)
-from skullstrip.mask.postprocess import brain_mask_from_probability
-mask = brain_mask_from_probability(brain.astype(np.float32), volume.spacing_mm)
+from skullstrip.mask.postprocess import solid_mask
+mask = solid_mask(brain.astype(np.float32))
 confidence = np.where(brain, 0.75, 0.5).astype(np.float32) if request["confidence"] else None
 write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32), confidence))
 emit(event="result", report={"engine": "stand-in", "checks": []})

@@ -9,7 +9,7 @@ import slicer
 import slicerio
 
 from skullstrip.errors import EngineError, InputError
-from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.mask.postprocess import solid_mask, with_border
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.volume_node import worldAffine
@@ -32,7 +32,7 @@ def test_the_border_asked_for_or_set_later_gives_the_librarys_mask_and_its_volum
 ):
     array = voxelsOf(volume)
     probability = ((array > 28) & (array < 85)).astype(np.float32)
-    wanted = brain_mask_from_probability(probability, np.array(volume.GetSpacing()), border)
+    wanted = with_border(solid_mask(probability), np.array(volume.GetSpacing()), border)
     segmentation = logic.strip(volume, border_mm=border)
     assert np.array_equal(maskOf(segmentation), wanted)
     logic.setBorder(segmentation, 1.0)

@@ -10,18 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 from skullstrip.grid.orientation import reorient_to_ras
-from skullstrip.grid.regions import block_means
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
-from skullstrip.mask.postprocess import brain_mask_from_probability
+from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.brain_region import find_brain_region
 from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS, Prediction, View, Views, fuse, predict_head
 from skullstrip.prepare.preprocess import prepare, restore
 from skullstrip.quality.confidence import disagreement_map
-from skullstrip.quality.evidence import Evidence, gather_evidence, whole_blocks
-from skullstrip.quality.measures import measure, solid_mask
+from skullstrip.quality.evidence import Evidence, gather_evidence, whole_block_means
+from skullstrip.quality.measures import measure
 
 from ..data.pair import Pair
 from ..evaluation.metrics import dice
@@ -85,7 +84,7 @@ def make_cases(
         found = Prediction(probability, views)
         evidence = gather_evidence(prepared, found, predict=engine.predict, region=region)
         factor = round(evidence.block_mm / settings.spacing_mm)
-        native = brain_mask_from_probability(restore(probability, prepared), volume.spacing_mm)
+        native = solid_mask(restore(probability, prepared))
         overlap = dice(native, mask)
         ml, truth_ml = (float(each.sum()) * volume.voxel_volume_ml for each in (native, mask))
         places = sample_places(probability, truth, f"{pair.name}/{what}/{strength:g}")
@@ -97,7 +96,7 @@ def make_cases(
             measured = measure(evidence, solid)
             rows.append(Row(pair.name, OWN, what, strength, overlap, ml, truth_ml, measured))
             if what == UNTOUCHED:
-                right = whole_blocks(block_means(truth, factor), truth.shape, factor) >= 0.5
+                right = whole_block_means(truth, factor) >= 0.5
                 rows += damaged_rows(pair.name, evidence, solid, right)
                 damaged_voxels = damaged_sample(pair.name, evidence, solid, right, places)
         cases[choice] = Case(pair.name, overlap, rows, voxels, damaged_voxels)

@@ -75,12 +75,12 @@ def flat_share(array: np.ndarray, background: float) -> float:
     return float((here == after)[structured].mean()) if structured.any() else 0.0
 
 
-def sample_voxels(array: np.ndarray) -> np.ndarray:
+def sample_voxels(array: np.ndarray, count: int = SAMPLED_VOXELS) -> np.ndarray:
     """Finite voxels, evenly spaced through the image, shape (n,); all if those are NaN.
 
     Whole numbers as they are, which are sorted many times as quickly, others as float64.
     """
-    sample = array.ravel(order="K")[:: max(1, array.size // SAMPLED_VOXELS)]
+    sample = array.ravel(order="K")[:: max(1, array.size // count)]
     if array.dtype.kind in "iu":
         return sample
     sample = sample.astype(np.float64)
@@ -93,8 +93,7 @@ def without_fill(array: np.ndarray) -> np.ndarray:
 
     Shape and dtype stay; without fill the array itself is returned.
     """
-    sample = array.ravel(order="K")[:: max(1, array.size // FILL_SAMPLED_VOXELS)].astype(np.float64)
-    sample = sample[np.isfinite(sample)]
+    sample = sample_voxels(array, FILL_SAMPLED_VOXELS).astype(np.float64)
     limits = [-np.inf, np.inf]
     found = True
     while found:  # a fill may hide another one

@@ -35,7 +35,7 @@ def cut_brain(
     Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K). Raise
     InputError where there is no brain, or the border leaves none.
     """
-    mask = brain_mask_from_probability(probability, volume.spacing_mm)
+    mask = solid_mask(probability)
     if not mask.any():
         raise InputError("No brain was found; give an MRI of a human head with the brain in view.")
     if not keep_csf:
@@ -47,11 +47,9 @@ def cut_brain(
     return mask
 
 
-def brain_mask_from_probability(
-    probability: np.ndarray, spacing_mm: np.ndarray, border_mm: float = 0.0
-) -> Mask:
-    """Cut the probability (X, Y, Z) at 0.5, move the surface, keep one solid piece."""
-    return with_border(largest_component(probability >= THRESHOLD), spacing_mm, border_mm)
+def solid_mask(probability: np.ndarray) -> Mask:
+    """Return the mask that a probability gives: cut at 0.5, the largest piece, holes filled."""
+    return fill_holes(largest_component(probability >= THRESHOLD))
 
 
 def with_border(mask: Mask, spacing_mm: np.ndarray, border_mm: float) -> Mask:

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from ..grid.regions import bounding_box
 from ..grid.resample import resample_axis
-from ..mask.postprocess import brain_mask_from_probability
+from ..mask.postprocess import solid_mask
 from ..network.predict import LEAST_PROBABILITY, between_matrix, logit
 from ..prepare.preprocess import Prepared, restore
 from .calibration import Calibration
@@ -66,7 +66,6 @@ def confidence_map(
     evidence: Evidence,
     placement: Prepared,
     calibration: Calibration,
-    spacing_mm: np.ndarray,
 ) -> np.ndarray:
     """Confidence in every label of the mask as it was before border and CSF, float32 in [0, 1].
 
@@ -74,7 +73,7 @@ def confidence_map(
     lies in it. Where a label is not the likelier one (a piece removed, a hole filled), it is the
     complement of the other's.
     """
-    mask = brain_mask_from_probability(probability, spacing_mm)
+    mask = solid_mask(probability)
     block = round(evidence.block_mm / float(placement.spacing_mm[0]))
     disagreement = restore(disagreement_map(evidence), placement, block)
     nowhere = np.zeros((), dtype=np.float32)

@@ -66,8 +66,7 @@ def gather_evidence(
     spacing_mm = float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))
     coronal = coronal_slices(prepared.head, found.views, spacing_mm, predict, region)
-    head = whole_blocks(block_means(prepared.head, factor), prepared.head.shape, factor)
-    coarse = block_means(found.probability, factor)
+    head = whole_block_means(prepared.head, factor)
     level = bright_level(head)
     to_ras = None
     if affine is not None:
@@ -76,7 +75,7 @@ def gather_evidence(
         to_ras = affine @ source_index_matrix(prepared) @ middle
     sides = zip(prepared.box, prepared.resampled_shape, strict=True)
     return Evidence(
-        probability=whole_blocks(coarse, prepared.head.shape, factor),
+        probability=whole_block_means(found.probability, factor),
         coronal=block_means(coronal.slices, (1, factor, factor)),
         coronal_places=coronal.places // factor,
         block_mm=factor * spacing_mm,
@@ -107,9 +106,10 @@ def coronal_slices(
     return predict_view(head, CORONAL, places, predict, report=lambda _slices: None, region=region)
 
 
-def whole_blocks(means: np.ndarray, shape: tuple[int, ...], factor: int) -> np.ndarray:
-    """Make the last blocks, which zeros fill up, the means of what they really hold; in place."""
-    for axis, size in enumerate(shape):
+def whole_block_means(array: np.ndarray, factor: int) -> np.ndarray:
+    """Do as `block_means`, but average the last blocks over what they really hold."""
+    means = block_means(array, factor)
+    for axis, size in enumerate(array.shape):
         if size % factor:
             np.moveaxis(means, axis, 0)[-1] *= factor / (size % factor)
     return means

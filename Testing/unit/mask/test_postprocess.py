@@ -9,10 +9,10 @@ from skullstrip.grid.regions import largest_component
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import (
-    brain_mask_from_probability,
     cut_brain,
     darkest_class,
     signed_distance_mm,
+    solid_mask,
     with_border,
     without_outer_csf,
 )
@@ -36,7 +36,7 @@ def sphere(spacing, radius_mm=RADIUS_MM):
 def test_the_border_moves_the_surface_by_its_millimetres(spacing, border_mm):
     spacing_mm = np.array(spacing)
     probability = sphere(spacing).astype(np.float32)
-    mask = brain_mask_from_probability(probability, spacing_mm, border_mm)
+    mask = with_border(solid_mask(probability), spacing_mm, border_mm)
     found_radius = (mask.sum() * spacing_mm.prod() * 3 / 4 / np.pi) ** (1 / 3)
     tolerance_mm = SURFACE_TOLERANCE * spacing_mm.max()
     assert found_radius == pytest.approx(RADIUS_MM + border_mm, abs=tolerance_mm)
@@ -53,7 +53,7 @@ def test_signed_distance_is_the_distance_to_a_sphere():
 def test_only_the_largest_piece_is_kept():
     probability = sphere((1.0, 1.0, 1.0)).astype(np.float32)
     probability[:4, :4, :4] = 1.0
-    mask = brain_mask_from_probability(probability, np.ones(3))
+    mask = solid_mask(probability)
     assert not mask[:4, :4, :4].any()
     assert mask.sum() == sphere((1.0, 1.0, 1.0)).sum()
 
@@ -63,7 +63,7 @@ def test_holes_are_filled_and_bays_are_not():
     pierced = solid.copy()
     pierced[38:42, 38:42, 38:42] = False  # a hole
     pierced[40, 40, 55:] = False  # a bay, open to the outside
-    filled = brain_mask_from_probability(pierced.astype(np.float32), np.ones(3))
+    filled = solid_mask(pierced.astype(np.float32))
     assert filled[38:42, 38:42, 38:42].all()
     assert not filled[40, 40, 55:].any()
 
@@ -71,7 +71,7 @@ def test_holes_are_filled_and_bays_are_not():
 @pytest.mark.parametrize("border_mm", [-3.0, 0.0, 3.0])
 def test_an_empty_probability_gives_an_empty_mask(border_mm):
     empty = np.zeros((10, 11, 12), np.float32)
-    assert not brain_mask_from_probability(empty, np.ones(3), border_mm).any()
+    assert not with_border(solid_mask(empty), np.ones(3), border_mm).any()
 
 
 def test_pieces_that_touch_only_at_an_edge_are_two():
@@ -100,8 +100,7 @@ def head():
 @pytest.mark.parametrize("border_mm", [-4.0, 4.0])
 def test_the_border_moves_what_is_left_without_fluid(head, border_mm):
     scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
-    base = brain_mask_from_probability(probability, scan.spacing_mm)
-    tissue = without_outer_csf(base, head.array, head.affine)
+    tissue = without_outer_csf(solid_mask(probability), head.array, head.affine)
     np.testing.assert_array_equal(
         cut_brain(scan, probability, border_mm, keep_csf=False),
         with_border(tissue, scan.spacing_mm, border_mm),

@@ -11,12 +11,13 @@ from scipy import ndimage
 
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import WeightsError
+from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS
 from skullstrip.quality.calibration import Calibrations, load_calibration
 from skullstrip.quality.confidence import disagreement_map, right_odds
 from skullstrip.quality.evidence import Evidence
-from skullstrip.quality.measures import measure, roughness, solid_mask
+from skullstrip.quality.measures import measure, roughness
 from skullstrip.quality.verdict import capped, estimate, judge
 from Testing.phantoms import make_head
 
