@@ -207,8 +207,9 @@ def _thumbnail(tiles: Sequence[_Tile]) -> str:
 
 def _red_and_blue(confidence: np.ndarray) -> np.ndarray:
     """Red and blue of confidences, uint8, shape (n, 2)."""
-    stops = np.linspace(UNSURE, SURE, len(RAMP))
-    channels = [np.interp(confidence, stops, channel) for channel in zip(*RAMP, strict=True)]
+    share = (confidence - UNSURE) / (SURE - UNSURE)
+    stops = np.linspace(0.0, 1.0, len(RAMP))
+    channels = [np.interp(share, stops, channel) for channel in zip(*RAMP, strict=True)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
