@@ -10,10 +10,14 @@ from pathlib import Path
 from .errors import OutputError
 from .io import images
 from .io.atomic import require_writable
-from .mask.surface import require_surface_suffix
+from .mask.surface import SURFACE_SUFFIXES
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
 ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
+FORMATS = {
+    **dict.fromkeys(IMAGE_OUTPUTS, ("image", images.WRITABLE_SUFFIXES)),
+    "surface": ("surface", SURFACE_SUFFIXES),
+}
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -67,10 +71,9 @@ def _require_ending(name: str, path: Path) -> None:
     what, ending = ENDINGS.get(name, ("", path.suffix.lower()))
     if path.suffix.lower() != ending:
         raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
-    if name in IMAGE_OUTPUTS:
-        images.require_image_suffix(path)
-    elif name == "surface":
-        require_surface_suffix(path)
+    what, known = FORMATS.get(name, ("", ("",)))
+    if not path.name.lower().endswith(known):
+        raise OutputError(f"{path} names no {what} format; use one of {', '.join(known)}.")
 
 
 def identity(path: Path) -> tuple[int, int] | str:

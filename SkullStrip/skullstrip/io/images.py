@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..checks.input_checks import Check, require_volume
-from ..errors import InputError, OutputError, SkullStripError
+from ..errors import InputError, SkullStripError
 from ..grid.volume import spatial_axes
 from .dicom_header import files_of_series, find_series, is_dicom
 from .dicom_images import DicomHeader
@@ -191,14 +191,6 @@ def named_by_series(path: Path, series: int | None = None) -> Path:
         return path
     folder = path if path.is_dir() else path.parent
     return folder / f"{find_series(path, series).name}.dcm"
-
-
-def require_image_suffix(path: Path) -> None:
-    """Raise OutputError where an output's ending names no format that can be written."""
-    if not suffix_of(path):
-        raise OutputError(
-            f"{path} names no image format; use one of {', '.join(WRITABLE_SUFFIXES)}."
-        )
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

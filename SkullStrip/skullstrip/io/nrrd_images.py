@@ -196,17 +196,11 @@ def _default_affine(header: dict[str, Any]) -> np.ndarray:
     sizes = header["sizes"]
     if len(sizes) < 3:
         return np.eye(4)  # no volume, which the checks refuse
-    axes = range(len(sizes))[spatial_axes(tuple(sizes))][-3:]
-    spacing = np.array([_spacing(header, axis) for axis in axes]) * (-1.0, 1.0, 1.0)
+    steps = np.array(header.get("spacings", np.ones(len(sizes))), dtype=np.float64)
+    for axis, direction in enumerate(header.get("space directions", ())):  # of an unknown space
+        steps[axis] = steps[axis] if direction is None else np.linalg.norm(direction)
+    axes = np.arange(len(sizes))[spatial_axes(tuple(sizes))][-3:]
+    spacing = np.where(np.isfinite(steps), steps, 1.0)[axes] * (-1.0, 1.0, 1.0)
     affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = -spacing * (sizes[list(axes)] - 1) / 2
+    affine[:3, 3] = -spacing * (sizes[axes] - 1) / 2
     return affine
-
-
-def _spacing(header: dict[str, Any], axis: int) -> float:
-    """Of an axis, which a direction tells even where the space it lies in is unknown."""
-    directions, spacings = header.get("space directions"), header.get("spacings")
-    spacing = 1.0 if spacings is None else float(spacings[axis])
-    if directions is not None and directions[axis] is not None:
-        spacing = float(np.linalg.norm(directions[axis]))
-    return spacing if np.isfinite(spacing) else 1.0

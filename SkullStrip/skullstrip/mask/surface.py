@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..errors import OutputError
 from ..grid.regions import bounding_box
 from ..grid.volume import spacing_of, voxel_ml
 
@@ -175,14 +174,6 @@ def write_surface(path: Path, surface: Surface) -> None:
     """Write a surface in the format of the file's ending, which is one of `SURFACE_SUFFIXES`."""
     writers = {".stl": _stl, ".ply": _ply, ".vtp": _vtp}
     path.write_bytes(writers[path.suffix.lower()](surface))
-
-
-def require_surface_suffix(path: Path) -> None:
-    """Raise OutputError where an output's ending names no surface format."""
-    if path.suffix.lower() not in SURFACE_SUFFIXES:
-        raise OutputError(
-            f"{path} names no surface format; use one of {', '.join(SURFACE_SUFFIXES)}."
-        )
 
 
 def _stl(surface: Surface) -> bytes:

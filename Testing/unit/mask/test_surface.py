@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import OutputError
-from skullstrip.mask.surface import Surface, mask_surface, require_surface_suffix
+from skullstrip.mask.surface import Surface, mask_surface
+from skullstrip.outputs import require_outputs
 from Testing.phantoms import BRAIN_SEMI_AXES_MM, make_head
 
 VOLUME_TOLERANCE = 0.01
@@ -100,4 +101,4 @@ def test_a_tetrahedron_has_its_volume_and_outward_normals():
 @pytest.mark.parametrize("name", ["brain.obj", "brain", "brain.stl.gz"])
 def test_other_endings_are_refused_in_one_sentence(tmp_path, name):
     with pytest.raises(OutputError, match=r"use one of \.vtp, \.stl, \.ply\.$"):
-        require_surface_suffix(tmp_path / name)
+        require_outputs([], [("surface", tmp_path / name)])
