@@ -85,11 +85,8 @@ def half(mask: np.ndarray, _block_mm: float, rng: np.random.Generator) -> np.nda
     axis, front = int(rng.integers(3)), bool(rng.integers(2))
     part = bounding_box(mask)[axis]
     middle = (part.start + part.stop) // 2
-    kept: list[slice] = [slice(None)] * 3
-    kept[axis] = slice(0, middle) if front or axis == 2 else slice(middle, None)
-    halved = np.zeros_like(mask)
-    halved[tuple(kept)] = mask[tuple(kept)]
-    return halved
+    lower = _between(mask.shape, axis, 0, middle)
+    return mask & lower if front or axis == 2 else mask & ~lower
 
 
 def lobe(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
@@ -110,11 +107,8 @@ def slab(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndar
     axis = int(rng.integers(3))
     part = bounding_box(mask)[axis]
     start = round(part.start + rng.uniform(0.25, 0.75) * (part.stop - part.start))
-    gap: list[slice] = [slice(None)] * 3
-    gap[axis] = slice(start, start + max(1, round(rng.uniform(8, 24) / block_mm)))
-    damaged = mask.copy()
-    damaged[tuple(gap)] = False
-    return damaged
+    thickness = max(1, round(rng.uniform(8, 24) / block_mm))
+    return mask & ~_between(mask.shape, axis, start, start + thickness)
 
 
 def holes(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
@@ -153,6 +147,12 @@ def damaged_probability(
 
 def _moved(mask: np.ndarray, block_mm: float, border_mm: float) -> np.ndarray:
     return move_surface(mask, np.full(3, block_mm), border_mm)
+
+
+def _between(shape: tuple[int, ...], axis: int, start: int, stop: int) -> np.ndarray:
+    """Return where the index along an axis lies between two."""
+    index = np.ogrid[tuple(map(slice, shape))][axis]
+    return np.asarray((index >= start) & (index < stop))
 
 
 def _ball(shape: tuple[int, ...], centre: np.ndarray, radius: float) -> np.ndarray:

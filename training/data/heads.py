@@ -19,7 +19,7 @@ from skullstrip.grid.orientation import reorient_to_ras
 from skullstrip.grid.regions import largest_component
 from skullstrip.grid.volume import Volume
 
-from .csv_manifest import ADVICE
+from .dataset import ADVICE
 from .label_codes import DURA, FAT, MARROW, MUSCLE, OUTER_VESSEL, SKIN, head_box, is_outside
 from .pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, read_volume
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from skullstrip.batch.tables import write_rows
 from skullstrip.errors import InputError
 
-from .csv_manifest import write_manifest
-from .dataset import DATA_HELP, find_pairs
+from .dataset import DATA_HELP, find_pairs, write_manifest
 from .pair import Pair
 
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}

@@ -157,10 +157,10 @@ def describe_weights(weights: str | Path | None) -> str:
     return f"weights: {manifest.name}, SHA-256 {manifest.weights_sha256}"
 
 
-def add_judging_arguments(parser: argparse.ArgumentParser, out: str, split: str = "val") -> None:
+def add_judging_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     """Add what the commands have that judge weights on a data set."""
     parser.add_argument("data", type=Path, help=DATA_HELP)
-    parser.add_argument("--split", default=split, help=f"split, or 'all'; default: {split}")
+    parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
     parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
     add_method_options(parser)
 
