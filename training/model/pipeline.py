@@ -21,7 +21,7 @@ import numpy as np
 from ..data.sources import Source, load_sources
 from .config import Config, Stage
 from .random_slices import centred_slab
-from .sampler import SourcePools, finish, random_example, read_image, read_mask
+from .sampler import Pools, finish, pools_of, random_example, read_image, read_mask
 
 TRAINING_SPLITS = ("train", "labelmap")
 VALIDATION_SPLITS = ("val",)
@@ -30,12 +30,12 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 @functools.cache
-def worker_pools(folder: Path) -> SourcePools:
+def worker_pools(folder: Path) -> Pools:
     """Load the sources once a process, and keep its libraries to one thread."""
     import cv2
 
     cv2.setNumThreads(0)
-    return SourcePools.of(load_sources(folder, TRAINING_SPLITS))
+    return pools_of(load_sources(folder, TRAINING_SPLITS))
 
 
 def end_with_parent() -> None:

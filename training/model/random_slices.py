@@ -1,12 +1,10 @@
-"""Random slices of a volume: three neighbouring planes, turned, zoomed and bent.
+"""Random slices of a volume: slabs of three neighbouring planes, turned, zoomed and bent.
 
-Only the coordinates are made here; whatever is read along them (labels, intensities, masks) stays
-aligned.
+A slab is the voxel coordinates (axis 1) of each pixel of each plane (axis 0), float32, shape
+(3, 3, H, W): whatever is read along them (labels, intensities, masks) stays aligned.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -21,19 +19,10 @@ FAR_ZOOM_SHARE, FAR_ZOOM = 0.12, (0.6, 1.6)
 COARSE = 6  # control points of the elastic field along each side
 
 
-@dataclass(frozen=True)
-class Slab:
-    """Where a training slice and its neighbours lie in a source."""
-
-    voxel: np.ndarray  # coordinates (axis 1) of each pixel of each plane (axis 0): (3, 3, H, W)
-    pixel_mm: float  # pixel spacing
-    plane: int  # 0, 1 or 2 for slices along X, Y or Z
-
-
 def random_slab(
     source: Source, sampling: Sampling, patch: int, spacing_mm: float, rng: np.random.Generator
-) -> Slab:
-    """Draw a slab near or beside the brain."""
+) -> tuple[np.ndarray, float]:
+    """Draw a slab near or beside the brain, and the spacing of its pixels in mm."""
     plane = int(rng.choice(3, p=sampling.planes))
     pixel_mm = spacing_mm * random_zoom(sampling, rng)
     centre_mm = random_centre(source, sampling, plane, patch * pixel_mm, rng)
@@ -45,15 +34,15 @@ def random_slab(
         points += elastic_field(patch, sampling.elastic_mm, rng)
     if rng.random() < sampling.swollen_share:
         points = swollen(points, source.brain_box_mm.mean(axis=0), rng)
-    return Slab(points / source.spacing_mm.reshape(3, 1, 1), pixel_mm, plane)
+    return points / source.spacing_mm.reshape(3, 1, 1), pixel_mm
 
 
-def centred_slab(source: Source, plane: int, position_mm: float, patch: int, mm: float) -> Slab:
+def centred_slab(source: Source, plane: int, level_mm: float, patch: int, mm: float) -> np.ndarray:
     """Cut an undeformed slab through the brain's centre at a given level, as inference does."""
     centre_mm = source.brain_box_mm.mean(axis=0)
-    centre_mm[plane] = position_mm
+    centre_mm[plane] = level_mm
     points = plane_points(centre_mm, identity_directions(plane) * mm, patch)
-    return Slab(points / source.spacing_mm.reshape(3, 1, 1), mm, plane)
+    return points / source.spacing_mm.reshape(3, 1, 1)
 
 
 def plane_points(centre_mm: np.ndarray, steps: np.ndarray, patch: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +14,7 @@ from ..augment.synthesis import paint
 from ..augment.tissue_contrast import draw_look
 from ..data.sources import Source
 from .config import Sampling, Stage
-from .random_slices import Slab, centred_slab, random_slab
+from .random_slices import centred_slab, random_slab
 
 FINE_SPACING_MM = 1.5
 
@@ -40,62 +39,55 @@ LESION_SHARE, CROP_SHARE, DEFACE_SHARE, BARE_SHARE = 0.15, 0.12, 0.2, 0.03
 NOISE_LAST_SHARE = 0.5
 
 
-@dataclass(frozen=True)
-class SourcePools:
-    """Sources by how they are drawn: label maps, fine scans and coarse scans."""
+Pools = tuple[Sequence[Source], Sequence[Source], Sequence[Source]]
 
-    labels: Sequence[Source]
-    fine: Sequence[Source]
-    coarse: Sequence[Source]
 
-    @classmethod
-    def of(cls, sources: Sequence[Source]) -> SourcePools:
-        """Sort sources."""
-        scans = [source for source in sources if not source.is_labels]
-        return cls(
-            [source for source in sources if source.is_labels],
-            [scan for scan in scans if scan.spacing_mm.max() <= FINE_SPACING_MM],
-            [scan for scan in scans if scan.spacing_mm.max() > FINE_SPACING_MM],
+def pools_of(sources: Sequence[Source]) -> Pools:
+    """Sort sources by how they are drawn: label maps, fine scans and coarse scans."""
+    scans = [source for source in sources if not source.is_labels]
+    return (
+        [source for source in sources if source.is_labels],
+        [scan for scan in scans if scan.spacing_mm.max() <= FINE_SPACING_MM],
+        [scan for scan in scans if scan.spacing_mm.max() > FINE_SPACING_MM],
+    )
+
+
+def draw(pools: Pools, sampling: Sampling, rng: np.random.Generator) -> Source:
+    """Draw a pool by its share (an empty pool's share goes to the others), then a source.
+
+    Raise InputError where all pools that have a share are empty.
+    """
+    synthetic, fine = sampling.synthetic_share, sampling.fine_share
+    shares = np.array([synthetic, (1 - synthetic) * fine, (1 - synthetic) * (1 - fine)])
+    shares *= [len(pool) > 0 for pool in pools]
+    if not shares.any():
+        labels, *scans = map(len, pools)
+        raise InputError(
+            f"No source to draw from: {labels} label maps with a share of {synthetic}, "
+            f"{sum(scans)} scans with the rest; change 'synthetic_share' or the data."
         )
-
-    def draw(self, sampling: Sampling, rng: np.random.Generator) -> Source:
-        """Draw a pool by its share (an empty pool's share goes to the others), then a source.
-
-        Raise InputError where all pools that have a share are empty.
-        """
-        real = 1 - sampling.synthetic_share
-        fine = sampling.fine_share
-        shares = np.array([sampling.synthetic_share, real * fine, real * (1 - fine)])
-        pools = (self.labels, self.fine, self.coarse)
-        shares *= [len(pool) > 0 for pool in pools]
-        if not shares.any():
-            raise InputError(
-                f"No source to draw from: {len(self.labels)} label maps with a share of "
-                f"{sampling.synthetic_share}, {len(self.fine) + len(self.coarse)} scans with the "
-                "rest; change 'synthetic_share' or the data."
-            )
-        pool = pools[int(rng.choice(3, p=shares / shares.sum()))]
+    pool = pools[int(rng.choice(3, p=shares / shares.sum()))]
+    source = pool[int(rng.integers(len(pool)))]
+    if source.subject in sampling.sparingly and rng.random() < REDRAW_SHARE:
         source = pool[int(rng.integers(len(pool)))]
-        if source.subject in sampling.sparingly and rng.random() < REDRAW_SHARE:
-            source = pool[int(rng.integers(len(pool)))]
-        return source
+    return source
 
 
 def random_example(
-    pools: SourcePools, sampling: Sampling, stage: Stage, rng: np.random.Generator
+    pools: Pools, sampling: Sampling, stage: Stage, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a slice with its neighbours and mask; see `finish`."""
-    source = pools.draw(sampling, rng)
+    source = draw(pools, sampling, rng)
     if not sampling.augment:  # an undeformed slice anywhere in the field of view
         plane = int(rng.choice(3, p=sampling.planes))
         position_mm = float(rng.uniform(0, source.extent_mm[plane]))
         slab = centred_slab(source, plane, position_mm, stage.patch, stage.spacing_mm)
         return finish(read_image(source, slab), read_mask(source, slab))
-    slab = random_slab(source, sampling, stage.patch, stage.spacing_mm, rng)
+    slab, pixel_mm = random_slab(source, sampling, stage.patch, stage.spacing_mm, rng)
     mask = read_mask(source, slab)
     if source.is_labels:
         look = draw_look(source.age_group, rng)
-        codes = read_along(source.voxels, slab.voxel, order=0, kind=np.uint8)
+        codes = read_along(source.voxels, slab, order=0, kind=np.uint8)
         image = np.moveaxis(paint(codes, source, look, rng), 0, -1)
         if look in COARSE_LOOKS:
             image = artefacts.low_resolution(artefacts.dropout(image, rng), rng)
@@ -103,19 +95,22 @@ def random_example(
         image = read_image(source, slab)
         if rng.random() < sampling.remap_share:
             image = artefacts.remapped_contrast(image, rng)
-    thick = rng.random() < sampling.thick_share
-    return finish(*degrade(image, mask, source, slab, thick, rng))
+    thick_mm = pixel_mm if rng.random() < sampling.thick_share else 0.0
+    return finish(*degrade(image, mask, source, slab, thick_mm, rng))
 
 
 def degrade(
     image: np.ndarray,
     mask: np.ndarray,
     source: Source,
-    slab: Slab,
-    thick: bool,
+    slab: np.ndarray,
+    thick_mm: float,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Disease, artefacts, noise and missing parts, each with its own probability."""
+    """Disease, artefacts, noise and missing parts, each with its own probability.
+
+    `thick_mm` is the spacing of the pixels if slices shall be thick, else 0.
+    """
     if rng.random() < LESION_SHARE:
         image = artefacts.lesion(image, mask, rng)
     noise = [NOISE]
@@ -123,10 +118,10 @@ def degrade(
     for share, artefact in steps:
         if rng.random() < share:
             image = artefact(image, rng)
-    if thick:
-        image = artefacts.thick_slices(image, slab.pixel_mm, rng)
+    if thick_mm:
+        image = artefacts.thick_slices(image, thick_mm, rng)
     if rng.random() < DEFACE_SHARE:
-        points = slab.voxel * source.spacing_mm.reshape(3, 1, 1)
+        points = slab * source.spacing_mm.reshape(3, 1, 1)
         image = artefacts.defaced(image, points, source.brain_outline_mm, rng)
     if rng.random() < BARE_SHARE:
         image = artefacts.outside_removed(image, mask, rng)
@@ -135,15 +130,15 @@ def degrade(
     return image, mask
 
 
-def read_image(source: Source, slab: Slab) -> np.ndarray:
+def read_image(source: Source, slab: np.ndarray) -> np.ndarray:
     """Linearly interpolated intensities in [0, 1], shape (H, W, 3)."""
-    values = read_along(source.voxels, slab.voxel, order=1, kind=np.float32)
+    values = read_along(source.voxels, slab, order=1, kind=np.float32)
     return np.moveaxis(values, 0, -1) / np.float32(255)
 
 
-def read_mask(source: Source, slab: Slab) -> np.ndarray:
+def read_mask(source: Source, slab: np.ndarray) -> np.ndarray:
     """Return the brain mask of the middle plane, shape (H, W)."""
-    values = read_along(source.mask, slab.voxel[1:2], order=1, kind=np.float32)
+    values = read_along(source.mask, slab[1:2], order=1, kind=np.float32)
     return values[0] > 127
 
 

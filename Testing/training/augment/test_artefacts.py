@@ -33,7 +33,7 @@ def slice_of(source, plane=0):
 def brain_in_mm(source=None, plane=0):
     """Positions of a slice's pixels, and the brain's outline."""
     source = source or small_scan()
-    points = slice_of(source, plane)[0].voxel * source.spacing_mm.reshape(3, 1, 1)
+    points = slice_of(source, plane)[0] * source.spacing_mm.reshape(3, 1, 1)
     return points, source.brain_outline_mm
 
 

@@ -8,19 +8,19 @@ import pytest
 from skullstrip.errors import InputError
 from Testing.small_sources import small_label_map, small_scan
 from training.model.config import Sampling, Stage
-from training.model.sampler import REDRAW_SHARE, SourcePools, finish, random_example
+from training.model.sampler import REDRAW_SHARE, draw, finish, pools_of, random_example
 
 STAGE = Stage(steps=1, batch_size=1, patch=64, spacing_mm=2.0)
 DRAWS = 400
 SHARE_TOLERANCE = 0.08  # three standard deviations of a share of 400 draws
 SCANS = small_scan("fine", spacing_mm=1.0), small_scan("coarse")
-POOLS = SourcePools.of([small_label_map(), *SCANS])
+POOLS = pools_of([small_label_map(), *SCANS])
 
 
 def drawn(pools, sampling):
     """Share of each subject among many draws."""
     rng = np.random.default_rng(0)
-    subjects = [pools.draw(sampling, rng).subject for _ in range(DRAWS)]
+    subjects = [draw(pools, sampling, rng).subject for _ in range(DRAWS)]
     return {subject: subjects.count(subject) / DRAWS for subject in set(subjects)}
 
 
@@ -38,9 +38,9 @@ def test_label_maps_and_fine_and_coarse_scans_have_their_shares(synthetic, fine)
 
 def test_an_empty_pools_share_goes_to_the_others():
     sampling = Sampling(synthetic_share=0.5, fine_share=0.5)
-    without_labels = drawn(SourcePools.of(SCANS), sampling)
+    without_labels = drawn(pools_of(SCANS), sampling)
     assert without_labels["fine"] == pytest.approx(0.5, abs=SHARE_TOLERANCE)
-    assert drawn(SourcePools.of([small_label_map()]), sampling) == {"labels": 1.0}
+    assert drawn(pools_of([small_label_map()]), sampling) == {"labels": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_an_empty_pools_share_goes_to_the_others():
 )
 def test_nothing_to_draw_from_is_refused(sources, synthetic):
     with pytest.raises(InputError, match="No source to draw from"):
-        drawn(SourcePools.of(sources), Sampling(synthetic_share=synthetic))
+        drawn(pools_of(sources), Sampling(synthetic_share=synthetic))
 
 
 def test_sources_to_use_sparingly_come_less_often():
-    pools = SourcePools.of([small_scan(name) for name in ("one", "two", "average")])
+    pools = pools_of([small_scan(name) for name in ("one", "two", "average")])
     often, seldom = (drawn(pools, Sampling(sparingly=names)) for names in ((), ("average",)))
     assert often["average"] > 0.25
     expected = (1 - REDRAW_SHARE) / 3 + REDRAW_SHARE / 9
@@ -69,7 +69,7 @@ def test_examples_differ_and_many_show_brain():
 def test_without_augmentation_a_slice_holds_the_scans_own_values():
     sampling = Sampling(synthetic_share=0.0, augment=False, planes=(1.0, 0.0, 0.0))
     rng = np.random.default_rng(0)
-    stage, plain = dataclasses.replace(STAGE, spacing_mm=1.0), SourcePools.of([small_scan()])
+    stage, plain = dataclasses.replace(STAGE, spacing_mm=1.0), pools_of([small_scan()])
     images = [random_example(plain, sampling, stage, rng)[0] for _ in range(10)]
     assert max(image.max() for image in images) <= small_scan().voxels.max()
 
