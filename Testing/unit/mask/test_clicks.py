@@ -123,15 +123,13 @@ def test_a_scan_of_one_value_or_with_nan_is_corrected_by_shape_alone():
 
 @pytest.mark.parametrize(
     ("place", "inside", "words"),
-    [((400.0, 0.0, 0.0), True, "outside the scan"), ((0.0, -115.0, 0.0), True, "more than 60 mm")],
+    [
+        ((400.0, 0.0, 0.0), True, "outside the scan"),
+        ((0.0, -115.0, 0.0), True, "more than 60 mm"),
+        ((0.0, 20.0, 0.0), False, "leaves no brain"),
+    ],
 )
 def test_a_click_that_can_mean_nothing_is_refused_in_a_sentence(place, inside, words):
-    small = distance_mm(HEAD, (0.0, 20.0, 0.0)) <= 30
+    small = distance_mm(HEAD, (0.0, 20.0, 0.0)) <= 5
     with pytest.raises(InputError, match=words):
         correct_mask(small, HEAD.array, HEAD.affine, [Click(place, inside)])
-
-
-def test_a_click_that_would_leave_no_brain_is_refused():
-    small = distance_mm(HEAD, (0.0, 20.0, 0.0)) <= 5
-    with pytest.raises(InputError, match="leaves no brain"):
-        correct_mask(small, HEAD.array, HEAD.affine, [Click((0.0, 20.0, 0.0), False)])
