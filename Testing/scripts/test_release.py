@@ -3,7 +3,8 @@
 import pytest
 
 from scripts.docs_links import on_page_markdown
-from scripts.release import ReleaseError, require_one_version
+from scripts.release import require_one_version
+from skullstrip.errors import InputError
 from Testing.programs import ROOT, run_python
 
 
@@ -33,7 +34,7 @@ def test_a_release_whose_version_is_not_the_same_everywhere_is_refused(
     assert require_one_version(None, ROOT)
     if file:
         (checkout / file).write_text(content)
-    with pytest.raises(ReleaseError, match=words):
+    with pytest.raises(InputError, match=words):
         require_one_version(tag, checkout)
 
 
