@@ -1,8 +1,6 @@
 """More whole-head label maps: one code table, masks by one rule, infants' brains put into heads.
 
-    python -m training heads DATA/MANIFEST_more.csv OUT
-
-writes maps, masks and a manifest that `prepare` takes. Maps that `configs/held_back.txt` names get
+Writes maps, masks and a manifest that `prepare` takes. Maps that `configs/held_back.txt` names get
 the split "truth": `synthetic` makes scans with exact masks from them, and nothing trains on them.
 """
 

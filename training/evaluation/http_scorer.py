@@ -33,14 +33,6 @@ class ScorerError(SkullStripError):
     """The scorer did not answer as the protocol says."""
 
 
-def nifti_bytes(path: Path) -> bytes:
-    """Return an image file as plain NIfTI; raise InputError where it cannot be read."""
-    import nibabel
-
-    mask = read_volume(path)
-    return bytes(nibabel.Nifti1Image((mask.array > 0).astype(np.uint8), mask.affine).to_bytes())
-
-
 def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S) -> float:
     """Send one mask under its scan's name and return the Dice that the scorer answers.
 
@@ -49,13 +41,13 @@ def remote_dice(url: str, name: str, mask: Path, *, timeout_s: float = TIMEOUT_S
     or the mask is at fault, and ScorerError where the server cannot be reached, takes longer for
     all of it, refuses, or answers something else than a Dice in [0, 1].
     """
+    import nibabel
+
     address, headers = _address(url)
-    request = Request(  # noqa: S310  (the scheme was checked)
-        address + quote(name, safe=""),
-        data=zlib.compress(nifti_bytes(mask)),
-        headers=headers,
-        method="POST",
-    )
+    volume = read_volume(mask)
+    image = nibabel.Nifti1Image((volume.array > 0).astype(np.uint8), volume.affine)
+    target, content = address + quote(name, safe=""), zlib.compress(image.to_bytes())
+    request = Request(target, content, headers, method="POST")  # noqa: S310  (the scheme is checked)
     # Whose each byte comes in time may never end, so somebody else waits for it.
     answers: Queue[bytes | Exception] = Queue()
     Thread(target=_ask, args=(request, timeout_s, answers), daemon=True).start()
