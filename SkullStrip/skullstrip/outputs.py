@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import OutputError
 from .io import images
 from .io.atomic import require_writable
+from .io.dicom_header import find_series, is_dicom
 from .mask.surface import SURFACE_SUFFIXES
 
 IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
@@ -26,7 +27,10 @@ def default_outputs(input_path: str | Path, series: int | None = None) -> dict[s
     Of DICOM they are called by the series, and lie in the folder that is given; raise InputError
     where none can be told.
     """
-    path = images.named_by_series(Path(input_path), series)
+    path = Path(input_path)
+    if is_dicom(path):
+        folder = path if path.is_dir() else path.parent
+        path = folder / f"{find_series(path, series).name}.dcm"
     suffix = images.suffix_of(path)
     stem = path.name[: -len(suffix)] if suffix else path.stem
     suffix = suffix or images.FALLBACK_SUFFIX

@@ -182,17 +182,6 @@ def suffix_of(path: Path) -> str:
     return next((suffix for suffix in WRITABLE_SUFFIXES if name.endswith(suffix)), "")
 
 
-def named_by_series(path: Path, series: int | None = None) -> Path:
-    """Return the path; of DICOM one in the same folder that is called by the series.
-
-    Raise InputError where no series can be told.
-    """
-    if not is_dicom(path):
-        return path
-    folder = path if path.is_dir() else path.parent
-    return folder / f"{find_series(path, series).name}.dcm"
-
-
 def files_of(path: Path) -> tuple[Path, ...]:
     """Return all files that are written under an image's name: a header brings its data file."""
     suffix = suffix_of(path)
