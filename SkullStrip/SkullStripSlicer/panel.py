@@ -25,15 +25,15 @@ _COLORS = {
 
 def say(label, text: str, tone: str = "") -> None:
     """Show a text, ordinary, "good", a "warning" or an "error"; hide the label of an empty one."""
-    label.text = text
-    label.visible = bool(text)
-    label.styleSheet = ""
-    main = slicer.util.mainWindow()
+    style, main = "", slicer.util.mainWindow()
     if tone and main is not None:
         palette = main.palette  # a label that has a style sheet does not follow a new one
         roles = (qt.QPalette.Window, qt.QPalette.WindowText)
         window, words = (palette.color(role).lightness() for role in roles)
-        label.styleSheet = f"color: {_COLORS[tone][window < words]};"
+        style = f"color: {_COLORS[tone][window < words]};"
+    label.text = text
+    label.visible = bool(text)
+    label.styleSheet = style
 
 
 def sentence(error: Exception) -> str:

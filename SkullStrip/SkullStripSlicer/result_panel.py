@@ -145,18 +145,14 @@ class ResultPanel(Panel):
 
     def _showWaiting(self) -> None:
         """Say what is ticked and only comes with another run; a stripped scan comes at once."""
-        segmentation, node = self.segmentation, self._parameterNode
-        asked = (
-            (outputs.PROBABILITY_ROLE, "makeProbability", _("Probability")),
-            (outputs.CONFIDENCE_ROLE, "makeConfidence", _("Confidence")),
-        )
-        waiting = [
-            words
-            for role, setting, words in asked
-            if segmentation is not None
-            and getattr(node, setting)
-            and segmentation.GetNodeReference(role) is None
-        ]
+        segmentation, node, waiting = self.segmentation, self._parameterNode, []
+        if segmentation is not None:
+            asked = (
+                (node.makeProbability, outputs.PROBABILITY_ROLE, _("Probability")),
+                (node.makeConfidence, outputs.CONFIDENCE_ROLE, _("Confidence")),
+            )
+            has = segmentation.GetNodeReference
+            waiting = [words for isAsked, role, words in asked if isAsked and has(role) is None]
         text = _("Comes with the next run: {names}.").format(names=", ".join(waiting))
         say(self._ui.alsoNotice, text if waiting else "")
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 
 from skullstrip.errors import InputError, OutputError
 from skullstrip.io.atomic import atomic_outputs
@@ -27,7 +26,7 @@ from skullstrip.mask.clicks import Click, correct_mask
 from . import outputs
 from .border import BorderField
 from .segment import writeMask
-from .volume_node import volumeFromNode
+from .volume_node import ijkToRasMatrix, volumeFromNode
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 CLICK_DIGITS = 2  # of a position in mm; files keep about six figures
@@ -323,9 +322,8 @@ def saveMask(segmentationNode, path: str | Path, *, overwrite: bool = False) -> 
 
 def _labelMap(segmentationNode):
     """Return a label map outside the scene."""
-    node, matrix = slicer.vtkMRMLLabelMapVolumeNode(), vtk.vtkMatrix4x4()
-    outputs.sourceOf(segmentationNode).GetIJKToRASMatrix(matrix)
-    node.SetIJKToRASMatrix(matrix)
+    node = slicer.vtkMRMLLabelMapVolumeNode()
+    node.SetIJKToRASMatrix(ijkToRasMatrix(outputs.sourceOf(segmentationNode)))
     mask = outputs.brainMask(segmentationNode)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(mask.transpose(2, 1, 0), np.uint8))
     return node

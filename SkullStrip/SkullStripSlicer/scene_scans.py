@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
@@ -15,7 +14,7 @@ from skullstrip.errors import InputError
 from . import outputs
 from .border import BorderField
 from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
-from .volume_node import SCALAR, inspectVolume, worldAffine
+from .volume_node import SCALAR, ijkToRasMatrix, inspectVolume, worldAffine
 
 LABEL_MAP, CT_LIKE = "label_map", "ct_like"
 CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted"}
@@ -98,10 +97,10 @@ class FrameOutput:
         node.SetAttribute(outputs.SEGMENT_ATTRIBUTE, FRAME_SEGMENT)
         writeMask(node, FRAME_SEGMENT, volumeNode, mask, box)
         # The volume is in no scene to refer to, so that its grid is kept as text.
-        toRas = vtk.vtkMatrix4x4()
-        volumeNode.GetIJKToRASMatrix(toRas)
         converter = slicer.vtkSegmentationConverter
-        grid = converter.SerializeImageGeometry(toRas, volumeNode.GetImageData())
+        grid = converter.SerializeImageGeometry(
+            ijkToRasMatrix(volumeNode), volumeNode.GetImageData()
+        )
         node.GetSegmentation().SetConversionParameter(
             converter.GetReferenceImageGeometryParameterName(), grid
         )

@@ -9,6 +9,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from .volume_node import ijkToRasMatrix
+
 SEGMENT_NAME = "Brain"
 # They stand out from grey slices and from each other; amber first.
 COLORS = (
@@ -113,10 +115,8 @@ def digest(array: np.ndarray) -> str:
 
 def _grid(volumeNode, *, whole: bool = False):
     """Return an oriented image on the volume's grid, without extent and voxels unless `whole`."""
-    matrix = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(matrix)
     image = slicer.vtkOrientedImageData()
-    image.SetImageToWorldMatrix(matrix)
+    image.SetImageToWorldMatrix(ijkToRasMatrix(volumeNode))
     if whole:
         image.SetExtent(volumeNode.GetImageData().GetExtent())
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)

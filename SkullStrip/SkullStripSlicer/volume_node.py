@@ -43,9 +43,14 @@ def requireScalarVolume(volumeNode) -> None:
 
 def ijkToRas(volumeNode) -> np.ndarray:
     """Return the node's own voxel index to RAS matrix, float64 (4, 4), without its parents'."""
+    return slicer.util.arrayFromVTKMatrix(ijkToRasMatrix(volumeNode))
+
+
+def ijkToRasMatrix(volumeNode) -> vtk.vtkMatrix4x4:
+    """Return the same as VTK has it."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    return matrix
 
 
 def worldAffine(volumeNode) -> np.ndarray:

@@ -7,14 +7,15 @@ scan. Stand-ins: CTK's and Slicer's widgets and the application, as in the panel
 and frames are Qt's, not Slicer's.
 """
 
-import os
-import sys
-import tempfile
-from pathlib import Path
+import slicer
+from PySide6 import QtCore, QtGui
 
-import pytest
+from Testing.slicer.application_stand_in import ModuleParent
+from Testing.slicer.child_stand_ins import wait_for
+from Testing.slicer.panel_fixtures import click, drawPictures, enter, palette, strip
+from Testing.slicer.pythonqt import Proxy
+from Testing.slicer.scene import addVolume, paint, voxelsOf
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 WIDTH = 430
 HEIGHTS = {"panel.png": 410, "panel_states.png": 720}
 HEIGHT = 900  # as much as a panel with everything open needs; in Slicer it scrolls
@@ -24,28 +25,16 @@ CUT = 0.45  # of the scan's slices, so that the brain reaches the edge of the im
 PALETTES = ("light", "dark")
 
 
-def main(scan, folder):
-    """Strip a scan by the panel's button and take a picture of each state."""
-    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
-        states = takePictures(scan, Path(temporary), patch)
-    folder.mkdir(parents=True, exist_ok=True)
+def drawPanel(volume, folder, scene, qapp, patch):
+    """Take a picture of each state on every palette."""
+    states = takePictures(volume, scene, qapp, patch)
     light, dark = ([state[index] for state in states] for index in range(len(PALETTES)))
     for name, rows in (("panel.png", [light[:3]]), ("panel_states.png", [light, dark])):
         sheetOf(rows, HEIGHTS[name]).save(str(folder / name))
 
 
-def takePictures(scan, temporary, patch):
+def takePictures(volume, scene, qapp, patch):
     """Each state on every palette: idle, running, its result, a warning, a refusal, a batch."""
-    import slicer
-
-    from Testing.slicer.application_stand_in import ModuleParent
-    from Testing.slicer.child_stand_ins import wait_for
-    from Testing.slicer.panel_fixtures import click, enter, palette, startSlicer, strip
-    from Testing.slicer.pythonqt import Proxy
-    from Testing.slicer.scene import addVolume, loadVolume, paint, voxelsOf
-
-    scene, qapp = startSlicer(temporary, patch)
-    volume = loadVolume(scan, "MRHead")
     view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     view.SetLayoutName("Red")
     view.SetBackgroundVolumeID(volume.GetID())
@@ -101,8 +90,6 @@ def takePictures(scan, temporary, patch):
 
 def sheetOf(rows, height):
     """One image of all, each cut to the same height."""
-    from PySide6 import QtCore, QtGui
-
     width = max(map(len, rows)) * (WIDTH + GAP) - GAP
     size = QtCore.QSize(width, len(rows) * (height + GAP) - GAP)
     sheet = QtGui.QImage(size, QtGui.QImage.Format.Format_RGB32)
@@ -117,6 +104,4 @@ def sheetOf(rows, height):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
-    sys.stdout.flush()
-    os._exit(0)  # see pytest_unconfigure in conftest.py
+    drawPictures(drawPanel)

@@ -5,8 +5,6 @@
 
 import os
 import sys
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import slicer
@@ -109,27 +107,20 @@ def pixels(window):
     return values.reshape(height, width, -1)[::-1, :, :3]
 
 
-def main(scan, folder):
+def drawViews(volume, folder, scene, _qapp, _patch):
     """Strip a scan and write the README's pictures."""
-    import pytest
     from PIL import Image
 
     from SkullStripSlicer.logic import StripLogic
-    from Testing.slicer.panel_fixtures import startSlicer
-    from Testing.slicer.scene import loadVolume
 
-    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
-        scene, _ = startSlicer(Path(temporary), patch)
-        volume = loadVolume(scan)
-        StripLogic().strip(volume, surface=True)
-        size, names = (360, 360), ("Axial", "Sagittal", "Coronal")
-        slices = [renderSlice(scene, volume, name, size) for name in names]
-        row = np.concatenate([*slices, render3D(scene, size)], axis=1)
-    folder.mkdir(parents=True, exist_ok=True)
+    StripLogic().strip(volume, surface=True)
+    size, names = (360, 360), ("Axial", "Sagittal", "Coronal")
+    slices = [renderSlice(scene, volume, name, size) for name in names]
+    row = np.concatenate([*slices, render3D(scene, size)], axis=1)
     Image.fromarray(row).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "views.png")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
-    sys.stdout.flush()
-    os._exit(0)  # see pytest_unconfigure in conftest.py
+    from Testing.slicer.panel_fixtures import drawPictures
+
+    drawPictures(drawViews)
