@@ -16,11 +16,10 @@ from collections import Counter
 
 import pytest
 
-from skullstrip.batch import cluster
-from skullstrip.batch.cluster import Cluster
+from skullstrip.batch import workers
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import run_batch
-from skullstrip.batch.workers import as_done
+from skullstrip.batch.workers import Cluster, as_done
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing import worker_tasks
@@ -99,7 +98,7 @@ def test_a_worker_killed_in_the_middle_has_its_scans_done_by_others(
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 1)
     source, told = save_heads(tmp_path / "in", 1), BatchOptions(scheduler="tcp://127.0.0.1:1")
     with pytest.raises(InputError, match=r"No Dask scheduler answers at 'tcp://127.0.0.1:1'"):
         run_batch(str(source), tmp_path / "out", told)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skullstrip.batch import job as work
-from skullstrip.batch.fmriprep import folder_of
+from skullstrip.batch.bids import folder_of
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import scans_of
 from skullstrip.options import Options

@@ -310,26 +310,19 @@ def test_a_scan_that_cannot_be_read_is_refused_before_the_run(tmp_path, scan, st
         strip(scan, apply_to={missing: default_outputs(missing)}, engine=NEVER)
 
 
-@pytest.mark.parametrize("how", ["same", "hard link", "folder link", "not there yet"])
+@pytest.mark.parametrize("how", ["hard link", "not there yet"])
 def test_what_the_batch_reads_is_never_written(tmp_path, how):
-    out = tmp_path / "out"
-    out.mkdir()
-    source = out / "a_brain.nii"
+    output = source = tmp_path / "a_brain.nii"
     if how == "hard link":
         source = tmp_path / "b.nii"
-    if how != "not there yet":
         source.write_bytes(b"scan")
-    if how == "hard link":
-        os.link(source, out / "a_brain.nii")
-    if how == "folder link":
-        (tmp_path / "link").symlink_to(out)
-        source = tmp_path / "link" / "a_brain.nii"
+        os.link(source, output)
     inputs = Inputs([source])
-    inputs.refuse([out / "a_brain_mask.nii"])
+    inputs.refuse([tmp_path / "a_brain_mask.nii"])
     with pytest.raises(
         OutputError, match=r"a_brain\.nii would be replaced, which this batch reads"
     ):
-        inputs.refuse([out / "a_brain.nii"])
+        inputs.refuse([output])
 
 
 def test_the_voxels_of_a_scan_are_never_written(tmp_path):

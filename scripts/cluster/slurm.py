@@ -56,7 +56,7 @@ def slurm_cluster(arguments: argparse.Namespace) -> Any:
     import dask
     from dask_jobqueue import SLURMCluster
 
-    # One scan a worker: a worker that dies takes only that one with it. Short logs: see cluster.py.
+    # One scan a worker: a worker that dies takes only that one with it. Logs are kept.
     dask.config.set(
         {
             "distributed.scheduler.worker-saturation": 1.0,

@@ -4,6 +4,12 @@ Names and fields follow BIDS 1.8 (BIDS URIs and `DatasetLinks` came with it), de
 data types. The folder of derivatives may be described already: by an earlier run and then by hand,
 with `Authors` for example, or by another pipeline whose derivatives lie there too. What others
 wrote stays.
+
+fMRIPrep, sMRIPrep and NiBabies take masks as their `--derivatives` folder. sMRIPrep 0.20, which
+fMRIPrep calls, turns a T1-weighted scan to RAS before it applies a mask that it was given, and
+takes one mask for each anatomical reference: a person's or a session's. Its query asks for no
+`space`, that of NiBabies for `T1w`. Of several scans the first in lexicographical order is the
+reference; where their grids differ, all are resampled to one that no mask of ours is on.
 """
 
 from __future__ import annotations
@@ -13,14 +19,19 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from .._version import __version__
 from ..errors import InputError, OutputError
+from ..grid.orientation import orientation_of
 from ..io.atomic import atomic_outputs
 from ..io.limits import require_regular
+from ..io.nibabel_images import Reader
 from ..report import to_json
 from .scans import Scan, refuse_names, sidecar_of
 
@@ -28,6 +39,7 @@ from .scans import Scan, refuse_names, sidecar_of
 NO_MAGNITUDE = "desc-|part-(?:phase|real|imag)_"
 IMAGE = re.compile(rf"(sub-[^_]+(?:_(?!{NO_MAGNITUDE})[^_]+)*)_([a-zA-Z0-9]+)\.nii(?:\.gz)?")
 T1W = ("T1w", "UNIT1")
+SAME_MM = 0.001  # voxel sizes further apart are resampled by fMRIPrep
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # bytes of others stay as they are
 BIDS_VERSION = "1.8.0"
 RAW = "raw"  # what DatasetLinks calls the data set that was stripped
@@ -55,12 +67,14 @@ def find_bids_scans(
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
     also: Sequence[str] = (),
+    fmriprep: str | None = None,
 ) -> list[Scan]:
     """T1-weighted scans of the raw data; derivatives inside the data set are left out.
 
     Labels are taken with or without `sub-` and `ses-`, and all are by default. Other anatomical
-    scans, of the suffixes in `also`, T2w or FLAIR, get the mask of their session's first one. Raise
-    InputError where none is there, or none of a participant, session or suffix.
+    scans, of the suffixes in `also`, T2w or FLAIR, get the mask of their session's first one.
+    `fmriprep` is which scans are its references, and get a mask for it besides. Raise InputError
+    where none is there, or none of a participant, session or suffix.
     """
     subjects = {label.removeprefix("sub-") for label in participants}
     visits = {label.removeprefix("ses-") for label in sessions}
@@ -78,11 +92,8 @@ def find_bids_scans(
         )
     _require_labels(data_set, "participant", subjects, {scan.subject for scan in scans})
     _require_labels(data_set, "session", visits, {scan.session for scan in scans})
-    chosen = [
-        scan
-        for scan in scans
-        if (not subjects or scan.subject in subjects) and (not visits or scan.session in visits)
-    ]
+    everyones = [scan for scan in scans if not subjects or scan.subject in subjects]
+    chosen = [scan for scan in everyones if not visits or scan.session in visits]
     if not chosen:
         raise InputError(f"No participant asked for has a session asked for in '{data_set}'.")
     for suffix in also:
@@ -101,7 +112,7 @@ def find_bids_scans(
         replace(scan, apply_to=others.pop((scan.subject, scan.session), ())) for scan in chosen
     ]
     refuse_names(chosen)
-    return chosen
+    return chosen if fmriprep is None else _with_fmriprep_masks(chosen, everyones, fmriprep)
 
 
 def _suffix(scan: Scan) -> str:
@@ -210,3 +221,55 @@ def _link(data_set: Path, out: Path) -> str:
         return quote(Path(os.path.relpath(data_set, out)).as_posix())
     except ValueError:  # another drive of Windows
         return data_set.as_uri()
+
+
+def folder_of(reference: str) -> str:
+    """Return the folder below the output folder that is given to `--derivatives`."""
+    return f"fmriprep_{reference}"
+
+
+def readme_of(reference: str) -> str:
+    """Return what is written into that folder."""
+    return (
+        "Brain masks by SkullStrip with the axes of RAS, for fMRIPrep, sMRIPrep and NiBabies:\n"
+        f"--derivatives THIS_FOLDER --subject-anatomical-reference {reference}\n"
+    )
+
+
+def _with_fmriprep_masks(scans: list[Scan], everyones: list[Scan], reference: str) -> list[Scan]:
+    """Give references their mask; `everyones` are the same persons' scans of all sessions."""
+
+    def whose(scan: Scan) -> tuple[str, str]:
+        return scan.subject, scan.session if reference == "sessionwise" else ""
+
+    t1w = [scan for scan in everyones if _suffix(scan) == "T1w"]
+    changed = {}
+    for _, group in groupby(sorted(t1w, key=lambda scan: (whose(scan), scan.file)), whose):
+        first, *others = group
+        changed[first.name] = _with_fmriprep_mask(first, others, folder_of(reference))
+    return [changed.get(scan.name, scan) for scan in scans]
+
+
+def _with_fmriprep_mask(scan: Scan, others: list[Scan], folder: str) -> Scan:
+    if others and not _have_one_grid([scan, *others]):
+        note = "no mask for fMRIPrep: the grids of this person's T1w scans differ, or are not known"
+        return replace(scan, note=note)
+    stem = scan.mask.removesuffix("_desc-brain_mask.nii.gz")
+    kinds = ("desc-brain", "space-T1w_desc-brain")  # of sMRIPrep, of NiBabies
+    return replace(
+        scan, for_fmriprep=tuple(f"{folder}/{stem}_{kind}_mask.nii.gz" for kind in kinds)
+    )
+
+
+def _have_one_grid(scans: list[Scan]) -> bool:
+    """Return whether all have as many voxels of the same size once they are turned to RAS."""
+    grids = []
+    for scan in scans:
+        try:
+            reader = Reader(scan.path)
+        except Exception:  # noqa: BLE001  (whoever reads the scan says what is wrong with it)
+            return False
+        spacing_mm = np.linalg.norm(reader.affine[:3, :3], axis=0)
+        axes = list(orientation_of(reader.affine).axes)
+        grids.append(np.stack([np.array(reader.shape[:3])[axes], spacing_mm[axes]]))
+    return all(np.allclose(grid, grids[0], rtol=0, atol=SAME_MM) for grid in grids)

@@ -21,20 +21,10 @@ from ..io.nibabel_images import write_turned_to_ras
 from ..options import Options
 from ..pipeline import BrainExtraction, load_engine
 from ..report import quality_line, report, rounded, to_json
+from . import records
 from .bids import sidecars
 from .options import BatchOptions
-from .records import (
-    COLUMNS,
-    CORRECTED,
-    DONE,
-    FAILED,
-    Entry,
-    FileState,
-    Row,
-    is_stranger,
-    read_record,
-    write_record,
-)
+from .records import CORRECTED, DONE, FAILED, Entry, FileState, Row, read_record, write_record
 from .scans import BETWEEN, Scan, sidecar_of
 
 loaded_engine = lru_cache(maxsize=1)(load_engine)  # once in each process
@@ -146,7 +136,7 @@ def _strangers(scan: Scan, known: Entry | None, job: Job) -> list[str]:
     """Return the outputs of a scan that are there, and not ours to replace."""
     if job.options.overwrite:
         return []
-    return [path for path in scan.outputs if is_stranger(path, known, job.out)]
+    return [path for path in scan.outputs if records.is_stranger(path, known, job.out)]
 
 
 @contextmanager
@@ -209,7 +199,7 @@ def described(scan: Scan, job: Job, source: FileState, failure: str = "") -> Row
 def _reported(result: BrainExtraction, scan: Scan, options: Options) -> Row:
     """Return the columns that are called as in the report."""
     found = report(result, options, inputs=scan.inputs, outputs=[{}] * len(scan.inputs))
-    return {name: found[name] for name in COLUMNS if name in found}
+    return {name: found[name] for name in records.COLUMNS if name in found}
 
 
 def _findings(result: BrainExtraction, scan: Scan, options: Options) -> Row:

@@ -93,7 +93,7 @@ def ignore_event(event: Event) -> None:
 
 
 def say_json(event: Event) -> None:
-    """Write a line of JSON to stdout, whole: some events come from a thread of their own."""
+    """Write a line of JSON to stdout."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 

@@ -16,18 +16,10 @@ from ..errors import InputError, OutputError
 from ..files import read_on_grid
 from ..io.atomic import atomic_outputs
 from ..io.images import Image, read_image, write_mask
+from . import tables
 from .records import CORRECTED, sha256_of
 from .report_page import STATES, number, state_of
-from .tables import (
-    ACCEPT,
-    DECISIONS,
-    REJECT,
-    name_in,
-    read_decisions,
-    read_rows,
-    text_of,
-    write_decision,
-)
+from .tables import ACCEPT, REJECT, name_in, text_of
 
 NEEDED = ("name", "path", "status", "verdict", "brain_mask", "mask_sha256")
 ADVICE = "open the results.csv that 'skullstrip batch' wrote"
@@ -82,9 +74,9 @@ class Review:
     """
 
     def __init__(self, table: Path) -> None:
-        self._decisions = table.parent / DECISIONS
-        decided = read_decisions(self._decisions) if self._decisions.exists() else {}
-        rows = read_rows(table, NEEDED, ADVICE)
+        self._decisions = table.parent / tables.DECISIONS
+        decided = tables.read_decisions(self._decisions) if self._decisions.exists() else {}
+        rows = tables.read_rows(table, NEEDED, ADVICE)
         cases = [_case(row, table.parent, decided) for row in rows if row["brain_mask"]]
         chosen = [case for case in cases if _needs_a_look(case)]
         self.cases = sorted(chosen, key=lambda case: [*STATES].index(state_of(case.row)))
@@ -138,7 +130,7 @@ class Review:
 
     def decide(self, case: Case, decision: str, rater: str) -> None:
         """Put a decision into the decisions of the batch; raise InputError where that fails."""
-        write_decision(self._decisions, case.row, decision, rater)
+        tables.write_decision(self._decisions, case.row, decision, rater)
         case.decision = decision
 
 

@@ -18,8 +18,7 @@ from ..network.manifest import load_manifest, read_weights_file
 from ..options import Options
 from ..outputs import Inputs
 from ..quality.calibration import load_calibration
-from . import bids, fmriprep
-from .cluster import connected
+from . import bids
 from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
 from .options import BatchOptions
 from .plan import reasons_to_do
@@ -27,7 +26,7 @@ from .progress import BatchResult, OnEvent, ignore_event
 from .records import RECORDS, Row, held, read_record, rows
 from .results import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
 from .scans import Scan, find_scans
-from .workers import LocalWorkers, Workers, as_done, default_jobs, threads_each
+from .workers import Cluster, LocalWorkers, as_done, connected, default_jobs, threads_each
 
 TABLE_SECONDS = 15.0  # at least, between two tables written on the way
 TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
@@ -114,8 +113,8 @@ def run_batch(
         if options.bids:
             bids.write_dataset_files(Path(source), out)
         if reference := options.fmriprep:
-            folder = out / fmriprep.folder_of(reference)
-            bids.write_dataset_files(Path(source), folder, fmriprep.readme_of(reference))
+            folder = out / bids.folder_of(reference)
+            bids.write_dataset_files(Path(source), folder, bids.readme_of(reference))
         todo = batch.left_to_do(scans, inputs)
         try:
             if todo:
@@ -165,7 +164,7 @@ class Batch:
     def strip(self, todo: list[Task], quiet: bool) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
         options, job, count = self.job.options, self.job, len(todo)
-        pool: AbstractContextManager[Workers]
+        pool: AbstractContextManager[LocalWorkers | Cluster]
         if options.scheduler:
             pool = connected(options.scheduler)
         else:
@@ -209,13 +208,9 @@ def scans_of(source: str, out: Path, options: BatchOptions) -> list[Scan]:
     """Find the scans; raise InputError where there are none, or they cannot be told apart."""
     if not options.bids:
         return find_scans(source, out)
-    data_set = Path(source)
-    bids.require_place(data_set, out)
-    scans = bids.find_bids_scans(data_set, options.participants, options.sessions, options.also)
-    if options.fmriprep is None:
-        return scans
-    everyone = bids.find_bids_scans(data_set, options.participants)
-    return fmriprep.with_masks(scans, everyone, options.fmriprep)
+    bids.require_place(Path(source), out)
+    labels = options.participants, options.sessions
+    return bids.find_bids_scans(Path(source), *labels, options.also, options.fmriprep)
 
 
 def require_packages(scheduler: str | None) -> None:

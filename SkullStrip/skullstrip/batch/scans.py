@@ -35,7 +35,7 @@ class Scan:
     session: str = ""  # likewise
     # Path below a BIDS data set; empty for other scans, which get no sidecars.
     bids_source: str = ""
-    # Masks with the axes of RAS, relative to the output folder; see `fmriprep`.
+    # Masks with the axes of RAS, relative to the output folder; see `bids`.
     for_fmriprep: tuple[str, ...] = ()
     note: str = ""  # what its row says besides
     apply_to: tuple[Scan, ...] = ()  # other scans of its session, which get the same mask

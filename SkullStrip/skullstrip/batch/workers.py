@@ -1,29 +1,34 @@
-"""Items handed to workers as these are free, and the workers that are processes of this machine.
+"""Items handed to workers as these are free: to processes of this machine, or to those of Dask.
 
-Such a worker is joined to this process by a pipe, which nobody else on the machine can reach;
+A process of this machine is joined to this one by a pipe, which nobody else there can reach;
 nothing listens. It is started as a command, imports nothing of the caller's script, and ends when
 its pipe does. Tried in its place: `ProcessPoolExecutor` and Pebble import that script, and one
 process killed while it is idle breaks the whole pool; loky's processes outlive this one.
+
+Dask is for more machines, and has the items of workers that die done by others. Its scheduler stays
+small, since it knows of no more items than it has workers.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, InputError
 from ..io.atomic import end_unwritten
 from ..network.engines import available_threads
 
@@ -31,6 +36,8 @@ from ..network.engines import available_threads
 WORKER_BYTES = 800e6
 TRIES = 3  # processes that may die of one item before it counts as failed, or at their start
 POLL_SECONDS = 0.1
+CONNECT_SECONDS = 20
+LOOK_SECONDS = 5.0  # between two looks at how many workers Dask has
 END_SECONDS = 5.0  # that a process gets to remove its temporaries
 _START = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 
@@ -39,18 +46,8 @@ class KilledWorker(Exception):
     """Every worker that tried an item died of it."""
 
 
-class Workers(Protocol):
-    """What `as_done` hands items to."""
-
-    def capacity(self) -> int:
-        """Return how many items can be under way; this is asked often."""
-
-    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
-        """Have the function called; its future gives, or raises, what it returns or raises."""
-
-
 def as_done(
-    workers: Workers,
+    workers: LocalWorkers | Cluster,
     function: Callable[[Any], Any],
     items: Iterable[Any],
     *,
@@ -219,6 +216,46 @@ def serve() -> None:
             said = function(item)
         except Exception as error:  # noqa: BLE001  (the coordinator's to tell)
             said = error
+
+
+class Cluster:
+    """The workers of a Dask scheduler, by a client of it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._executor = client, client.get_executor(pure=False)
+        self._threads, self._looked = 0, -math.inf
+
+    def capacity(self) -> int:
+        """Return how many threads the workers have, as of a short time ago."""
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._threads = sum(self._client.nthreads().values())
+            self._looked = time.monotonic()
+        return self._threads
+
+    def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Have a worker call a function."""
+        return self._executor.submit(function, item)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """Give the workers of a scheduler that runs already.
+
+    Raise InputError where none answers, EngineError when it goes away.
+    """
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"No Dask scheduler answers at '{address}' ({error}).") from error
+    with client:
+        try:
+            yield Cluster(client)
+        except CancelledError as error:
+            raise EngineError(
+                "The Dask scheduler went away; start the same command again to go on."
+            ) from error
 
 
 def default_jobs() -> int:

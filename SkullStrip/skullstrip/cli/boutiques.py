@@ -11,6 +11,9 @@ from .common import count
 from .main import DESCRIPTION, OUTPUTS, make_parser
 
 LEFT_OUT = {"help", "version", "image", "inputs"}
+NUMBERS: dict[Any, dict[str, Any]] = {
+    count: {"integer": True, "minimum": 1}, int: {"integer": True}, float: {}
+}  # fmt: skip
 SCAN = {
     "id": "scan",
     "name": "scan",
@@ -31,7 +34,17 @@ def descriptor() -> dict[str, Any]:
         "schema-version": "0.5",
         "command-line": f"skullstrip [SCAN] {keys}",
         "inputs": [SCAN, *map(_input, actions)],
-        "output-files": [_output(action) for action in actions if action.dest in OUTPUTS],
+        "output-files": [
+            {
+                "id": f"{action.dest}_file",
+                "name": f"{action.dest}_file",
+                "description": action.help,
+                "path-template": f"[{action.dest.upper()}]",
+                "optional": True,
+            }
+            for action in actions
+            if action.dest in OUTPUTS
+        ],
         "error-codes": [
             {"code": 1, "description": "The scan could not be stripped."},
             {"code": 2, "description": "The input or an argument is at fault."},
@@ -41,19 +54,13 @@ def descriptor() -> dict[str, Any]:
 
 def _input(action: Action) -> dict[str, Any]:
     """Return what a value of the argument may be; argparse and Boutiques agree on the rest."""
-    kind: dict[str, Any] = {"type": "String"}
+    kind: dict[str, Any] = {"type": "String" if action.dest in OUTPUTS else "File"}
     if action.nargs == 0:
         kind = {"type": "Flag"}
     elif action.choices:
         kind = {"type": "String", "value-choices": [str(choice) for choice in action.choices]}
-    elif action.type is count:
-        kind = {"type": "Number", "integer": True, "minimum": 1}
-    elif action.type is int:
-        kind = {"type": "Number", "integer": True}
-    elif action.type is float:
-        kind = {"type": "Number"}
-    elif action.dest not in OUTPUTS:
-        kind = {"type": "File"}
+    elif action.type in NUMBERS:
+        kind = {"type": "Number", **NUMBERS[action.type]}
     return {
         "id": _name(action),
         "name": _name(action),
@@ -62,16 +69,6 @@ def _input(action: Action) -> dict[str, Any]:
         "command-line-flag": action.option_strings[-1],
         "value-key": f"[{_name(action).upper()}]",
         **kind,
-    }
-
-
-def _output(action: Action) -> dict[str, Any]:
-    return {
-        "id": f"{action.dest}_file",
-        "name": f"{action.dest}_file",
-        "description": action.help,
-        "path-template": f"[{action.dest.upper()}]",
-        "optional": True,
     }
 
 

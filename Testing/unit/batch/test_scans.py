@@ -29,14 +29,6 @@ def test_a_folder_is_searched_and_its_folders_are_mirrored(tmp_path):
     assert scan.qc == "qc/site 1/ä.png"
 
 
-def test_our_outputs_hidden_files_and_the_output_folder_are_left_out(tmp_path):
-    data = touch(
-        tmp_path, "a.nii.gz", "a_brain.nii.gz", "a_brain_mask.nii.gz", "._a.nii.gz",
-        ".hidden/b.nii", "out/c.nii.gz", "x_desc-brain_mask.nii.gz", "x_desc-brain_T1w.nii.gz",
-    )  # fmt: skip
-    assert list(found(data, data / "out")) == ["a"]
-
-
 def test_folders_that_are_links_are_searched_once_and_loops_are_not(tmp_path):
     data = touch(tmp_path / "in", "a/x.nii", "z.nii")
     touch(tmp_path / "elsewhere", "y.nii", "deep/y.nii")
@@ -59,9 +51,13 @@ def test_a_link_or_path_whose_file_is_missing_is_a_scan_that_will_fail(tmp_path)
     assert list(found(data / "scans.csv", tmp_path / "out")) == ["missing"]
 
 
-def test_results_beside_a_scan_and_data_files_of_headers_are_no_scans(tmp_path):
-    names = ("a.nii.gz", "a_brain.nii.gz", "b.hdr", "b.img", "c.nhdr", "c.raw.gz", "sub/d.nii")
-    assert [scan.mask for scan in found(touch(tmp_path, *names), tmp_path).values()] == [
+def test_results_hidden_files_data_files_and_the_output_folder_are_no_scans(tmp_path):
+    names = (
+        "a.nii.gz", "a_brain.nii.gz", "a_brain_mask.nii.gz", "x_desc-brain_mask.nii.gz",
+        "x_desc-brain_T1w.nii.gz", "._a.nii.gz", ".hidden/b.nii", "out/c.nii.gz", "b.hdr", "b.img",
+        "c.nhdr", "c.raw.gz", "sub/d.nii",
+    )  # fmt: skip
+    assert [scan.mask for scan in found(touch(tmp_path, *names), tmp_path / "out").values()] == [
         "a_brain_mask.nii.gz", "b_brain_mask.hdr", "c_brain_mask.nhdr", "sub/d_brain_mask.nii"
     ]  # fmt: skip
 
