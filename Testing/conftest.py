@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from skullstrip import pipeline
+from Testing.image_files import save_head
 from Testing.phantoms import make_head
 from Testing.programs import LIBRARY
-from Testing.stand_ins import write_stand_in_weights
+from Testing.stand_ins import ThresholdEngine, write_stand_in_weights
 
 # Where pytest itself runs in the background of a script, or under nohup, these are ignored, and so
 # they would be in the processes that tests start and end by them. A handler is not inherited.
@@ -42,6 +44,19 @@ def phantom():
 def stand_in_weights(tmp_path_factory):
     """Folder with a manifest and weights that only stand-in engines can run."""
     return write_stand_in_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def stand_in(monkeypatch, stand_in_weights):
+    """Let commands run the stand-in network; returns the arguments that choose its weights."""
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
+    return ["--weights", str(stand_in_weights)]
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """T1.nii.gz in a folder of its own."""
+    return save_head(tmp_path / "T1.nii.gz", "LPS", (3.0, 3.0, 3.0))
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,14 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def contents(folder):
+    """What lies in a folder, and what each plain file holds."""
+    return {
+        path.name: path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        for path in folder.iterdir()
+    }
+
+
 def assert_one_sentence(error):
     """What the command printed on stderr is one sentence for its user."""
     assert error.startswith("skullstrip: ")

@@ -12,14 +12,12 @@ from dataclasses import fields
 
 import pytest
 
-from skullstrip import pipeline
 from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from skullstrip.options import Options
 from Testing.image_files import save_head
 from Testing.phantoms import make_head
 from Testing.programs import LIBRARY, ROOT, run_python
-from Testing.stand_ins import ThresholdEngine
 
 PAGES = [
     ROOT / name
@@ -66,12 +64,11 @@ def desk(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", commands())
-def test_a_command_of_the_documents_does_what_it_says(desk, monkeypatch, stand_in_weights, line):
+def test_a_command_of_the_documents_does_what_it_says(desk, monkeypatch, stand_in, line):
     monkeypatch.chdir(desk)
     match shlex.split(line):
         case ["skullstrip", *words]:
-            monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
-            strip(desk, words, [] if words[0] == "batch" else ["--weights", str(stand_in_weights)])
+            strip(desk, words, [] if words[0] == "batch" else stand_in)
         case ["skullstrip-bids", *words]:
             assert bids.main(words) == 0
         case ["make", target]:

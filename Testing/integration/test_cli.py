@@ -19,13 +19,6 @@ from Testing.phantoms import make_head
 from Testing.stand_ins import FailingEngine, ThresholdEngine
 
 
-@pytest.fixture
-def stand_in(monkeypatch, stand_in_weights):
-    """Let the command run the stand-in network; returns the arguments that choose its weights."""
-    monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
-    return ["--weights", str(stand_in_weights)]
-
-
 def noise(shape=(40, 40, 40)):
     return (100 * np.random.default_rng(0).random(shape)).astype(np.float32)
 

@@ -24,7 +24,7 @@ from skullstrip.cli import progress
 from skullstrip.cli.main import main
 from skullstrip.io import atomic, images
 from skullstrip.io.atomic import TEMPORARY_PREFIX
-from Testing.image_files import assert_one_sentence, names, save_head
+from Testing.image_files import assert_one_sentence, contents, names, save_head
 from Testing.programs import ENVIRONMENT, start_python
 from Testing.stand_ins import ThresholdEngine
 
@@ -230,14 +230,10 @@ def test_a_limit_of_memory_that_libraries_hang_or_crash_by_is_one_sentence(scan,
     assert names(scan.parent) == ["T1.nii.gz"]
 
 
-def files_in(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 @pytest.mark.parametrize("limit", [0, 1, 400, 5_000, 12_000])
 def test_a_disk_that_fills_while_writing_leaves_everything_as_it_was(scan, run_command, limit):
     (scan.parent / OUTPUTS[0]).write_text("an older result")
-    before = files_in(scan.parent)
+    before = contents(scan.parent)
 
     def strip_on_a_small_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -245,7 +241,7 @@ def test_a_disk_that_fills_while_writing_leaves_everything_as_it_was(scan, run_c
         return strip(*run_command, *qc, "-p", scan.parent / "p.nii.gz", "--overwrite")
 
     assert run(strip_on_a_small_disk) == 2
-    assert files_in(scan.parent) == before
+    assert contents(scan.parent) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -23,6 +23,7 @@ from skullstrip.errors import SkullStripError
 from skullstrip.files import strip_file
 from skullstrip.io import images
 from Testing import hostile_files
+from Testing.image_files import contents
 from Testing.stand_ins import ThresholdEngine
 
 EXAMPLES = int(os.environ.get("SKULLSTRIP_FUZZ_EXAMPLES", "80"))
@@ -110,10 +111,6 @@ def damaged(content, edit):
         return b"\n".join(lines)
     start = 2 * int(edit.place * min(len(content), HEADER_BYTES) / 2)
     return content[:start] + edit.what + content[start + len(edit.what) :]
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def strip_damaged(seed, edits, weights, folder):

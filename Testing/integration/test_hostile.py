@@ -15,7 +15,6 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip import pipeline
 from skullstrip.cli import bids
 from skullstrip.cli.main import main
 from skullstrip.network.manifest import default_manifest_path
@@ -26,8 +25,7 @@ from Testing.hostile_files import (  # isort: skip
     many_extensions, mat_bomb, minc1, minc2, nrrd, nrrd_bomb, packed, packed_afni, philips, saved,
     spm, whole_pair,
 )  # fmt: skip
-from Testing.image_files import assert_one_sentence, names
-from Testing.stand_ins import ThresholdEngine
+from Testing.image_files import assert_one_sentence, contents, names
 
 MEMORY_KB = 120 * 1024  # a bomb of 128 MB would take more
 STRIPPED = "stripped"
@@ -150,24 +148,15 @@ ROWS = (
 )  # fmt: skip
 
 
-def contents(folder):
-    """What lies in a folder, and what it holds."""
-    return {
-        path.name: path.read_bytes() if path.is_file() and not path.is_symlink() else None
-        for path in folder.iterdir()
-    }
-
-
 @pytest.fixture
-def strip(monkeypatch, tmp_path, stand_in_weights, capsys):
+def strip(tmp_path, stand_in, capsys):
     """Run the command; outputs go to a folder of their own."""
-    monkeypatch.setattr(pipeline, "create_engine", lambda *_: ThresholdEngine())
     (tmp_path / "out").mkdir()
     outputs = {"-o": "brain.nii.gz", "-m": "mask.nii.gz", "--json": "report.json"}
     options = [word for flag, name in outputs.items() for word in (flag, tmp_path / "out" / name)]
 
     def call(path):
-        status = main([str(w) for w in ("-i", path, "--weights", stand_in_weights, *options)])
+        status = main([str(word) for word in ("-i", path, *stand_in, *options)])
         return status, capsys.readouterr().err, names(tmp_path / "out")
 
     return call

@@ -60,10 +60,3 @@ def around(stand_in_weights):
 def find(around):
     """The real pipeline around a stand-in network."""
     return by_pipeline(around(ThresholdEngine()))
-
-
-@pytest.fixture
-def stand_in(monkeypatch, stand_in_weights):
-    """Let commands run the stand-in network; the arguments that choose its weights."""
-    monkeypatch.setattr("skullstrip.pipeline.create_engine", lambda *_: ThresholdEngine())
-    return ["--weights", str(stand_in_weights)]

@@ -3,7 +3,6 @@
 import pytest
 
 from skullstrip.files import strip_file
-from Testing.image_files import save_head
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 
@@ -23,11 +22,6 @@ ALL_OUTPUTS = {
 @pytest.fixture(scope="module")
 def head():
     return make_head(*GRID)
-
-
-@pytest.fixture
-def scan(tmp_path):
-    return save_head(tmp_path / "T1.nii.gz", *GRID)
 
 
 @pytest.fixture
