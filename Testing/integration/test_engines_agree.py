@@ -11,7 +11,7 @@ from skullstrip.io.images import read_image
 from skullstrip.network.brain_region import pad_to_multiple, slice_batch
 from skullstrip.network.engine import ENGINE_NAMES
 from skullstrip.network.engines import missing_packages
-from skullstrip.network.manifest import default_manifest_path, load_manifest
+from skullstrip.network.manifest import load_manifest
 from skullstrip.prepare.preprocess import prepare
 from Testing.programs import ENVIRONMENT, run_python
 from training.evaluation.metrics import dice
@@ -29,13 +29,7 @@ engine, batch, found = sys.argv[1:]
 np.save(found, create_engine(engine, *load_manifest(), "cpu", 2).predict(np.load(batch)))
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.shared_data,
-    pytest.mark.skipif(
-        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 from skullstrip.files import strip_file
 from skullstrip.io.images import read_image
 from skullstrip.network.engines import missing_packages
-from skullstrip.network.manifest import default_manifest_path
 from Testing.programs import run_python
 from training.evaluation.metrics import dice
 
@@ -49,9 +48,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.shared_data,
     pytest.mark.skipif(shutil.which("nvidia-smi") is None, reason="there is no NVIDIA GPU here"),
-    pytest.mark.skipif(
-        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
-    ),
 ]
 
 

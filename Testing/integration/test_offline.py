@@ -10,6 +10,7 @@ matplotlib keep their settings at home.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -36,39 +37,18 @@ WRITES = re.compile(
     r'\b(?:open|openat|creat)\((?:\w+, )?"([^"]*)", \S*(?:O_WRONLY|O_RDWR|O_CREAT)(?!.* = -1)'
     r'|\bmkdir(?:at)?\((?:\w+, )?"([^"]*)"(?!.* = -1)'
 )
+STRACE = ("strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", "trace=network,%file", "-o")
 
 
 @cache
-def isolation() -> tuple[str, ...]:
-    """The words in front of a command that leave it without a network; the test is skipped else."""
-    for words in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
-        try:
-            subprocess.run([*words, "true"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return words
-    pytest.skip("no network namespace can be made here (unshare --net)")
-
-
-@cache
-def strace() -> tuple[str, ...]:
-    """The words in front of a command that log its network and file calls, up to the log's name."""
-    words = (
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        "-s",
-        "4096",
-        "-e",
-        "trace=network,%file",
-        "-o",
-    )
-    try:
-        subprocess.run([*words, os.devnull, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("strace is not installed, or not allowed here")
-    return words
+def watched() -> tuple[str, ...]:
+    """The words before a command that take its network away and log its calls into a file."""
+    for namespace in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
+        words = (*namespace, *STRACE)
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            subprocess.run([*words, os.devnull, "true"], check=True, capture_output=True)
+            return words
+    pytest.skip("no network namespace can be made here (unshare --net), or strace is not allowed")
 
 
 def run_offline(folder, *words):
@@ -83,7 +63,7 @@ def run_offline(folder, *words):
     }
     own = {"PYTHONPATH": str(LIBRARY), "HOME": str(home), "TMPDIR": str(temporary)}
     done = subprocess.run(
-        [*isolation(), *strace(), str(log), sys.executable, "-B", *map(str, words)],
+        [*watched(), str(log), sys.executable, "-B", *map(str, words)],
         capture_output=True,
         text=True,
         env=kept | own,

@@ -10,8 +10,8 @@ from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.brain_region import find_brain_region
-from skullstrip.network.engines import create_engine, missing_packages
-from skullstrip.network.manifest import default_manifest_path, load_manifest
+from skullstrip.network.engines import create_engine
+from skullstrip.network.manifest import load_manifest
 from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.prepare.preprocess import prepare, restore
 from training.evaluation.metrics import dice
@@ -25,14 +25,7 @@ HEADS = (
     *("IXI093-HH-1359", "IXI242-HH-1722"),  # where the coarse pass missed most
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.shared_data,
-    pytest.mark.skipif(
-        not default_manifest_path().is_file(), reason="this checkout has no bundled weights"
-    ),
-    pytest.mark.skipif(missing_packages("onnxruntime"), reason="onnxruntime is not installed"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.shared_data]
 
 
 @pytest.fixture(scope="module")
