@@ -85,10 +85,12 @@ def test_after_a_stop_begun_items_are_finished_and_no_others():
     assert 10 < len(got) <= 11 + WORKERS
 
 
-def test_workers_share_the_processors():
+def test_each_worker_may_take_twice_its_share_of_the_processors(monkeypatch):
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
     found = dict(answers(worker_tasks.environment, names))
     assert [found[name] for name in names] == [str(workers.threads_each(WORKERS)), "1"]
+    monkeypatch.setattr(workers, "available_threads", lambda: 8)
+    assert [workers.threads_each(jobs) for jobs in (1, 2, 4, 16)] == [8, 8, 4, 1]
 
 
 @pytest.mark.slow
