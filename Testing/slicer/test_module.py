@@ -44,9 +44,9 @@ def test_the_module_offers_mrhead_checked_by_its_hash_when_slicer_has_started(qa
     assert (thumbnail.width(), thumbnail.height()) == (260, 280)
 
 
-@pytest.fixture
-def self_test(qapp, child, shared_data, monkeypatch):
-    """The class that Slicer finds in the module, by its name."""
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_modules_own_test_passes_and_can_fail(qapp, child, shared_data, monkeypatch):
     import SkullStrip
 
     child(None)  # the real one
@@ -54,18 +54,11 @@ def self_test(qapp, child, shared_data, monkeypatch):
     sampleData(monkeypatch, downloadSample=lambda name: loadVolume(scan, name))
     logic = SkullStrip.SkullStripLogic()
     monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: logic, raising=False)
-    return getattr(SkullStrip, f"{SkullStrip.SkullStrip.__name__}Test")
-
-
-@pytest.mark.slow
-@pytest.mark.shared_data
-def test_the_modules_own_test_passes_and_can_fail(self_test, monkeypatch):
-    from SkullStripSlicer.logic import StripLogic
-
-    self_test().runTest()
-    monkeypatch.setattr(StripLogic, "volumeMl", lambda *_: 12.0)
+    found = getattr(SkullStrip, f"{SkullStrip.SkullStrip.__name__}Test")  # by its name, as Slicer
+    found().runTest()
+    monkeypatch.setattr(SkullStrip.SkullStripLogic, "volumeMl", lambda *_: 12.0)
     with pytest.raises(AssertionError, match=r"12\.0"):
-        self_test().test_strip()
+        found().test_strip()
 
 
 @pytest.mark.parametrize("arrived", [[], ["/cache/MR-head.nrrd"]], ids=["nothing", "broken file"])
