@@ -192,9 +192,7 @@ def extract_brain(
             lambda: cut_brain(volume, restoring.result(), options.border_mm, options.keep_csf)
         )
         with stopwatch.stage("judge"):
-            evidence = gather_evidence(
-                prepared, found, predict=engine.predict, region=region, affine=volume.affine
-            )
+            evidence = gather_evidence(prepared, found, volume.affine, engine.predict, region)
             judgement = judge(evidence, calibration)
         with stopwatch.stage("restore"):
             probability = restoring.result()

@@ -82,7 +82,7 @@ def make_cases(
     for choice, views in views_of(seen.views).items():
         probability = seen.probability if views is seen.views else fuse(views, head.shape)
         found = Prediction(probability, views)
-        evidence = gather_evidence(prepared, found, predict=engine.predict, region=region)
+        evidence = gather_evidence(prepared, found, volume.affine, engine.predict, region)
         factor = round(evidence.block_mm / settings.spacing_mm)
         native = solid_mask(restore(probability, prepared))
         overlap = dice(native, mask)

@@ -41,8 +41,7 @@ class Evidence:
     image_ends: np.ndarray
     tissue: np.ndarray  # bool, shape (a, b, c); what of the scan is no air
     signal: np.ndarray  # the same; what has any signal, however far from the coil
-    # float64, shape (4, 4); block index to RAS mm; without it the verdict names no places.
-    to_ras: np.ndarray | None = None
+    to_ras: np.ndarray  # float64, shape (4, 4); block index to RAS mm
     other_ml: float = 0.0  # volume of what looked like a second brain
 
     @property
@@ -54,25 +53,21 @@ class Evidence:
 def gather_evidence(
     prepared: Prepared,
     found: Prediction,
-    *,
+    affine: np.ndarray,
     predict: Predict,
     region: BrainRegion | None,
-    affine: np.ndarray | None = None,
 ) -> Evidence:
     """Look at coronal slices, and keep what the verdict and the confidence need.
 
-    `predict` and `region` are as for `predict.predict_head`; the affine is the scan's.
+    The affine is the scan's; `predict` and `region` are as for `predict.predict_head`.
     """
     spacing_mm = float(prepared.spacing_mm[0])
     factor = max(1, round(COARSE_MM / spacing_mm))
     coronal = coronal_slices(prepared.head, found.views, spacing_mm, predict, region)
     head = whole_block_means(prepared.head, factor)
     level = bright_level(head)
-    to_ras = None
-    if affine is not None:
-        middle = np.diag([factor, factor, factor, 1.0])  # from a block to the voxel in its middle
-        middle[:3, 3] = (factor - 1) / 2
-        to_ras = affine @ source_index_matrix(prepared) @ middle
+    middle = np.diag([factor, factor, factor, 1.0])  # from a block to the voxel in its middle
+    middle[:3, 3] = (factor - 1) / 2
     sides = zip(prepared.box, prepared.resampled_shape, strict=True)
     return Evidence(
         probability=whole_block_means(found.probability, factor),
@@ -80,7 +75,7 @@ def gather_evidence(
         coronal_places=coronal.places // factor,
         block_mm=factor * spacing_mm,
         image_ends=np.array([(part.start == 0, part.stop == size) for part, size in sides]),
-        to_ras=to_ras,
+        to_ras=affine @ source_index_matrix(prepared) @ middle,
         tissue=opened(head > HEAD_FRACTION * level),
         signal=opened(head > SIGNAL * level),
         other_ml=0.0 if region is None else region.other_ml,

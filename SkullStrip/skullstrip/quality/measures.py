@@ -150,15 +150,13 @@ def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     return np.moveaxis(mask[:, evidence.coronal_places], 1, 0)
 
 
-def located(
-    reasons: tuple[Check, ...], evidence: Evidence, mask: np.ndarray | None = None
-) -> tuple[Check, ...]:
+def located(reasons: tuple[Check, ...], evidence: Evidence) -> tuple[Check, ...]:
     """Return a verdict's reasons, with `position_ras` set where a reason is about a place."""
-    to_ras, codes = evidence.to_ras, {check.code for check in reasons} & set(_PLACES)
-    if to_ras is None or not codes:
+    codes = {check.code for check in reasons} & set(_PLACES)
+    if not codes:
         return reasons
-    judged = solid_mask(evidence.probability) if mask is None else mask
-    places = {code: _position(_PLACES[code](evidence, judged), to_ras) for code in codes}
+    mask = solid_mask(evidence.probability)
+    places = {code: _position(_PLACES[code](evidence, mask), evidence.to_ras) for code in codes}
     return tuple(replace(check, position_ras=places.get(check.code)) for check in reasons)
 
 
@@ -180,10 +178,9 @@ def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     return max(faces, key=np.count_nonzero)
 
 
-def removed_piece(evidence: Evidence, _mask: np.ndarray) -> np.ndarray:
+def removed_piece(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     """Return the largest piece that was removed, or hole that was filled."""
-    solid = solid_mask(evidence.probability)
-    return largest_component((evidence.probability >= 0.5) != solid)
+    return largest_component((evidence.probability >= 0.5) != mask)
 
 
 _PLACES: dict[str, Callable[[Evidence, np.ndarray], np.ndarray]] = {

@@ -80,18 +80,13 @@ def judged_mask(border_mm: float, keep_csf: bool) -> Judged:
     return "before CSF and border" if border_mm else "before CSF"
 
 
-def judge(
-    evidence: Evidence, calibration: Calibration, mask: np.ndarray | None = None
-) -> Judgement:
-    """Judge a mask of the probability's shape, by default what the network found.
-
-    That is before its border or CSF are changed.
-    """
+def judge(evidence: Evidence, calibration: Calibration) -> Judgement:
+    """Judge the mask that the network found, before its border or CSF are changed."""
     if not (evidence.probability >= 0.5).any():
         message = "Hardly any brain was found; is this an MRI of a head?"
         return Judgement("fail", (Check("no_brain", "warn", message),), Estimate(0.0, 1.0, 0.0))
-    found = judge_measures(measure(evidence, mask), calibration)
-    return replace(found, reasons=located(found.reasons, evidence, mask))
+    found = judge_measures(measure(evidence), calibration)
+    return replace(found, reasons=located(found.reasons, evidence))
 
 
 def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> Judgement:

@@ -1,6 +1,6 @@
 """Closed, smooth, outward: surfaces of balls, brains and noise on many grids.
 
-What VTK and Slicer read of their files, `Testing/slicer/test_surface_files.py` tests.
+What VTK and Slicer read of their files, `Testing/slicer/test_files.py` tests.
 """
 
 import numpy as np

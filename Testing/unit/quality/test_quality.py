@@ -119,8 +119,8 @@ def test_a_leak_that_costs_hardly_any_dice_is_flagged_by_the_second_look(brain, 
     assert (leak(brain) & ~brain)[index_of(found.reasons[0])]
 
 
-def test_a_mask_that_differs_from_its_probability_is_judged_itself(brain, calibration):
-    assert judge(evidence_of(brain), calibration, mask=below(brain)).estimate.dice < 0.9
+def test_a_mask_that_differs_from_its_probability_is_measured_itself(brain, calibration):
+    assert estimate(measure(evidence_of(brain), below(brain)), calibration).dice < 0.9
 
 
 def test_a_network_that_doubts_everything_is_believed(brain, calibration):
