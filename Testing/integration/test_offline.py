@@ -141,7 +141,7 @@ def test_slicers_child_leaves_the_machine_and_the_home_alone(tmp_path, scan):
 @pytest.mark.slow
 def test_tensorflow_reaches_for_nobody(tmp_path, scan):
     done, seen = run_offline(
-        tmp_path, "-m", "skullstrip.cli.main", scan, "--engine", "tensorflow", "-q"
+        tmp_path, "-m", "skullstrip.cli.main", scan, "--engine", "tensorflow", "--views", "1", "-q"
     )
     assert done.returncode == 0, done.stderr
     assert REACHES_OUT.findall(seen) == []
