@@ -8,7 +8,7 @@ import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
-from skullstrip.network.brain_region import pad_to_multiple, slice_batch
+from skullstrip.network.brain_region import slice_batch
 from skullstrip.network.engine import ENGINE_NAMES
 from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import load_manifest
@@ -41,7 +41,7 @@ def batch(shared_data, tmp_path_factory):
     ).head
     indices = np.linspace(0, len(head) - 1, 5).astype(int)[1:-1]
     path = tmp_path_factory.mktemp("batch") / "batch.npy"
-    np.save(path, slice_batch(pad_to_multiple(head, 32), indices))
+    np.save(path, slice_batch(head, indices))
     return path
 
 

@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,14 @@ from skullstrip.network.manifest import (
     load_manifest,
     read_weights_file,
 )
+from skullstrip.network.onnxruntime_engine import SIZE_MULTIPLE
 from skullstrip.network.predict import VIEWS, predict_head
 from skullstrip.options import Options
 from skullstrip.prepare.preprocess import prepare
 
 from ..data.pair import Pair
 from ..evaluation.evaluate import by_pipeline, evaluate, read_scans
+from .any_size import for_any_even_size
 from .scans import add_scan_arguments, chosen_scans, read_spoilt, stress_of
 
 INT8_NAME = "weights_int8.onnx"
@@ -100,21 +103,14 @@ def quantise(content: bytes, slices: Sequence[np.ndarray]) -> bytes:
         Of the weights file.
     """
     import onnx
-    import onnxruntime
     from onnxruntime import quantization
 
     with tempfile.TemporaryDirectory() as folder:
         folded, found = Path(folder) / "folded.onnx", Path(folder) / INT8_NAME
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(folded)
-        onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        model = onnx.load(folded)
+        model = fold(content, folded)
+        for_any_even_size(model)
         for number, node in enumerate(model.graph.node):
             node.name = f"{number}_{node.op_type}"
-        # ONNX Runtime writes down every set of operations that it knows; older ones know fewer.
-        for each in [each for each in model.opset_import if each.domain]:
-            model.opset_import.remove(each)
         onnx.save(model, folded)
         names = [node.name for node in model.graph.node]
         convolutions = [at for at, name in enumerate(names) if name.endswith("_Conv")]
@@ -130,7 +126,25 @@ def quantise(content: bytes, slices: Sequence[np.ndarray]) -> bytes:
             calibrate_method=quantization.CalibrationMethod.Percentile,
             extra_options={"CalibPercentile": PERCENTILE, "CalibStridedMinMax": 1},
         )
-        return found.read_bytes()
+        model = onnx.load(found)
+        onnx.helper.set_model_props(model, {SIZE_MULTIPLE: "2"})
+        return bytes(model.SerializeToString(deterministic=True))
+
+
+def fold(content: bytes, path: Path) -> Any:
+    """Let ONNX Runtime fold a network's constants, and return it as an ONNX model."""
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(path)
+    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    model = onnx.load(path)
+    # ONNX Runtime writes down every set of operations that it knows; older ones know fewer.
+    for each in [each for each in model.opset_import if each.domain]:
+        model.opset_import.remove(each)
+    return model
 
 
 def judge(pairs: Sequence[Pair], folder: Path) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+STRIDE = 32  # the network's encoder halves its input five times
 # The first runs the network in int8 where its weights have that and the CPU does the work; all
 # others run it in float32. `auto` tries them in this order, but for the second.
 ENGINE_NAMES = ("onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax")
@@ -21,8 +22,18 @@ class Engine(Protocol):
     def device(self) -> str: ...  # noqa: D102
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability.
+        """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability, of any size.
 
         Several threads may call it at a time.
         """
         ...
+
+
+def run_padded(
+    run: Callable[[np.ndarray], np.ndarray], batch: np.ndarray, multiple: int = STRIDE
+) -> np.ndarray:
+    """Run a network that wants sizes of some multiple: air is added, and cut off again."""
+    height, width = batch.shape[1:3]
+    if height % multiple or width % multiple:
+        batch = np.pad(batch, [(0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)])
+    return run(batch)[:, :height, :width]

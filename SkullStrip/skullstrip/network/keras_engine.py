@@ -10,6 +10,7 @@ from importlib import import_module
 import numpy as np
 
 from ..errors import EngineError, WeightsError
+from .engine import run_padded
 from .manifest import Architecture
 from .unet import build_model, load_weights, read_weights
 
@@ -46,7 +47,8 @@ class KerasEngine:
         import keras
 
         with self._one_at_a_time, keras.device(self._scope):
-            return np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
+            found = run_padded(self._model.predict_on_batch, batch)
+        return np.asarray(found, dtype=np.float32)
 
 
 # A runtime's own wish is to take most of the GPU's memory at its start, whatever else needs it:

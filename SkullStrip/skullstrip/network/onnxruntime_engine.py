@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import EngineError, WeightsError, is_out_of_memory
+from .engine import STRIDE, run_padded
 from .manifest import CHANNELS
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -19,6 +20,7 @@ GPU_PROVIDERS = (CUDA_PROVIDER, "DmlExecutionProvider", "CoreMLExecutionProvider
 PROVIDER_OPTIONS = {CUDA_PROVIDER: {"cudnn_conv_algo_search": "HEURISTIC"}}
 ERRORS_ONLY = 3  # of ONNX Runtime's logging levels
 MOST_RUNS = 8  # at a time on the CPU; a batch of large slices has no more
+SIZE_MULTIPLE = "size_multiple"  # in the metadata of a network that takes others than of 32
 SLICES_A_RUN = 2  # at most, so that no thread waits long for the last one
 
 
@@ -66,6 +68,8 @@ class OnnxRuntimeEngine:
             raise WeightsError(
                 "The weights are another kind of network; give the folder that training exported."
             )
+        kept = self._session.get_modelmeta().custom_metadata_map
+        self._multiple = int(kept.get(SIZE_MULTIPLE, STRIDE))
         self.device = device_in_use(device, self._session.get_providers())
         self._runs = ThreadPoolExecutor(runs if self.device == "cpu" else 1)
 
@@ -78,8 +82,9 @@ class OnnxRuntimeEngine:
         return np.concatenate(list(self._runs.map(self._run, parts)))
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        result: np.ndarray = self._session.run(None, {"image": batch})[0]
-        return result
+        return run_padded(
+            lambda padded: self._session.run(None, {"image": padded})[0], batch, self._multiple
+        )
 
 
 def import_quietly() -> ModuleType:

@@ -18,12 +18,7 @@ from scipy.special import expit
 
 from ..grid.regions import Box, bounding_box, largest_component
 from ..grid.resample import resample_axis
-from .brain_region import (
-    STRIDE,
-    BrainRegion,
-    Window,
-    slice_batch,
-)
+from .brain_region import BrainRegion, Window, slice_batch
 
 Predict = Callable[[np.ndarray], np.ndarray]
 Progress = Callable[[str, int, int], None]
@@ -42,10 +37,12 @@ VIEWS: Mapping[Views, Slices] = MappingProxyType(
 )
 STEP = 3  # slices to the next one of a close view; without a region views are closer by as much
 END_SLICES = 4  # brain reaches an end when it is in all of them; what bulges is in one or two
+GROWTH = 24  # voxels; of a window at whose edge is brain
 LEAST_APART = 0.005  # 1 - Dice: two views of a good scan agree no better
 SLICES_A_BATCH = 2  # that share a window
 BATCHES_AT_A_TIME = 8  # on their way, so that no thread of the engine waits
 PLANES_AT_A_TIME = 16  # when views are fused, so that what is summed stays in the cache
+POSSIBLE = 0.01  # probability: where every view says less, there is no brain
 LEAST_PROBABILITY = 1e-4  # so far from 0 and 1 before odds are formed
 
 
@@ -95,7 +92,7 @@ def predict_head(
     head : ndarray of float32, shape (X, Y, Z)
         Intensities in [0, 1].
     predict : callable
-        (N, H, W, 3) float32 to (N, H, W, 1) float32; H and W are multiples of 32.
+        (N, H, W, 3) float32 to (N, H, W, 1) float32.
     wanted : Slices
         Axes along which slices are stacked, one view each, and slices from one that is predicted to
         the next; without a region they are three times nearer.
@@ -192,19 +189,15 @@ def predict_window(
     slices: np.ndarray, indices: np.ndarray, window: Window, predict: Predict
 ) -> np.ndarray:
     """Return the probability in the same window of several slices, shape (n, rows, columns)."""
-    view = slices[(slice(None), *window)]
-    height, width = view.shape[1:]
-    batch = slice_batch(view, indices)
-    padded = [(0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)]
-    return predict(np.pad(batch, padded))[:, :height, :width, 0]
+    return predict(slice_batch(slices[(slice(None), *window)], indices))[..., 0]
 
 
 def beyond_edges(found: np.ndarray, window: Window, whole: Window) -> Window:
-    """Return the window, lengthened to the slice's end on every side where brain is at its edge."""
+    """Return the window, longer on every side where brain is at its edge."""
     rows, columns = (
         slice(
-            full.start if (edges[0] >= 0.5).any() else part.start,
-            full.stop if (edges[-1] >= 0.5).any() else part.stop,
+            max(full.start, part.start - GROWTH * bool((edges[0] >= 0.5).any())),
+            min(full.stop, part.stop + GROWTH * bool((edges[-1] >= 0.5).any())),
         )
         for edges, part, full in zip(
             (np.moveaxis(found, 1, 0), np.moveaxis(found, 2, 0)), window, whole, strict=True
@@ -319,7 +312,7 @@ def seen_box(views: Sequence[View]) -> Box | None:
     """Return the box of what any view takes for possibly brain, None where there is nothing."""
     boxes = []
     for view in views:
-        possible = view.slices > LEAST_PROBABILITY
+        possible = view.slices > POSSIBLE
         if possible.any():
             found, *others = bounding_box(possible, (1, 0, 0))
             reach = slice(int(view.places[found.start]), int(view.places[found.stop - 1]) + 1)

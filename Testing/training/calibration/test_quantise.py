@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from skullstrip.errors import InputError
@@ -11,7 +12,8 @@ from skullstrip.network.manifest import Architecture
 from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine
 from Testing.unit.network.test_onnxruntime_engine import keras_model_and_weights
 from training.calibration import quantise as quantise_module
-from training.calibration.quantise import judge, quantise
+from training.calibration.any_size import for_any_even_size
+from training.calibration.quantise import fold, judge, quantise
 from training.evaluation.scores import ScanScore
 
 SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
@@ -37,6 +39,24 @@ def test_the_network_in_int8_answers_as_in_float_whatever_shares_its_run(content
     assert np.abs(found - expected).max() > 1e-4, "it really is another arithmetic"
     for number, alone in enumerate(SLICES):
         np.testing.assert_array_equal(engine.predict(alone[None])[0], found[number])
+    assert engine.predict(SLICES[:, :35, :70]).shape == (5, 35, 70, 1)
+
+
+@pytest.mark.slow
+def test_reworked_the_network_is_the_same_and_takes_windows_of_any_even_size(content, tmp_path):
+    model = fold(content, tmp_path / "folded.onnx")
+    for_any_even_size(model)
+    reworked = onnxruntime.InferenceSession(model.SerializeToString())
+    (found,) = reworked.run(None, {"image": SLICES})
+    expected = OnnxRuntimeEngine(content, "cpu", 1, "float32").predict(SLICES)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert not [node for node in model.graph.node if node.op_type in ("Resize", "Concat")]
+    for size in ((2, 62, 96), (2, 50, 34), (2, 36, 70)):
+        odd = SLICES[: size[0], : size[1], : size[2]]
+        (found,) = reworked.run(None, {"image": odd})
+        assert found.shape == (*size, 1)
+        near = reworked.run(None, {"image": odd[:, : size[1] // 32 * 32, : size[2] // 32 * 32]})[0]
+        assert np.corrcoef(found[:, :16, :16].ravel(), near[:, :16, :16].ravel())[0, 1] > 0.9
 
 
 @pytest.mark.slow
@@ -44,7 +64,7 @@ def test_no_processor_overflows_and_an_older_onnx_runtime_reads_it(content, whol
     model = onnx.load_from_string(whole)
     arrays = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
     weights = [a for a in arrays.values() if a.dtype == np.int8 and a.ndim == 4]
-    assert len(weights) == 89 - 6, "all convolutions but the first block's and the head's"
+    assert len(weights) == 89 - 6 + 4, "all but the first block's and the head's; stages have three"
     assert max(np.abs(a.astype(int)).max() for a in weights) <= 64
     assert [each.domain for each in model.opset_import] == [""]
     assert len(whole) < 0.7 * len(content)

@@ -56,6 +56,9 @@ def test_onnx_runtime_computes_what_keras_computes(network, threads):
     assert found.dtype == np.float32
     assert found.shape == (5, 64, 96, 1)
     np.testing.assert_allclose(found, expected, atol=AGREEMENT)
+    narrow = engine.predict(batch[:, :33, :70])
+    padded = np.pad(batch[:, :33, :70], [(0, 0), (0, 31), (0, 26), (0, 0)])
+    np.testing.assert_array_equal(narrow, engine.predict(padded)[:, :33, :70])
 
 
 @pytest.mark.slow
