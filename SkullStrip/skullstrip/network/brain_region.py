@@ -16,7 +16,7 @@ from ..grid.regions import Box, block_means, bounding_box, largest_component
 Window = tuple[slice, slice]  # rows and columns of a slice
 COARSE_MM = 2.0
 COARSE_STEP = 4  # coarse slices from one look to the next: 8 mm
-MARGIN_MM = 7.0  # the look missed at most 6 mm of the masks of 157 heads
+MARGIN_MM = 9.0  # the look missed at most 6 mm of the masks of 157 heads
 SMALLEST_ML = 100.0  # finding less brain than this, the look has failed
 LEAST_WINDOW = 96  # voxels; in a smaller one the network sees too little to tell skin from brain
 MULTIPLE = 8  # of voxels, that a window has: the network is slower at sizes between
@@ -42,9 +42,9 @@ class BrainRegion:
     def window(self, axis: int, start: int, stop: int) -> Window:
         """Return the region's part in the slices from `start` to `stop` along an axis.
 
-        It is around the blocks that are half a margin away, or else the nearest.
+        It is around the blocks that are a third of the margin away, or else the nearest.
         """
-        block, reach, ends = self.block[axis], self.margin // 2, bounding_box(self.blocks)[axis]
+        block, reach, ends = self.block[axis], self.margin // 3, bounding_box(self.blocks)[axis]
         first = min(max(0, start - reach) // block, ends.stop - 1)
         last = max(-(-(stop + reach) // block), ends.start + 1)
         near = np.asarray(np.moveaxis(self.blocks, axis, 0)[first:last].any(axis=0))

@@ -31,27 +31,32 @@ def random_array(path, shape, rng):
     return rng.normal(0, 0.3, shape)
 
 
-@pytest.fixture(scope="module", params=[RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
-def network(request):
-    """Architecture, weights file, and a batch with what Keras computes of it."""
-    pytest.importorskip("keras")
+def keras_model_and_weights(architecture):
     from skullstrip.network.unet import build_model
 
-    architecture = request.param
     model = build_model(architecture)
     rng = np.random.default_rng(7)
     arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights}
     content = build_onnx(architecture, arrays)
     load_weights(model, read_weights(content))
+    return model, content
+
+
+@pytest.fixture(scope="module", params=[RELEASED, NARROW_TEXTBOOK], ids=["released", "textbook"])
+def network(request):
+    """Architecture, weights file, and a batch with what Keras computes of it."""
+    pytest.importorskip("keras")
+    model, content = keras_model_and_weights(request.param)
     batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
-    return architecture, content, batch, np.asarray(model.predict_on_batch(batch))
+    return request.param, content, batch, np.asarray(model.predict_on_batch(batch))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 20])
 def test_onnx_runtime_computes_what_keras_computes(network, threads):
     _, content, batch, expected = network
-    found = OnnxRuntimeEngine(content, "cpu", threads, "onnxruntime").predict(batch)
+    engine = OnnxRuntimeEngine(content, "cpu", threads, "onnxruntime")
+    found = engine.predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32
     assert found.shape == (5, 64, 96, 1)
