@@ -60,6 +60,7 @@ def test_every_window_holds_the_brain_of_its_slices(axis):
     rng = np.random.default_rng(3)
     blocks = rng.random((20, 40, 36)) > 0.999
     blocks[9:12, 18:22, 16:20] = True
+    blocks[9, 18] = blocks[9, :, 16] = blocks[:, 18, 16] = True  # in every layer, as one piece is
     region = BrainRegion(blocks, (6, 2, 2), 12, (118, 200, 180))
     fine = blocks.repeat(6, 0).repeat(2, 1).repeat(2, 2)[:118]
     fine = np.pad(fine, [(0, size - n) for size, n in zip(region.shape, fine.shape, strict=True)])
