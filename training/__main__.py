@@ -35,8 +35,6 @@ def usage() -> str:
 def run(command: str, *words: str) -> int:
     """Run one command; only its own module is loaded."""
     module = importlib.import_module(f".{COMMANDS[command][0]}", __package__)
-    if hasattr(module, "main"):
-        return module.main(list(words))
     parser = argparse.ArgumentParser(f"python -m training {command}", description=module.__doc__)
     module.add_arguments(parser)
     return module.run(parser.parse_args(words)) or 0

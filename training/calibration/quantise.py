@@ -161,11 +161,12 @@ def judge(pairs: Sequence[Pair], folder: Path) -> str:
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write weights in int8 beside the weights, and into their manifest."""
-    parser = argparse.ArgumentParser("python -m training quantise", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scan_arguments(parser)
-    arguments = parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write weights in int8 beside the weights, and into their manifest."""
     manifest, weights = load_manifest(arguments.weights)
     seen, val, _ = chosen_scans(arguments, SCANS, MAPS)
     content = read_weights_file(manifest, weights)
@@ -179,4 +180,3 @@ def main(argv: list[str] | None = None) -> int:
         print(judge(val, folder))
         for name in (INT8_NAME, MANIFEST_NAME):
             shutil.copyfile(folder / name, weights.parent / name)
-    return 0
