@@ -10,11 +10,13 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import Architecture
 from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine
-from Testing.unit.network.test_onnxruntime_engine import keras_model_and_weights
+from skullstrip.network.unet import build_model
+from Testing.unit.network.test_onnxruntime_engine import random_array
 from training.calibration import quantise as quantise_module
 from training.calibration.any_size import for_any_even_size
 from training.calibration.quantise import fold, judge, quantise
 from training.evaluation.scores import ScanScore
+from training.publishing.onnx_graph import build_onnx
 
 SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
 
@@ -22,7 +24,9 @@ SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
 @pytest.fixture(scope="module")
 def content():
     pytest.importorskip("keras")
-    return keras_model_and_weights(Architecture())[1]
+    rng, variables = np.random.default_rng(7), build_model(Architecture()).weights
+    arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in variables}
+    return build_onnx(Architecture(), arrays)
 
 
 @pytest.fixture(scope="module")
