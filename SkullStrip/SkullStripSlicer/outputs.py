@@ -128,9 +128,18 @@ def newNodes(scene) -> Iterator[list[str]]:
 
 
 def removeNodes(scene, ids: Iterable[str]) -> None:
-    """Remove the nodes that are still there."""
-    for node in filter(None, map(scene.GetNodeByID, ids)):
-        scene.RemoveNode(node)
+    """Remove the nodes that are still there; a display only after what it shows.
+
+    The 3-D view keeps looking at a segmentation's display, and Slicer crashes where that is gone.
+    """
+
+    def isDisplay(node) -> bool:
+        return bool(node.IsA("vtkMRMLDisplayNode"))
+
+    for node in sorted(filter(None, map(scene.GetNodeByID, ids)), key=isDisplay):
+        shown = node.GetDisplayableNode() if isDisplay(node) else None
+        if scene.IsNodePresent(node) and not (shown and scene.IsNodePresent(shown)):
+            scene.RemoveNode(node)
 
 
 def _nodeIds(scene) -> set[str]:

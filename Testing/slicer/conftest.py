@@ -47,12 +47,14 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def scene(tmp_path_factory):
-    """A real, empty MRML scene."""
-    from Testing.slicer.scene import makeScene
+    """A real, empty MRML scene, from which no display may go before what it shows."""
+    from Testing.slicer.scene import DISPLAYS_GONE_FIRST, makeScene
 
+    DISPLAYS_GONE_FIRST.clear()
     scene = makeScene(tmp_path_factory.mktemp("cache"))
     yield scene
     scene.Clear(1)
+    assert DISPLAYS_GONE_FIRST == []
 
 
 @pytest.fixture

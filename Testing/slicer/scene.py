@@ -13,10 +13,22 @@ import vtk
 from SkullStripSlicer import outputs
 from SkullStripSlicer.segment import readMask, writeMask
 
+DISPLAYS_GONE_FIRST: list[str] = []  # upon which the views of the application crash
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def noteDisplay(scene, _event, node):
+    """Keep which display leaves the scene while what it shows is still in it."""
+    if node.IsA("vtkMRMLDisplayNode") and not scene.IsBatchProcessing():
+        shown = node.GetDisplayableNode()
+        if shown is not None and scene.IsNodePresent(shown):
+            DISPLAYS_GONE_FIRST.append(node.GetID())
+
 
 def makeScene(cacheFolder):
     """A fresh scene, made the current one."""
     scene = slicer.mrmlScene = slicer.vtkMRMLScene()
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, noteDisplay)
     application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
     colors = application.GetColorLogic()
