@@ -18,7 +18,7 @@ COARSE_MM = 2.0
 COARSE_STEP = 4  # coarse slices from one look to the next: 8 mm
 MARGIN_MM = 9.0  # the look missed at most 6 mm of the masks of 157 heads
 SMALLEST_ML = 100.0  # finding less brain than this, the look has failed
-LEAST_WINDOW = 96  # voxels; in a smaller one the network sees too little to tell skin from brain
+LEAST_WINDOW = 128  # voxels; in a smaller one the network sees too little to tell skin from brain
 MULTIPLE = 8  # of voxels, that a window has: the network is slower at sizes between
 BATCH_PIXELS = 8 * 256 * 256  # bounds the memory of one batch whatever the head's size
 
