@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class ReviewPanel(Panel):
         self._review: Any = None
         self._at = 0
         self._scan: Any = None
+        self._exitFilter = ExitFilter(self._onExit)
+        self._mayEnd = False
         ui.raterEdit.text = slicer.app.userSettings().value(RATER_KEY) or ""
         ui.raterEdit.connect("editingFinished()", self._keepRater)
         ui.reviewEditor.setEffectNameOrder(EFFECTS)
@@ -72,6 +75,7 @@ class ReviewPanel(Panel):
             review = Review(Path(path))
             self._prepareEditor()
             self._review = review
+            self._filterExit("installEventFilter")
             self._show(review.start())
 
     def _goBack(self) -> None:
@@ -112,11 +116,28 @@ class ReviewPanel(Panel):
     @told
     def close(self) -> None:
         """End the review with scene or panel; of a correction one can only say whether to save."""
-        self._settle(canStay=False)
-        self._end()
+        try:
+            window = slicer.util.mainWindow()
+            if not self._mayEnd or window is None or window.visible:  # else it was asked about
+                self._settle(canStay=False)
+        finally:
+            self._end()
+
+    def _onExit(self) -> bool:
+        """Ask about a correction while that is possible; return whether Slicer may end."""
+        self._mayEnd = self._settle()
+        return self._mayEnd
+
+    def _filterExit(self, method: str) -> None:
+        window = slicer.util.mainWindow()
+        if window is not None:
+            getattr(window, method)(self._exitFilter)
 
     def _settle(self, *, canStay: bool = True) -> bool:
-        """Ask what becomes of a correction that is not saved; return whether to go on."""
+        """Ask what becomes of a correction that is not saved; return whether to go on.
+
+        Once Slicer ends the question is answered unseen, by 0; the correction is saved then.
+        """
         text, box = "", qt.QMessageBox
         buttons = box.Save | box.Discard
         if canStay:
@@ -125,12 +146,18 @@ class ReviewPanel(Panel):
             question = _("The corrected mask of '{name}' is not saved.")
             text = f"{text}\n\n{question.format(name=self._case.name)}".strip()
             answer = slicer.util.messageBox(text, standardButtons=buttons, windowTitle="SkullStrip")
-            if answer != box.Save:
+            if answer == box.Discard or (canStay and answer != box.Save):
                 return answer == box.Discard
             try:
                 self._save()
             except Exception as error:  # noqa: BLE001  (asked about again, with the reason)
                 text = sentence(error)
+                if answer != box.Save:
+                    logging.error("SkullStrip: %s %s", question.format(name=self._case.name), text)
+                    return False
+            else:
+                if answer != box.Save:
+                    logging.warning("SkullStrip: saved %s as Slicer ended.", self._case.mask)
         return self._review is not None
 
     def _save(self) -> None:
@@ -171,6 +198,7 @@ class ReviewPanel(Panel):
 
     def _end(self) -> None:
         self._drop()
+        self._filterExit("removeEventFilter")
         self._review = None
         self._draw()
 
@@ -202,6 +230,23 @@ class ReviewPanel(Panel):
             done=review.done,
         )
         ui.previousButton.enabled = self._at > 0
+
+
+class ExitFilter(qt.QObject):
+    """Keeps the main window open, and thereby Slicer, where `mayEnd()` says no."""
+
+    def __init__(self, mayEnd: Callable[[], bool]) -> None:
+        super().__init__()
+        self._mayEnd = mayEnd
+
+    def eventFilter(self, _window, event) -> bool:
+        """Ask when the window is to close, and is still there to be asked over."""
+        if event.type() != qt.QEvent.Close or not slicer.util.mainWindow().visible:
+            return False
+        if self._mayEnd():
+            return False
+        event.ignore()
+        return True
 
 
 class ReviewedScan:

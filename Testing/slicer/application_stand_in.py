@@ -104,6 +104,7 @@ def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     settings = Settings()
     mainWindow = Proxy(QtWidgets.QMainWindow())
+    mainWindow.show()
     app = SimpleNamespace(
         processEvents=application.processEvents,
         temporaryPath=str(temporaryFolder),

@@ -141,13 +141,17 @@ class ClassProxy:
     def __getattr__(self, name: str):
         return getattr(self._kind, name)
 
+    def __mro_entries__(self, _bases):
+        """A subclass is one of the real class."""
+        return (self._kind,)
+
 
 def makeQtModule() -> ModuleType:
     """The module `qt`, as far as the extension and `slicer.util` use it."""
     module = ModuleType("qt")
     module.Qt = QtCore.Qt
     names = {
-        QtCore: "QTimer QProcess QFile QObject QUrl",
+        QtCore: "QTimer QProcess QFile QObject QUrl QEvent",
         QtGui: "QIcon QDesktopServices QPalette",
         QtWidgets: "QFileDialog QTableWidgetItem QWidget QApplication QHeaderView QMessageBox",
     }

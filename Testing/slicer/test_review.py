@@ -44,6 +44,8 @@ def begin(panel, table, monkeypatch):
     panel.asked, panel.answers = [], []
 
     def answer(text, *, standardButtons, windowTitle):
+        if not slicer.util.mainWindow().visible:
+            return 0  # Slicer ends: at once, with nothing shown
         assert panel.answers, text
         panel.asked.append((text, bool(standardButtons & qt.QMessageBox.Cancel)))
         return getattr(qt.QMessageBox, panel.answers.pop(0))
@@ -126,6 +128,7 @@ def test_a_correction_is_saved_where_the_batch_keeps_the_mask(panel, table, scen
     assert np.array_equal(panel.reviewPanel._scan.mask(), mask)
     click(panel.ui.reviewButton)
     assert not panel.ui.reviewBox.visible
+    assert slicer.util.mainWindow().close()
 
 
 def test_what_is_not_saved_is_asked_about_before_anything_goes_on(panel, table):
@@ -157,6 +160,60 @@ def test_a_correction_outlives_the_end_of_scene_and_panel(panel, table, scene, e
     written = nibabel.load(table.parent / "deep" / "c_brain_mask.nii.gz")
     assert np.array_equal(np.asarray(written.dataobj), correction)
     assert not panel.ui.reviewBox.visible
+
+
+def end(panel) -> bool:
+    """End Slicer, unless the main window stays open."""
+    isClosed = slicer.util.mainWindow().close()
+    if isClosed:
+        leave(panel)
+        panel.cleanup()
+    return isClosed
+
+
+def test_a_correction_is_asked_about_once_before_slicer_ends(panel, table):
+    before, correction = masks(table), correct(panel)
+    panel.answers = ["Cancel"]
+    assert not end(panel)
+    assert slicer.util.mainWindow().visible
+    assert np.array_equal(panel.reviewPanel._scan.mask(), correction)
+    panel.answers = ["Discard"]
+    assert end(panel)
+    assert [canStay for _, canStay in panel.asked] == [True] * 2
+    assert masks(table) == before
+
+
+def test_a_correction_is_saved_before_slicer_ends(panel, table):
+    correction = correct(panel)
+    panel.answers = ["Save"]
+    assert end(panel)
+    written = nibabel.load(table.parent / "deep" / "c_brain_mask.nii.gz")
+    assert np.array_equal(np.asarray(written.dataobj), correction)
+
+
+def test_what_was_let_go_is_asked_about_again_where_slicer_stays(panel):
+    correct(panel)
+    panel.answers = ["Discard", "Discard"]
+    assert panel.reviewPanel._onExit()  # and Slicer's own question after ours says no
+    panel.cleanup()
+    assert [canStay for _, canStay in panel.asked] == [True, False]
+
+
+@pytest.mark.parametrize("isChanged", [False, True])
+def test_a_correction_is_saved_where_nobody_can_be_asked(panel, table, caplog, isChanged):
+    correction = correct(panel)
+    path = table.parent / "deep" / "c_brain_mask.nii.gz"
+    if isChanged:
+        path.write_bytes(b"by a colleague")
+    slicer.util.mainWindow().hide()
+    panel.cleanup()
+    if isChanged:
+        assert path.read_bytes() == b"by a colleague"
+        assert "was changed by somebody else" in caplog.text
+    else:
+        assert np.array_equal(np.asarray(nibabel.load(path).dataobj), correction)
+        assert f"saved {path}" in caplog.text
+    assert (panel.asked, panel.reviewPanel._review) == ([], None)
 
 
 def test_a_correction_that_cannot_be_written_is_asked_about_again_with_the_reason(panel, table):
