@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..grid.regions import Box, block_means, bounding_box, largest_component
+from .engine import LEAST_SIZE
 
 Window = tuple[slice, slice]  # rows and columns of a slice
 COARSE_MM = 2.0
 COARSE_STEP = 4  # coarse slices from one look to the next: 8 mm
 MARGIN_MM = 9.0  # the look missed at most 6 mm of the masks of 157 heads
 SMALLEST_ML = 100.0  # finding less brain than this, the look has failed
-LEAST_WINDOW = 128  # voxels; in a smaller one the network sees too little to tell skin from brain
 MULTIPLE = 8  # of voxels, that a window has: the network is slower at sizes between
 BATCH_PIXELS = 8 * 256 * 256  # bounds the memory of one batch whatever the head's size
 
@@ -73,7 +73,7 @@ class BrainRegion:
 
 def to_multiple(extent: slice, size: int) -> slice:
     """Lengthen a slice on both sides to a multiple of 8, as far as an axis of `size` allows."""
-    length = max(extent.stop - extent.start, LEAST_WINDOW)
+    length = max(extent.stop - extent.start, LEAST_SIZE)
     length = min(size, length + -length % MULTIPLE)
     start = extent.start - (length - (extent.stop - extent.start)) // 2
     start = min(max(0, start), size - length)

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 STRIDE = 32  # the network's encoder halves its input five times
+LEAST_SIZE = 128  # voxels; in a smaller slice the network sees too little to tell skin from brain
 # The first runs the network in int8 where its weights have that and the CPU does the work; all
 # others run it in float32. `auto` tries them in this order, but for the second.
 ENGINE_NAMES = ("onnxruntime", "onnxruntime-float32", "tensorflow", "torch", "jax")
@@ -32,8 +33,12 @@ class Engine(Protocol):
 def run_padded(
     run: Callable[[np.ndarray], np.ndarray], batch: np.ndarray, multiple: int = STRIDE
 ) -> np.ndarray:
-    """Run a network that wants sizes of some multiple: air is added, and cut off again."""
+    """Run a network that wants sizes of some multiple, and 128 at least, as a newborn's has not.
+
+    Air is added, and cut off again.
+    """
     height, width = batch.shape[1:3]
-    if height % multiple or width % multiple:
-        batch = np.pad(batch, [(0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0)])
+    missing = [max(-size % multiple, LEAST_SIZE - size) for size in (height, width)]
+    if any(missing):
+        batch = np.pad(batch, [(0, 0), *((0, more) for more in missing), (0, 0)])
     return run(batch)[:, :height, :width]

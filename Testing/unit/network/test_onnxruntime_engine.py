@@ -47,7 +47,7 @@ def network(request):
     """Architecture, weights file, and a batch with what Keras computes of it."""
     pytest.importorskip("keras")
     model, content = keras_model_and_weights(request.param)
-    batch = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
+    batch = np.random.default_rng(8).random((5, 128, 160, 3), dtype=np.float32)
     return request.param, content, batch, np.asarray(model.predict_on_batch(batch))
 
 
@@ -59,11 +59,11 @@ def test_onnx_runtime_computes_what_keras_computes(network, threads):
     found = engine.predict(batch)
     assert np.ptp(expected) > 0.05, "the random network must answer with more than a constant"
     assert found.dtype == np.float32
-    assert found.shape == (5, 64, 96, 1)
+    assert found.shape == (5, 128, 160, 1)
     np.testing.assert_allclose(found, expected, atol=AGREEMENT)
-    narrow = engine.predict(batch[:, :33, :70])
-    padded = np.pad(batch[:, :33, :70], [(0, 0), (0, 31), (0, 26), (0, 0)])
-    np.testing.assert_array_equal(narrow, engine.predict(padded)[:, :33, :70])
+    small = engine.predict(batch[:, :33, :130])
+    padded = np.pad(batch[:, :33, :130], [(0, 0), (0, 95), (0, 30), (0, 0)])
+    np.testing.assert_array_equal(small, engine.predict(padded)[:, :33, :130])
 
 
 @pytest.mark.slow

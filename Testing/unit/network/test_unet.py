@@ -68,7 +68,7 @@ def test_the_engine_computes_what_the_network_does(weights):
     assert engine.device == "cpu"
     model = build_model(SMALL)
     load_weights(model, read_weights(weights[1].read_bytes()))
-    batch = np.random.default_rng(0).random((3, 64, 32, 3), dtype=np.float32)
+    batch = np.random.default_rng(0).random((2, 128, 160, 3), dtype=np.float32)
     found = engine.predict(batch)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, np.asarray(model.predict_on_batch(batch)), atol=SAME_OUTPUT)
