@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -40,10 +39,6 @@ def take_memory(number):
     held[::4096] = bytes(len(held[::4096])).replace(b"\0", b"x")
     time.sleep(60)
     return len(held) + number
-
-
-def is_loaded(module):
-    return module in sys.modules
 
 
 def environment(name):

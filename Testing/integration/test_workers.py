@@ -93,11 +93,6 @@ def test_each_worker_may_take_twice_its_share_of_the_processors(monkeypatch):
     assert [workers.threads_each(jobs) for jobs in (1, 2, 4, 16)] == [8, 8, 4, 1]
 
 
-def test_a_worker_has_imported_scipy_and_no_tests_of_numpy():
-    loaded = [("scipy.ndimage", True), ("numpy.testing", False), ("numpy.f2py", False)]
-    assert answers(worker_tasks.is_loaded, [name for name, _ in loaded], jobs=1) == loaded
-
-
 @pytest.mark.slow
 def test_a_script_needs_no_main_guard(tmp_path):
     save_head(tmp_path / "T1.nii.gz", "RAS", (4.0, 4.0, 4.0))

@@ -197,12 +197,10 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
-    from ..io.process import SIGNALS, import_scipy, listen, own_streams, start_lean
+    from ..io.nibabel_images import start_without_pydicom
+    from ..io.process import SIGNALS, listen, own_streams, start_lean
 
     start_lean()
-    import_scipy()
-    from ..io.nibabel_images import start_without_pydicom
-
     with suppress(ImportError):  # without nibabel there is NRRD and DICOM
         start_without_pydicom()
     for number in SIGNALS:

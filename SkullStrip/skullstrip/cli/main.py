@@ -19,13 +19,7 @@ from .._version import __version__
 from ..batch.options import GET_HELP
 from ..errors import InputError, SkullStripError
 from ..escaping import print_escaped
-from ..io.process import (
-    abandon_stdout,
-    ended_by_signals,
-    import_scipy,
-    leave,
-    native_noise_silenced,
-)
+from ..io.process import abandon_stdout, ended_by_signals, leave, native_noise_silenced
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,
@@ -148,7 +142,6 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
-    import_scipy()
     from ..files import strip_file
     from ..io.nibabel_images import start_without_pydicom
     from .progress import profiled, terminal_progress

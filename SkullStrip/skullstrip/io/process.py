@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from types import FrameType
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import BinaryIO, NoReturn, TypeVar
 
 from ..errors import SkullStripError
 from .atomic import end_unwritten, moves
@@ -107,22 +107,6 @@ def start_lean() -> None:
     gc.set_threshold(OBJECTS_A_COLLECTION)
     with suppress(AttributeError, OSError, TypeError):  # another library; Windows
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-
-
-def import_scipy() -> None:
-    """Import SciPy without NumPy's tests and f2py, which it would import with all else of NumPy.
-
-    That is a fifth of its time, for a process of our own. Who asks for them later gets them.
-    """
-    import numpy as np
-
-    kept: dict[str, Any] = {name: vars(np)[name] for name in ("__all__", "__dir__")}
-    names = [name for name in kept["__all__"] if name not in ("f2py", "testing")]
-    vars(np).update(__all__=names, __dir__=lambda: names)
-    try:
-        import scipy.ndimage  # noqa: F401
-    finally:
-        vars(np).update(kept)
 
 
 def leave(status: int) -> NoReturn:

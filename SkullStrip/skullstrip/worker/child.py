@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.atomic import end_unwritten
-from ..io.process import import_scipy, listen, own_streams, require_memory, start_lean
+from ..io.process import listen, own_streams, require_memory, start_lean
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ Emit = Callable[[dict[str, Any]], None]
 def main() -> int:
     """Serve requests; return the exit status."""
     start_lean()
-    import_scipy()
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     done = threading.Event()
