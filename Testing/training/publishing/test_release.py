@@ -62,7 +62,7 @@ def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
     manifest = export_run(run, tmp_path)
     found, weights = load_manifest(tmp_path)
     assert found == manifest
-    batch = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
+    batch = np.random.default_rng(1).random((2, 128, 128, 3), dtype=np.float32)
     original = np.asarray(network.predict(batch, verbose=0))
     assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
     reloaded = build_model(found.architecture)
