@@ -62,7 +62,7 @@ def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
     manifest = export_run(run, tmp_path)
     found, weights = load_manifest(tmp_path)
     assert found == manifest
-    batch = np.random.default_rng(1).random((2, 128, 128, 3), dtype=np.float32)
+    batch = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
     original = np.asarray(network.predict(batch, verbose=0))
     assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
     reloaded = build_model(found.architecture)
@@ -70,7 +70,9 @@ def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
     halved = np.asarray(reloaded.predict(batch, verbose=0))
     np.testing.assert_allclose(halved, original, atol=HALF_PRECISION_TOLERANCE)
     engine = create_engine("tensorflow", found, weights, "cpu", 1)
-    np.testing.assert_allclose(engine.predict(batch), halved, atol=RUNTIME_TOLERANCE)
+    large = np.tile(batch, (1, 2, 2, 1))  # which the engine need not fill up with air
+    expected = np.asarray(reloaded.predict(large, verbose=0))
+    np.testing.assert_allclose(engine.predict(large), expected, atol=RUNTIME_TOLERANCE)
 
 
 def test_weights_of_another_network_are_not_exported(run, tmp_path):
