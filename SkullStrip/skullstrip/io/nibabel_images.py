@@ -313,10 +313,10 @@ def _quiet() -> Iterator[None]:
     """Keep nibabel's remarks about headers off the user's terminal."""
     from nibabel import imageglobals
 
-    imageglobals.logger.disabled = True
+    was, imageglobals.logger.disabled = imageglobals.logger.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        imageglobals.logger.disabled = False
+        imageglobals.logger.disabled = was
