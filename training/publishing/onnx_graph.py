@@ -64,7 +64,7 @@ def build_onnx(architecture: Architecture, weights: Mapping[str, np.ndarray]) ->
     WeightsError
         The weights belong to another architecture, or one does not fit half precision.
     """
-    graph = _Graph(weights)
+    graph = _Graph(weights, architecture.activation)
     image = graph.add("Transpose", ["image"], perm=[0, 3, 1, 2])
     features = _encoder(graph, Tensor(image, CHANNELS), architecture)
     decoded = _decoder(graph, features, architecture)
@@ -77,13 +77,13 @@ def _encoder(graph: _Graph, x: Tensor, architecture: Architecture) -> list[Tenso
     """EfficientNet-B0 up to the top layer: the skip connections, finest first, then the top."""
     layers: dict[str, Tensor] = {}
     x = graph.normed_conv(x, "stem_conv", "stem_bn", stride=2)
-    x = graph.swish(x)
+    x = graph.activate(x)
     for number, stage in enumerate(ENCODER_STAGES, start=1):
         for repeat in range(stage.repeats):
             name = f"block{number}{'abcd'[repeat]}_"
             x = _inverted_bottleneck(graph, x, name, stage, repeat, layers)
     if architecture.top_layer == "top_activation":
-        layers["top_activation"] = graph.swish(graph.normed_conv(x, "top_conv", "top_bn"))
+        layers["top_activation"] = graph.activate(graph.normed_conv(x, "top_conv", "top_bn"))
     wanted = (*architecture.skip_layers, architecture.top_layer)
     if missing := [name for name in wanted if name not in layers]:
         raise WeightsError(f"The architecture names a layer '{missing[0]}' that is not there.")
@@ -96,13 +96,13 @@ def _inverted_bottleneck(
     """Expand, convolve each channel, squeeze and excite, project, add where the shape stayed."""
     inputs = x
     if stage.expands:
-        x = graph.swish(graph.normed_conv(x, f"{name}expand_conv", f"{name}expand_bn"))
+        x = graph.activate(graph.normed_conv(x, f"{name}expand_conv", f"{name}expand_bn"))
         layers[f"{name}expand_activation"] = x
     stride = stage.stride if repeat == 0 else 1
     x = graph.normed_conv(x, f"{name}dwconv", f"{name}bn", stride=stride, depthwise=True)
-    x = layers[f"{name}activation"] = graph.swish(x)
+    x = layers[f"{name}activation"] = graph.activate(x)
     squeezed = Tensor(graph.add("GlobalAveragePool", [x.name]), x.channels)
-    squeezed = graph.swish(graph.biased_conv(squeezed, f"{name}se_reduce"))
+    squeezed = graph.activate(graph.biased_conv(squeezed, f"{name}se_reduce"))
     excited = graph.add("Sigmoid", [graph.biased_conv(squeezed, f"{name}se_expand").name])
     x = Tensor(graph.add("Mul", [x.name, excited]), x.channels)
     x = graph.normed_conv(x, f"{name}project_conv", f"{name}project_bn", whole_blocks=True)
@@ -147,13 +147,13 @@ def _probability_head(graph: _Graph, x: Tensor, decoder_stages: int) -> str:
 class _Graph:
     """Collects nodes, and the variables that they use."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray], activation: str) -> None:
         import onnx
         from onnx import helper, numpy_helper
 
         self._helper, self._to_tensor = helper, numpy_helper.from_array
         self._float: int = onnx.TensorProto.FLOAT
-        self._weights = dict(weights)
+        self._weights, self._activation = dict(weights), activation
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
 
@@ -250,8 +250,10 @@ class _Graph:
         """Pad a constant with zeros, where there are any to add."""
         return self.add("Pad", [x, self.integers(*widths)]) if any(widths) else x
 
-    def swish(self, x: Tensor) -> Tensor:
-        """Swish, x * sigmoid(x)."""
+    def activate(self, x: Tensor) -> Tensor:
+        """Apply the encoder's activation: ReLU, or swish, x * sigmoid(x)."""
+        if self._activation == "relu":
+            return x._replace(name=self.add("Relu", [x.name]))
         return x._replace(name=self.add("Mul", [x.name, self.add("Sigmoid", [x.name])]))
 
     def upsample(self, x: Tensor) -> Tensor:

@@ -41,13 +41,17 @@ def build_encoder(architecture: Architecture) -> tuple[keras.Model, list[Any]]:
 
     `keras.applications` puts rescaling and normalisation layers in front, more of them when
     ImageNet weights are asked for; here the graph starts behind them, so that input scaling stays
-    where the manifest says it is and weights always fit.
+    where the manifest says it is and weights always fit. Its swish gives way to what the
+    architecture says.
     """
     import keras
 
     base = keras.applications.EfficientNetB0(
         include_top=False, weights=None, input_shape=(None, None, CHANNELS)
     )
+    for layer in base.layers:
+        if getattr(layer, "activation", None) is keras.activations.silu:
+            layer.activation = keras.activations.get(architecture.activation)
     image = base.get_layer("stem_conv_pad").input
     taps = [base.get_layer(name).output for name in architecture.skip_layers]
     top = base.get_layer(architecture.top_layer).output

@@ -22,6 +22,7 @@ TEXTBOOK = Architecture(
     skip_layers=tuple(f"block{number}a_expand_activation" for number in (2, 3, 4, 6)),
     top_layer="top_activation",
     decoder_widths=(256, 128, 64, 32, 16),
+    activation="swish",
 )
 
 
