@@ -3,6 +3,7 @@
 import ast
 import sys
 
+import pytest
 from importlinter.cli import lint_imports
 
 import skullstrip
@@ -67,6 +68,11 @@ def test_importing_library_and_commands_loads_nothing_heavy():
     loaded = set(printed(f"import sys, {', '.join(modules)}; print(*sys.modules)"))
     assert loaded.issuperset(modules)
     assert HEAVY & loaded == set()
+
+
+@pytest.mark.parametrize("name", ["cli.main", "cli.batch", "cli.bids", "worker.child"])
+def test_numpy_is_loaded_after_a_program_of_ours_has_set_its_threads(name):
+    assert "numpy" not in printed(f"import sys, skullstrip.{name}; print(*sys.modules)")
 
 
 def test_a_public_name_is_the_thing_and_not_the_module_of_that_name():

@@ -1,5 +1,6 @@
 """Worker processes of this machine: how many, and real ones, some of them killed."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -91,6 +92,11 @@ def test_each_worker_may_take_twice_its_share_of_the_processors(monkeypatch):
     assert [found[name] for name in names] == [str(workers.threads_each(WORKERS)), "1"]
     monkeypatch.setattr(workers, "available_threads", lambda: 8)
     assert [workers.threads_each(jobs) for jobs in (1, 2, 4, 16)] == [8, 8, 4, 1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux")
+def test_a_worker_has_no_threads_but_those_of_the_network():
+    assert answers(worker_tasks.threads, [0]) == [(0, 2)]  # one works, one listens
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from typing import Any
 
 from ..errors import EngineError, InputError
 from ..io.atomic import end_unwritten
-from ..network.engines import available_threads
+from ..network.engine import available_threads
 
 # Measured on 1 mm heads of 256 x 256 x 176 voxels, Python included.
 WORKER_BYTES = 800e6
@@ -197,11 +197,12 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
-    from ..io.nibabel_images import start_without_pydicom
     from ..io.process import SIGNALS, listen, own_streams, start_lean
 
     start_lean()
     with suppress(ImportError):  # without nibabel there is NRRD and DICOM
+        from ..io.nibabel_images import start_without_pydicom
+
         start_without_pydicom()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
