@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from skullstrip.quality.verdict import judged_mask
 
-from . import outputs
+from . import outputs, results
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
 from .panel import NodesObserver, Panel, say, timer, told
 
@@ -106,7 +106,7 @@ class ResultPanel(Panel):
         say(ui.warningLabel, "\n".join(messages), "warning")
         self._places = [check.position_ras for check in warnings if check.position_ras]
         ui.showButton.visible = bool(self._places)
-        ui.undoButton.enabled = not isEdited and self._logic.results.remembers(segmentation)
+        ui.undoButton.enabled = not isEdited and results.remembers(segmentation)
         self._applySurface(segmentation)
 
     def _readSettings(self, segmentation, state, *, isOther: bool) -> None:
@@ -167,7 +167,7 @@ class ResultPanel(Panel):
         if bool(state.get("invert")) != node.invert:
             changes |= {"invert": node.invert, "brain": True}
         if changes:
-            self._logic.results.change(segmentation, **changes)
+            results.change(segmentation, **changes)
             self.awaitSurface()
         return bool(changes)
 
