@@ -22,8 +22,8 @@ from ..data.dataset import find_pairs, select_split
 from ..data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, Pair
 from ..data.sources import source_from_pair
 from .evaluate import Scan, judge_and_report
-from .perturbations import MAX_SLICE_MM, PERTURBATIONS
 from .scores import group_table
+from .stress import MAX_SLICE_MM, PERTURBATIONS
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
 SCANS = {
@@ -36,7 +36,7 @@ SCANS = {
         ("unmyelinated_t2", 3.0),
     ),
 }  # fmt: skip
-BIAS, NOISE = 0.3, 0.15  # strengths of `perturbations`
+BIAS, NOISE = 0.3, 0.15  # strengths of perturbations
 PARTIAL_VOLUME_VOXELS = 0.5
 SCALE = 1000  # of the values written into a scan
 
