@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.evaluation.metrics import dice
+from skullstrip.grid.regions import dice
 from training.evaluation.scores import markdown_table
 
 from .cold import Costs, run

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from .align import Alignment
-from .checks.contrast import contrast_checks
-from .checks.input_checks import Check, check_input
+from .checks.input_checks import Check, check_input, contrast_checks
 from .errors import InputError
 from .grid.volume import Volume, voxel_ml
 from .mask.postprocess import cut_brain
@@ -28,7 +27,7 @@ from .options import Options
 from .prepare.head_orientation import find_upright
 from .prepare.preprocess import prepare, restore
 from .quality.calibration import load_calibration
-from .quality.confidence import confidence_map, without_head
+from .quality.confidence import confidence_map
 from .quality.evidence import gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
@@ -202,7 +201,7 @@ def extract_brain(
     confidence_source = partial(  # about 5 MB
         confidence_map,
         evidence=evidence,
-        placement=without_head(prepared),
+        placement=replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32)),
         calibration=calibration,
     )
     result = BrainExtraction(

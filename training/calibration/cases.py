@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.regions import dice
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.mask.postprocess import solid_mask
@@ -23,7 +24,6 @@ from skullstrip.quality.evidence import Evidence, gather_evidence, whole_block_m
 from skullstrip.quality.measures import measure
 
 from ..data.pair import Pair
-from ..evaluation.metrics import dice
 from ..evaluation.stress import UNTOUCHED
 from .scans import read_spoilt
 from .wrong_masks import DAMAGES, damaged_probability

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from skullstrip.batch.tables import write_rows
 from skullstrip.errors import SkullStripError
-from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.orientation import orientation_of
 from skullstrip.grid.volume import Volume
 
 from .dataset import DATA_HELP, find_pairs
@@ -53,7 +53,7 @@ def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
     found: dict[str, str | float] = {
         "shape": "x".join(map(str, volume.array.shape)),
         "spacing_mm": "x".join(f"{size:.3g}" for size in volume.spacing_mm),
-        "orientation": axis_codes(volume.affine),
+        "orientation": orientation_of(volume.affine).codes,
         "tilt_degrees": round(tilt, 1),
         "brain_ml": round(int(mask.sum()) * volume.voxel_volume_ml, 1),
         "outside_head": round(outside, 4),

@@ -14,7 +14,7 @@ import numpy as np
 
 from skullstrip.cli.common import add_method_options, method_options
 from skullstrip.errors import Cancelled, SkullStripError
-from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.orientation import orientation_of
 from skullstrip.grid.volume import Volume
 from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
@@ -91,7 +91,7 @@ def score_mask(pair: Pair, volume: Volume, truth: np.ndarray, mask: np.ndarray) 
         "age group": known.pop("age_group", "") or age_group(known.pop("age", "")),
         "slice thickness": THICKNESS_BANDS[bisect_left(THICKNESSES_MM, thickness_mm)],
         "dataset": pair.dataset or "(none)",
-        "orientation": axis_codes(volume.affine),
+        "orientation": orientation_of(volume.affine).codes,
     }
     return {
         **known,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.header import NO_ORIENTATION
+from ..checks.input_checks import NO_ORIENTATION
 from ..errors import InputError
 from ..grid.volume import spatial_axes
 from . import limits

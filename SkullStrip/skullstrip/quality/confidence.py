@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import ndimage
 from scipy.special import expit
@@ -86,8 +84,3 @@ def confidence_map(
         is_likely = (probability[part] >= 0.5) == mask[part]
         confidence[part] = np.where(is_likely, likely, 1 - likely)
     return confidence
-
-
-def without_head(prepared: Prepared) -> Prepared:
-    """Return where the head lies, without its voxels, which nobody needs to keep."""
-    return replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32))

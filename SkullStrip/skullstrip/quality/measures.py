@@ -6,12 +6,10 @@ Axes run right, anterior, superior, as in the network's own grid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from ..checks.input_checks import Check
 from ..grid.regions import bounding_box, dice, largest_component
 from ..mask.postprocess import solid_mask
 from .evidence import Evidence
@@ -37,13 +35,15 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
     block_ml, block_cm2 = evidence.block_ml, evidence.block_mm**2 / 100
     contradicted, bare = largest_disagreement(evidence, mask), largest_bare(evidence, mask)
     removed = (probability >= 0.5) != solid  # pieces taken away and holes filled
+    in_slices, coronal = mask_in_slices(evidence, mask), evidence.coronal >= 0.5
     return {
         "volume_ml": float(np.count_nonzero(mask)) * block_ml,
         "edge_share": edge_share(mask, evidence.image_ends),
         "asymmetry": asymmetry(mask[box]),
         "roughness": roughness(mask[box]),
-        "second_dice": dice(mask_in_slices(evidence, mask), evidence.coronal >= 0.5),
-        "second_own_dice": expected_dice(evidence.coronal, evidence.coronal >= 0.5),
+        # Slices that miss the mask confirm nothing of it.
+        "second_dice": dice(in_slices, coronal) if in_slices.any() else 0.0,
+        "second_own_dice": expected_dice(evidence.coronal, coronal),
         "disagreement_cm2": float(np.count_nonzero(contradicted)) * block_cm2,
         "bare_cm2": float(np.count_nonzero(bare)) * block_cm2,
         "head_share": head_share(evidence.tissue, mask),
@@ -96,7 +96,10 @@ def largest_disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     radius = max(1, round(OPENING_MM / 2 / evidence.block_mm))
     cross = ndimage.generate_binary_structure(3, 1)
     cross[[0, 2]] = False  # within each slice
-    return largest_component(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
+    largest = largest_component(ndimage.binary_opening(wrong, cross, iterations=radius), cross)
+    place = np.zeros(mask.shape, dtype=bool)
+    place[:, evidence.coronal_places] = np.moveaxis(largest, 0, 1)
+    return place
 
 
 def largest_bare(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
@@ -150,23 +153,6 @@ def mask_in_slices(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     return np.moveaxis(mask[:, evidence.coronal_places], 1, 0)
 
 
-def located(reasons: tuple[Check, ...], evidence: Evidence) -> tuple[Check, ...]:
-    """Return a verdict's reasons, with `position_ras` set where a reason is about a place."""
-    codes = {check.code for check in reasons} & set(_PLACES)
-    if not codes:
-        return reasons
-    mask = solid_mask(evidence.probability)
-    places = {code: _position(_PLACES[code](evidence, mask), evidence.to_ras) for code in codes}
-    return tuple(replace(check, position_ras=places.get(check.code)) for check in reasons)
-
-
-def disagreement(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return where the coronal slices contradict the mask most."""
-    place = np.zeros(mask.shape, dtype=bool)
-    place[:, evidence.coronal_places] = np.moveaxis(largest_disagreement(evidence, mask), 0, 1)
-    return place
-
-
 def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     """Return the largest part of the mask in an outermost slice of the image."""
     faces = [np.zeros(mask.shape, dtype=bool)]
@@ -178,25 +164,28 @@ def cut_edge(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
     return max(faces, key=np.count_nonzero)
 
 
-def removed_piece(evidence: Evidence, mask: np.ndarray) -> np.ndarray:
-    """Return the largest piece that was removed, or hole that was filled."""
-    return largest_component((evidence.probability >= 0.5) != mask)
-
-
+# What a reason of the verdict is about.
 _PLACES: dict[str, Callable[[Evidence, np.ndarray], np.ndarray]] = {
-    "second_look": disagreement,
-    "dice_low": disagreement,  # a wrong mask is usually contradicted there
+    "second_look": largest_disagreement,
+    "dice_low": largest_disagreement,  # a wrong mask is usually contradicted there
     "brain_bare": largest_bare,
     "brain_cut": cut_edge,
-    "pieces_removed": removed_piece,
+    "pieces_removed": lambda evidence, mask: largest_component(
+        (evidence.probability >= 0.5) != mask
+    ),
 }
 
 
-def _position(place: np.ndarray, to_ras: np.ndarray) -> tuple[float, float, float] | None:
-    """Return the block of a place that is nearest to its middle, in RAS mm."""
-    blocks = np.argwhere(place)
-    if len(blocks) == 0:
+def position_of(
+    code: str, evidence: Evidence, mask: np.ndarray
+) -> tuple[float, float, float] | None:
+    """Return where to look for a reason of the verdict, in RAS mm; None if it is about no place.
+
+    It is the block of the place that is nearest to its middle.
+    """
+    if code not in _PLACES or not (place := _PLACES[code](evidence, mask)).any():
         return None
+    blocks = np.argwhere(place)
     nearest = blocks[np.argmin(np.linalg.norm(blocks - blocks.mean(axis=0), axis=1))]
-    x, y, z = (round(float(value), 1) for value in (to_ras @ [*nearest, 1.0])[:3])
+    x, y, z = (round(float(value), 1) for value in (evidence.to_ras @ [*nearest, 1.0])[:3])
     return x, y, z

@@ -27,6 +27,8 @@ from training.calibration.report import judge_rows, roc, write_quality_report
 from training.calibration.scans import choose_scans, stress_of
 from training.data.pair import Pair
 
+CONFIDENCE = dict.fromkeys(KEYS["confidence"], 1.0)
+
 
 def made_rows(count=120, seed=0):
     """Own masks whose doubts tell their Dice, and damaged ones that only the second look sees."""
@@ -55,7 +57,7 @@ def but(row, **measured):
 
 @pytest.fixture
 def calibration():
-    return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
+    return fit_calibration(made_rows(), CONFIDENCE, {"made": True})
 
 
 def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
@@ -67,7 +69,7 @@ def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
 def test_weights_without_a_good_mask_are_not_calibrated():
     rows = [replace(row, dice=0.9) for row in made_rows()]
     with pytest.raises(InputError, match=r"Dice 0\.95 or more"):
-        fit_calibration(rows, {"constant": 1.0}, {})
+        fit_calibration(rows, CONFIDENCE, {})
 
 
 def test_bad_masks_are_flagged_and_good_ones_pass(calibration):
@@ -137,7 +139,7 @@ def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch):
     monkeypatch.setattr("training.calibration.calibrate.fit_calibration", fit)
     monkeypatch.setattr("training.calibration.calibrate.judge_rows", judge_by_the_last)
     rows = made_rows()
-    judged = judge_unseen(rows, {"constant": 1.0})
+    judged = judge_unseen(rows, CONFIDENCE)
     assert sorted(entry.row.scan for entry in judged) == sorted(row.scan for row in rows)
     assert len(fitted) == 10
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from skullstrip.errors import InputError
-from skullstrip.grid.orientation import axis_codes, reorient_to_ras
+from skullstrip.grid.orientation import orientation_of, reorient_to_ras
 from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
 from training.__main__ import run
@@ -103,7 +103,7 @@ def test_inverted_contrast_turns_the_ventricle_bright_and_leaves_air_dark(head):
 
 def test_a_wrong_header_lies_about_directions_or_size_and_keeps_voxels(head):
     lies = [spoil(*head, "wrong_header", strength, "s")[0] for strength in (0.3, 0.6, 1.0)]
-    assert [axis_codes(volume.affine) for volume in lies] == ["PIL", "AIL", "IPL"]
+    assert [orientation_of(volume.affine).codes for volume in lies] == ["PIL", "AIL", "IPL"]
     large, small = (spoil(*head, name, 1.0, "s")[0] for name in ("enlarge", "shrink"))
     np.testing.assert_allclose(large.spacing_mm, head[0].spacing_mm * 1.5)
     np.testing.assert_allclose(small.spacing_mm, head[0].spacing_mm / 1.5)

@@ -8,6 +8,7 @@ import nibabel
 import nrrd
 import numpy as np
 import pytest
+from nibabel import imageglobals
 
 from skullstrip.errors import InputError
 from skullstrip.io import images
@@ -157,6 +158,25 @@ def test_axes_of_length_one_are_kept_within_a_format_and_left_out_of_another(tmp
             written = images.read_image(tmp_path / name)
             assert written.stored.shape == SHAPE
             np.testing.assert_allclose(written.affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM)
+
+
+@pytest.mark.parametrize("was_disabled", [False, True])
+def test_nibabel_logs_nothing_of_a_header_and_is_afterwards_as_it_was(
+    tmp_path, monkeypatch, caplog, was_disabled
+):
+    path = nifti(tmp_path / "in.nii", voxels())
+    content = bytearray(path.read_bytes())
+    content[80:84] = np.float32(-1).tobytes()  # a step, which nibabel repairs with a remark
+    path.write_bytes(content)
+    monkeypatch.setattr(imageglobals.logger, "disabled", False)
+    nibabel.load(path)
+    assert "should be positive" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(imageglobals.logger, "disabled", was_disabled)
+    image = images.read_image(path)
+    images.write_mask(tmp_path / "out.nii", image, some_mask())
+    assert caplog.text == ""
+    assert imageglobals.logger.disabled is was_disabled
 
 
 @pytest.mark.parametrize("folder_mode", [0o755, 0o700])
