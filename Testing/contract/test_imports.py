@@ -75,6 +75,15 @@ def test_numpy_is_loaded_after_a_program_of_ours_has_set_its_threads(name):
     assert "numpy" not in printed(f"import sys, skullstrip.{name}; print(*sys.modules)")
 
 
+def test_programs_of_ours_load_scipy_without_what_it_never_uses_and_others_still_find_that():
+    program = (
+        "import sys; from skullstrip.io.process import import_scipy; import_scipy(); "
+        "print('scipy.ndimage' in sys.modules, 'numpy.f2py' in sys.modules); "
+        "import numpy; print(numpy.f2py.__name__, numpy.testing.__name__)"
+    )
+    assert printed(program) == ["True", "False", "numpy.f2py", "numpy.testing"]
+
+
 def test_a_public_name_is_the_thing_and_not_the_module_of_that_name():
     names = ", ".join(set(skullstrip.__all__) - {"__version__"})
     assert set(printed(f"from skullstrip import {names}; print(*map(callable, ({names},)))")) == {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..batch.options import BatchOptions
 from ..errors import Cancelled
 from ..escaping import print_escaped
-from ..io.process import stopping
+from ..io.process import import_scipy, stopping
 from .common import (
     EXIT_FAILURE,
     Parser,
@@ -65,6 +65,7 @@ def batch_command(words: list[str]) -> int:
 
 def run_command(arguments: argparse.Namespace, shared: bool = False) -> int:
     """Do what the arguments of either command ask for; returns the exit status."""
+    import_scipy()
     from ..batch.run import run_batch
 
     options = BatchOptions(method_options(arguments), **values_of(arguments, BatchOptions))

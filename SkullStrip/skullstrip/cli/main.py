@@ -19,7 +19,13 @@ from .._version import __version__
 from ..batch.options import GET_HELP
 from ..errors import InputError, SkullStripError
 from ..escaping import print_escaped
-from ..io.process import abandon_stdout, ended_by_signals, leave, native_noise_silenced
+from ..io.process import (
+    abandon_stdout,
+    ended_by_signals,
+    import_scipy,
+    leave,
+    native_noise_silenced,
+)
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,
@@ -81,6 +87,7 @@ def _command(words: list[str]) -> int:
     if not words:
         return show_usage(parser)
     arguments = parser.parse_intermixed_args(words)
+    import_scipy()
     with ended_by_signals(INTERRUPTED, EXIT_INTERRUPTED):
         scans = _scans(arguments)
         if len(scans) == 1:

@@ -109,6 +109,24 @@ def start_lean() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
+def import_scipy() -> None:
+    """Import SciPy without two parts of NumPy that it lists, but never uses: a third of its time.
+
+    Its own namespaces begin with `from numpy import *`, which loads these two.
+    """
+    import numpy
+
+    unused = [name for name in ("f2py", "testing") if name not in vars(numpy)]
+    for name in unused:
+        setattr(numpy, name, None)
+    try:
+        import scipy.ndimage  # noqa: F401
+    finally:
+        for name in unused:
+            if getattr(numpy, name) is None:
+                delattr(numpy, name)
+
+
 def leave(status: int) -> NoReturn:
     """End this process without freeing one by one what the system frees at once: 0.1 s."""
     with suppress(OSError, ValueError, AttributeError):  # streams that are closed

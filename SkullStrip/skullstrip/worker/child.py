@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.atomic import end_unwritten
-from ..io.process import listen, own_streams, require_memory, start_lean
+from ..io.process import import_scipy, listen, own_streams, require_memory, start_lean
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def answer(line: bytes, emit: Emit) -> int | None:
     emit({"event": "started", "pid": os.getpid()})
     try:
         require_memory()
+        import_scipy()
         request, options = read_request(line)
         serve = _serve_volume if request["task"] == "volume" else _serve_batch
         return None if serve(request, options, emit) else 0
