@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from skullstrip.cli.common import add_method_options, method_options
+from skullstrip.cli.common import add_options, options_of
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing.stand_ins import ThresholdEngine
@@ -30,8 +30,8 @@ OTHER = Options(
 )
 def test_the_command_has_an_argument_for_each_option(words, options):
     parser = argparse.ArgumentParser()
-    add_method_options(parser)
-    assert method_options(parser.parse_args(words.split())) == options
+    add_options(parser)
+    assert options_of(parser.parse_args(words.split()), Options) == options
 
 
 def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skullstrip.cli.common import add_method_options, method_options
+from skullstrip.cli.common import add_options, options_of
 from skullstrip.errors import Cancelled, SkullStripError
 from skullstrip.grid.orientation import orientation_of
 from skullstrip.grid.volume import Volume
@@ -130,7 +130,7 @@ def add_judging_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("data", type=Path, help=DATA_HELP)
     parser.add_argument("--split", default="val", help="split to judge, or 'all'; default: val")
     parser.add_argument("-o", "--out", type=Path, default=Path(out), help=f"default: {out}")
-    add_method_options(parser)
+    add_options(parser)
 
 
 def judge_and_report(
@@ -144,7 +144,7 @@ def judge_and_report(
         f"views: {arguments.views}, engine: {arguments.engine}",
     ]
     worst: list[tuple[float, Image]] = []
-    scores = evaluate(scans, by_pipeline(method_options(arguments)), worst)
+    scores = evaluate(scans, by_pipeline(options_of(arguments, Options)), worst)
     write_evaluation(arguments.out, title, facts, scores, worst)
     dice = summarise(scores)
     print(f"mean Dice {dice.mean:.4f}, worst {dice.worst:.4f}; report in {arguments.out}")

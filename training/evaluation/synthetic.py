@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from skullstrip.cli.common import add_method_options
+from skullstrip.cli.common import add_options
 from skullstrip.grid.volume import Volume
 
 from ..augment.synthesis import paint
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("heads", type=Path, help="folder that 'heads' wrote")
     parser.add_argument("--limit", type=int, help="maps of each age group; default: all")
     parser.add_argument("-o", "--out", type=Path, default=Path("synthetic"))
-    add_method_options(parser)
+    add_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -66,7 +66,7 @@ def as_done(
     waiting = iter(items)
     running: dict[Future[Any], Any] = {}
     while True:
-        capacity = workers.capacity()
+        capacity = workers.tend()
         # One item waits for workers that are still to come.
         for item in islice(waiting, 0 if stop() else max(0, max(capacity, 1) - len(running))):
             begun(item)
@@ -79,7 +79,7 @@ def as_done(
             try:
                 yield item, _answer(future)
             except EngineError:  # of a worker that does not start; those that did go on
-                if not workers.capacity():
+                if not workers.tend():
                     raise
                 waiting = chain((item,), waiting)
 
@@ -127,8 +127,8 @@ class LocalWorkers:
             self._bury(process)
         self._threads.shutdown()
 
-    def capacity(self) -> int:
-        """Return how many processes there may be; end those that take more than their memory."""
+    def tend(self) -> int:
+        """End processes that take more than their memory; return how many there may be."""
         import psutil
 
         for process in tuple(self._processes):
@@ -227,7 +227,7 @@ class Cluster:
         self._client, self._executor = client, client.get_executor(pure=False)
         self._threads, self._looked = 0, -math.inf
 
-    def capacity(self) -> int:
+    def tend(self) -> int:
         """Return how many threads the workers have, as of a short time ago."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._threads = sum(self._client.nthreads().values())

@@ -26,15 +26,16 @@ from ..io.process import (
     leave,
     native_noise_silenced,
 )
+from ..options import Options
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,
     Parser,
-    add_method_options,
+    add_options,
     closest,
     debugging,
     guarded,
-    method_options,
+    options_of,
     show_usage,
 )
 
@@ -136,7 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
     files.add_argument("--apply-to", metavar="FILE", nargs="+", default=[], help=apply_help)
     overwrite_help = "replace T1_brain and T1_brain_mask if they are there"
     add("--overwrite", action="store_true", help=overwrite_help)
-    add_method_options(parser)
+    add_options(parser)
     add = parser.add_argument
     again_help = "cut the mask from what -p wrote earlier: another border, no network run"
     add("--from-probability", metavar="FILE", help=again_help)
@@ -162,7 +163,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     with silence, terminal_progress(arguments.quiet) as bar, profile(bar) as progress:
         result = strip_file(
             input_path,
-            method_options(arguments),
+            options_of(arguments, Options),
             **outputs,
             from_probability=arguments.from_probability,
             series=arguments.series,

@@ -11,7 +11,7 @@ With "applied", the path of a scan with a mask, and "verdict", that mask's, a vo
 as by `apply_brain`. With "confidence" the output holds that map, too; options are those of
 `Options.to_json`.
 Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
-"started", "progress", "result" or "error"; for a batch also what `batch.progress` tells, "start",
+"started", "progress", "result" or "error"; for a batch also what `batch.run` tells, "start",
 "scan" and "end". After a result that "stays" the process waits for the next request, with the
 network loaded and nothing of the scan. Otherwise it ends; it never waits with a GPU. The exit
 status is the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0. When
