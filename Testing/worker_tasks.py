@@ -33,6 +33,11 @@ def die_once(path):
     return "survived"
 
 
+def hang(mark):
+    Path(mark).touch()
+    time.sleep(60)
+
+
 def take_memory(number):
     """Hold 400 MB, as a scan may that is too large."""
     held = bytearray(400_000_000)

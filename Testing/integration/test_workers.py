@@ -1,5 +1,6 @@
 """Worker processes of this machine: how many, and real ones, some of them killed."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,16 @@ def test_a_worker_that_takes_more_than_its_share_of_memory_is_ended(monkeypatch)
     monkeypatch.setattr(workers, "memory_limit", lambda: 300_000_000)
     ((_, answer),) = answers(worker_tasks.take_memory, [1], jobs=1)
     assert isinstance(answer, KilledWorker)
+
+
+def test_a_worker_in_the_middle_of_an_item_ends_by_itself_with_whoever_started_it(tmp_path):
+    mark = tmp_path / "begun"
+    with LocalWorkers(1) as local:
+        local.submit(worker_tasks.hang, str(mark))
+        while not mark.exists():
+            time.sleep(0.05)
+        (process,) = local._processes
+    assert process.returncode == 0  # and not by the signal that ends those which stay
 
 
 def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):

@@ -25,7 +25,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from ..errors import EngineError, InputError
@@ -105,10 +104,7 @@ class LocalWorkers:
         threads = str(threads_each(jobs))
         self._environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         self._processes: set[subprocess.Popen[bytes]] = set()
-        self._free: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
-        for _ in range(jobs):
-            self._free.put(None)
-        self._threads = ThreadPoolExecutor(jobs)  # each waits for a process
+        self._threads, self._own = ThreadPoolExecutor(jobs), threading.local()  # process of each
         self._is_ending = threading.Event()
 
     def __enter__(self) -> LocalWorkers:
@@ -138,24 +134,21 @@ class LocalWorkers:
         return self._capacity
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
-        """Have the first free process call a function; an exception is returned, too."""
+        """Have a free process call a function; an exception is returned, too."""
         return self._threads.submit(self._call, function, item)
 
     def _call(self, function: Callable[[Any], Any], item: Any) -> Any:
-        process = self._free.get()
-        try:
-            for _ in range(TRIES):
-                process = process or self._start()
-                with suppress(OSError, ValueError):  # it is gone, as reading will tell
-                    pickle.dump((function, item), process.stdin)  # type: ignore[arg-type]
-                    process.stdin.flush()  # type: ignore[union-attr]
-                with suppress(Exception):  # whatever a process that dies leaves half-said
-                    return pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301
-                self._bury(process)
-                process = None
-            return KilledWorker()
-        finally:
-            self._free.put(process)
+        for _ in range(TRIES):
+            process: Any = getattr(self._own, "process", None) or self._start()
+            self._own.process = process
+            with suppress(OSError, ValueError):  # it is gone, as reading will tell
+                pickle.dump((function, item), process.stdin)
+                process.stdin.flush()
+            with suppress(Exception):  # whatever a process that dies leaves half-said
+                return pickle.load(process.stdout)  # noqa: S301
+            self._bury(process)
+            self._own.process = None
+        return KilledWorker()
 
     def _start(self) -> subprocess.Popen[bytes]:
         reason = ""
