@@ -70,7 +70,7 @@ def test_importing_library_and_commands_loads_nothing_heavy():
     assert HEAVY & loaded == set()
 
 
-@pytest.mark.parametrize("name", ["cli.main", "cli.batch", "cli.bids", "worker.child"])
+@pytest.mark.parametrize("name", ["cli.main", "cli.batch", "worker.child"])
 def test_numpy_is_loaded_after_a_program_of_ours_has_set_its_threads(name):
     assert "numpy" not in printed(f"import sys, skullstrip.{name}; print(*sys.modules)")
 
