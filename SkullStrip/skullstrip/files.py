@@ -125,6 +125,8 @@ def strip_file(
         for each in (named, *targets.values())
     ]
     options = replace(options, **overrides)
+    if seg_fractional and seg is None:
+        raise InputError("A fractional segmentation is one of '--seg'; name that, too.")
     if from_probability is not None:
         _require_no_network(options, confidence=confidence, apply_to=apply_to)
     kept = [] if from_probability is None else [Path(from_probability)]

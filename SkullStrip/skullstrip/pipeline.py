@@ -15,7 +15,7 @@ import numpy as np
 
 from .align import Alignment
 from .checks.input_checks import Check, check_input, contrast_checks
-from .errors import InputError
+from .errors import InputError, reason_of
 from .grid.volume import Volume, voxel_ml
 from .mask.postprocess import cut_brain
 from .network.brain_region import find_brain_region
@@ -242,7 +242,13 @@ def voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             "No affine is given; give the voxels and their affine, or a nibabel image."
         )
-    return np.asarray(array), np.asarray(affine, dtype=np.float64)
+    try:
+        return np.asarray(array), np.asarray(affine, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The voxels or the affine are no array of numbers ({reason_of(error)}); give both as "
+            "NumPy arrays."
+        ) from error
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

@@ -40,7 +40,7 @@ def one_scan(tmp_path, monkeypatch):
         (["in", "out", "--participant-label", "01"], "add --bids"),
         (["in", "out", "--redo", "all"], "--redo"),
         (["in", "out", "--decisions", "decisions.csv"], "add --redo rejected"),
-        (["missing", "out"], "No image file"),
+        (["missing", "out"], "'missing' does not exist"),
         (["--bids", "missing", "out"], "BIDS"),
         (["in", "out", "--border", "nan"], "border"),
         (["in", "out", "--weights", "missing"], "manifest"),

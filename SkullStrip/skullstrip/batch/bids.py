@@ -27,7 +27,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .._version import __version__
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, reason_of
 from ..grid.orientation import orientation_of
 from ..io.atomic import atomic_outputs
 from ..io.limits import require_regular
@@ -209,7 +209,9 @@ def _read(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise OutputError(f"'{path}' cannot be read ({error}); fix or remove it.") from error
+        raise OutputError(
+            f"'{path}' cannot be read ({reason_of(error)}); fix or remove it."
+        ) from error
     if not isinstance(found, dict):
         raise OutputError(f"'{path}' holds no JSON object; fix or remove it.")
     return found

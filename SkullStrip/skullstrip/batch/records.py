@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, reason_of
 from ..io.atomic import atomic_outputs
 from ..io.images import files_of, files_read
 from ..io.limits import require_regular
@@ -155,8 +155,8 @@ def _read(path: Path) -> Entry:
         return Entry(row, FileState(**content["source"]), content["options"], outputs, earlier)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise OutputError(
-            f"The record '{path}' cannot be read ({error}); remove it and use --overwrite to strip "
-            "that scan again."
+            f"The record '{path}' cannot be read ({reason_of(error)}); remove it and use "
+            "--overwrite to strip that scan again."
         ) from error
 
 
@@ -173,7 +173,9 @@ def held(out: Path, shared: bool = False) -> Iterator[None]:
         timeout = SHARED_SECONDS if shared else ALONE_SECONDS
         lock = sqlite3.connect(out / LOCK, timeout=timeout, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise OutputError(f"'{out}' cannot be written ({error}); name another folder.") from error
+        raise OutputError(
+            f"'{out}' cannot be written ({reason_of(error)}); name another folder."
+        ) from error
     with closing(lock):
         try:
             lock.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ..errors import NO_MEMORY, InputError, SkullStripError, is_out_of_memory
@@ -55,13 +56,21 @@ class Parser(argparse.ArgumentParser):
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(formatter_class=formatter, allow_abbrev=False, **settings)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with what follows `--` for names, also where they begin with a dash."""
+        words = list(sys.argv[1:] if args is None else args)
+        names = words.index("--") + 1 if "--" in words else len(words)
+        words[names:] = [f"./{word}" if word.startswith("-") else word for word in words[names:]]
+        return super().parse_known_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Leave by the exception that every other error leaves by."""
         for word in message.split() if message.startswith("unrecognized") else ():
+            if word.startswith("-") and Path(word).exists():
+                raise InputError(f"'{word}' looks like an option; write ./{word} for the file.")
             known = tuple(self._option_string_actions)
             if word.startswith("-") and (meant := closest(word.split("=")[0], known)):
-                message = f"unrecognized argument: {word}; did you mean {meant}?"
-                break
+                raise InputError(f"Unrecognized argument: {word}; did you mean {meant}?")
         raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
 
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, reason_of
 
 TEMPORARY_PREFIX = ".skullstrip-"
 MARKER = ".made-by-skullstrip"
@@ -61,7 +61,7 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     except OSError as error:
         changed = f"only {', '.join(moved)} changed" if moved else "nothing was changed"
         raise OutputError(
-            f"The outputs could not be written ({error.strerror or error}); {changed}."
+            f"The outputs could not be written ({reason_of(error)}); {changed}."
         ) from error
 
 
@@ -85,14 +85,18 @@ def require_writable(target: Path) -> None:
         with _made(target.parent), temporary_folder(target.parent) as temporary:
             (temporary / target.name).touch()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{target} cannot be written ({reason}); name another output.") from error
+        raise OutputError(
+            f"{target} cannot be written ({reason_of(error)}); name another output."
+        ) from error
 
 
 def _refuse_target(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file to write.")
-    if target.exists() and not target.is_file():  # replacing /dev/null would harm the machine
+    # Replacing /dev/null would harm the machine, and so would /dev/stdout, a link that leads to a
+    # file wherever the output of the command goes into one.
+    is_systems = target.is_symlink() and str(target.readlink()).startswith(("/proc/", "/dev/"))
+    if is_systems or (target.exists() and not target.is_file()):
         raise OutputError(f"{target} is a device or a pipe; name an ordinary file.")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{target} is write-protected; name another output.")

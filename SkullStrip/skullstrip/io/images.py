@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..checks.input_checks import Check, require_volume
-from ..errors import InputError, SkullStripError
+from ..errors import InputError, SkullStripError, reason_of
 from ..grid.volume import spatial_axes
 from .dicom_header import files_of_series, find_series, is_dicom
 from .dicom_images import DicomHeader
@@ -97,8 +97,7 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
     except (SkullStripError, MemoryError):
         raise
     except Exception as error:  # parsers raise anything at all on what they cannot make sense of
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as an image ({reason}).") from error
+        raise InputError(f"{path} cannot be read as an image ({reason_of(error)}).") from error
 
 
 def _read(path: Path, reader: Reader) -> Image:

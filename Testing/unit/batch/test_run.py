@@ -67,9 +67,9 @@ def test_verdicts_are_counted_of_all_scans_and_a_corrected_mask_has_no_other():
     assert count.verdicts == {"pass": 2, "check": 1, "fail": 1, "corrected": 1}
 
 
-@pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}])
-def test_an_option_that_is_unknown_is_refused(options):
-    with pytest.raises(InputError, match="use one of"):
+@pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}, {"jobs": -1}])
+def test_an_option_that_makes_no_sense_is_refused(options):
+    with pytest.raises(InputError, match=r"use one of|jobs is -1; give 1 or more"):
         BatchOptions(**options)
 
 

@@ -113,6 +113,12 @@ def test_asking_whether_a_target_is_writable_leaves_nothing(tmp_path):
 def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(os.devnull)
+    (tmp_path / "file").touch()
+    with (tmp_path / "file").open() as file:  # as /dev/stdout is, where output goes into a file
+        (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{file.fileno()}")
+        assert (tmp_path / "stdout").is_file()
+        with pytest.raises(OutputError, match="device or a pipe"):
+            require_writable(tmp_path / "stdout")
     for target in (tmp_path / "pipe", tmp_path / "link", Path(os.devnull)):
         with pytest.raises(OutputError, match="device or a pipe"):
             require_writable(target)
