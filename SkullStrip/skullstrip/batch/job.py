@@ -18,8 +18,7 @@ from ..apply import worst
 from ..errors import InputError, OutputError, SkullStripError, WeightsError, is_out_of_memory
 from ..escaping import escaped
 from ..files import strip_images, write_by_mask, write_outputs
-from ..io.annex import fetch
-from ..io.images import read_image
+from ..io.images import fetch, read_image
 from ..io.nibabel_images import write_turned_to_ras
 from ..pipeline import BrainExtraction, load_engine
 from ..report import quality_line, report, rounded, to_json

@@ -234,7 +234,7 @@ def _distinct(named: list[Path]) -> list[Path]:
 
 
 def _fetch(scans: list[Path]) -> None:
-    from ..io.annex import fetch
+    from ..io.images import fetch
 
     for scan in scans:
         fetch(scan)

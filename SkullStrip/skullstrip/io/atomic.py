@@ -52,7 +52,6 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
             def staged(target: Path) -> Path:
                 folder = target.parent
                 if folder not in temporaries:
-                    stack.enter_context(_made(folder))
                     temporaries[folder] = stack.enter_context(temporary_folder(folder))
                 return temporaries[folder] / target.name
 
@@ -65,24 +64,11 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
         ) from error
 
 
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder that is not there; if nothing is put into it, it goes again."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        for each in missing:
-            with suppress(OSError):  # it holds something
-                each.rmdir()
-
-
 def require_writable(target: Path) -> None:
     """Raise OutputError for a target that cannot be written, by trying to, before time is spent."""
     try:
         _refuse_target(target)
-        with _made(target.parent), temporary_folder(target.parent) as temporary:
+        with temporary_folder(target.parent) as temporary:
             (temporary / target.name).touch()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise OutputError(
@@ -159,7 +145,12 @@ def end_unwritten(status: int, *, since: int | None = None, say: bytes = b"") ->
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones."""
+    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones.
+
+    A `parent` that is not there is made, and goes again if nothing is put into it.
+    """
+    missing = [each for each in (parent, *parent.parents) if not each.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
     # Once in each process: a worker writes thousands of scans into a folder of as many files, and
     # listing it every time would take longer than the scan.
     if parent not in _looked_at:
@@ -176,24 +167,28 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
             _own.discard(path)
             _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
+            for each in missing:
+                with suppress(OSError):  # it holds something
+                    each.rmdir()
 
 
 def remove_abandoned(folder: Path, *, below: bool = False) -> None:
-    """Remove the temporaries whose runs are gone, in a folder, and perhaps in the folders in it."""
+    """Remove the temporaries whose runs are gone, in a folder, and perhaps in the folders in it.
+
+    Locks are trusted for this host's; others' must be old.
+    """
     with suppress(OSError):  # a folder that may be written into but not listed
         for path in list((folder.rglob if below else folder.glob)(f"{TEMPORARY_PREFIX}*")):
-            is_ours = path.is_dir() and not path.is_symlink() and (path / MARKER).is_file()
-            if is_ours and _is_abandoned(path):
+            if not path.is_dir() or path.is_symlink() or not (path / MARKER).is_file():
+                continue
+            is_abandoned = None
+            if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):
+                with _locked(path) as is_abandoned:
+                    pass
+            if is_abandoned is None:
+                is_abandoned = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+            if is_abandoned:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Locks are trusted for this host's folders; others' must be old."""
-    if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):
-        with _locked(path) as is_held:
-            if is_held is not None:
-                return is_held
-    return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
 
 def _host() -> str:

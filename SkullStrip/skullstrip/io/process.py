@@ -35,7 +35,7 @@ def ended_by_signals(message: str, status: int) -> Iterator[None]:
     before an import or a compressed file is through, and TensorFlow swallows what they raise. A
     signal that comes while the outputs are moved into place comes too late.
     """
-    if not _may_set_handlers():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     since = moves()
@@ -82,7 +82,7 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 
     `nohup` ignores SIGHUP, and a shell SIGINT for what it starts in the background.
     """
-    may = _may_set_handlers()
+    may = threading.current_thread() is threading.main_thread()
     heeded = [one for one in SIGNALS if may and signal.getsignal(one) != signal.SIG_IGN]
     previous = {number: signal.signal(number, handler) for number in heeded}
     try:
@@ -90,10 +90,6 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
-
-
-def _may_set_handlers() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def start_lean() -> None:

@@ -22,7 +22,7 @@ ALL_ORIENTATIONS = [
 def volume_in(orientation, degrees=0.0):
     """Random voxels whose axes point as the letters say."""
     shape = (4, 5, 6)
-    affine = grid_affine(orientation, (1.0, 1.5, 3.0), degrees, (200.0,) * 3, (3.0, -7.0, 11.0))
+    affine = grid_affine(orientation, (1.0, 1.5, 3.0), degrees, shape, (3.0, -7.0, 11.0))
     return Volume(np.random.default_rng(0).random(shape), affine)
 
 

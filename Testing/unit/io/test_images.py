@@ -12,15 +12,7 @@ from nibabel import imageglobals
 
 from skullstrip.errors import InputError
 from skullstrip.io import images
-from Testing.image_files import (
-    AFFINE_TOLERANCE_MM,
-    OBLIQUE,
-    SHAPE,
-    nifti,
-    some_mask,
-    stored_in,
-    voxels,
-)
+from Testing.image_files import nifti, some_mask, stored_in, voxels
 
 NOBODY = 65534
 
@@ -143,21 +135,6 @@ def test_mask_and_probability_have_no_scaling_and_no_display_range(tmp_path):
     probability, slope, inter = stored_in(tmp_path / "p.nii")
     assert (probability.dtype, slope, inter) == (np.float32, 1.0, 0.0)
     np.testing.assert_array_equal(probability, some_mask() * np.float32(0.3))
-
-
-@pytest.mark.parametrize("shape", [(*SHAPE, 1), (*SHAPE, 1, 1), (1, *SHAPE)])
-def test_axes_of_length_one_are_kept_within_a_format_and_left_out_of_another(tmp_path, shape):
-    source = nifti(tmp_path / "in.nii", voxels(shape=shape))
-    image = images.read_image(source)
-    assert image.array.shape == SHAPE
-    for write in (images.write_brain, images.write_mask, images.write_probability):
-        write(tmp_path / "out.nii", image, some_mask())
-        assert nibabel.load(tmp_path / "out.nii").shape == shape
-        for name in ("out.mgz", "out.nrrd"):
-            write(tmp_path / name, image, some_mask())
-            written = images.read_image(tmp_path / name)
-            assert written.stored.shape == SHAPE
-            np.testing.assert_allclose(written.affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM)
 
 
 @pytest.mark.parametrize("was_disabled", [False, True])
