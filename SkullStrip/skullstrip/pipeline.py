@@ -203,6 +203,7 @@ def extract_brain(
         evidence=evidence,
         placement=replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32)),
         calibration=calibration,
+        mask=mask if judged == "as written" else None,
     )
     result = BrainExtraction(
         brain_mask=mask,
