@@ -190,9 +190,10 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
-    from ..io.process import SIGNALS, import_scipy, listen, own_streams, start_lean
+    from ..io.process import SIGNALS, import_scipy, keep_memory, listen, own_streams, start_lean
 
     start_lean()
+    keep_memory()
     import_scipy()
     with suppress(ImportError):  # without nibabel there is NRRD and DICOM
         from ..io.nibabel_images import start_without_pydicom
