@@ -104,6 +104,9 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
         ["-o", ""],
         ["-o", "T1.nii.gz/brain.nii.gz"],
         ["-p", "p.png"],
+        ["--surface", "s.obj"],
+        ["--qc", "q.jpg"],
+        ["-o", "x.nii", "-m", "x.nii"],
         ["--qc", "."],
         ["-b", "nan"],
         ["-b", "wide"],
@@ -183,15 +186,6 @@ def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
     assert not [name for name in names(tmp_path) if "_brain_brain" in name]
     assert main(["T1.nii.gz", "b.nii.gz", "-o", "x.nii.gz"]) == 2
     assert "for one" in capsys.readouterr().err
-
-
-def test_on_a_terminal_a_run_ends_with_how_to_look_at_it(scan, stand_in, capsys, monkeypatch):
-    options = [str(scan), "--overwrite", *stand_in]
-    assert main(options) == 0
-    assert "--qc" not in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert main(options) == 0
-    assert "--qc" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

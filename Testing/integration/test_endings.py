@@ -293,30 +293,3 @@ def test_a_summary_that_cannot_be_printed_is_told_and_the_outputs_are_there(scan
 
     assert run(strip_into_a_full_disk) == 1
     assert all(is_whole(scan.parent / name) for name in OUTPUTS)
-
-
-@contextlib.contextmanager
-def mounted(options):
-    """A small file system of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("mounting is not allowed here")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_file_system_leaves_nothing(scan, run_command):
-    with mounted("size=16k") as folder:
-        assert run(lambda: strip(*run_command, "-p", folder / "p.nii.gz")) == 2
-        assert names(folder) == []
-
-
-def test_a_read_only_file_system_is_refused(scan, run_command):
-    with mounted("ro") as folder:
-        assert run(lambda: strip(*run_command, "-m", folder / "m.nii.gz")) == 2
-        assert names(folder) == []

@@ -90,8 +90,10 @@ def find_bids_scans(
             f"No sub-*/[ses-*/]anat/*_T1w.nii.gz or *_UNIT1.nii.gz is in '{data_set}'; give a BIDS "
             "data set."
         )
-    _require_labels(data_set, "participant", subjects, {scan.subject for scan in scans})
-    _require_labels(data_set, "session", visits, {scan.session for scan in scans})
+    for kind, wanted in (("subject", subjects), ("session", visits)):
+        if missing := sorted(wanted - {getattr(scan, kind) for scan in scans}):
+            who = "participant" if kind == "subject" else kind
+            raise InputError(f"The {who} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
     everyones = [scan for scan in scans if not subjects or scan.subject in subjects]
     chosen = [scan for scan in everyones if not visits or scan.session in visits]
     if not chosen:
@@ -103,13 +105,13 @@ def find_bids_scans(
                 "mask of a T1-weighted scan; name other suffixes with --also."
             )
     # The first scan of a session gets the others; a T1w scan goes before UNIT1, as sorted.
-    others: dict[tuple[str, str], tuple[Scan, ...]] = {}
+    others: dict[tuple[str, str], list[Scan]] = {}
     for image in images:
         if _suffix(image) in also:
-            visit = (image.subject, image.session)
-            others[visit] = (*others.get(visit, ()), image)
+            others.setdefault((image.subject, image.session), []).append(image)
     chosen = [
-        replace(scan, apply_to=others.pop((scan.subject, scan.session), ())) for scan in chosen
+        replace(scan, apply_to=tuple(others.pop((scan.subject, scan.session), ())))
+        for scan in chosen
     ]
     refuse_names(chosen)
     return chosen if fmriprep is None else _with_fmriprep_masks(chosen, everyones, fmriprep)
@@ -134,11 +136,6 @@ def _scan(file: Path, match: re.Match[str], data_set: Path) -> Scan:
         session=labels.get("ses", ""),
         bids_source=source.as_posix(),
     )
-
-
-def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]) -> None:
-    if missing := sorted(wanted - there):
-        raise InputError(f"The {kind} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
 
 
 def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
@@ -167,8 +164,21 @@ def require_place(data_set: Path, out: Path) -> None:
         )
 
 
-def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None:
-    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`."""
+def write_dataset_files(data_set: Path, out: Path, fmriprep: str | None = None) -> None:
+    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`.
+
+    With a reference of fMRIPrep its folder below `out` gets them, too.
+    """
+    _write_dataset_files(data_set, out, README)
+    if fmriprep:
+        readme = (
+            "Brain masks by SkullStrip with the axes of RAS, for fMRIPrep, sMRIPrep and NiBabies:\n"
+            f"--derivatives THIS_FOLDER --subject-anatomical-reference {fmriprep}\n"
+        )
+        _write_dataset_files(data_set, out / folder_of(fmriprep), readme)
+
+
+def _write_dataset_files(data_set: Path, out: Path, readme: str) -> None:
     ignored = out / ".bidsignore"  # our files come after the patterns that are there
     patterns = ignored.read_text(**TEXT).splitlines() if ignored.is_file() else []
     patterns += [name for name in IGNORED if name not in patterns]
@@ -228,14 +238,6 @@ def _link(data_set: Path, out: Path) -> str:
 def folder_of(reference: str) -> str:
     """Return the folder below the output folder that is given to `--derivatives`."""
     return f"fmriprep_{reference}"
-
-
-def readme_of(reference: str) -> str:
-    """Return what is written into that folder."""
-    return (
-        "Brain masks by SkullStrip with the axes of RAS, for fMRIPrep, sMRIPrep and NiBabies:\n"
-        f"--derivatives THIS_FOLDER --subject-anatomical-reference {reference}\n"
-    )
 
 
 def _with_fmriprep_masks(scans: list[Scan], everyones: list[Scan], reference: str) -> list[Scan]:

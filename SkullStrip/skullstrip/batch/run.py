@@ -179,10 +179,7 @@ def run_batch(
     batch = Batch(job, result, on_event, stop, tables=not shared)
     with held(out, shared):
         if options.bids:
-            bids.write_dataset_files(Path(source), out)
-        if reference := options.fmriprep:
-            folder = out / bids.folder_of(reference)
-            bids.write_dataset_files(Path(source), folder, bids.readme_of(reference))
+            bids.write_dataset_files(Path(source), out, options.fmriprep)
         todo = batch.left_to_do(scans, inputs)
         try:
             if todo:
