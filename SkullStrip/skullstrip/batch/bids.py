@@ -90,10 +90,8 @@ def find_bids_scans(
             f"No sub-*/[ses-*/]anat/*_T1w.nii.gz or *_UNIT1.nii.gz is in '{data_set}'; give a BIDS "
             "data set."
         )
-    for kind, wanted in (("subject", subjects), ("session", visits)):
-        if missing := sorted(wanted - {getattr(scan, kind) for scan in scans}):
-            who = "participant" if kind == "subject" else kind
-            raise InputError(f"The {who} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
+    _require_labels(data_set, "participant", subjects, {scan.subject for scan in scans})
+    _require_labels(data_set, "session", visits, {scan.session for scan in scans})
     everyones = [scan for scan in scans if not subjects or scan.subject in subjects]
     chosen = [scan for scan in everyones if not visits or scan.session in visits]
     if not chosen:
@@ -136,6 +134,11 @@ def _scan(file: Path, match: re.Match[str], data_set: Path) -> Scan:
         session=labels.get("ses", ""),
         bids_source=source.as_posix(),
     )
+
+
+def _require_labels(data_set: Path, kind: str, wanted: set[str], there: set[str]) -> None:
+    if missing := sorted(wanted - there):
+        raise InputError(f"The {kind} '{missing[0]}' has no T1-weighted scan in '{data_set}'.")
 
 
 def sidecars(scan: Scan) -> dict[str, dict[str, Any]]:
