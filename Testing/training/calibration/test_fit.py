@@ -148,7 +148,7 @@ def test_the_threshold_stays_between_bad_and_doubtful(calibration):
     found = [calibration]  # estimates of good masks are all higher
     for second_dice in (0.94, 0.92):
         doubted = [but(row, second_dice=second_dice) for row in made_rows()]
-        found.append(fit_calibration(doubted, {"constant": 1.0}, {}))
+        found.append(fit_calibration(doubted, CONFIDENCE, {}))
     assert [each.check_below for each in found] == [0.96, 0.954, 0.95]
 
 
@@ -156,7 +156,7 @@ def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit(cal
     rows = [row for row in made_rows() if row.kind == OWN and not row.is_bad]
     areas = np.linspace(0, 4, len(rows)).tolist()
     spread = [but(row, disagreement_cm2=area) for row, area in zip(rows, areas, strict=True)]
-    found = fit_calibration(spread, {"constant": 1.0}, {}).sure_disagreement_cm2
+    found = fit_calibration(spread, CONFIDENCE, {}).sure_disagreement_cm2
     assert found == pytest.approx(3.92, abs=0.01)
     assert calibration.limits["removed_ml"] == 14.0  # specks never flag a mask
 
