@@ -100,8 +100,8 @@ $(TORCH_STAMP): $(STAMP)
 coverage: setup ## branches of the library that its own tests take; fails below the share in pyproject.toml
 	$(PYTHON) -m pytest -n 2 --dist loadfile Testing/unit --cov --cov-report=term
 
-train-smoke: setup ## train, export and evaluate on made heads, in a minute or two
-	TF_CPP_MIN_LOG_LEVEL=2 $(PYTHON) -m scripts.train_smoke
+train-smoke: setup ## train, export, evaluate and spoil made heads, as the notebook does, in some minutes
+	$(PYTHON) -m pytest Testing/training/test_notebook.py
 
 docs: setup ## the documentation as a site, in build/site; fails on a broken link
 	$(PYTHON) -m mkdocs build --quiet

@@ -108,18 +108,18 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/SkullStrip.ui"))
         self.layout.addWidget(panel)
-        self.ui = ui = slicer.util.childWidgetVariables(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
-        self.logic = logic = SkullStripLogic()
-        self.advancedPanel = AdvancedPanel(ui, logic.children.end)
-        ensure = self.advancedPanel.ensurePackages
-        self.runPanel = RunPanel(ui, logic, ensure, self.onScanChanged, self.onRunChanged)
-        self.resultPanel = ResultPanel(ui, logic, self.parent, self.onResultDrawn)
-        self.clicksPanel = ClicksPanel(ui, logic, self.resultPanel)
-        self.othersPanel = OthersPanel(ui, logic, ensure)
-        self.batchPanel = BatchPanel(ui, logic, ensure)
-        self.reviewPanel = ReviewPanel(ui, ensure)
+        self.logic = SkullStripLogic()
+        self.advancedPanel = AdvancedPanel(self)
+        self.runPanel = RunPanel(self)
+        self.resultPanel = ResultPanel(self)
+        self.clicksPanel = ClicksPanel(self)
+        self.othersPanel = OthersPanel(self)
+        self.batchPanel = BatchPanel(self)
+        self.reviewPanel = ReviewPanel(self)
         self.running = (self.runPanel, self.othersPanel, self.batchPanel)
+        self.parts = (*self.running, self.resultPanel, self.clicksPanel, self.reviewPanel)
         self.tell = self.runPanel.tell
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -153,13 +153,12 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode.parameterNode, modified, self.refresh)
-        self.clicksPanel.stop()
         self._parameterNode = parameterNode
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode.parameterNode, modified, self.refresh)
-        for part in (self.resultPanel, self.reviewPanel, *self.running):
-            part.setParameterNode(parameterNode)
+        for part in self.parts:
+            part.setScene(None if parameterNode is None else slicer.mrmlScene)
 
     @told
     def onSceneStartClose(self, caller, event) -> None:

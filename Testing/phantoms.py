@@ -1,7 +1,5 @@
 """A synthetic T1 head, sampled analytically on any grid, so that its brain mask is exact."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+Triple = tuple[float, float, float]
 BRAIN_SEMI_AXES_MM = np.array([66.0, 84.0, 62.0])  # right, anterior, superior: 1440 mL
 BRAIN_VOLUME_ML = float(4 / 3 * np.pi * np.prod(BRAIN_SEMI_AXES_MM)) / 1000
 FIELD_OF_VIEW_MM = (200.0, 240.0, 200.0)  # right, anterior, superior
@@ -37,15 +36,10 @@ class Phantom:
 
 
 def make_head(
-    orientation: str = "RAS",
-    spacing_mm: tuple[float, float, float] = (2.0, 2.0, 2.0),
-    *,
-    oblique_degrees: float = 0.0,
-    field_of_view_mm: tuple[float, float, float] = FIELD_OF_VIEW_MM,
-    shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    noise: float = 1.0,
-    seed: int = 0,
-) -> Phantom:
+    orientation: str = "RAS", spacing_mm: Triple = (2.0, 2.0, 2.0), *,
+    oblique_degrees: float = 0.0, field_of_view_mm: Triple = FIELD_OF_VIEW_MM,
+    shift_mm: Triple = (0.0, 0.0, 0.0), noise: float = 1.0, seed: int = 0,
+) -> Phantom:  # fmt: skip
     """Sample the head on a grid whose axes point as `orientation` says, for example "PIR".
 
     The spacing is along the array's axes; the grid is turned by `oblique_degrees` around an axis
@@ -53,39 +47,40 @@ def make_head(
     the brain's, are to the right, anterior and superior: (0, 0, -40) crops the vertex. The noise's
     standard deviation is against a scalp of 100.
     """
-    grid = tuple(tuple(map(float, triple)) for triple in (spacing_mm, field_of_view_mm, shift_mm))
+    grid: Any = tuple(
+        tuple(map(float, three)) for three in (spacing_mm, field_of_view_mm, shift_mm)
+    )
     head = _make_once(orientation, grid, oblique_degrees, noise, seed)
     return Phantom(head.array.copy(), head.affine.copy(), head.brain_mask.copy())
 
 
 @functools.lru_cache(maxsize=24)  # one of 2 mm takes 0.2 s, and hundreds of tests ask for one
 def _make_once(
-    orientation: str, grid: Any, oblique_degrees: float, noise: float, seed: int
+    orientation: str, grid: tuple[Triple, ...], oblique_degrees: float, noise: float, seed: int
 ) -> Phantom:
     spacing_mm, field_of_view_mm, shift_mm = grid
-    affine = grid_affine(orientation, spacing_mm, oblique_degrees, field_of_view_mm, shift_mm)
-    shape = grid_shape(orientation, spacing_mm, field_of_view_mm)
+    extents = [field_of_view_mm[_DIRECTIONS[letter][0]] for letter in orientation]
+    shape = tuple(round(extent / step) for extent, step in zip(extents, spacing_mm, strict=True))
+    affine = grid_affine(orientation, spacing_mm, oblique_degrees, shape, shift_mm)
     index = np.moveaxis(np.indices(shape, dtype=np.float32), 0, -1)
     world = index @ affine[:3, :3].T.astype(np.float32) + affine[:3, 3].astype(np.float32)
-    return paint(world, affine, noise, seed)
-
-
-def grid_shape(
-    orientation: str,
-    spacing_mm: tuple[float, float, float],
-    field_of_view_mm: tuple[float, float, float],
-) -> tuple[int, ...]:
-    """Voxels along each array axis that cover the field of view."""
-    extents = [field_of_view_mm[_DIRECTIONS[letter][0]] for letter in orientation]
-    return tuple(round(extent / step) for extent, step in zip(extents, spacing_mm, strict=True))
+    depth = _depth_mm(world, BRAIN_SEMI_AXES_MM)
+    array = np.full(shape, _AIR, dtype=np.float32)
+    array[(world[..., 2] < -30) & (np.hypot(world[..., 0], world[..., 1] + 20) < 50)] = _NECK
+    for begins, intensity in _LAYERS:
+        array[depth >= begins] = intensity
+    from_ventricle = world - _VENTRICLE_CENTRE_MM.astype(np.float32)
+    array[_depth_mm(from_ventricle, _VENTRICLE_SEMI_AXES_MM) >= 0] = _CSF
+    array += np.random.default_rng(seed).normal(0, noise, shape).astype(np.float32)
+    return Phantom(np.maximum(array, 0), affine, depth >= 0)
 
 
 def grid_affine(
     orientation: str,
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: Triple,
     oblique_degrees: float,
-    field_of_view_mm: tuple[float, float, float],
-    shift_mm: tuple[float, float, float],
+    shape: tuple[int, ...],
+    shift_mm: Triple,
 ) -> np.ndarray:
     """Affine of a grid whose centre lies at `shift_mm`."""
     axes = np.zeros((3, 3))
@@ -95,24 +90,8 @@ def grid_affine(
     turn = Rotation.from_rotvec(np.full(3, oblique_degrees / np.sqrt(3)), degrees=True)
     affine = np.eye(4)
     affine[:3, :3] = turn.as_matrix() @ axes
-    middle = (np.array(grid_shape(orientation, spacing_mm, field_of_view_mm)) - 1) / 2
-    affine[:3, 3] = np.array(shift_mm) - affine[:3, :3] @ middle
+    affine[:3, 3] = np.array(shift_mm) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     return affine
-
-
-def paint(world: np.ndarray, affine: np.ndarray, noise: float, seed: int) -> Phantom:
-    """Intensities and brain mask at RAS positions `world`, shape (I, J, K, 3), in mm."""
-    depth = _depth_mm(world, BRAIN_SEMI_AXES_MM)
-    array = np.full(world.shape[:3], _AIR, dtype=np.float32)
-    below = (world[..., 2] < -30) & (np.hypot(world[..., 0], world[..., 1] + 20) < 50)
-    array[below] = _NECK
-    for begins, intensity in _LAYERS:
-        array[depth >= begins] = intensity
-    array[
-        _depth_mm(world - _VENTRICLE_CENTRE_MM.astype(np.float32), _VENTRICLE_SEMI_AXES_MM) >= 0
-    ] = _CSF
-    array += np.random.default_rng(seed).normal(0, noise, array.shape).astype(np.float32)
-    return Phantom(np.maximum(array, 0), affine, depth >= 0)
 
 
 def _depth_mm(world: np.ndarray, semi_axes_mm: np.ndarray) -> np.ndarray:

@@ -33,6 +33,11 @@ def die_once(path):
     return "survived"
 
 
+def hang(mark):
+    Path(mark).touch()
+    time.sleep(60)
+
+
 def take_memory(number):
     """Hold 400 MB, as a scan may that is too large."""
     held = bytearray(400_000_000)
@@ -43,6 +48,12 @@ def take_memory(number):
 
 def environment(name):
     return os.environ.get(name)
+
+
+def threads(_):
+    import numpy  # noqa: F401  (which starts its own)
+
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def chatter(number):

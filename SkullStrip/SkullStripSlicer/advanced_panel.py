@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import qt
@@ -14,16 +13,12 @@ from .panel import Panel, told
 
 
 class AdvancedPanel(Panel):
-    """The list of packages, and the buttons that choose a folder beside the line edits.
+    """The list of packages, and the buttons that choose a folder beside the line edits."""
 
-    `beforeChange()` is called before packages come or go; a process may have them loaded.
-    """
-
-    def __init__(self, ui, beforeChange: Callable[[], None]) -> None:
-        super().__init__(ui, ui.packagesNotice)
-        self._beforeChange = beforeChange
+    def __init__(self, widget) -> None:
+        super().__init__(widget, widget.ui.packagesNotice)
         for name in ("weights", "wheels", "batchInput", "batchOutput"):
-            edit = getattr(ui, f"{name}Edit")
+            edit = getattr(self._ui, f"{name}Edit")
             self._connect(**{f"{name}Browse": partial(self._browse, edit)})
         self._connect(removeButton=self.removePackages)
         self.refresh()
@@ -34,11 +29,11 @@ class AdvancedPanel(Panel):
         if path:
             edit.text = path
 
-    def ensurePackages(self, parameterNode) -> None:
+    def ensurePackages(self) -> None:
         """Install what the settings need, after a question; show what is there then in any case."""
-        engine, wheels = parameterNode.engine.value, parameterNode.wheels.strip()
+        engine, wheels = self._parameterNode.engine.value, self._parameterNode.wheels.strip()
         if dependencies.missing(engine):
-            self._beforeChange()
+            self._logic.children.end()  # a process that waits may have them loaded
         try:
             dependencies.ensure(slicer.util.confirmOkCancelDisplay, engine, wheels)
         finally:
@@ -58,7 +53,7 @@ class AdvancedPanel(Panel):
         text = _("Remove these packages from Slicer's Python?\n\n{names}")
         if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(names))):
             return
-        self._beforeChange()
+        self._logic.children.end()
         try:
             dependencies.remove()
         finally:

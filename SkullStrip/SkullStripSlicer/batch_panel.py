@@ -24,10 +24,8 @@ RESULTS = (1, 2, 3)  # the columns that are empty before a run
 class ScansPanel(RunningPanel):
     """A table of scans, in which some can be ticked, and which then shows what became of them."""
 
-    def __init__(
-        self, ui, label, table, headers: list[str], logic, ensurePackages: Callable[[Any], None]
-    ) -> None:
-        super().__init__(ui, label, logic, ensurePackages)
+    def __init__(self, widget, label, table, headers: list[str]) -> None:
+        super().__init__(widget, label)
         self._table = table
         table.setHorizontalHeaderLabels(headers)
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
@@ -56,9 +54,9 @@ class ScansPanel(RunningPanel):
 class OthersPanel(ScansPanel):
     """Lists the other scans, ticked where they show the brain; the ticked ones get the mask."""
 
-    def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
-        headers = [_("Scan"), _("State")]
-        super().__init__(ui, ui.othersLabel, ui.othersTable, headers, logic, ensurePackages)
+    def __init__(self, widget) -> None:
+        headers, ui = [_("Scan"), _("State")], widget.ui
+        super().__init__(widget, ui.othersLabel, ui.othersTable, headers)
         self._segmentation: Any = None
         self._others: list[OtherScan] = []
         self._volumes: list = []  # of the scene, when they were listed
@@ -116,11 +114,12 @@ class OthersPanel(ScansPanel):
 class BatchPanel(ScansPanel):
     """Runs a folder or the heads of the scene through child processes."""
 
-    def __init__(self, ui, logic, ensurePackages: Callable[[Any], None]) -> None:
-        headers = [_("Scan"), _("State"), _("Quality"), _("mL"), _("Note")]
-        super().__init__(ui, ui.batchLabel, ui.batchTable, headers, logic, ensurePackages)
+    def __init__(self, widget) -> None:
+        headers, ui = [_("Scan"), _("State"), _("Quality"), _("mL"), _("Note")], widget.ui
+        super().__init__(widget, ui.batchLabel, ui.batchTable, headers)
         self._report = None
         self._heads: list[SceneHead] = []  # in the rows of the table, to be ticked
+        self._isOfFiles = False  # the table
         self._connect(
             batchButton=lambda: self._clicked(self._startFolder),
             sceneButton=self._onSceneClicked,
@@ -133,12 +132,10 @@ class BatchPanel(ScansPanel):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
         self._showIdle()
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; a batch of files goes on when the scene is closed."""
-        super().setParameterNode(parameterNode)
-        if self._heads:
-            self._say("")
+    def _forget(self) -> None:
+        if self._run is None and not self._isOfFiles:  # which are there as before
             self._dropHeads()
+            self._say("")
 
     def _onSceneClicked(self) -> None:
         """List the heads of the scene first; strip those that are ticked with the next click."""
@@ -182,7 +179,7 @@ class BatchPanel(ScansPanel):
             self._ui.sceneButton.text = text if count else _("Strip every head in the scene")
 
     def _dropHeads(self) -> None:
-        self._heads = []
+        self._heads, self._isOfFiles = [], False
         self._table.setRowCount(0)
         self._showResults(True)
         self._showTicked()
@@ -190,7 +187,9 @@ class BatchPanel(ScansPanel):
     def _startFolder(self, node):
         self._dropHeads()
         folders = node.batchInput.strip(), node.batchOutput.strip()
-        return self._logic.stripFolder(*folders, runOptions(node), **self._callbacks)
+        run = self._logic.stripFolder(*folders, runOptions(node), **self._callbacks)
+        self._isOfFiles = True
+        return run
 
     def _startScene(self, node):
         heads = self._ticked()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from copy import copy
 
 import numpy as np
 
@@ -34,12 +33,6 @@ class BorderField:
         if ahead and not self._isEmpty:
             self._thread = threading.Thread(target=self._measure, daemon=True)
             self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
-
-    def unmeasured(self) -> BorderField:
-        """Return the same without the distances, which take memory; measured once it is needed."""
-        small = copy(self)
-        small._distance = small._thread = None
-        return small
 
     def _measure(self) -> np.ndarray:
         self._distance = signed_distance_mm(self._base, self._spacingMm)

@@ -13,11 +13,10 @@ from skullstrip.errors import InputError
 from skullstrip.mask.clicks import Click
 from skullstrip.options import Options
 
-from . import outputs
+from . import outputs, results
 from .batch import Batch, FolderBatch, ScanChanged, SceneBatch
 from .border import BorderField
 from .child_process import ChildProcess, Children
-from .results import Results, clicksIn, saveMask
 from .runs import AppliedMask, Progress, StripRun
 from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
 from .volume_node import requireScalarVolume, volumeFromNode
@@ -44,7 +43,6 @@ class StripLogic:
 
     def __init__(self, processFactory: Callable[[], ChildProcess] = ChildProcess) -> None:
         self.children = Children(processFactory)
-        self.results = Results()
 
     def strip(
         self,
@@ -117,7 +115,7 @@ class StripLogic:
             if extracted.brain_confidence is not None:
                 maps[outputs.CONFIDENCE_ROLE] = extracted.brain_confidence
             with outputs.newNodes(volumeNode.GetScene()):  # which go where the surface fails
-                segmentationNode = self.results.add(
+                segmentationNode = results.add(
                     volumeNode,
                     outputSegmentation or outputs.findSegmentation(volumeNode),
                     BorderField(extracted.brain_mask, volumeNode),
@@ -269,7 +267,7 @@ class StripLogic:
     def setBorder(self, segmentationNode, borderMm: float) -> None:
         """Move the surface of a result, in mm from where the network put it."""
         Options(border_mm=borderMm)  # refuses what is none
-        self.results.change(segmentationNode, borderMm=borderMm)
+        results.change(segmentationNode, borderMm=borderMm)
 
     def setClicks(self, segmentationNode, clicks: Sequence[Click]) -> None:
         """Correct a result by clicks, all that it is to have, in their order.
@@ -278,20 +276,20 @@ class StripLogic:
         mask is the network's own. Raises InputError where a click means nothing, or the segment was
         edited by hand; the result is as it was then.
         """
-        if tuple(clicks) != clicksIn(outputs.readState(segmentationNode)):
-            self.results.change(segmentationNode, clicks)
+        if tuple(clicks) != results.clicksIn(outputs.readState(segmentationNode)):
+            results.change(segmentationNode, clicks)
 
     def setInvert(self, segmentationNode, invert: bool) -> None:
         """Keep everything but the brain in the stripped volume, which is made if need be."""
-        self.results.change(segmentationNode, invert=invert, brain=True)
+        results.change(segmentationNode, invert=invert, brain=True)
 
     def makeBrain(self, segmentationNode) -> None:
         """Make the stripped volume of a result that has none."""
-        self.results.change(segmentationNode, brain=True)
+        results.change(segmentationNode, brain=True)
 
     def undo(self, segmentationNode) -> bool:
         """Take the last run back; returns whether the segmentation is still there."""
-        return self.results.undo(segmentationNode)
+        return results.undo(segmentationNode)
 
     def volumeMl(self, segmentationNode) -> float:
         """Return the volume of the segment "Brain" as it is now, edits included, in mL."""
@@ -305,7 +303,7 @@ class StripLogic:
         """
         return outputs.readReport(segmentationNode)
 
-    saveMask = staticmethod(saveMask)
+    saveMask = staticmethod(results.saveMask)
 
     def showSurface(self, segmentationNode) -> None:
         """Make the 3-D surface and show it."""

@@ -7,6 +7,7 @@ differs, the node counts as theirs, and a later run makes new nodes instead.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +36,7 @@ SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
 REVIEWED_ATTRIBUTE = "SkullStrip.Reviewed"  # of a batch's mask, which has a file of its own
-WRITTEN_ATTRIBUTES = (STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
+WRITTEN_ATTRIBUTES = (SEGMENT_ATTRIBUTE, STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
 MOVED_MM = 0.1
 NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
 
@@ -182,7 +183,8 @@ def isEdited(segmentationNode) -> bool:
 
 def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> None:
     """Keep border, report and the like with the node, so that they return with a saved scene."""
-    rewrite(segmentationNode, (json.dumps(state), digest(mask)))
+    segmentationNode.SetAttribute(STATE_ATTRIBUTE, json.dumps(state))
+    segmentationNode.SetAttribute(DIGEST_ATTRIBUTE, digest(mask))
 
 
 def readState(segmentationNode) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
 
 
 def written(segmentationNode) -> tuple[str | None, ...]:
-    """Return what tells one `writeState` from another."""
+    """Return what says which segment is ours, and what `writeState` kept."""
     return tuple(segmentationNode.GetAttribute(name) for name in WRITTEN_ATTRIBUTES)
 
 
@@ -243,22 +245,31 @@ def putOn(node, volumeNode) -> None:
 
 
 class KeptVolume:
-    """Voxels, place and display of a volume before a run filled it."""
+    """Voxels, packed, place and display of a volume before a run filled it."""
 
     def __init__(self, volumeNode) -> None:
-        self.node = volumeNode
+        self.node, self._transformId = volumeNode, volumeNode.GetTransformNodeID()
         nodes = filter(None, (volumeNode, volumeNode.GetDisplayNode()))
         self._copies = [(node, node.NewInstance()) for node in nodes]  # outside any scene
         for node, copy in self._copies:
-            copy.CopyContent(node)
-        self._transformId = volumeNode.GetTransformNodeID()
+            copy.CopyContent(node, node is not volumeNode)
+        self._copies[0][1].SetAndObserveImageData(None)
+        self._voxels: Any = None
+        if volumeNode.GetImageData() is not None:
+            array = np.ascontiguousarray(slicer.util.arrayFromVolume(volumeNode))
+            # A seventh of a map's memory for 0.3 s; five runs of a history may fill three each.
+            self._voxels = zlib.compress(array.data, 1), array.dtype, array.shape
 
     def bringBack(self) -> None:
         """Make the volume what it was."""
-        if self._copies[0][1].GetImageData() is None:
-            self.node.SetAndObserveImageData(None)
         for node, copy in self._copies:
             node.CopyContent(copy)
+        if self._voxels is None:
+            self.node.SetAndObserveImageData(None)
+        else:
+            data, kind, shape = self._voxels
+            array = np.frombuffer(zlib.decompress(data), kind).reshape(shape)
+            slicer.util.updateVolumeFromArray(self.node, array)
         self.node.SetAndObserveTransformNodeID(self._transformId)
 
 

@@ -105,20 +105,28 @@ class NodesObserver:
 
 
 class Panel:
-    """A part of the panel: `ui` has the widgets of the .ui file by name, in `label` it speaks."""
+    """A part of the panel: it has the module's `widget` with all that is there, and a label."""
 
     _observers: Sequence[NodesObserver] = ()
 
-    def __init__(self, ui, label) -> None:
-        self._ui, self._label = ui, label
-        self._parameterNode: Any = None
+    def __init__(self, widget, label) -> None:
+        self._widget, self._ui, self._logic, self._label = widget, widget.ui, widget.logic, label
         self._say("")
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings, and observe the scene; None while there are none."""
-        self._parameterNode = parameterNode
+    @property
+    def _parameterNode(self):
+        """The settings; None while there are none."""
+        return self._widget._parameterNode
+
+    def setScene(self, scene) -> None:
+        """Observe this scene; None while it is closed, when nothing more is said of what it had."""
         for observer in self._observers:
-            observer.observe(slicer.mrmlScene if parameterNode is not None else None)
+            observer.observe(scene)
+        if scene is None:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._say("")
 
     def _connect(self, **slots: Callable[[], None]) -> None:
         """Connect buttons, by name, to what a click does; what that raises is told."""
@@ -138,16 +146,16 @@ class Panel:
 
 
 class RunningPanel(Panel):
-    """A part whose button starts one run at a time, and cancels it; runs outlive their settings.
+    """A part whose button starts one run at a time, and cancels it; runs outlive their settings."""
 
-    `ensurePackages` is that of `AdvancedPanel`.
-    """
-
-    def __init__(self, ui, label, logic, ensurePackages: Callable[[Any], None]) -> None:
-        super().__init__(ui, label)
-        self._logic, self._ensurePackages = logic, ensurePackages
+    def __init__(self, widget, label) -> None:
+        super().__init__(widget, label)
         self._run: Any = None
         self._isStarting = False
+
+    def _forget(self) -> None:
+        if self._run is None:
+            self._say("")
 
     @property
     def isRunning(self) -> bool:
@@ -167,7 +175,7 @@ class RunningPanel(Panel):
             node = self._parameterNode
             self._isStarting = True  # the question about packages lets further clicks through
             try:
-                self._ensurePackages(node)
+                self._widget.advancedPanel.ensurePackages()
                 run = start(node)
             finally:
                 self._isStarting = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from skullstrip.quality.verdict import judged_mask
 
-from . import outputs
+from . import outputs, results
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
 from .panel import NodesObserver, Panel, say, timer, told
 
@@ -35,13 +35,11 @@ class ResultPanel(Panel):
     A wish is a setting that the user changed. One that is refused is taken back, so that the
     widgets show what is.
 
-    What changes while the module's `page` is left is drawn when it is opened again. `drawn` gets
-    the result that was drawn, or None.
+    What changes while the module is left is drawn when it is opened again.
     """
 
-    def __init__(self, ui, logic, page, drawn: Callable[[Any], None]) -> None:
-        super().__init__(ui, ui.resultNotice)
-        self._logic, self._page, self._onDrawn = logic, page, drawn
+    def __init__(self, widget) -> None:
+        super().__init__(widget, widget.ui.resultNotice)
         self._observers = (NodesObserver("vtkMRMLSegmentationNode", self.drawSoon, EVENTS),)
         self._drawn: Any = None
         self._isBusy = False
@@ -51,9 +49,9 @@ class ResultPanel(Panel):
         self._connect(showButton=self._showPlace, editButton=self._edit, undoButton=self._undo)
         self._connect(saveButton=self._save, exportButton=self._export)
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; None while there are none."""
-        super().setParameterNode(parameterNode)
+    def setScene(self, scene) -> None:
+        """Observe this scene; None while it is closed."""
+        super().setScene(scene)
         self._surfaceTimer.stop()
         self._drawTimer.stop()
 
@@ -65,7 +63,7 @@ class ResultPanel(Panel):
 
     def drawSoon(self) -> None:
         """Draw once what changes the scene rests; when the module is opened, if it is left."""
-        if not self._isBusy and self._page.isEntered:
+        if not self._isBusy and self._widget.parent.isEntered:
             self._drawTimer.start()
 
     def drawAfterRun(self) -> None:
@@ -87,7 +85,7 @@ class ResultPanel(Panel):
         self._showWaiting()
         if segmentation is not None:
             self._drawResult(segmentation, isOther=isOther)
-        self._onDrawn(segmentation)
+        self._widget.onResultDrawn(segmentation)
 
     def _drawResult(self, segmentation, *, isOther: bool) -> None:
         ui, state = self._ui, outputs.readState(segmentation)
@@ -106,7 +104,7 @@ class ResultPanel(Panel):
         say(ui.warningLabel, "\n".join(messages), "warning")
         self._places = [check.position_ras for check in warnings if check.position_ras]
         ui.showButton.visible = bool(self._places)
-        ui.undoButton.enabled = not isEdited and self._logic.results.remembers(segmentation)
+        ui.undoButton.enabled = not isEdited and results.remembers(segmentation)
         self._applySurface(segmentation)
 
     def _readSettings(self, segmentation, state, *, isOther: bool) -> None:
@@ -167,7 +165,7 @@ class ResultPanel(Panel):
         if bool(state.get("invert")) != node.invert:
             changes |= {"invert": node.invert, "brain": True}
         if changes:
-            self._logic.results.change(segmentation, **changes)
+            results.change(segmentation, **changes)
             self.awaitSurface()
         return bool(changes)
 

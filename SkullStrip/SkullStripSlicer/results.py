@@ -3,7 +3,7 @@
 The state of a result is with its segmentation (`outputs.readState`): "borderMm", from where the
 network put the surface; "invert", whether the stripped volume keeps what is not brain; "report", as
 `skullstrip.report` documents it; "clicks", by which the mask was corrected, and "clickChanges", the
-voxels that each of them changed. Kept here is what no file has.
+voxels that each of them changed. What no file has, a `_Memory`, its node keeps as long as it lives.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SUFFIXES = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd")
 
 @dataclass
 class _Past:
-    """What a segmentation was before a run, and the nodes that the run added."""
+    """What a segmentation was before a run, packed, and the nodes that the run added."""
 
-    field: BorderField | None  # every mask that the border gave
-    shown: BorderField | None  # the mask as it was; None where it was not ours
-    segmentId: str | None
+    base: str | None  # the mask at border 0, where it is known
+    shown: str | None  # the mask as it was; None where it was not ours
+    shape: tuple[int, ...]  # of both
     references: dict[str, str | None]  # node ids by role
     written: tuple[str | None, ...]
     volumes: list[outputs.KeptVolume]  # which the run may fill
@@ -49,188 +49,197 @@ class _Past:
 
 @dataclass
 class _Memory:
-    """What is known of a segmentation that carries what was last `written` to it."""
+    """What this session knows of a segmentation."""
 
-    written: tuple[str | None, ...]
-    field: BorderField | None = None
+    field: BorderField | None = None  # every mask that the border gives
     past: list[_Past] = dataclasses.field(default_factory=list)
 
 
-class Results:
-    """What is known of results, by the id of their segmentation node.
+def _memoryOf(segmentationNode) -> _Memory:
+    if not hasattr(segmentationNode, "skullStripMemory"):
+        segmentationNode.skullStripMemory = _Memory()
+    return segmentationNode.skullStripMemory
 
-    Ids are used again after a scene was closed; a node counts as the one that is known only while
-    it carries what was last written to it.
+
+def add(
+    volumeNode,
+    segmentationNode,
+    border: BorderField,
+    state: dict[str, Any],
+    maps: dict[str, np.ndarray],
+    given: dict[str, Any],
+    *,
+    brain: bool,
+):
+    """Show a new result in a segmentation, and return that; all is undone if it fails.
+
+    Without a segmentation one is made. `maps` has the voxels of volumes by their role, `given`
+    the volumes that the caller chose for roles; with `brain` the stripped volume is made.
     """
+    with outputs.newNodes(volumeNode.GetScene()) as made:
+        if segmentationNode is None:
+            segmentationNode = outputs.createSegmentation(volumeNode)
+        past = _remember(segmentationNode, given)
+        try:
+            with slicer.util.NodeModify(segmentationNode):
+                outputs.prepareSegmentation(segmentationNode, volumeNode)
+                _show(segmentationNode, border, state, maps, given, brain=brain)
+        except BaseException:
+            _return(segmentationNode, past)
+            raise
+    past.added = made
+    memory = _memoryOf(segmentationNode)
+    memory.past = [*memory.past, past][-HISTORY_LENGTH:]
+    return segmentationNode
 
-    def __init__(self) -> None:
-        self._memories: dict[str, _Memory] = {}
 
-    def _memoryOf(self, segmentationNode) -> _Memory:
-        key, written = segmentationNode.GetID(), outputs.written(segmentationNode)
-        if key not in self._memories or self._memories[key].written != written:
-            self._memories[key] = _Memory(written)
-        return self._memories[key]
+def _remember(segmentationNode, given) -> _Past:
+    base, shown, shape = None, None, ()
+    if not outputs.isEdited(segmentationNode):
+        border, mask = find(segmentationNode), outputs.brainMask(segmentationNode)
+        base = None if border is None else _packed(border.whole(0.0))
+        shown, shape = _packed(mask), mask.shape
+    volumes = [node for node in given.values() if node is not None]
+    volumes += [
+        segmentationNode.GetNodeReference(role)
+        for role in outputs.SUFFIXES
+        if given.get(role) is None and outputs.isFilled(segmentationNode, role)
+    ]
+    return _Past(
+        base,
+        shown,
+        shape,
+        {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
+        outputs.written(segmentationNode),
+        [outputs.KeptVolume(node) for node in volumes],
+    )
 
-    def add(
-        self,
-        volumeNode,
-        segmentationNode,
-        border: BorderField,
-        state: dict[str, Any],
-        maps: dict[str, np.ndarray],
-        given: dict[str, Any],
-        *,
-        brain: bool,
-    ):
-        """Show a new result in a segmentation, and return that; all is undone if it fails.
 
-        Without a segmentation one is made. `maps` has the voxels of volumes by their role, `given`
-        the volumes that the caller chose for roles; with `brain` the stripped volume is made.
-        """
-        with outputs.newNodes(volumeNode.GetScene()) as made:
-            if segmentationNode is None:
-                segmentationNode = outputs.createSegmentation(volumeNode)
-            memory, past = self._memoryOf(segmentationNode), self._remember(segmentationNode, given)
-            try:
-                with slicer.util.NodeModify(segmentationNode):
-                    outputs.prepareSegmentation(segmentationNode, volumeNode)
-                    self._show(segmentationNode, border, state, maps, given, brain=brain)
-            except BaseException:
-                self._return(segmentationNode, past)
-                raise
-        past.added = made
-        memory.past = [*memory.past, past][-HISTORY_LENGTH:]
-        return segmentationNode
+def _return(segmentationNode, past: _Past) -> None:
+    """Bring a segmentation and its volumes back to what they were."""
+    current = outputs.segmentOf(segmentationNode)
+    for role, nodeId in past.references.items():
+        segmentationNode.SetNodeReferenceID(role, nodeId)
+    outputs.rewrite(segmentationNode, past.written)
+    if current != outputs.segmentOf(segmentationNode):  # it was added beside an earlier one
+        segmentationNode.GetSegmentation().RemoveSegment(current)
 
-    def _remember(self, segmentationNode, given) -> _Past:
-        border = shown = None
-        if not outputs.isEdited(segmentationNode):
-            border, shown = self.find(segmentationNode), _fieldOf(segmentationNode, ahead=False)
-        volumes = [node for node in given.values() if node is not None]
-        volumes += [
-            segmentationNode.GetNodeReference(role)
-            for role in outputs.SUFFIXES
-            if given.get(role) is None and outputs.isFilled(segmentationNode, role)
-        ]
-        return _Past(
-            border and border.unmeasured(),
-            shown,
-            outputs.segmentOf(segmentationNode),
-            {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
-            outputs.written(segmentationNode),
-            [outputs.KeptVolume(node) for node in volumes],
+    def field(packed: str) -> BorderField:
+        mask = _unpacked(packed, past.shape)
+        return BorderField(mask, outputs.sourceOf(segmentationNode), ahead=False)
+
+    _memoryOf(segmentationNode).field = None if past.base is None else field(past.base)
+    if past.shown is not None:
+        shown = field(past.shown)
+        _writeMask(segmentationNode, shown.mask(0.0), shown.box)
+    for volume in past.volumes:
+        volume.bringBack()
+
+
+def find(segmentationNode) -> BorderField | None:
+    """Return every mask of a result, also after its scene was loaded from a file.
+
+    Then the saved mask gives the surface back, provided that it was saved at border 0.
+    """
+    memory = _memoryOf(segmentationNode)
+    isSaved = outputs.readState(segmentationNode).get("borderMm") == 0.0
+    if memory.field is None and isSaved and not outputs.isEdited(segmentationNode):
+        mask = outputs.brainMask(segmentationNode)
+        memory.field = BorderField(mask, outputs.sourceOf(segmentationNode))
+    return memory.field
+
+
+def requireChangeable(segmentationNode) -> BorderField:
+    """Return every mask of a result.
+
+    Raises InputError where the segment was edited by hand, or nothing is known of it any more.
+    """
+    if outputs.sourceOf(segmentationNode) is None:
+        raise InputError("The scan of this result is no longer in the scene; strip it again.")
+    if outputs.isEdited(segmentationNode):
+        isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
+        advice = "save the correction first" if isReviewed else "strip again for a fresh result"
+        raise InputError(f"'{segmentationNode.GetName()}' was edited since; {advice}.")
+    border = find(segmentationNode)
+    if border is None:
+        raise InputError("This result was loaded with its border moved; strip the scan again.")
+    return border
+
+
+def change(
+    segmentationNode,
+    clicks: Sequence[Click] | None = None,
+    *,
+    brain: bool = False,
+    **changes: Any,
+) -> None:
+    """Show the result with another border, inverted, with other clicks or a stripped volume."""
+    border = requireChangeable(segmentationNode)
+    state = outputs.readState(segmentationNode) | changes
+    if clicks is not None:
+        border = _correct(border, state, outputs.sourceOf(segmentationNode), clicks)
+    brain = brain or segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None
+    with outputs.newNodes(segmentationNode.GetScene()) as made:
+        _show(segmentationNode, border, state, {}, {}, brain=brain)
+    for past in _memoryOf(segmentationNode).past[-1:]:
+        past.added += made
+
+
+def accept(segmentationNode, mask: np.ndarray, report: dict[str, Any]) -> None:
+    """Take a segment as it is, `mask`, for the result: the border moves on from there."""
+    state = {"borderMm": 0.0, "invert": False, "report": report}
+    outputs.writeState(segmentationNode, state, mask)
+    segmentationNode.skullStripMemory = _Memory()
+
+
+def remembers(segmentationNode) -> bool:
+    """Return whether a run of this session is remembered."""
+    return bool(_memoryOf(segmentationNode).past)
+
+
+def undo(segmentationNode) -> bool:
+    """Take the last run back: its nodes are removed, volumes that it filled get back theirs.
+
+    Return whether the segmentation is still there; raise InputError where there is nothing to
+    undo, or it would take the user's edits along.
+    """
+    if not remembers(segmentationNode) or outputs.isEdited(segmentationNode):
+        raise InputError(
+            f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
+            "run is remembered."
         )
+    scene, memory = segmentationNode.GetScene(), _memoryOf(segmentationNode)
+    past = memory.past[-1]
+    if past.shown is not None:
+        _voxels(scene.GetNodeByID(past.references[outputs.SOURCE_ROLE]), past.shape)
+    del memory.past[-1]
+    past.volumes = [kept for kept in past.volumes if not outputs.isVolumeEdited(kept.node)]
+    _return(segmentationNode, past)
+    outputs.removeNodes(scene, past.added)
+    return segmentationNode.GetScene() is not None
 
-    def _return(self, segmentationNode, past: _Past) -> None:
-        """Bring a segmentation and its volumes back to what they were."""
-        memory = self._memoryOf(segmentationNode)
-        current = segmentationNode.GetAttribute(outputs.SEGMENT_ATTRIBUTE)
-        if current != past.segmentId:  # it was added beside an earlier one
-            segmentationNode.GetSegmentation().RemoveSegment(current)
-            segmentationNode.SetAttribute(outputs.SEGMENT_ATTRIBUTE, past.segmentId)
-        for role, nodeId in past.references.items():
-            segmentationNode.SetNodeReferenceID(role, nodeId)
-        if past.shown is not None:
-            _writeMask(segmentationNode, past.shown.mask(0.0), past.shown.box)
-        for volume in past.volumes:
-            volume.bringBack()
-        outputs.rewrite(segmentationNode, past.written)
-        memory.field, memory.written = past.field, past.written
 
-    def find(self, segmentationNode) -> BorderField | None:
-        """Return every mask of a result, also after its scene was loaded from a file.
+def _show(segmentationNode, border: BorderField, state, maps, given, *, brain: bool) -> None:
+    """Bring the nodes in line with a result.
 
-        Then the saved mask gives the surface back, provided that it was saved at border 0.
-        """
-        memory = self._memoryOf(segmentationNode)
-        isSaved = outputs.readState(segmentationNode).get("borderMm") == 0.0
-        if memory.field is None and isSaved and not outputs.isEdited(segmentationNode):
-            memory.field = _fieldOf(segmentationNode)
-        return memory.field
-
-    def change(
-        self,
-        segmentationNode,
-        clicks: Sequence[Click] | None = None,
-        *,
-        brain: bool = False,
-        **changes: Any,
-    ) -> None:
-        """Show the result with another border, inverted, with other clicks or a stripped volume.
-
-        Raises InputError where the segment was edited by hand, or nothing is known of it any more.
-        """
-        volumeNode = outputs.sourceOf(segmentationNode)
-        if volumeNode is None:
-            raise InputError("The scan of this result is no longer in the scene; strip it again.")
-        if outputs.isEdited(segmentationNode):
-            isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
-            advice = "save the correction first" if isReviewed else "strip again for a fresh result"
-            raise InputError(f"'{segmentationNode.GetName()}' was edited since; {advice}.")
-        border, state = self.find(segmentationNode), outputs.readState(segmentationNode) | changes
-        if border is None:
-            raise InputError("This result was loaded with its border moved; strip the scan again.")
-        if clicks is not None:
-            border = _correct(border, state, volumeNode, clicks)
-        brain = brain or segmentationNode.GetNodeReference(outputs.BRAIN_ROLE) is not None
-        with outputs.newNodes(volumeNode.GetScene()) as made:
-            self._show(segmentationNode, border, state, {}, {}, brain=brain)
-        self.takeAlong(segmentationNode, made)
-
-    def takeAlong(self, segmentationNode, added: list[str]) -> None:
-        """Let nodes go, by their ids, when the last run is undone."""
-        for past in self._memoryOf(segmentationNode).past[-1:]:
-            past.added += added
-
-    def remembers(self, segmentationNode) -> bool:
-        """Return whether a run of this session is remembered."""
-        return bool(self._memoryOf(segmentationNode).past)
-
-    def undo(self, segmentationNode) -> bool:
-        """Take the last run back: its nodes are removed, volumes that it filled get back theirs.
-
-        Return whether the segmentation is still there; raise InputError where there is nothing to
-        undo, or it would take the user's edits along.
-        """
-        if not self.remembers(segmentationNode) or outputs.isEdited(segmentationNode):
-            raise InputError(
-                f"Nothing of '{segmentationNode.GetName()}' can be undone: it was edited, or no "
-                "run is remembered."
-            )
-        key, scene = segmentationNode.GetID(), segmentationNode.GetScene()
-        past = self._memories[key].past[-1]
-        if past.shown is not None:
-            _requireVoxelsOf(past.shown, scene.GetNodeByID(past.references[outputs.SOURCE_ROLE]))
-        del self._memories[key].past[-1]
-        past.volumes = [kept for kept in past.volumes if not outputs.isVolumeEdited(kept.node)]
-        self._return(segmentationNode, past)
-        outputs.removeNodes(scene, past.added)
-        return scene.GetNodeByID(key) is not None
-
-    def _show(
-        self, segmentationNode, border: BorderField, state, maps, given, *, brain: bool
-    ) -> None:
-        """Bring the nodes in line with a result.
-
-        What takes memory comes first, so that the nodes are as they were if there is none.
-        """
-        memory, volumeNode = self._memoryOf(segmentationNode), outputs.sourceOf(segmentationNode)
-        array, mask = _requireVoxelsOf(border, volumeNode), border.mask(state["borderMm"])
-        whole = border.placed(mask)
-        if brain:
-            stripped = np.where(whole ^ state["invert"], array, array.dtype.type(0))
-            maps = {outputs.BRAIN_ROLE: stripped, **maps}
-        roles = [role for role in outputs.SUFFIXES if segmentationNode.GetNodeReference(role)]
-        hasMoved = bool(roles) and outputs.hasMoved(segmentationNode)
-        _writeMask(segmentationNode, mask, border.box)
-        for role, voxels in maps.items():
-            outputs.fillVolume(segmentationNode, role, voxels, given.get(role))
-        for role in roles:
-            if hasMoved and role not in maps and outputs.isFilled(segmentationNode, role):
-                outputs.putOn(segmentationNode.GetNodeReference(role), volumeNode)
-        outputs.writeState(segmentationNode, state, whole)
-        memory.field, memory.written = border, outputs.written(segmentationNode)
+    What takes memory comes first, so that the nodes are as they were if there is none.
+    """
+    volumeNode = outputs.sourceOf(segmentationNode)
+    array, mask = _voxels(volumeNode, border.shape), border.mask(state["borderMm"])
+    whole = border.placed(mask)
+    if brain:
+        stripped = np.where(whole ^ state["invert"], array, array.dtype.type(0))
+        maps = {outputs.BRAIN_ROLE: stripped, **maps}
+    roles = [role for role in outputs.SUFFIXES if segmentationNode.GetNodeReference(role)]
+    hasMoved = bool(roles) and outputs.hasMoved(segmentationNode)
+    _writeMask(segmentationNode, mask, border.box)
+    for role, voxels in maps.items():
+        outputs.fillVolume(segmentationNode, role, voxels, given.get(role))
+    for role in roles:
+        if hasMoved and role not in maps and outputs.isFilled(segmentationNode, role):
+            outputs.putOn(segmentationNode.GetNodeReference(role), volumeNode)
+    outputs.writeState(segmentationNode, state, whole)
+    _memoryOf(segmentationNode).field = border
 
 
 def _writeMask(segmentationNode, mask: np.ndarray, box) -> None:
@@ -241,16 +250,10 @@ def _writeMask(segmentationNode, mask: np.ndarray, box) -> None:
     writeMask(segmentationNode, segmentId, volumeNode, mask, box)
 
 
-def _fieldOf(segmentationNode, *, ahead: bool = True) -> BorderField:
-    """Return what the border can make of a segment as it is."""
-    volumeNode = outputs.sourceOf(segmentationNode)
-    return BorderField(outputs.brainMask(segmentationNode), volumeNode, ahead=ahead)
-
-
-def _requireVoxelsOf(border: BorderField, volumeNode) -> np.ndarray:
+def _voxels(volumeNode, shape: tuple[int, ...]) -> np.ndarray:
     """Return the scan's voxels (I, J, K); refuse others than those that were stripped."""
     array = volumeFromNode(volumeNode).array
-    if array.shape != border.shape:
+    if array.shape != shape:
         raise InputError("The scan has other voxels than when it was stripped; strip it again.")
     return array
 
@@ -271,7 +274,7 @@ def _correct(border: BorderField, state, volumeNode, clicks: Sequence[Click]) ->
 
     All is made anew from the first that differs. Raises InputError where a click means nothing.
     """
-    _requireVoxelsOf(border, volumeNode)
+    _voxels(volumeNode, border.shape)
     before, changes = clicksIn(state), state.get("clickChanges", [])
     pairs, same = zip(before, clicks, strict=False), min(len(before), len(clicks))
     kept = next((place for place, (was, now) in enumerate(pairs) if was != now), same)

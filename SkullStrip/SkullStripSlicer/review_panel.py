@@ -18,9 +18,8 @@ from skullstrip.batch.tables import ACCEPT, REJECT
 from skullstrip.errors import InputError
 from skullstrip.io.images import Image
 
-from . import outputs
+from . import outputs, results
 from .batch_panel import stateWords, verdictWords
-from .clicks_panel import pointsOf
 from .panel import Panel, sentence, told
 from .segment import digest, readMask, writeMask
 from .volume_node import SCALAR
@@ -32,14 +31,15 @@ EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Smoothing", "Margin")
 class ReviewPanel(Panel):
     """Shows one scan of a batch after the other; what is corrected is saved or asked about."""
 
-    def __init__(self, ui, ensurePackages: Callable[[Any], None]) -> None:
-        super().__init__(ui, ui.reviewNotice)
-        self._ensurePackages = ensurePackages
+    def __init__(self, widget) -> None:
+        super().__init__(widget, widget.ui.reviewNotice)
         self._review: Any = None
         self._at = 0
         self._scan: Any = None
+        self._views: Any = None
         self._exitFilter = ExitFilter(self._onExit)
         self._mayEnd = False
+        ui = self._ui
         ui.raterEdit.text = slicer.app.userSettings().value(RATER_KEY) or ""
         ui.raterEdit.connect("editingFinished()", self._keepRater)
         ui.reviewEditor.setEffectNameOrder(EFFECTS)
@@ -71,10 +71,10 @@ class ReviewPanel(Panel):
             f"{CSV_TABLE} (*.csv)",
         )
         if path:
-            self._ensurePackages(node)
+            self._widget.advancedPanel.ensurePackages()
             review = Review(Path(path))
             self._prepareEditor()
-            self._review = review
+            self._review, self._views = review, Views(slicer.mrmlScene)
             self._filterExit("installEventFilter")
             self._show(review.start())
 
@@ -180,6 +180,7 @@ class ReviewPanel(Panel):
         self._drop()
         self._at = at
         self._draw()
+        self._views.clear()
         image, mask = self._review.load(self._case)
         name, report = self._case.name, self._case.report()
         self._scan = ReviewedScan(slicer.mrmlScene, name, image, mask, report)
@@ -199,7 +200,9 @@ class ReviewPanel(Panel):
     def _end(self) -> None:
         self._drop()
         self._filterExit("removeEventFilter")
-        self._review = None
+        if self._views is not None:
+            self._views.bringBack()
+        self._review = self._views = None
         self._draw()
 
     def _prepareEditor(self) -> None:
@@ -249,6 +252,34 @@ class ExitFilter(qt.QObject):
         return True
 
 
+class Views:
+    """What the views showed before a review, whose scans are to be seen alone."""
+
+    def __init__(self, scene) -> None:
+        self._scene = scene
+        self._layers = [
+            (view, layer, getattr(view, f"Get{layer}VolumeID")())
+            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene)
+            for layer in ("Background", "Foreground", "Label")
+        ]
+        self._hidden: list = []
+
+    def clear(self) -> None:
+        """Hide what would be drawn over a scan."""
+        for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode", self._scene):
+            if display.GetVisibility():
+                display.SetVisibility(False)
+                self._hidden.append(display)
+        slicer.util.setSliceViewerLayers(foreground=None, label=None)
+
+    def bringBack(self) -> None:
+        """Show all of it again."""
+        for display in self._hidden:
+            display.SetVisibility(True)
+        for view, layer, volumeId in self._layers:
+            getattr(view, f"Set{layer}VolumeID")(volumeId)
+
+
 class ReviewedScan:
     """The nodes `volume` and `segmentation` of a scan, until `remove`.
 
@@ -274,10 +305,9 @@ class ReviewedScan:
         self._show(report, mask)
 
     def keep(self, report: dict[str, Any]) -> None:
-        """Take the mask for what lies on the disk; the border moves on from there."""
+        """Take the mask for what lies on the disk."""
         mask = self.mask()
-        state = {"borderMm": 0.0, "invert": False, "report": report}
-        outputs.writeState(self.segmentation, state, mask)
+        results.accept(self.segmentation, mask, report)
         self._kept = digest(mask)
 
     def mask(self) -> np.ndarray:
@@ -295,10 +325,7 @@ class ReviewedScan:
         return outputs.segmentOf(self.segmentation) is None or digest(self.mask()) != self._kept
 
     def remove(self) -> None:
-        """Remove the nodes, and the points of corrections; what else was made from them stays."""
-        points = pointsOf(self.segmentation)
-        if points is not None:
-            self._scene.RemoveNode(points)
+        """Remove the nodes; what else was made from them stays."""
         outputs.removeNodes(self._scene, self._ids)
 
     def _show(self, report: dict[str, Any], mask: np.ndarray) -> None:

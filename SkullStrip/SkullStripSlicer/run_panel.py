@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -29,36 +28,24 @@ MINUTE = 60
 
 
 class RunPanel(RunningPanel):
-    """Follows the volume that is shown until the user picks another, and strips it.
+    """Follows the volume that is shown until the user picks another, and strips it."""
 
-    `scanChanged()` is called when the chosen scan gets other voxels, or another place,
-    `runChanged()` when a run began or ended.
-    """
-
-    def __init__(
-        self,
-        ui,
-        logic,
-        ensurePackages: Callable[[Any], None],
-        scanChanged: Callable[[], None],
-        runChanged: Callable[[], None],
-    ) -> None:
-        super().__init__(ui, ui.progressLabel, logic, ensurePackages)
-        self._scanChanged, self._runChanged = scanChanged, runChanged
+    def __init__(self, widget) -> None:
+        super().__init__(widget, widget.ui.progressLabel)
         self._observers = (
             NodesObserver(SCALAR, self._onVolumesChanged, VOLUME_EVENTS),
             NodesObserver(VIEW_CLASS, self.follow),
         )
         self._inspected: Any = None
         self._checks: tuple[Check, ...] = ()
-        ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self._onActivated)
+        self._ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self._onActivated)
         self._connect(stripButton=lambda: self._clicked(self._start))
         self._showIdle()
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Work on these settings; None while there are none."""
-        super().setParameterNode(parameterNode)
-        if parameterNode is not None:
+    def setScene(self, scene) -> None:
+        """Observe this scene; None for one that is closed."""
+        super().setScene(scene)
+        if scene is not None:
             self._hideOutputs()
 
     @told
@@ -66,7 +53,7 @@ class RunPanel(RunningPanel):
         """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
         self._hideOutputs()
         if self._parameterNode is not None and self._scanAsItIs() != self._inspected:
-            self._scanChanged()
+            self._widget.onScanChanged()
 
     def _hideOutputs(self) -> None:
         """Offer scans alone in the selector, not what we made of them."""
@@ -135,7 +122,7 @@ class RunPanel(RunningPanel):
         self._ui.stripButton.text = _("Cancel")
         self._ui.progressBar.visible = True
         self._onProgress("check", 0, 0)
-        self._runChanged()
+        self._widget.onRunChanged()
 
     @told
     def _onProgress(self, stage: str, done: int, total: int) -> None:
@@ -160,7 +147,7 @@ class RunPanel(RunningPanel):
         else:
             tone = "" if isinstance(run.error, Cancelled) else "error"
             self._ended(sentence(run.error), tone)
-        self._runChanged()
+        self._widget.onRunChanged()
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -18,6 +18,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, in one line; of the system's without number and path."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return said or type(error).__name__
+
+
 class SkullStripError(Exception):
     """Anything SkullStrip itself reports; the message is one sentence for the user."""
 

@@ -22,7 +22,7 @@ from .mask.postprocess import cut_brain
 from .mask.surface import mask_surface, write_surface
 from .network.predict import Progress
 from .options import Options
-from .outputs import require_outputs
+from .outputs import OUTPUTS, require_outputs
 from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
 
@@ -38,22 +38,13 @@ def strip_file(
     input_path: str | Path,
     options: Options = Options(),
     *,
-    brain: str | Path | None = None,
-    mask: str | Path | None = None,
-    probability: str | Path | None = None,
-    confidence: str | Path | None = None,
-    head: str | Path | None = None,
-    surface: str | Path | None = None,
-    seg: str | Path | None = None,
-    seg_fractional: bool = False,
-    qc: str | Path | None = None,
-    json: str | Path | None = None,
     from_probability: str | Path | None = None,
     series: int | None = None,
     apply_to: Mapping[Any, Mapping[str, Any]] | None = None,
+    seg_fractional: bool = False,
     absolute_paths: bool = False,
     progress: Progress | None = None,
-    **overrides: Any,
+    **settings: Any,
 ) -> BrainExtraction:
     """Find the brain in an image file and write the outputs that are named.
 
@@ -64,26 +55,6 @@ def strip_file(
     input_path : path
         Any format that nibabel reads, NRRD, or DICOM: a folder, or a file of a series.
     options : Options
-    brain : path, optional
-        The image with everything but the brain set to zero, in the input's dtype and scaling.
-    mask : path, optional
-        uint8, 1 in the brain.
-    probability : path, optional
-        float32 in [0, 1].
-    confidence : path, optional
-        How likely each voxel's label is right, float32 in [0, 1].
-    head : path, optional
-        The image with the brain set to zero, in the input's dtype and scaling.
-    surface : path, optional
-        The mask's surface in RAS mm, closed and smooth: .vtp, .stl or .ply.
-    seg : path, optional
-        The mask as DICOM Segmentation that refers to the input's images, which must be DICOM: .dcm.
-    seg_fractional : bool
-        The probability in the mask's place in `seg`.
-    qc : path, optional
-        PNG of the mask's outline, coloured by confidence, over slices in three planes.
-    json : path, optional
-        What `report.report` documents.
     from_probability : path, optional
         What an earlier run wrote for `probability`: the mask is cut from it, and no network runs;
         so views, reorient and confidence are refused.
@@ -92,10 +63,16 @@ def strip_file(
     apply_to : mapping, optional
         Other scans of the session, which get the same mask by `apply_brain`, and what is written of
         each: paths for "brain", "mask" and "qc".
+    seg_fractional : bool
+        The probability in the mask's place in "seg".
     absolute_paths : bool
         In the report; files are called by their names alone otherwise.
-    progress, **overrides
+    progress : callable, optional
         As for `extract_brain`.
+    **settings
+        Paths of outputs by name, as ``mask="mask.nii.gz"``: "brain", "head", "mask", "probability",
+        "confidence", "surface", "seg", "qc" and "json", of which `outputs.OUTPUTS` and the
+        command's help say what each is; and options, which go before those of `options`.
 
     Returns
     -------
@@ -108,32 +85,24 @@ def strip_file(
     InputError
         The image, an argument or an output is at fault; nothing has been written.
     """
-    named = {
-        "brain": brain,
-        "mask": mask,
-        "probability": probability,
-        "confidence": confidence,
-        "head": head,
-        "surface": surface,
-        "seg": seg,
-        "qc": qc,
-        "json": json,
-    }
+    named = {name: settings.pop(name) for name in OUTPUTS if name in settings}
     targets = apply_to or {}
     outputs = [
         {name: Path(path) for name, path in each.items() if path is not None}
         for each in (named, *targets.values())
     ]
-    options = replace(options, **overrides)
+    options = replace(options, **settings)
+    if seg_fractional and "seg" not in outputs[0]:
+        raise InputError("A fractional segmentation is one of '--seg'; name that, too.")
     if from_probability is not None:
-        _require_no_network(options, confidence=confidence, apply_to=apply_to)
+        _require_no_network(options, confidence=named.get("confidence"), apply_to=apply_to)
     kept = [] if from_probability is None else [Path(from_probability)]
     scan, *others = map(Path, (input_path, *targets))
     require_outputs([scan, *others, *kept], [item for each in outputs for item in each.items()])
     stopwatch = Stopwatch(progress)
     with stopwatch.stage("read"):
         scans = [images.read_image(scan, series=series), *map(images.read_image, others)]
-        if seg is not None:
+        if "seg" in outputs[0]:
             require_segmentable(scans[0].header)
     if kept:
         given = read_on_grid(kept[0], scans[0], "probability")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -68,22 +69,30 @@ class Options:
         for name, value in (("keep_csf", self.keep_csf), ("reorient", self.reorient)):
             if not isinstance(value, bool):
                 raise InputError(f"The value '{value}' for {name} is not a bool.")
-        if not (_is_number(self.border_mm) and abs(self.border_mm) <= MAX_BORDER_MM):
-            raise InputError(
-                f"The border is {self.border_mm}; give a number of millimetres between "
-                f"-{MAX_BORDER_MM} and {MAX_BORDER_MM}."
-            )
-        if self.views not in VIEWS:
-            raise InputError(f"The number of views is {self.views}; use auto, 1 or 3.")
         if not hasattr(self.engine, "predict"):
             _require_one_of("engine", self.engine, ("auto", *ENGINE_NAMES))
         _require_one_of("device", self.device, DEVICES)
         registration = "rigid" if self.register is None else self.register
         _require_one_of("registration", registration, REGISTER)
-        if self.threads is not None and not (_is_number(self.threads) and self.threads >= 1):
-            raise InputError(f"The number of threads is {self.threads}; give 1 or more.")
         if not isinstance(self.weights, str | os.PathLike | None):
             raise InputError(f"The weights are {self.weights}; give a path.")
+        for name, number in self._numbers().items():
+            object.__setattr__(self, name, number)
+
+    def _numbers(self) -> dict[str, Any]:
+        """Return the numbers as Python's own, since JSON knows nothing of NumPy's."""
+        if not (_is_number(self.border_mm) and abs(self.border_mm) <= MAX_BORDER_MM):
+            raise InputError(
+                f"The border is {self.border_mm}; give a number of millimetres between "
+                f"-{MAX_BORDER_MM} and {MAX_BORDER_MM}."
+            )
+        views = self.views if isinstance(self.views, str) else whole_number(self.views)
+        if views not in VIEWS:
+            raise InputError(f"The number of views is {self.views}; use auto, 1 or 3.")
+        threads = None if self.threads is None else whole_number(self.threads)
+        if threads is not None and threads < 1:
+            raise InputError(f"The number of threads is {self.threads}; give 1 or more.")
+        return {"border_mm": float(self.border_mm), "views": views, "threads": threads}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Options:
@@ -117,9 +126,17 @@ class Options:
 
 def _is_number(value: Any) -> bool:
     try:
-        return math.isfinite(value)
+        return math.isfinite(value) and not isinstance(value, bool)
     except (TypeError, OverflowError):
         return False
+
+
+def whole_number(value: Any) -> int:
+    """Return a whole number, NumPy's too, as an int; 0 for anything else, True included."""
+    try:
+        return 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return 0
 
 
 def _require_one_of(what: str, value: Any, known: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Where outputs go, and what they may not replace."""
+"""What may be written of a scan, where it goes, and what it may not replace."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from functools import cached_property
 from pathlib import Path
 
 from .errors import OutputError
-from .io import images
 from .io.atomic import require_writable
-from .io.dicom_header import find_series, is_dicom
-from .mask.surface import SURFACE_SUFFIXES
 
-IMAGE_OUTPUTS = ("head", "brain", "mask", "probability", "confidence")
-ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
-FORMATS = {
-    **dict.fromkeys(IMAGE_OUTPUTS, ("image", images.WRITABLE_SUFFIXES)),
-    "surface": ("surface", SURFACE_SUFFIXES),
+OUTPUTS = {  # flags of the command, a word for the value, and what it is
+    "brain": ("-o --brain", "FILE", "the scan with everything but the brain set to zero"),
+    "mask": ("-m --mask", "FILE", "brain mask, 0 and 1"),
+    "probability": ("-p --probability", "FILE", "brain probability, float32 in [0, 1]"),
+    "confidence": ("--confidence", "FILE", "how likely each voxel's label is right, in [0, 1]"),
+    "head": ("--head", "FILE", "the head without the brain: the brain set to zero"),
+    "surface": ("--surface", "FILE", "smooth closed surface in RAS mm: .vtp, .stl or .ply"),
+    "seg": ("--seg", "DCM", "the mask as DICOM Segmentation; the scan must be DICOM"),
+    "qc": ("--qc", "PNG", "picture of the mask's outline over slices in three planes"),
+    "json": ("--json", "FILE", "volume, verdict, timings, engine, weights' hash"),
 }
+ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -27,6 +30,9 @@ def default_outputs(input_path: str | Path, series: int | None = None) -> dict[s
     Of DICOM they are called by the series, and lie in the folder that is given; raise InputError
     where none can be told.
     """
+    from .io import images
+    from .io.dicom_header import find_series, is_dicom
+
     path = Path(input_path)
     if is_dicom(path):
         folder = path if path.is_dir() else path.parent
@@ -42,10 +48,12 @@ def default_outputs(input_path: str | Path, series: int | None = None) -> dict[s
 
 def require_free(outputs: dict[str, Path]) -> None:
     """Raise OutputError where files that nobody named, as `default_outputs` are, are there."""
-    for path in outputs.values():
-        if there := [file for file in images.files_of(path) if os.path.lexists(file)]:
+    from .io.images import files_of
+
+    for file in (file for path in outputs.values() for file in files_of(path)):
+        if os.path.lexists(file):
             raise OutputError(
-                f"{there[0]} is there already; use --overwrite to replace it, or name outputs with "
+                f"{file} is there already; use --overwrite to replace it, or name outputs with "
                 "-o and -m."
             )
 
@@ -56,27 +64,33 @@ def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]])
     A file that was named is replaced, with the data file that its own header names; a data file of
     that name that belongs to something else is not.
     """
-    taken = {identity(file): "the input" for path in inputs for file in images.files_read(path)}
+    from .io.images import files_of, files_read
+
+    taken = {identity(file): "the input" for path in inputs for file in files_read(path)}
     for name, path in outputs:
         _require_ending(name, path)
-        for file in images.files_of(path):
+        for file in files_of(path):
             if other := taken.get(identity(file)):
                 raise OutputError(f"{path} is also {other}; name another {name} output.")
-            if os.path.lexists(file) and file not in (path, *images.files_read(path)):
+            if os.path.lexists(file) and file not in (path, *files_read(path)):
                 raise OutputError(
                     f"{path} would replace {file}, which is no part of it; name another {name} "
                     "output."
                 )
             require_writable(file)
-        taken |= {identity(file): f"the {name} output" for file in images.files_of(path)}
+        taken |= {identity(file): f"the {name} output" for file in files_of(path)}
 
 
 def _require_ending(name: str, path: Path) -> None:
+    from .io.images import WRITABLE_SUFFIXES
+    from .mask.surface import SURFACE_SUFFIXES
+
     what, ending = ENDINGS.get(name, ("", path.suffix.lower()))
     if path.suffix.lower() != ending:
         raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
-    what, known = FORMATS.get(name, ("", ("",)))
-    if not path.name.lower().endswith(known):
+    known = SURFACE_SUFFIXES if name == "surface" else WRITABLE_SUFFIXES
+    if name not in ("json", *ENDINGS) and not path.name.lower().endswith(known):
+        what = "surface" if name == "surface" else "image"
         raise OutputError(f"{path} names no {what} format; use one of {', '.join(known)}.")
 
 
@@ -102,7 +116,9 @@ class Inputs:
 
     def refuse(self, outputs: Iterable[Path]) -> None:
         """Raise OutputError for a file that this batch reads."""
-        for file in (file for path in outputs for file in images.files_of(path)):
+        from .io.images import files_of
+
+        for file in (file for path in outputs for file in files_of(path)):
             is_input = str(file) in self._files
             if is_input or (os.path.lexists(file) and identity(file) in self._identities):
                 raise OutputError(
@@ -111,4 +127,6 @@ class Inputs:
 
     @cached_property
     def _identities(self) -> set[object]:
-        return {identity(file) for path in self._files for file in images.files_read(Path(path))}
+        from .io.images import files_read
+
+        return {identity(file) for path in self._files for file in files_read(Path(path))}

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from .align import Alignment
-from .checks.contrast import contrast_checks
-from .checks.input_checks import Check, check_input
-from .errors import InputError
+from .checks.input_checks import Check, check_input, contrast_checks
+from .errors import InputError, reason_of
 from .grid.volume import Volume, voxel_ml
 from .mask.postprocess import cut_brain
 from .network.brain_region import find_brain_region
@@ -28,7 +27,7 @@ from .options import Options
 from .prepare.head_orientation import find_upright
 from .prepare.preprocess import prepare, restore
 from .quality.calibration import load_calibration
-from .quality.confidence import confidence_map, without_head
+from .quality.confidence import confidence_map
 from .quality.evidence import gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
@@ -202,8 +201,9 @@ def extract_brain(
     confidence_source = partial(  # about 5 MB
         confidence_map,
         evidence=evidence,
-        placement=without_head(prepared),
+        placement=replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32)),
         calibration=calibration,
+        mask=mask if judged == "as written" else None,
     )
     result = BrainExtraction(
         brain_mask=mask,
@@ -243,7 +243,13 @@ def voxels_in_space(array: Any, affine: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             "No affine is given; give the voxels and their affine, or a nibabel image."
         )
-    return np.asarray(array), np.asarray(affine, dtype=np.float64)
+    try:
+        return np.asarray(array), np.asarray(affine, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The voxels or the affine are no array of numbers ({reason_of(error)}); give both as "
+            "NumPy arrays."
+        ) from error
 
 
 def engine_checks(engine: Engine) -> tuple[Check, ...]:

@@ -12,7 +12,7 @@ from dataclasses import fields
 
 import pytest
 
-from skullstrip.cli import bids
+from skullstrip.cli.batch import bids_main
 from skullstrip.cli.main import main
 from skullstrip.options import Options
 from Testing.image_files import save_head
@@ -70,7 +70,7 @@ def test_a_command_of_the_documents_does_what_it_says(desk, monkeypatch, stand_i
         case ["skullstrip", *words]:
             strip(desk, words, [] if words[0] == "batch" else stand_in)
         case ["skullstrip-bids", *words]:
-            assert bids.main(words) == 0
+            assert bids_main(words) == 0
         case ["make", target]:
             assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
         case ["pip", "install", what]:

@@ -3,6 +3,7 @@
 import ast
 import sys
 
+import pytest
 from importlinter.cli import lint_imports
 
 import skullstrip
@@ -62,11 +63,25 @@ def printed(program):
 def test_importing_library_and_commands_loads_nothing_heavy():
     modules = [
         "skullstrip.pipeline",
-        *(f"skullstrip.cli.{name}" for name in ("main", "batch", "bids")),
+        *(f"skullstrip.cli.{name}" for name in ("main", "batch")),
     ]
     loaded = set(printed(f"import sys, {', '.join(modules)}; print(*sys.modules)"))
     assert loaded.issuperset(modules)
     assert HEAVY & loaded == set()
+
+
+@pytest.mark.parametrize("name", ["cli.main", "cli.batch", "worker.child"])
+def test_numpy_is_loaded_after_a_program_of_ours_has_set_its_threads(name):
+    assert "numpy" not in printed(f"import sys, skullstrip.{name}; print(*sys.modules)")
+
+
+def test_programs_of_ours_load_scipy_without_what_it_never_uses_and_others_still_find_that():
+    program = (
+        "import sys; from skullstrip.io.process import import_scipy; import_scipy(); "
+        "print('scipy.ndimage' in sys.modules, 'numpy.f2py' in sys.modules); "
+        "import numpy; print(numpy.f2py.__name__, numpy.testing.__name__)"
+    )
+    assert printed(program) == ["True", "False", "numpy.f2py", "numpy.testing"]
 
 
 def test_a_public_name_is_the_thing_and_not_the_module_of_that_name():

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from skullstrip.batch import run
-from skullstrip.batch.progress import BatchResult
-from skullstrip.cli import bids
+from skullstrip.batch.run import BatchResult
+from skullstrip.cli.batch import bids_main
 from skullstrip.cli.main import main
 from Testing.bids_data import make_bids
 from Testing.image_files import assert_one_sentence, names, save_heads
@@ -40,7 +40,7 @@ def one_scan(tmp_path, monkeypatch):
         (["in", "out", "--participant-label", "01"], "add --bids"),
         (["in", "out", "--redo", "all"], "--redo"),
         (["in", "out", "--decisions", "decisions.csv"], "add --redo rejected"),
-        (["missing", "out"], "No image file"),
+        (["missing", "out"], "'missing' does not exist"),
         (["--bids", "missing", "out"], "BIDS"),
         (["in", "out", "--border", "nan"], "border"),
         (["in", "out", "--weights", "missing"], "manifest"),
@@ -80,9 +80,9 @@ def test_a_reader_that_is_gone_is_one_sentence(tmp_path):
 def test_a_dry_run_of_bids_keeps_to_the_participants_and_there_is_no_group_yet(tmp_path, capsys):
     data_set = make_bids(tmp_path / "data")
     words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
-    assert bids.main([*map(str, words), "--dry-run"]) == 0
+    assert bids_main([*map(str, words), "--dry-run"]) == 0
     assert "2 of 2 scans" in capsys.readouterr().out
-    assert bids.main([str(data_set), str(tmp_path / "out"), "group"]) == 2
+    assert bids_main([str(data_set), str(tmp_path / "out"), "group"]) == 2
     assert_one_sentence(capsys.readouterr().err)
 
 
@@ -166,7 +166,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
     out = tmp_path / "out"
     words = (data_set, out, "participant", "--views", "1", "--jobs", "1")
     jobs = [
-        start(*words, "--participant-label", label, module="skullstrip.cli.bids")
+        start(*words, "--participant-label", label, module="skullstrip.cli.batch")
         for label in ("01", "02")
     ]
     for job in jobs:
@@ -174,7 +174,7 @@ def test_jobs_for_single_participants_work_side_by_side_and_group_gathers(tmp_pa
         assert job.returncode == 0, error
         assert output.endswith("corrected 0\n")  # no table yet, so none is named
     assert not (out / "results.csv").exists()
-    assert bids.main([str(data_set), str(out), "group"]) == 0
+    assert bids_main([str(data_set), str(out), "group"]) == 0
     assert len((out / "results.csv").read_text().splitlines()) == 4
 
 

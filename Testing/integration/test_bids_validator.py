@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skullstrip.cli import bids
+from skullstrip.cli.batch import bids_main
 from Testing.bids_data import VALID, make_valid_bids
 
 pytestmark = pytest.mark.slow
@@ -27,11 +27,11 @@ def data_set(tmp_path_factory):
     folder = make_valid_bids(tmp_path_factory.mktemp("bids") / "data")
     out = folder / "derivatives" / "skullstrip"
     words = [str(folder), str(out), "participant", "--jobs", "1", "--fmriprep", "sessionwise"]
-    assert bids.main(words) == 0
+    assert bids_main(words) == 0
     path = out / "dataset_description.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"Authors": ["Ann", "Bob"]}))
     (out / "decisions.csv").write_text("name,decision\n")
-    assert bids.main(words) == 0
+    assert bids_main(words) == 0
     return folder
 
 

@@ -41,6 +41,7 @@ def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, st
         (["-m", "m.nii", "-o", "b.nii.gz", "-p", "p.nrrd"], ["b.nii.gz", "m.nii", "p.nrrd"]),
         (["--qc", "q.png"], ["T1_brain.nii.gz", "T1_brain_mask.nii.gz", "q.png"]),
         (["--json", "j", "-m", "m.nii"], ["j", "m.nii"]),
+        (["--mask=-m.nii", "--", "-T1.nii.gz"], ["-m.nii"]),
         (["--head", "h.nii"], ["h.nii"]),
         (["--surface", "s.vtp", "-m", "m.nii"], ["m.nii", "s.vtp"]),
     ],
@@ -49,8 +50,11 @@ def test_only_the_images_that_are_named_are_written(
     tmp_path, scan, stand_in, monkeypatch, options, written
 ):
     monkeypatch.chdir(tmp_path)
-    assert main(["-i", "T1.nii.gz", *options, *stand_in]) == 0
-    assert names(tmp_path) == sorted(["T1.nii.gz", *written])
+    named = ["-i", scan.name]
+    if "--" in options:
+        scan, named = scan.rename("-T1.nii.gz"), []
+    assert main([*named, *stand_in, *options]) == 0
+    assert names(tmp_path) == sorted([scan.name, *written])
 
 
 def test_a_note_on_the_input_goes_to_stderr_and_a_quiet_run_says_nothing(scan, stand_in, capsys):
@@ -100,6 +104,9 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
         ["-o", ""],
         ["-o", "T1.nii.gz/brain.nii.gz"],
         ["-p", "p.png"],
+        ["--surface", "s.obj"],
+        ["--qc", "q.jpg"],
+        ["-o", "x.nii", "-m", "x.nii"],
         ["--qc", "."],
         ["-b", "nan"],
         ["-b", "wide"],
@@ -114,6 +121,7 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
         ["--series", "3"],
         ["--seg", "s.dcm"],
         ["--seg", "s.nii"],
+        ["--seg-fractional"],
     ],
 )
 def test_a_bad_argument_is_refused_in_one_sentence(tmp_path, scan, monkeypatch, capsys, options):
@@ -154,6 +162,15 @@ def test_a_misspelt_option_or_command_is_answered_with_what_was_meant(capsys, wo
     assert meant in error
 
 
+def test_a_scan_that_looks_like_an_option_is_told_how_to_be_named(scan, monkeypatch, capsys):
+    monkeypatch.chdir(scan.parent)
+    scan.rename("-T1.nii.gz")
+    assert main(["-T1.nii.gz"]) == 2
+    error = capsys.readouterr().err
+    assert_one_sentence(error)
+    assert "write ./-T1.nii.gz" in error
+
+
 def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
     tmp_path, scan, stand_in, monkeypatch, capsys
 ):
@@ -169,15 +186,6 @@ def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
     assert not [name for name in names(tmp_path) if "_brain_brain" in name]
     assert main(["T1.nii.gz", "b.nii.gz", "-o", "x.nii.gz"]) == 2
     assert "for one" in capsys.readouterr().err
-
-
-def test_on_a_terminal_a_run_ends_with_how_to_look_at_it(scan, stand_in, capsys, monkeypatch):
-    options = [str(scan), "--overwrite", *stand_in]
-    assert main(options) == 0
-    assert "--qc" not in capsys.readouterr().out
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert main(options) == 0
-    assert "--qc" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command):
     assert is_whole(tmp_path / "m.nii.gz")
 
 
-@pytest.mark.parametrize("megabytes", [200, 400, 600])
+@pytest.mark.parametrize("megabytes", [100, 200, 400, 600])
 def test_a_limit_of_memory_that_libraries_hang_or_crash_by_is_one_sentence(scan, megabytes):
     command = [sys.executable, "-m", "skullstrip.cli.main", str(scan)]
     limited = ["sh", "-c", f'ulimit -v {megabytes * 1000}; exec "$@"', "sh", *command]
@@ -293,30 +293,3 @@ def test_a_summary_that_cannot_be_printed_is_told_and_the_outputs_are_there(scan
 
     assert run(strip_into_a_full_disk) == 1
     assert all(is_whole(scan.parent / name) for name in OUTPUTS)
-
-
-@contextlib.contextmanager
-def mounted(options):
-    """A small file system of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            pytest.skip("mounting is not allowed here")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_file_system_leaves_nothing(scan, run_command):
-    with mounted("size=16k") as folder:
-        assert run(lambda: strip(*run_command, "-p", folder / "p.nii.gz")) == 2
-        assert names(folder) == []
-
-
-def test_a_read_only_file_system_is_refused(scan, run_command):
-    with mounted("ro") as folder:
-        assert run(lambda: strip(*run_command, "-m", folder / "m.nii.gz")) == 2
-        assert names(folder) == []

@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from skullstrip.cli import bids
+from skullstrip.cli.batch import bids_main
 from skullstrip.cli.main import main
 from skullstrip.network.manifest import default_manifest_path
 
@@ -226,7 +226,7 @@ def test_a_named_pipe_is_never_waited_for(tmp_path, monkeypatch, capsys, what):
     command, *rest = words.split()
     extra = ["--weights", "weights"]
     if command == "bids":
-        status = bids.main([*rest, *extra])
+        status = bids_main([*rest, *extra])
     else:
         status = main([command, *rest, *extra, *(["--jobs", "1"] if command == "batch" else [])])
     assert status

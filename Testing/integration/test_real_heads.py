@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from skullstrip.checks.appearance import appearance_findings
-from skullstrip.checks.contrast import CT_BONE, DARK_FLUID, fluid_and_bone
 from skullstrip.checks.field_of_view import field_of_view_findings
-from skullstrip.checks.input_checks import check_input
+from skullstrip.checks.input_checks import CT_BONE, DARK_FLUID, check_input, fluid_and_bone
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
@@ -14,7 +13,7 @@ from skullstrip.io.images import read_image
 from skullstrip.prepare.head_orientation import UPRIGHT, turn_to_upright, turns
 from skullstrip.prepare.intensity import scale_intensities
 from skullstrip.prepare.preprocess import prepare, restore
-from Testing.unit.checks.test_contrast import region_of
+from Testing.unit.checks.test_input_checks import region_of
 from Testing.unit.prepare.test_head_orientation import is_upright
 
 EVERY = 14

@@ -1,5 +1,7 @@
 """Worker processes of this machine: how many, and real ones, some of them killed."""
 
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +64,16 @@ def test_a_worker_that_takes_more_than_its_share_of_memory_is_ended(monkeypatch)
     assert isinstance(answer, KilledWorker)
 
 
+def test_a_worker_in_the_middle_of_an_item_ends_by_itself_with_whoever_started_it(tmp_path):
+    mark = tmp_path / "begun"
+    with LocalWorkers(1) as local:
+        local.submit(worker_tasks.hang, str(mark))
+        while not mark.exists():
+            time.sleep(0.05)
+        (process,) = local._processes
+    assert process.returncode == 0  # and not by the signal that ends those which stay
+
+
 def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
     mark = str(tmp_path / "started once")
     dies_once = (
@@ -91,6 +103,11 @@ def test_each_worker_may_take_twice_its_share_of_the_processors(monkeypatch):
     assert [found[name] for name in names] == [str(workers.threads_each(WORKERS)), "1"]
     monkeypatch.setattr(workers, "available_threads", lambda: 8)
     assert [workers.threads_each(jobs) for jobs in (1, 2, 4, 16)] == [8, 8, 4, 1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by Linux")
+def test_a_worker_has_no_threads_but_those_of_the_network():
+    assert answers(worker_tasks.threads, [0]) == [(0, 2)]  # one works, one listens
 
 
 @pytest.mark.slow

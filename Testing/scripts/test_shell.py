@@ -46,7 +46,7 @@ def test_shellcheck_finds_nothing():
 @pytest.mark.slow
 def test_an_array_of_jobs_strips_every_participant_and_the_last_writes_the_table(tmp_path):
     data, out = make_bids(tmp_path / "a data set", spacing_mm=4.0), tmp_path / "out"
-    programs = {"sbatch": tmp_path / "sbatch.py", "skullstrip-bids": "-m skullstrip.cli.bids"}
+    programs = {"sbatch": tmp_path / "sbatch.py", "skullstrip-bids": "-m skullstrip.cli.batch"}
     for name, words in programs.items():
         command = tmp_path / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')

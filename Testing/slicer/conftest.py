@@ -47,13 +47,18 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def scene(tmp_path_factory):
-    """A real, empty MRML scene, from which no display may go before what it shows."""
-    from Testing.slicer.scene import DISPLAYS_GONE_FIRST, makeScene
+    """A real, empty MRML scene.
+
+    No display may go from it before what it shows, and no stray points may be left in it.
+    """
+    from Testing.slicer.scene import DISPLAYS_GONE_FIRST, makeScene, strayPoints
 
     DISPLAYS_GONE_FIRST.clear()
     scene = makeScene(tmp_path_factory.mktemp("cache"))
     yield scene
+    stray = strayPoints(scene)
     scene.Clear(1)
+    assert stray == []
     assert DISPLAYS_GONE_FIRST == []
 
 

@@ -60,6 +60,18 @@ def makeScene(cacheFolder):
     return scene
 
 
+def strayPoints(scene):
+    """Points that catch the mouse in the views, but correct nothing: none set, or of no result."""
+    results = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene)
+    kept = [node.GetNodeReference("SkullStrip.Points") for node in results]
+    points = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode", scene)
+    return [
+        node.GetName()
+        for node in points
+        if node not in kept or not node.GetNumberOfDefinedControlPoints()
+    ]
+
+
 def loadVolume(path, name="T1"):
     """Load a file through its storage node, as the application does."""
     node = slicer.modules.volumes.logic().AddArchetypeVolume(str(path), name, 0)

@@ -73,7 +73,7 @@ def panel(widget, folder, tmp_path):
 
 
 def test_the_table_fills_with_what_the_command_tells_and_the_report_can_be_opened(
-    panel, child, tmp_path, monkeypatch
+    panel, child, scene, tmp_path, monkeypatch
 ):
     opened: list[str] = []
     show = "qt.QDesktopServices.openUrl"
@@ -99,6 +99,9 @@ def test_the_table_fills_with_what_the_command_tells_and_the_report_can_be_opene
     assert panel.ui.sceneButton.enabled
     options = Options.from_json(json.loads((tmp_path / "out" / "options.json").read_text()))
     assert options == Options(border_mm=-1.5, keep_csf=False, reorient=True)
+    scene.Clear(0)  # of which the folder knows nothing
+    assert column(panel.ui.batchTable, 0)[:2] == ["a", "b/c"]
+    assert panel.ui.batchLabel.text == "3 of 4 scans are done."
     click(panel.ui.reportButton)
     assert opened == [str(tmp_path / "out" / "report.html")]
 

@@ -5,9 +5,8 @@ The scan is a synthetic head, whose brain's centre is the origin; the child's pr
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
+import pytest
 import slicer
 
 from skullstrip.mask.clicks import Click, correct_mask
@@ -15,9 +14,10 @@ from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.volume_node import volumeFromNode
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
-from Testing.slicer.panel_fixtures import click, leave, strip, wait_for
-from Testing.slicer.scene import maskOf, nodeIds, paint, saveAndReload
+from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
+from Testing.slicer.scene import addVolume, maskOf, nodeIds, paint, saveAndReload, strayPoints
 
+GRABBED_MM = 4.0  # about as near a click takes a point that is there instead of setting one
 MORE = Click((0.0, 8.0, 71.0), inside=True)  # in the skull above the brain
 LESS = Click((-56.0, 12.0, 4.0), inside=False)  # in the brain's right edge
 
@@ -88,7 +88,11 @@ def hover(widget, position) -> int:
 
 
 def place(widget, position) -> None:
-    """Click into a view."""
+    """Click into a view, where no visible point lies, whosoever's: that would be grabbed."""
+    for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
+        places = slicer.util.arrayFromMarkupsControlPoints(node, world=True)
+        near = np.linalg.norm(places - position, axis=1) < GRABBED_MM
+        assert not (near.any() and node.GetDisplayVisibility()), node.GetName()
     points = pointsOf(widget.resultPanel.segmentation)
     moved(points, hover(widget, position), position, points.PositionDefined)
 
@@ -135,7 +139,7 @@ def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, vo
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
 
 
-def test_only_points_that_have_a_place_count(widget):
+def test_only_points_that_have_a_place_count(widget, monkeypatch):
     ui, segmentation = widget.ui, strip(widget)
     before = maskOf(segmentation)
     click(ui.clickButton)
@@ -143,11 +147,11 @@ def test_only_points_that_have_a_place_count(widget):
     assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
     points, corrected = pointsOf(segmentation), maskOf(segmentation)
     drawn = []
-    widget.clicksPanel._resultPanel = SimpleNamespace(draw=lambda: drawn.append(True))
-    points.RemoveNthControlPoint(hover(widget, LESS.position_ras))  # the mouse has left the view
-    slicer.app.processEvents()
+    with monkeypatch.context() as patch:
+        patch.setattr(widget.resultPanel, "draw", lambda: drawn.append(True))
+        points.RemoveNthControlPoint(hover(widget, LESS.position_ras))  # the mouse left the view
+        slicer.app.processEvents()
     assert drawn == []
-    widget.clicksPanel._resultPanel = widget.resultPanel
     assert np.array_equal(maskOf(segmentation), corrected)
     points.UnsetNthControlPointPosition(0)
     assert wait_for(lambda: not clicks_of(segmentation))
@@ -162,19 +166,103 @@ def test_no_more_points_are_set_once_another_module_is_opened(widget):
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
 
 
-def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget):
+def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget, scene):
     segmentation = strip(widget)
-    before = maskOf(segmentation)
+    before, nodes = maskOf(segmentation), nodeIds(scene)
     click(widget.ui.clickButton)
     place(widget, (900.0, 0.0, 0.0))
     assert wait_for(lambda: "outside the scan" in widget.ui.resultNotice.text)
     assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
     assert np.array_equal(maskOf(segmentation), before)
+    place(widget, LESS.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
     edited = paint(segmentation)
     place(widget, MORE.position_ras)
     assert wait_for(lambda: "was edited" in widget.ui.resultNotice.text)
-    assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
+    click(widget.ui.unclickButton)
+    assert _points().readPoints(pointsOf(segmentation)) == ()
+    assert wait_for(lambda: _points().readPoints(pointsOf(segmentation)) == (LESS,))
     assert np.array_equal(maskOf(segmentation), edited), "the user's edit stays"
+    nodes |= {pointsOf(segmentation).GetID(), pointsOf(segmentation).GetDisplayNodeID()}
+    click(widget.ui.clickButton)
+    click(widget.ui.clickButton)
+    assert "was edited" in widget.ui.resultNotice.text
+    assert not widget.ui.clickButton.checked
+    assert nodeIds(scene) == nodes
+
+
+@pytest.mark.parametrize("end", ["button", "module", "scan", "result", "undo", "refusal"])
+def test_points_of_which_none_was_set_are_not_left_in_the_scene(widget, scene, head, end):
+    segmentation, nodes = strip(widget), nodeIds(scene)
+    if end == "refusal":
+        paint(segmentation)
+    click(widget.ui.clickButton)
+    assert (nodeIds(scene) == nodes) is (end == "refusal")
+    if end == "button":
+        click(widget.ui.clickButton)
+    elif end == "module":
+        leave(widget)
+    elif end == "scan":
+        other = addVolume(scene, head.array, head.affine, "other")
+        widget._parameterNode.inputVolume = other
+    elif end == "result":
+        scene.RemoveNode(segmentation)
+    elif end == "undo":
+        click(widget.ui.undoButton)
+    assert wait_for(lambda: strayPoints(scene) == [])
+    assert wait_for(lambda: not widget.ui.clickButton.checked)
+
+
+@pytest.mark.parametrize("where", ["shown", "in another module", "of another scan"])
+def test_points_go_with_their_result_wherever_it_is_deleted(widget, scene, head, where):
+    segmentation = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    if where == "in another module":
+        leave(widget)
+    elif where == "of another scan":
+        widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "other")
+    scene.RemoveNode(segmentation)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
+    enter(widget)
+    segmentation = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+
+
+def test_points_of_another_result_are_hidden_and_do_not_catch_the_mouse(
+    widget, scene, head, volume
+):
+    first = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(first)) == 1)
+    other = addVolume(scene, head.array, head.affine, "other")
+    widget._parameterNode.inputVolume = other
+    second = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(second)) == 1)
+    widget._parameterNode.inputVolume = volume
+    assert pointsOf(first).GetDisplayVisibility()
+    assert not pointsOf(second).GetDisplayVisibility()
+
+
+def test_undo_of_a_second_run_brings_the_points_of_the_first_back(widget):
+    segmentation = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    corrected = maskOf(segmentation)
+    strip(widget)
+    place(widget, LESS.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
+    click(widget.ui.undoButton)
+    assert not wait_for(lambda: len(clicks_of(segmentation)) != 1, 0.3)
+    assert _points().readPoints(pointsOf(segmentation)) == (MORE,)
+    assert np.array_equal(maskOf(segmentation), corrected)
 
 
 def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, scene):

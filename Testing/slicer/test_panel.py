@@ -233,6 +233,17 @@ def test_a_run_that_fails_is_said_and_the_panel_works_on(widget, child, monkeypa
     strip(widget)
 
 
+def test_what_was_refused_is_not_said_of_the_next_scene(widget, scene, child):
+    child("os.abort()")
+    click(widget.ui.stripButton)
+    assert wait_for(lambda: "ended unexpectedly" in widget.ui.progressLabel.text)
+    click(widget.ui.batchButton)
+    assert "No folder is named" in widget.ui.batchLabel.text
+    scene.Clear(0)
+    for label in (widget.ui.progressLabel, widget.ui.batchLabel, widget.ui.resultNotice):
+        assert not label.text
+
+
 def test_packages_are_listed_whatever_became_of_the_run(widget, scene, monkeypatch):
     """It fails after they were installed, or some were declined."""
     names = []

@@ -13,8 +13,7 @@ import pytest
 import slicer
 
 from skullstrip.options import Options
-from SkullStripSlicer import outputs
-from SkullStripSlicer.results import Results
+from SkullStripSlicer import outputs, results
 from Testing.slicer import application_stand_in as application
 from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
 from Testing.slicer.pythonqt import unwrap
@@ -159,7 +158,6 @@ def test_a_border_that_cannot_move_any_more_after_loading_stays(widget, scene, t
     widget.ui.borderSlider.value = 2.0
     strip(widget)
     saveAndReload(scene, tmp_path)
-    widget.logic.results = Results()  # as after a restart
     widget.ui.borderSlider.value = 4.0
     assert "loaded with its border moved" in widget.ui.resultNotice.text
     assert widget.ui.borderSlider.value == 2.0
@@ -201,7 +199,7 @@ def test_whatever_is_raised_is_said_in_one_sentence_and_logged(widget, monkeypat
     strip(widget)
     for name in ("strip", "showSurface", "undo", "findHeads", "stripFolder"):
         monkeypatch.setattr(widget.logic, name, fail)
-    monkeypatch.setattr(widget.logic.results, "change", fail)
+    monkeypatch.setattr(results, "change", fail)
     monkeypatch.setattr(slicer.util, "selectModule", fail)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", fail)
     monkeypatch.setattr("qt.QFileDialog.getExistingDirectory", fail)

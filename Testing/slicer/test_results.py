@@ -3,6 +3,9 @@
 The child's program is a stand-in (`child_stand_ins.py`); scene, nodes and processes are real.
 """
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import slicer
@@ -10,7 +13,7 @@ import slicerio
 
 from skullstrip.errors import EngineError, InputError
 from skullstrip.mask.postprocess import solid_mask, with_border
-from SkullStripSlicer import outputs
+from SkullStripSlicer import outputs, results
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.volume_node import worldAffine
 from Testing.phantoms import make_head
@@ -43,13 +46,13 @@ def test_the_border_asked_for_or_set_later_gives_the_librarys_mask_and_its_volum
     assert logic.volumeMl(segmentation) == pytest.approx(expected_ml, rel=1e-6)
 
 
-@pytest.mark.parametrize("loaded", [False, True])
-def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, logic, loaded):
+@pytest.mark.parametrize("isKnown", [True, False])
+def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, logic, isKnown):
     empty = nodeIds(scene)
     segmentation = logic.strip(volume, border_mm=2.0)
     first, state, nodes = maskOf(segmentation), outputs.written(segmentation), nodeIds(scene)
-    if loaded:  # by another session, say
-        logic = StripLogic(script_process(THRESHOLD))
+    if not isKnown:  # from a file, say
+        del segmentation.skullStripMemory
     assert logic.strip(volume, border_mm=-2.0, brain=True, surface=True) is segmentation
     assert not np.array_equal(maskOf(segmentation), first)
     assert len(nodeIds(scene)) > len(nodes)  # the stripped volume
@@ -59,7 +62,7 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, log
     assert np.array_equal(maskOf(segmentation), first)
     assert outputs.written(segmentation) == state
     assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is None
-    if not loaded:
+    if isKnown:
         assert not logic.undo(segmentation)
         assert nodeIds(scene) == empty
 
@@ -80,7 +83,7 @@ def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
 
     saveAndReload(scene, tmp_path, useTheId)
     loaded = scene.GetNodeByID(key)
-    assert not logic.results.remembers(loaded)
+    assert not results.remembers(loaded)
     logic.setBorder(loaded, 2.0)
     assert np.array_equal(maskOf(loaded), wanted)
 
@@ -106,6 +109,27 @@ def test_volumes_follow_a_second_run_that_did_not_ask_for_them_and_its_undo(volu
     assert np.array_equal(voxelsOf(nodes[0]), np.where(maskOf(segmentation), scan, 0))
     logic.undo(segmentation)
     assert not any(map(scene.IsNodePresent, nodes))
+
+
+def test_what_undo_keeps_of_a_filled_volume_takes_a_fraction_of_its_memory(scene):
+    array = np.zeros((200, 200, 200), np.float32)
+    array[50:150, 50:150, 50:150] = 0.75
+    node = addVolume(scene, array, np.eye(4))
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    kept = [outputs.KeptVolume(node) for _ in range(4)]
+    assert resident() - before < array.nbytes
+    voxelsOf(node)[:] = 1
+    node.SetSpacing(3.0, 2.0, 1.0)
+    kept[0].bringBack()
+    assert np.array_equal(voxelsOf(node), array)
+    assert node.GetSpacing() == (1.0, 1.0, 1.0)
+    assert node.GetDisplayNode().GetWindowLevelMax() == 1.0
 
 
 def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume, logic):
@@ -153,7 +177,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
         segmentation = logic.strip(volume, border_mm=2.0)
         mask, state = maskOf(segmentation), outputs.written(segmentation)
     if earlier == "loaded":
-        logic = StripLogic(script_process(THRESHOLD))
+        del segmentation.skullStripMemory
     before = nodeIds(scene)
 
     def fail(*_):

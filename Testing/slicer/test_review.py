@@ -22,7 +22,7 @@ from Testing.phantoms import make_head
 from Testing.reviewed_batch import REASON, make_batch
 from Testing.slicer.panel_fixtures import click, enter, leave, wait_for
 from Testing.slicer.pythonqt import unwrap
-from Testing.slicer.scene import nodeIds, paint
+from Testing.slicer.scene import addVolume, nodeIds, paint
 
 
 @pytest.fixture
@@ -55,6 +55,14 @@ def begin(panel, table, monkeypatch):
     panel.ui.batchBox.collapsed = False
     click(panel.ui.reviewButton)
     return panel
+
+
+LAYERS = ("Background", "Foreground", "Label")
+
+
+def another(scene):
+    head = make_head("RAS", (5.0, 5.0, 5.0))
+    return addVolume(scene, head.array, head.affine, "another")
 
 
 def segmentation(panel):
@@ -225,6 +233,34 @@ def test_a_correction_that_cannot_be_written_is_asked_about_again_with_the_reaso
     assert "was changed by somebody else" in panel.asked[1][0]
     assert "'deep/c' is not saved" in panel.asked[1][0]
     assert path.read_bytes() == b"by a colleague"
+
+
+def test_a_scan_is_shown_alone_and_the_views_as_they_were_come_back(
+    makeWidget, table, scene, volume, logic, monkeypatch
+):
+    """The masks of other results, a label map and a volume laid over would be drawn over it."""
+    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    over = addVolume(scene, np.ones((4, 4, 4)), np.eye(4), "over")
+    view = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetForegroundVolumeID(over.GetID())
+    view.SetLabelVolumeID(labels.GetID())
+    others = [logic.strip(volume), logic.strip(another(scene))]
+    others[1].GetDisplayNode().SetVisibility(False)  # by the user
+
+    def layers():
+        return [getattr(view, f"Get{name}VolumeID")() for name in LAYERS]
+
+    before = layers()
+    panel = begin(makeWidget(), table, monkeypatch)
+    for _ in range(2):
+        scan = panel._parameterNode.inputVolume.GetID()
+        assert layers() == [scan, None, None]
+        shown = [segmentation(panel), *others]
+        assert [each.GetDisplayNode().GetVisibility() for each in shown] == [1, 0, 0]
+        click(panel.ui.nextButton)
+    click(panel.ui.reviewButton)
+    assert layers() == before
+    assert [each.GetDisplayNode().GetVisibility() for each in others] == [1, 0]
 
 
 def test_clicks_correct_a_mask_and_their_points_go_with_it(panel, scene):

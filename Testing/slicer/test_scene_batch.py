@@ -202,12 +202,17 @@ def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scen
     assert column(widget.ui.batchTable, 4)[:3] == ["T1-like.", "T1-like.", ""]
 
 
-def test_a_list_of_heads_goes_with_the_scene(widget, scene, volume):
+@pytest.mark.parametrize("what", ["list", "results"])
+def test_a_table_of_heads_goes_with_the_scene_and_so_does_what_was_said(widget, scene, what):
     widget.ui.batchBox.collapsed = False
     click(widget.ui.sceneButton)
+    if what == "results":
+        click(widget.ui.sceneButton)
+        assert wait_for(lambda: "1 of 1 scans are done." in widget.ui.batchLabel.text)
     assert column(widget.ui.batchTable, 0) == ["T1"]
     scene.Clear(0)
     assert column(widget.ui.batchTable, 0) == []
+    assert not widget.ui.batchLabel.visible
     click(widget.ui.sceneButton)
     assert "no head MRI" in widget.ui.batchLabel.text
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "training" / "train.ipynb"
 RESULTS = (
     "check/contact_sheet.png", "splits.csv", "data.csv", "run/weights.npz",
-    "weights/manifest.json", "evaluation/report.md", "evaluation/worst.png", "stress/stress.md",
+    "weights/manifest.json", "evaluation/report.md", "evaluation/worst.png", "stress/report.md",
 )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ import argparse
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from skullstrip.cli.common import add_method_options, method_options
+from skullstrip.cli.common import add_options, options_of
 from skullstrip.errors import InputError
 from skullstrip.options import Options
 from Testing.stand_ins import ThresholdEngine
@@ -30,13 +31,15 @@ OTHER = Options(
 )
 def test_the_command_has_an_argument_for_each_option(words, options):
     parser = argparse.ArgumentParser()
-    add_method_options(parser)
-    assert method_options(parser.parse_args(words.split())) == options
+    add_options(parser)
+    assert options_of(parser.parse_args(words.split()), Options) == options
 
 
 def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default():
     assert Options.from_json(json.loads(json.dumps(OTHER.to_json()))) == OTHER
     assert Options.from_json({"border_mm": 2}) == Options(border_mm=2.0)
+    numpys = Options(border_mm=np.float32(2), views=np.int64(1), threads=np.uint8(4))
+    assert json.loads(json.dumps(numpys.to_json())) == Options(2.0, views=1, threads=4).to_json()
     loaded = Options(engine=ThresholdEngine())
     assert loaded.to_json()["engine"] == ThresholdEngine().name
 
@@ -49,11 +52,15 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
         ({"border_mm": 1e308}, r"border is 1e\+308; .* between -100 and 100\."),
         ({"keep_csf": "no"}, "'no' for keep_csf"),
         ({"reorient": "auto"}, "'auto' for reorient"),
+        ({"border_mm": True}, "border is True"),
         ({"views": 2}, "number of views is 2; use auto, 1 or 3"),
+        ({"views": True}, "number of views is True"),
+        ({"views": 1.0}, r"number of views is 1\.0"),
         ({"engine": "caffe"}, "engine 'caffe' is unknown; use one of auto, onnxruntime"),
         ({"register": "affine"}, "registration 'affine' is unknown; use one of rigid"),
         ({"device": "tpu"}, "device 'tpu' is unknown"),
         ({"threads": 0}, "number of threads is 0"),
+        ({"threads": 1.5}, r"number of threads is 1\.5"),
         ({"weights": 5}, "weights are 5"),
         ({"speed": 1}, "option 'speed' is unknown"),
     ],

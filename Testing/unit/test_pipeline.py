@@ -47,15 +47,20 @@ def test_the_mask_comes_back_on_the_input_grid(name, stand_in_weights):
     assert dice(found.brain_mask, head.brain_mask) > PHANTOM_DICE
 
 
-def test_a_nibabel_image_brings_its_affine(stand_in_weights):
+def test_a_nibabel_image_brings_its_affine_and_voxels_need_one(stand_in_weights):
     head = make_head()
     image = nibabel.Nifti1Image(head.array, head.affine)
     options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
     found = extract_brain(image, **options)
     assert_array_equal(found.affine, image.affine)
     assert_array_equal(found.brain_mask, strip(head, stand_in_weights).brain_mask)
-    with pytest.raises(InputError, match="No affine is given"):
-        extract_brain(head.array, **options)
+    for affine, words in (
+        (None, "No affine is given"),
+        ("RAS", "no array of numbers"),
+        (2 * head.affine, r"last row is \[0. 0. 0. 2.\]"),
+    ):
+        with pytest.raises(InputError, match=words):
+            extract_brain(head.array, affine, **options)
 
 
 def test_views_agree_on_a_phantom_and_say_which_slices_they_are_of(stand_in_weights):

@@ -113,12 +113,6 @@ def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report):
     assert page.evaluate("document.activeElement.id") == "bar-14"
 
 
-def test_too_few_volumes_have_no_outliers(open_report):
-    page = open_report([row(1, volume_ml=300.0), row(2), row(3)])
-    assert page.locator("#rows .tag").count() == 0
-    assert "from 8 differing volumes on" in page.inner_text("#volumes-note")
-
-
 @pytest.mark.parametrize(("down", "up"), [("j", "k"), ("ArrowDown", "ArrowUp")])
 def test_keys_walk_through_the_scans(open_report, down, up):
     page = open_report(study())
@@ -182,18 +176,6 @@ def test_a_picture_that_is_missing_is_told(open_report):
     # Chromium itself logs that a file is not there; nothing else may be wrong.
     assert all("ERR_FILE_NOT_FOUND" in line for line in page.wrong)
     page.wrong.clear()
-
-
-def test_the_keys_are_listed(open_report):
-    page = open_report(study())
-    page.keyboard.press("?")
-    assert page.locator("#keys").is_visible()
-    assert "next scan" in page.inner_text("#keys")
-    page.keyboard.press("Escape")
-    assert page.locator("#keys").is_hidden()
-    page.click("#help")
-    page.click("#keys button")
-    assert page.locator("#keys").is_hidden()
 
 
 @pytest.mark.slow

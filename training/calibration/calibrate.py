@@ -36,13 +36,13 @@ FOLDS = 10
 
 
 class Work(NamedTuple):
-    """A scan, what is made of it, by which weights, and the file that keeps what was measured."""
+    """A scan, what is made of it, by which weights, and the folder that keeps what was measured."""
 
     pair: Pair
     what: str
     strength: float
     weights: Path | None
-    kept: Path
+    folder: Path
 
 
 @functools.cache
@@ -54,11 +54,12 @@ def worker_engine(weights: Path | None) -> tuple[Engine, Manifest]:
 
 def do_work(work: Work) -> dict[Views, Case]:
     """Measure the masks of a scan, by views, unless they are kept already."""
-    if work.kept.is_file():
-        return pickle.loads(work.kept.read_bytes())  # noqa: S301
+    kept = work.folder / f"{work.pair.name}__{work.what}_{work.strength:g}.pickle"
+    if kept.is_file():
+        return pickle.loads(kept.read_bytes())  # noqa: S301
     cases = make_cases(work.pair, work.what, work.strength, *worker_engine(work.weights))
     with atomic_outputs() as staged:
-        staged(work.kept).write_bytes(pickle.dumps(cases))
+        staged(kept).write_bytes(pickle.dumps(cases))
     return cases
 
 
@@ -110,18 +111,26 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.cases / (manifest.int8_sha256 or manifest.weights_sha256)[:8]
     train, val, maps = chosen_scans(arguments, arguments.scans, CALIBRATION_MAPS)
     works = [
-        Work(pair, what, strength, arguments.weights,
-             folder / f"{pair.name}__{what}_{strength:g}.pickle")
+        Work(pair, what, strength, arguments.weights, folder)
         for pair in (*train, *val, *maps)
         for what, strength in stress_of(pair)
-    ]  # fmt: skip
+    ]
     made = do_all(works, arguments.jobs or default_jobs())
+    names = [work.pair.name for work in works]
     held_out = {pair.name for pair in (*val, *maps)}
     calibrations: dict[str, Calibration] = {}
     for views in VIEWS:
         cases = [by_views[views] for by_views in made]
         rows = [row for case in cases for row in case.rows]
-        confidence = fit_confidence([case for case in cases if case.scan not in held_out])
+        seen, unseen = (
+            [
+                case
+                for name, case in zip(names, cases, strict=True)
+                if (name in held_out) == is_unseen
+            ]
+            for is_unseen in (False, True)
+        )
+        confidence = fit_confidence(seen)
         provenance = {
             "weights_sha256": manifest.weights_sha256,
             "commit": code_state()["commit"],
@@ -130,9 +139,10 @@ def run(arguments: argparse.Namespace) -> None:
         }
         calibration = fit_calibration(rows, confidence, provenance)
         judged = judge_unseen(rows, confidence)
-        unseen = [case.voxels for case in cases if case.scan in held_out]
         report = arguments.out / f"views-{views}"
-        write_quality_report(report, judged, held_out, unseen, calibration)
+        write_quality_report(
+            report, judged, held_out, [case.samples[0] for case in unseen], calibration
+        )
         calibrations[str(views)] = calibration
         print(f"views {views}: {len(judged)} masks judged; report in {report}")
     beside = weights_path.with_name(CALIBRATION_NAME)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skullstrip.grid.orientation import reorient_to_ras
+from skullstrip.grid.regions import dice
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.mask.postprocess import solid_mask
@@ -23,12 +24,12 @@ from skullstrip.quality.evidence import Evidence, gather_evidence, whole_block_m
 from skullstrip.quality.measures import measure
 
 from ..data.pair import Pair
-from ..evaluation.metrics import dice
 from ..evaluation.stress import UNTOUCHED
 from .scans import read_spoilt
 from .wrong_masks import DAMAGES, damaged_probability
 
 OWN, MASK, BOTH = "own", "mask", "both"
+BAD_DICE = 0.95  # masks below are to be flagged
 SAMPLES = 20_000  # voxels of each mask for the confidence
 DAMAGED_SAMPLES = 6000  # blocks of a damaged one
 NEAR_VOXELS = 12  # around what either mask holds
@@ -47,6 +48,11 @@ class Row:
     truth_ml: float
     measured: dict[str, float]
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether the mask should be flagged."""
+        return self.dice < BAD_DICE
+
 
 class Voxels(NamedTuple):
     """A sample of a mask's voxels; arrays of shape (n,)."""
@@ -59,11 +65,9 @@ class Voxels(NamedTuple):
 class Case(NamedTuple):
     """A mask of the network, and of a scan as it came every damage of it."""
 
-    scan: str
     dice: float
     rows: list[Row]  # none where the network finds no brain
-    voxels: Voxels
-    damaged_voxels: Voxels | None
+    samples: list[Voxels]  # of the network's mask, and of a damaged one
 
 
 def make_cases(
@@ -90,16 +94,15 @@ def make_cases(
         places = sample_places(probability, truth, f"{pair.name}/{what}/{strength:g}")
         at, blocks = tuple(places.T), tuple((places // factor).T)
         voxels = Voxels(probability[at], disagreement_map(evidence)[blocks], truth[at] >= 0.5)
-        rows: list[Row] = []
-        damaged_voxels = None
+        rows, samples = [], [voxels]
         if (solid := solid_mask(evidence.probability)).any():
             measured = measure(evidence, solid)
             rows.append(Row(pair.name, OWN, what, strength, overlap, ml, truth_ml, measured))
             if what == UNTOUCHED:
                 right = whole_block_means(truth, factor) >= 0.5
                 rows += damaged_rows(pair.name, evidence, solid, right)
-                damaged_voxels = damaged_sample(pair.name, evidence, solid, right, places)
-        cases[choice] = Case(pair.name, overlap, rows, voxels, damaged_voxels)
+                samples.append(damaged_sample(pair.name, evidence, solid, right, places))
+        cases[choice] = Case(overlap, rows, samples)
     return cases
 
 

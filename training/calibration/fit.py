@@ -22,9 +22,8 @@ from skullstrip.quality.verdict import (
 )
 
 from ..evaluation.stress import UNTOUCHED
-from .cases import BOTH, MASK, OWN, Case, Row, Voxels, table
+from .cases import BAD_DICE, BOTH, MASK, OWN, Case, Row, Voxels, table
 
-BAD_DICE = 0.95  # masks below are to be flagged
 FAIL_DICE = 0.90
 LOST_DICE = 0.80  # how sure the network is of a brain that it lost says nothing of good masks
 # Shares of the network's own good masks that may be flagged, 5 % in all with those over a limit:
@@ -49,7 +48,7 @@ def fit_calibration(
     good enough to learn from.
     """
     own = [row for row in rows if row.kind == OWN]
-    good = [row for row in own if is_good(row)]
+    good = [row for row in own if not row.is_bad]
     clean = [row for row in good if row.what == UNTOUCHED]
     if not clean:
         raise InputError(
@@ -58,23 +57,27 @@ def fit_calibration(
         )
     sure_entropy = round(float(table(clean, ["surface_entropy"]).max()) * 1.02, 4)
     sure = [row for row in good if row.measured["surface_entropy"] <= sure_entropy]
+    # Area that the second look contradicts in hardly any good mask of a sure network.
+    sure_area = np.quantile(table(sure, ["disagreement_cm2"]), 1 - CONTRADICTIONS)
     doubt = fit_doubt([row for row in own if row.dice >= LOST_DICE])
     usual_doubt = round(1 - float(table(clean, ["second_own_dice"]).min()), 4)
     second = fit_second_look(rows, doubt, usual_doubt)
     found = [Found(row, *likely_error(row.measured, doubt, second, sure_entropy)) for row in rows]
     relative_error, relative_volume_error = fit_intervals(found)
+    # As high as FALSE_ALARMS allow, because a bad mask that passes does more harm; never below the
+    # Dice that is called bad.
+    estimated = [1 - one.error for one in found if one.row.kind == OWN and not one.row.is_bad]
+    check = np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)
     return Calibration(
         doubt=doubt,
         second=second,
         relative_error=relative_error,
         relative_volume_error=relative_volume_error,
-        check_below=fit_check(
-            np.array([1 - one.error for one in found if one.row.kind == OWN and is_good(one.row)])
-        ),
+        check_below=round(float(check), 4),
         fail_below=FAIL_DICE,
         limits=fit_limits(good),
         sure_entropy=sure_entropy,
-        sure_disagreement_cm2=fit_disagreement(sure),
+        sure_disagreement_cm2=round(float(sure_area), 2),
         confidence=dict(confidence),
         provenance=dict(provenance),
     )
@@ -86,11 +89,6 @@ class Found(NamedTuple):
     row: Row
     error: float
     ground: Ground
-
-
-def is_good(row: Row) -> bool:
-    """Return whether a mask is not to be flagged."""
-    return row.dice >= BAD_DICE
 
 
 def fit_doubt(own: Sequence[Row]) -> dict[str, float]:
@@ -154,34 +152,18 @@ def fit_limits(good: Sequence[Row]) -> dict[str, float]:
     return {**limits, "removed_ml": max(limits["removed_ml"], SPECK_ML)}
 
 
-def fit_check(estimated: np.ndarray) -> float:
-    """Return the estimated Dice below which masks are flagged.
-
-    As high as `FALSE_ALARMS` of the network's good masks, whose estimates are given, allow, because
-    a bad mask that passes does more harm; never below the Dice that is called bad.
-    """
-    return round(float(np.clip(np.quantile(estimated, FALSE_ALARMS), BAD_DICE, HIGHEST_CHECK)), 4)
-
-
-def fit_disagreement(sure: Sequence[Row]) -> float:
-    """Area in cm2 that the second look contradicts in hardly any good mask of a sure network."""
-    areas = table(sure, ["disagreement_cm2"])
-    return round(float(np.quantile(areas, 1 - CONTRADICTIONS)), 2)
-
-
 def fit_confidence(cases: Iterable[Case]) -> dict[str, float]:
     """Logistic regression of "the label is right" on a sample of voxels of every mask.
 
     Masks damaged with their probability are among them, one of each scan as it came: from the
     network's own masks alone nothing can be learned of strong disagreement.
     """
-    samples = []
-    for case in cases:
-        samples.append(Voxels(*(values[:VOXELS_PER_CASE] for values in case.voxels)))
-        if case.damaged_voxels:
-            samples.append(case.damaged_voxels)
     features, right = [], []
-    for brain, disagreement, truth in samples:
+    for brain, disagreement, truth in (
+        Voxels(*(values[:VOXELS_PER_CASE] for values in sample))
+        for case in cases
+        for sample in case.samples
+    ):
         terms = confidence_terms(brain, disagreement)
         columns = [np.broadcast_to(term, brain.shape) for term in terms.values()]
         features.append(np.stack(columns, axis=1).astype(np.float64))

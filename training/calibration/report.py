@@ -18,8 +18,7 @@ from skullstrip.quality.verdict import Judgement, judge_measures
 from ..augment.tissue_contrast import LOOKS
 from ..evaluation.scores import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
-from .cases import BOTH, MASK, OWN, Row, Voxels
-from .fit import BAD_DICE
+from .cases import BAD_DICE, BOTH, MASK, OWN, Row, Voxels
 
 # Flagged because of what they are, however well the brain in them is found.
 INCOMPLETE = ("crop_top", "crop_front", "enlarge", "shrink", "wrong_header")
@@ -44,13 +43,8 @@ class Judged(NamedTuple):
     judgement: Judgement
 
     @property
-    def is_bad(self) -> bool:
-        """Whether the mask should be flagged."""
-        return self.row.dice < BAD_DICE
-
-    @property
     def is_flagged(self) -> bool:
-        """Whether it was."""
+        """Whether somebody is asked to look at it."""
         return self.judgement.verdict != "pass"
 
 
@@ -65,7 +59,7 @@ def flag_table(judged: Sequence[Judged]) -> str:
     for name, belongs in GROUPS.items():
         cells = [name]
         for is_bad in (True, False):
-            chosen = [e for e in judged if belongs(e.row) and e.is_bad == is_bad]
+            chosen = [e for e in judged if belongs(e.row) and e.row.is_bad == is_bad]
             flagged = sum(entry.is_flagged for entry in chosen)
             share = f"{flagged} ({flagged / len(chosen):.1%})" if chosen else "–"
             cells += [str(len(chosen)), share]
@@ -80,12 +74,12 @@ def damage_table(judged: Sequence[Judged]) -> str:
     for entry in judged:
         kinds.setdefault((entry.row.kind, entry.row.what), []).append(entry)
     rows = []
-    for (kind, what), entries in sorted(kinds.items()):
+    for kind, entries in sorted(kinds.items()):
         dice = [entry.row.dice for entry in entries]
         flagged = sum(entry.is_flagged for entry in entries)
         failed = sum(entry.judgement.verdict == "fail" for entry in entries)
         span = f"{min(dice):.3f} to {max(dice):.3f}"
-        rows.append([kind, what, str(len(entries)), span, str(flagged), str(failed)])
+        rows.append([*kind, str(len(entries)), span, str(flagged), str(failed)])
     return markdown_table(["kind", "what", "masks", "Dice", "flagged", "of these fail"], rows)
 
 
@@ -93,17 +87,18 @@ def estimate_table(judged: Sequence[Judged]) -> str:
     """Error of the estimated Dice and cover of the 90 % intervals, by group, good masks."""
     rows = []
     for name, belongs in GROUPS.items():
-        good = [e for e in judged if belongs(e.row) and not e.is_bad]
+        good = [
+            (row, judgement.estimate)
+            for row, judgement in judged
+            if belongs(row) and not row.is_bad
+        ]
         if not good:
             continue
-        found = [entry.judgement.estimate for entry in good]
-        apart = np.array([f.dice - e.row.dice for f, e in zip(found, good, strict=True)])
-        covered = np.abs(apart) <= [f.dice_error for f in found]
-        lost = np.array([abs(e.row.volume_ml - e.row.truth_ml) for e in good])
-        volume_covered = lost <= [f.volume_error_ml for f in found]
-        errors = (number(float(each), 4) for each in (np.abs(apart).mean(), apart.mean()))
-        shares = (f"{each.mean():.0%}" for each in (covered, volume_covered))
-        rows.append([name, str(len(good)), *errors, *shares])
+        apart = np.array([found.dice - row.dice for row, found in good])
+        covered = np.mean([abs(found.dice - row.dice) <= found.dice_error for row, found in good])
+        lost = [abs(row.volume_ml - row.truth_ml) <= found.volume_error_ml for row, found in good]
+        errors = number(float(np.abs(apart).mean()), 4), number(float(apart.mean()), 4)
+        rows.append([name, str(len(good)), *errors, f"{covered:.0%}", f"{np.mean(lost):.0%}"])
     header = ["masks", "count", "mean abs. error of Dice", "bias", "Dice in interval",
               "volume in interval"]  # fmt: skip
     return markdown_table(header, rows)
@@ -111,7 +106,7 @@ def estimate_table(judged: Sequence[Judged]) -> str:
 
 def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
     """Return false alarms, detections and the area under the curve, of the estimated Dice alone."""
-    bad = np.array([entry.is_bad for entry in judged])
+    bad = np.array([entry.row.is_bad for entry in judged])
     scores = np.array([entry.judgement.estimate.dice for entry in judged])
     thresholds = np.concatenate([[-1.0], np.unique(scores), [2.0]])
     detected = np.array([(scores[bad] < level).mean() for level in thresholds])
@@ -120,25 +115,19 @@ def roc(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray, float]:
     return alarmed, detected, area
 
 
-def reliability(
-    samples: Iterable[Voxels], calibration: Calibration
-) -> list[tuple[str, int, float, float]]:
+def reliability_table(samples: Iterable[Voxels], calibration: Calibration) -> str:
     """Stated confidence, voxels, mean stated and share right; voxels near the surface only."""
-    stated_all, right_all = [], []
-    for brain, disagreement, truth in samples:
-        near = (brain > NEAR_PROBABILITY) & (brain < 1 - NEAR_PROBABILITY)
-        odds = right_odds(brain[near], disagreement[near], calibration)
-        stated_all.append(expit(odds))
-        right_all.append((brain[near] >= 0.5) == truth[near])
-    stated, right = np.concatenate(stated_all), np.concatenate(right_all)
+    probability, disagreement, truth = map(np.concatenate, zip(*samples, strict=True))
+    near = (probability > NEAR_PROBABILITY) & (probability < 1 - NEAR_PROBABILITY)
+    stated = expit(right_odds(probability[near], disagreement[near], calibration))
+    right = ((probability >= 0.5) == truth)[near]
     rows = []
     for low, high in pairwise(BINS):
         inside = (stated >= low) & (stated < high)
         if inside.any():
-            name = f"{low:g} to {min(high, 1):g}"
-            shares = float(stated[inside].mean()), float(right[inside].mean())
-            rows.append((name, int(inside.sum()), *shares))
-    return rows
+            shares = number(float(stated[inside].mean()), 3), number(float(right[inside].mean()), 3)
+            rows.append([f"{low:g} to {min(high, 1):g}", str(int(inside.sum())), *shares])
+    return markdown_table(["stated confidence", "voxels", "mean stated", "share right"], rows)
 
 
 def write_quality_report(
@@ -158,71 +147,56 @@ def write_quality_report(
         "own masks": roc([e for e in held_out if e.row.kind == OWN]),
         "and damaged masks": roc(held_out),
     }
-    areas = "\n".join(f"- AUC, {name}: {curve[2]:.4f}" for name, curve in curves.items())
-    trusted = (
-        [name, str(count), number(stated, 3), number(right, 3)]
-        for name, count, stated, right in reliability(samples, calibration)
-    )
-    header = ["stated confidence", "voxels", "mean stated", "share right"]
     parts = [
         "# Quality verdict on held-out scans",
         flag_table(held_out),
-        areas,
+        "\n".join(f"- AUC, {name}: {area:.4f}" for name, (_, _, area) in curves.items()),
         estimate_table(held_out),
         damage_table(held_out),
-        markdown_table(header, trusted),
+        reliability_table(samples, calibration),
         "## Training scans as well",
         flag_table(judged),
         estimate_table(judged),
     ]
-    rows = [_table_row(entry) for entry in judged]
+    rows = [
+        {
+            "scan": row.scan,
+            "kind": row.kind,
+            "what": row.what,
+            "strength": row.strength,
+            "dice": f"{row.dice:.5f}",
+            "estimate": f"{found.estimate.dice:.5f}",
+            "verdict": found.verdict,
+            "reasons": " ".join(check.code for check in found.reasons),
+        }
+        | {name: f"{value:.5g}" for name, value in row.measured.items()}
+        for row, found in judged
+    ]
     write_rows(out / "masks.csv", tuple(rows[0]), rows)
     (out / "quality.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     _draw(out / "roc.png", curves, held_out)
 
 
-def _table_row(entry: Judged) -> dict[str, object]:
-    row, found = entry.row, entry.judgement
-    return {
-        "scan": row.scan,
-        "kind": row.kind,
-        "what": row.what,
-        "strength": row.strength,
-        "dice": f"{row.dice:.5f}",
-        "estimate": f"{found.estimate.dice:.5f}",
-        "verdict": found.verdict,
-        "reasons": " ".join(check.code for check in found.reasons),
-    } | {name: f"{value:.5g}" for name, value in row.measured.items()}
-
-
 def _draw(
-    path: Path,
-    curves: dict[str, tuple[np.ndarray, np.ndarray, float]],
-    judged: Sequence[Judged],
+    path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]], judged: Sequence[Judged]
 ) -> None:
     """ROC, and estimated against real Dice."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), constrained_layout=True)
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for name, (alarmed, detected, area) in curves.items():
         left.step(alarmed, detected, where="post", label=f"{name}: AUC {area:.4f}")
     left.axhline(0.95, color="grey", linewidth=0.7)
     left.axvline(0.05, color="grey", linewidth=0.7)
     left.set(xlabel="good masks flagged", ylabel="masks under Dice 0.95 flagged",
              xlim=(-0.01, 0.3), ylim=(0.7, 1.005))  # fmt: skip
-    left.legend(loc="lower right")
     for kind, marker in ((BOTH, "x"), (MASK, "+"), (OWN, "o")):
-        chosen = [entry for entry in judged if entry.row.kind == kind]
-        right.plot(
-            [entry.row.dice for entry in chosen],
-            [entry.judgement.estimate.dice for entry in chosen],
-            marker, markersize=4, alpha=0.7, label=kind, fillstyle="none",
-        )  # fmt: skip
+        points = [(row.dice, found.estimate.dice) for row, found in judged if row.kind == kind]
+        style = {"markersize": 4, "alpha": 0.7, "fillstyle": "none"}
+        right.plot(*np.reshape(points, (-1, 2)).T, marker, label=kind, **style)
     right.plot([0.6, 1], [0.6, 1], color="grey", linewidth=0.7)
     right.set(xlabel="Dice", ylabel="estimated Dice", xlim=(0.6, 1), ylim=(0.6, 1))
-    right.legend(loc="lower right")
+    for axes in (left, right):
+        axes.legend(loc="lower right")
     figure.savefig(path, dpi=100)
-    plt.close(figure)

@@ -6,6 +6,7 @@ import argparse
 import random
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,11 @@ from ..evaluation.synthetic import SCANS, synthetic_scan
 
 PER_SCAN = 2  # usual and hard perturbations of each; looks of a label map
 USUAL = tuple(
-    (name, strength)
-    for name in (
-        "rotate", "bias", "noise", "thick_slices", "deface", "invert", "wrong_header", "enlarge",
-        "shrink", "crop_top", "crop_front",
+    product(
+        ("rotate", "bias", "noise", "thick_slices", "deface", "invert", "wrong_header", "enlarge",
+         "shrink", "crop_top", "crop_front"),
+        (0.67, 1.0),
     )
-    for strength in (0.67, 1.0)
 )  # fmt: skip
 # Until the network fails, which it hardly does within the stress test's own range.
 HARD = (

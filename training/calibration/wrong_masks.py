@@ -6,7 +6,7 @@ a new mask. `damaged_probability` makes the probability of a network that has ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -25,105 +25,99 @@ SHARPNESS = 8.0
 
 def grow(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Too large all around, by 1 to 6 mm."""
-    return _moved(mask, block_mm, rng.uniform(1, 6))
+    return move_surface(mask, np.full(3, block_mm), rng.uniform(1, 6))
 
 
 def erode(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Too small all around, by 1 to 6 mm."""
-    return _moved(mask, block_mm, -rng.uniform(1, 6))
+    return move_surface(mask, np.full(3, block_mm), -rng.uniform(1, 6))
 
 
 def eye(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Add a leak into one orbit: a ball below and before the frontal lobe, with its way there."""
-    box = bounding_box(mask)
+    start, size = _extent(mask)
     side = rng.choice([-1, 1])
-    size = [(part.stop - part.start) for part in box]
-    middle = [(part.start + part.stop) / 2 for part in box]
-    centre = np.array([
-        middle[0] + side * 32 / block_mm,
-        box[1].start + 0.90 * size[1],
-        box[2].start + 0.36 * size[2],
-    ])  # fmt: skip
-    leak = mask | _ball(mask.shape, centre, EYE_RADIUS_MM / block_mm)
+    centre = start + (0.5, 0.90, 0.36) * size + (side * 32 / block_mm, 0, 0)
+    leak = mask | _ball(mask, centre, EYE_RADIUS_MM / block_mm)
     inside = np.argwhere(mask)
     nearest = inside[((inside - centre) ** 2).sum(axis=1).argmin()]
     for share in np.linspace(0, 1, 12):  # the way there
-        leak |= _ball(mask.shape, centre + share * (nearest - centre), 4 / block_mm)
+        leak |= _ball(mask, centre + share * (nearest - centre), 4 / block_mm)
     return leak
 
 
 def dura(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Add a leak through dura and skull over part of the convexity, 4 to 10 mm thick."""
-    thick = _moved(mask, block_mm, rng.uniform(4, 10))
-    part = bounding_box(mask)[2]
-    upper = np.arange(mask.shape[2]) >= part.start + 0.55 * (part.stop - part.start)
-    return mask | (thick & upper & _cone(mask, rng, rng.uniform(0.5, 0.9)))
+    thick = move_surface(mask, np.full(3, block_mm), rng.uniform(4, 10))
+    start, size = _extent(mask)
+    upper = np.arange(mask.shape[2]) >= start[2] + 0.55 * size[2]
+    cosine = rng.uniform(0.5, 0.9)
+    direction = rng.normal(size=3)  # of the part, seen from the mask's middle
+    direction[2] = abs(direction[2])
+    away = _away(mask, ndimage.center_of_mass(mask))
+    length = np.sqrt(sum(each**2 for each in away)) + 1e-6
+    towards = sum(each * step for each, step in zip(away, _unit(direction), strict=True))
+    return mask | (thick & upper & (towards / length >= cosine))
 
 
 def neck(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Add a leak down from the brain stem, 30 to 60 mm long and 15 to 25 mm in radius."""
     low = bounding_box(mask)[2].start
-    lowest = mask[:, :, low : low + 3].any(axis=2)
-    x, y = (float(np.mean(index)) for index in np.nonzero(lowest))
-    i, j, k = np.ogrid[tuple(map(slice, mask.shape))]
+    x, y = (float(np.mean(index)) for index in np.nonzero(mask[:, :, low : low + 3].any(axis=2)))
+    i, j, k = _away(mask, (x, y, low))
     radius, length = rng.uniform(15, 25) / block_mm, rng.uniform(30, 60) / block_mm
-    tube = (i - x) ** 2 + (j - y) ** 2 <= radius**2
-    return mask | (tube & (k <= low + 2) & (k >= low - length))
+    return mask | ((i**2 + j**2 <= radius**2) & (k <= 2) & (k >= -length))
 
 
 def cerebellum(mask: np.ndarray, _block_mm: float, _rng: np.random.Generator) -> np.ndarray:
     """Take away cerebellum and brain stem."""
-    _, y, z = bounding_box(mask)
-    j, k = np.arange(mask.shape[1])[:, None], np.arange(mask.shape[2])
-    behind = (y.start + 0.55 * (y.stop - y.start)) - j
-    below = (z.start + 0.38 * (z.stop - z.start)) - k
-    return mask & ~((below > 0) & (behind > 0))[None]
+    start, size = _extent(mask)
+    _, behind, below = _away(mask, start + (0, 0.55, 0.38) * size)
+    return mask & ~((below < 0) & (behind < 0))
 
 
 def half(mask: np.ndarray, _block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Half of the brain is missing: left, right, front, back or top."""
     axis, front = int(rng.integers(3)), bool(rng.integers(2))
-    part = bounding_box(mask)[axis]
-    middle = (part.start + part.stop) // 2
-    lower = _between(mask.shape, axis, 0, middle)
+    start, size = _extent(mask)
+    lower = _away(mask, (start + start + size) // 2)[axis] < 0
     return mask & lower if front or axis == 2 else mask & ~lower
 
 
 def lobe(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Take away a ball of 25 to 45 mm radius at the surface: a lobe, or part of one."""
     centre = _surface_point(mask, rng)
-    return mask & ~_ball(mask.shape, centre, rng.uniform(25, 45) / block_mm)
+    return mask & ~_ball(mask, centre, rng.uniform(25, 45) / block_mm)
 
 
 def shift(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Move the mask 4 to 12 mm beside the brain."""
-    direction = rng.normal(size=3)
-    blocks = direction / np.linalg.norm(direction) * rng.uniform(4, 12) / block_mm
+    blocks = _unit(rng.normal(size=3)) * rng.uniform(4, 12) / block_mm
     return np.asarray(ndimage.shift(mask.astype(np.float32), blocks, order=1) >= 0.5)
 
 
 def slab(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Take a slab of 8 to 24 mm from the middle half, along a random axis."""
     axis = int(rng.integers(3))
-    part = bounding_box(mask)[axis]
-    start = round(part.start + rng.uniform(0.25, 0.75) * (part.stop - part.start))
+    start, size = (each[axis] for each in _extent(mask))
+    depth = _away(mask, np.full(3, round(start + rng.uniform(0.25, 0.75) * size)))[axis]
     thickness = max(1, round(rng.uniform(8, 24) / block_mm))
-    return mask & ~_between(mask.shape, axis, start, start + thickness)
+    return mask & ~((depth >= 0) & (depth < thickness))
 
 
 def holes(mask: np.ndarray, block_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Two mirrored dents of 12 to 25 mm radius: bright or dark tissue taken for something else."""
+    start, size = _extent(mask)
     centre = _surface_point(mask, rng)
-    part = bounding_box(mask)[0]
-    mirrored = np.array([part.start + part.stop - 1 - centre[0], *centre[1:]])
+    mirrored = np.array([2 * start[0] + size[0] - 1 - centre[0], *centre[1:]])
     radius = rng.uniform(12, 25) / block_mm
-    return mask & ~_ball(mask.shape, centre, radius) & ~_ball(mask.shape, mirrored, radius)
+    return mask & ~_ball(mask, centre, radius) & ~_ball(mask, mirrored, radius)
 
 
 DAMAGES: dict[str, Damage] = {
-    "grow": grow, "erode": erode, "eye": eye, "dura": dura, "neck": neck, "cerebellum": cerebellum,
-    "half": half, "lobe": lobe, "shift": shift, "slab": slab, "holes": holes,
-}  # fmt: skip
+    each.__name__: each
+    for each in (grow, erode, eye, dura, neck, cerebellum, half, lobe, shift, slab, holes)
+}
 
 
 def damaged_probability(
@@ -145,33 +139,24 @@ def damaged_probability(
     return followed
 
 
-def _moved(mask: np.ndarray, block_mm: float, border_mm: float) -> np.ndarray:
-    return move_surface(mask, np.full(3, block_mm), border_mm)
+def _extent(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First block and size of the mask along each axis."""
+    start, stop = np.array([(part.start, part.stop) for part in bounding_box(mask)]).T
+    return start, stop - start
 
 
-def _between(shape: tuple[int, ...], axis: int, start: int, stop: int) -> np.ndarray:
-    """Return where the index along an axis lies between two."""
-    index = np.ogrid[tuple(map(slice, shape))][axis]
-    return np.asarray((index >= start) & (index < stop))
+def _away(mask: np.ndarray, place: Sequence[float] | np.ndarray) -> list[np.ndarray]:
+    """Return how far each block lies from a place along each axis."""
+    index = np.ogrid[tuple(map(slice, mask.shape))]
+    return [each - centre for each, centre in zip(index, place, strict=True)]
 
 
-def _ball(shape: tuple[int, ...], centre: np.ndarray, radius: float) -> np.ndarray:
-    i, j, k = np.ogrid[tuple(map(slice, shape))]
-    return np.asarray(
-        (i - centre[0]) ** 2 + (j - centre[1]) ** 2 + (k - centre[2]) ** 2 <= radius**2
-    )
+def _ball(mask: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    return np.asarray(sum(each**2 for each in _away(mask, centre)) <= radius**2)
 
 
-def _cone(mask: np.ndarray, rng: np.random.Generator, cosine: float) -> np.ndarray:
-    """Everything that lies in a random direction from the mask's middle."""
-    middle = np.array(ndimage.center_of_mass(mask))
-    direction = rng.normal(size=3)
-    direction[2] = abs(direction[2])
-    direction /= np.linalg.norm(direction)
-    offsets = [np.arange(size) - place for size, place in zip(mask.shape, middle, strict=True)]
-    i, j, k = np.meshgrid(*offsets, indexing="ij", sparse=True)
-    length = np.sqrt(i**2 + j**2 + k**2) + 1e-6
-    return np.asarray((i * direction[0] + j * direction[1] + k * direction[2]) / length >= cosine)
+def _unit(direction: np.ndarray) -> np.ndarray:
+    return direction / np.linalg.norm(direction)
 
 
 def _surface_point(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

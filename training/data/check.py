@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import ndimage
 
 from skullstrip.batch.tables import write_rows
 from skullstrip.errors import SkullStripError
-from skullstrip.grid.orientation import axis_codes
+from skullstrip.grid.orientation import orientation_of
 from skullstrip.grid.volume import Volume
 
 from .dataset import DATA_HELP, find_pairs
@@ -24,10 +25,10 @@ MAX_OUTSIDE_HEAD = 0.05  # share of the mask over air; ventricles and sulci are 
 MAX_TILT_DEGREES = 30.0
 HEAD_THRESHOLD = 0.1  # of the 98th percentile: above the noise of air, below fat and tissue
 COLUMNS = ("scan", "subject", "split", "dataset", "shape", "spacing_mm", "orientation",
-           "tilt_degrees", "brain_ml", "outside_head", "problems")  # fmt: skip
+           "tilt_degrees", "brain_ml", "problems")  # fmt: skip
 
 
-def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
+def check_pair(pair: Pair) -> tuple[dict[str, object], Volume, np.ndarray]:
     """Check one scan.
 
     Gives what the table says, ``problems`` being empty where all is well, and for a picture the
@@ -35,55 +36,46 @@ def check_pair(pair: Pair) -> tuple[dict[str, str | float], Volume, np.ndarray]:
     """
     volume, mask_volume = read_volume(pair.image), read_volume(pair.mask)
     problems = [f"{path.name} differs from its hash" for path in altered_files(pair)]
-    shift = grid_mismatch_mm(volume, mask_volume)
-    if shift > GRID_TOLERANCE_MM:
+    if (shift := grid_mismatch_mm(volume, mask_volume)) > GRID_TOLERANCE_MM:
         problems.append(f"mask on another grid ({mask_volume.array.shape}, {shift:.3g} mm apart)")
         mask = np.zeros(volume.array.shape, dtype=bool)
     else:
         mask = mask_volume.array > 0
-        problems += _mask_problems(mask_volume.array, mask, volume.voxel_volume_ml)
-    outside = _outside_head(volume, mask, pair.is_label_map)
-    if outside > MAX_OUTSIDE_HEAD:
-        problems.append(f"{100 * outside:.0f} % of the mask outside the head")
+        problems += _mask_problems(mask_volume.array, volume, pair.is_label_map)
     if not np.isfinite(volume.array).all():
         problems.append("image has values that are not finite")
     tilt = tilt_degrees(volume.affine)
     if tilt > MAX_TILT_DEGREES:
         problems.append(f"axes tilted by {tilt:.0f} degrees")
-    found: dict[str, str | float] = {
+    found = {
         "shape": "x".join(map(str, volume.array.shape)),
         "spacing_mm": "x".join(f"{size:.3g}" for size in volume.spacing_mm),
-        "orientation": axis_codes(volume.affine),
+        "orientation": orientation_of(volume.affine).codes,
         "tilt_degrees": round(tilt, 1),
         "brain_ml": round(int(mask.sum()) * volume.voxel_volume_ml, 1),
-        "outside_head": round(outside, 4),
         "problems": "; ".join(problems),
     }
     return found, volume, mask
 
 
-def _mask_problems(values: np.ndarray, mask: np.ndarray, voxel_ml: float) -> list[str]:
+def _mask_problems(values: np.ndarray, volume: Volume, is_map: bool) -> Iterator[str]:
+    mask = values > 0
     if not mask.any():
-        return ["empty mask"]
-    problems = []
+        yield "empty mask"
+        return
     levels = np.unique(values)
     if levels.size > 2 or not np.isin(levels, (0, levels[-1])).all():
-        problems.append(f"mask has {levels.size} values instead of 0 and 1")
-    brain_ml = int(mask.sum()) * voxel_ml
+        yield f"mask has {levels.size} values instead of 0 and 1"
+    brain_ml = int(mask.sum()) * volume.voxel_volume_ml
     if not MIN_BRAIN_ML <= brain_ml <= MAX_BRAIN_ML:
-        problems.append(f"{brain_ml:.0f} mL is no human brain")
+        yield f"{brain_ml:.0f} mL is no human brain"
     loose = 1 - np.bincount(ndimage.label(mask)[0].ravel())[1:].max() / mask.sum()
     if loose > MAX_LOOSE:
-        problems.append(f"{100 * loose:.1f} % of the mask in loose pieces")
-    return problems
-
-
-def _outside_head(volume: Volume, mask: np.ndarray, is_label_map: bool) -> float:
-    """Return the share of a mask that lies over air."""
-    if not mask.any():
-        return 0.0
-    head = ndimage.binary_fill_holes(volume.array > 0) if is_label_map else head_mask(volume)
-    return float((mask & ~head).sum() / mask.sum())
+        yield f"{100 * loose:.1f} % of the mask in loose pieces"
+    head = ndimage.binary_fill_holes(volume.array > 0) if is_map else head_mask(volume)
+    outside = (mask & ~head).sum() / mask.sum()
+    if outside > MAX_OUTSIDE_HEAD:
+        yield f"{100 * outside:.0f} % of the mask outside the head"
 
 
 def head_mask(volume: Volume) -> np.ndarray:
@@ -104,19 +96,20 @@ def tilt_degrees(affine: np.ndarray) -> float:
     return float(np.degrees(np.arccos(cosines)).max())
 
 
-def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, str | float]]:
+def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, object]]:
     """Check every pair; write ``check.csv`` and ``contact_sheet.png``, faulty scans first."""
     table, pictures = [], []
-    for number, pair in enumerate(pairs):
-        row: dict[str, str | float] = {name: getattr(pair, name) for name in COLUMNS[:4]}
+    for pair in pairs:
+        row: dict[str, object] = {name: getattr(pair, name) for name in COLUMNS[:4]}
         row["scan"] = pair.name
         try:
             found, volume, mask = check_pair(pair)
             row |= found
-            shown = _ranked(volume) if pair.is_label_map else volume
-            caption = f"{pair.name}  {row['spacing_mm']} mm  {row['orientation']}"
-            picture = scan_row(shown, {TRUTH: mask}, f"{caption}  {row['problems']}")
-            pictures.append((not row["problems"], number, picture))
+            if pair.is_label_map:  # even grey levels for labels, whose numbers mean nothing
+                ranks = np.unique(volume.array, return_inverse=True)[1]
+                volume = Volume(ranks.reshape(mask.shape), volume.affine)
+            about = f"{pair.name}  {row['spacing_mm']} mm  {row['orientation']}  {row['problems']}"
+            pictures.append((not row["problems"], scan_row(volume, {TRUTH: mask}, about)))
         except SkullStripError as error:
             row["problems"] = str(error)
         table.append(row)
@@ -124,15 +117,9 @@ def check_all(pairs: tuple[Pair, ...], out: Path) -> list[dict[str, str | float]
             print(f"{pair.name}: {row['problems']}")
     write_rows(out / "check.csv", COLUMNS, table)
     if pictures:
-        sheet = page([picture for *_, picture in sorted(pictures)], columns=4)
-        sheet.save(out / "contact_sheet.png")
+        pictures.sort(key=lambda entry: entry[0])
+        page([picture for _, picture in pictures], columns=4).save(out / "contact_sheet.png")
     return table
-
-
-def _ranked(labels: Volume) -> Volume:
-    """Even grey levels for labels, whose numbers mean nothing."""
-    ranks = np.unique(labels.array, return_inverse=True)[1]
-    return Volume(ranks.reshape(labels.array.shape), labels.affine)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from skullstrip.batch.bids import find_bids_scans
-from skullstrip.batch.records import CORRECTED, DONE, RECORDS, Row, rows, sha256_of
+from skullstrip.batch.records import CORRECTED, DONE, RECORDS, rows, sha256_of
 from skullstrip.batch.scans import find_scans
 from skullstrip.batch.tables import ACCEPT, DECISIONS, read_decisions, read_rows, write_rows
 from skullstrip.errors import InputError
@@ -19,7 +19,8 @@ from .pair import Pair
 ACCESSION = re.compile(r"\bds\d{6}\b")  # of OpenfMRI, now OpenNeuro
 HASH = re.compile("[0-9a-f]{16,64}|")
 REQUIRED = ("subject", "image", "mask")
-WRITTEN = (*REQUIRED, "scan", "split", "dataset", "licence", "source")
+WRITTEN = (*REQUIRED, "scan", "split", "dataset", "licence", "source", "sha256_image",
+           "sha256_mask")  # fmt: skip
 IMAGE_HASHES = ("sha256", "sha256_image", "sha256_16_image")
 MASK_HASHES = ("sha256_mask", "sha256_16_mask")
 KNOWN = (*WRITTEN, "license", *IMAGE_HASHES, *MASK_HASHES)
@@ -70,8 +71,7 @@ def select_split(pairs: tuple[Pair, ...], split: str) -> tuple[Pair, ...]:
 def _pairs_of(root: Path, scans: Path | None, accepted: bool) -> list[Pair]:
     if not root.exists():
         raise InputError(f"The data set {root} does not exist; give a folder or a CSV manifest.")
-    manifests = [path for path in (root, *(root / name for name in MANIFEST_NAMES))
-                 if path.is_file()]  # fmt: skip
+    manifests = [path for path in (root, *map(root.joinpath, MANIFEST_NAMES)) if path.is_file()]
     if manifests:
         pairs = read_manifest(manifests[0])
     elif (root / RECORDS).is_dir():
@@ -94,59 +94,57 @@ def read_manifest(path: Path) -> list[Pair]:
     and hashes are understood; every other column becomes a group. Raise InputError where the file
     is no such table, a needed cell is empty, or a hash is none.
     """
-    lines = enumerate(read_rows(path, REQUIRED, ADVICE), start=2)
-    return [_pair(row, path.parent, line) for line, row in lines]
-
-
-def _pair(row: dict[str, str], folder: Path, line: int) -> Pair:
-    cells = {key: value.strip() for key, value in row.items() if key}
-    for name in REQUIRED:
-        if not cells[name]:
-            raise InputError(f"Line {line} of the manifest has no {name}; fill the cell.")
-    digests = []
-    for columns in (IMAGE_HASHES, MASK_HASHES):
-        digests.append(next((cells[name].lower() for name in columns if cells.get(name)), ""))
-        if not HASH.fullmatch(digests[-1]):
-            raise InputError(
-                f"Line {line} of the manifest has the hash {digests[-1]!r}; "
-                "give 16 to 64 hexadecimal digits of SHA-256."
-            )
-    source, licence = cells.get("source", ""), cells.get("licence") or cells.get("license", "")
-    return Pair(
-        subject=cells["subject"],
-        image=folder / cells["image"],
-        mask=folder / cells["mask"],
-        scan=cells.get("scan", ""),
-        split=cells.get("split", ""),
-        dataset=cells.get("dataset") or dataset_of(source, licence),
-        licence=licence,
-        source=source,
-        image_sha256=digests[0],
-        mask_sha256=digests[1],
-        groups=tuple((k, v) for k, v in cells.items() if k not in KNOWN and v),
-    )
+    pairs = []
+    for line, row in enumerate(read_rows(path, REQUIRED, ADVICE), start=2):
+        cells = {key: value.strip() for key, value in row.items() if key}
+        if empty := [name for name in REQUIRED if not cells[name]]:
+            raise InputError(f"Line {line} of the manifest has no {empty[0]}; fill the cell.")
+        image_sha256, mask_sha256 = (
+            next((cells[name].lower() for name in columns if cells.get(name)), "")
+            for columns in (IMAGE_HASHES, MASK_HASHES)
+        )
+        for digest in (image_sha256, mask_sha256):
+            if not HASH.fullmatch(digest):
+                raise InputError(
+                    f"Line {line} of the manifest has the hash {digest!r}; "
+                    "give 16 to 64 hexadecimal digits of SHA-256."
+                )
+        source, licence = cells.get("source", ""), cells.get("licence") or cells.get("license", "")
+        pair = Pair(
+            subject=cells["subject"],
+            image=path.parent / cells["image"],
+            mask=path.parent / cells["mask"],
+            scan=cells.get("scan", ""),
+            split=cells.get("split", ""),
+            dataset=cells.get("dataset") or dataset_of(source, licence),
+            licence=licence,
+            source=source,
+            image_sha256=image_sha256,
+            mask_sha256=mask_sha256,
+            groups=tuple((k, v) for k, v in cells.items() if k not in KNOWN and v),
+        )
+        pairs.append(pair)
+    return pairs
 
 
 def dataset_of(source: str, licence: str) -> str:
     """Name a data set by its accession number, or by its source up to a comma or bracket."""
     if found := ACCESSION.search(f"{source} {licence}"):
         return f"OpenNeuro {found.group()}"
-    return source.partition("(")[0].partition(",")[0].strip()
+    return re.split("[(,]", source)[0].strip()
 
 
 def write_manifest(path: Path, pairs: Iterable[Pair]) -> None:
     """Write a manifest that `read_manifest` reads, with hashes and absolute paths."""
     table = [
-        {name: getattr(pair, name) for name in WRITTEN}
+        vars(pair)
         | {"image": pair.image.resolve(), "sha256_image": sha256_of(pair.image)}
         | {"mask": pair.mask.resolve(), "sha256_mask": sha256_of(pair.mask)}
         | dict(pair.groups)
         for pair in pairs
     ]
-    columns = ["subject", "scan", "split", "image", "mask", "dataset", "licence", "source",
-               "sha256_image", "sha256_mask"]  # fmt: skip
-    columns += sorted({name for row in table for name in row} - set(columns))
-    write_rows(path, columns, table)
+    groups = {name for pair in pairs for name, _ in pair.groups}
+    write_rows(path, (*WRITTEN, *sorted(groups)), table)
 
 
 def images_in(folder: Path) -> dict[str, Path]:
@@ -165,9 +163,8 @@ def find_in_folders(root: Path) -> list[Pair]:
     files = images_in(root)
     for stem, image in files.items():
         subject = stem.removesuffix("_T1w")
-        candidates = [f"{base}{tail}" for base in (stem, subject) for tail in MASK_ENDINGS]
-        mask = next((files[name] for name in candidates if name in files), None)
-        if mask is not None:
+        masks = (f"{base}{ending}" for base in (stem, subject) for ending in MASK_ENDINGS)
+        if mask := next((files[name] for name in masks if name in files), None):
             pairs.append(Pair(subject, image, mask, dataset=root.name))
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         files = images_in(folder)
@@ -178,38 +175,31 @@ def find_in_folders(root: Path) -> list[Pair]:
 
 def is_bids(root: Path) -> bool:
     """Return whether the folder looks like BIDS: a description, or subjects with ``anat``."""
-    return any(next(root.glob(mark), None) is not None for mark in BIDS_MARKS)
+    return any(next(root.glob(mark), None) for mark in BIDS_MARKS)
 
 
 def find_in_bids(root: Path) -> list[Pair]:
     """Pair every T1w scan with the brain mask of its own entities and grid, if there is one.
 
-    It lies under ``derivatives/`` or beside the scan. Two scans of a person are two pairs of one
-    subject.
+    It lies under ``derivatives/`` or beside the scan; the first derivative by name wins. Two scans
+    of a person are two pairs of one subject.
     """
-    masks = _bids_masks(root)
-    pairs = []
-    for scan in find_bids_scans(root):
-        entities = scan.name.removesuffix("_T1w")
-        if entities in masks:
-            subject = entities.split("_")[0]
-            mask = masks[entities]
-            pairs.append(Pair(subject, scan.path, mask, scan=entities, dataset=root.name))
-    return pairs
-
-
-def _bids_masks(root: Path) -> dict[str, Path]:
-    """Map the entities of a scan to its mask; the first derivative by name wins."""
     masks: dict[str, Path] = {}
-    folders = (root / "derivatives", root)
+    folders = root / "derivatives", root
     for path in (path for top in folders for path in sorted(top.glob("**/sub-*_mask.*"))):
-        stem = _stem(path).removesuffix("_mask")
-        parts = [part for part in stem.split("_") if part not in ("T1w", "space-T1w")]
+        parts = _stem(path).removesuffix("_mask").split("_")
         described = [part for part in parts if part.startswith(("desc-", "label-"))]
         if suffix_of(path) and all("brain" in part.lower() for part in described):
             # A mask of another space keeps that in its name, which no scan has.
-            masks.setdefault("_".join(part for part in parts if part not in described), path)
-    return masks
+            left_out = ("T1w", "space-T1w", *described)
+            masks.setdefault("_".join(part for part in parts if part not in left_out), path)
+    pairs = []
+    for scan in find_bids_scans(root):
+        name = scan.name.removesuffix("_T1w")
+        if mask := masks.get(name):
+            subject = name.split("_")[0]
+            pairs.append(Pair(subject, scan.path, mask, scan=name, dataset=root.name))
+    return pairs
 
 
 def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) -> list[Pair]:
@@ -220,32 +210,27 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
     where there is none, a scan is not where it was, or the decisions cannot be read.
     """
     decided = read_decisions(out / DECISIONS) if accepted else {}
-    names = {name for name, decision in decided.items() if decision == ACCEPT}
-    chosen = [
-        row
-        for row in rows(out)
-        if row["status"] == CORRECTED or (row["status"] == DONE and escaped(row["name"]) in names)
-    ]
-    if not chosen:
-        raise InputError(
-            f"No mask in {out} is listed as corrected; start the batch once more, so that it "
-            "notices masks that were changed, or take accepted ones with --accepted."
-        )
     moved: dict[str, Path] = {}
     if scans is not None:
         found = find_bids_scans(scans) if is_bids(scans) else find_scans(str(scans), out)
         moved = {scan.name: scan.path for scan in found}
-    return [_corrected_pair(row, out, moved) for row in chosen]
-
-
-def _corrected_pair(row: Row, out: Path, moved: dict[str, Path]) -> Pair:
-    name = str(row["name"])
-    image = moved.get(name, Path(str(row["path"])))
-    if not image.exists():
+    pairs = []
+    for row in rows(out):
+        name = str(row["name"])
+        taken = row["status"] == DONE and decided.get(escaped(name)) == ACCEPT
+        if not taken and row["status"] != CORRECTED:
+            continue
+        image = moved.get(name, Path(str(row["path"])))
+        if not image.exists():
+            raise InputError(
+                f"The scan {image}, whose mask was corrected, is not there; name the folder that "
+                "the batch's scans were moved to with --scans."
+            )
+        scan, mask = name.replace("/", "_"), out / str(row["brain_mask"])  # scans name files
+        pairs.append(Pair(str(row["subject"] or scan), image, mask, scan=scan, dataset=out.name))
+    if not pairs:
         raise InputError(
-            f"The scan {image}, whose mask was corrected, is not there; name the folder that the "
-            "batch's scans were moved to with --scans."
+            f"No mask in {out} is listed as corrected; start the batch once more, so that it "
+            "notices masks that were changed, or take accepted ones with --accepted."
         )
-    scan = name.replace("/", "_")  # it names files
-    mask = out / str(row["brain_mask"])
-    return Pair(str(row["subject"] or scan), image, mask, scan=scan, dataset=out.name)
+    return pairs

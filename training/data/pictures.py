@@ -22,33 +22,28 @@ TRUTH: Colour = (90, 220, 120)
 PREDICTED: Colour = (255, 80, 70)
 
 
-def scan_row(
-    volume: Volume,
-    outlines: Mapping[Colour, np.ndarray],
-    caption: str,
-    centre: Sequence[int] | None = None,
-) -> Image:
+def scan_row(volume: Volume, masks: Mapping[Colour, np.ndarray], caption: str) -> Image:
     """Draw a sagittal, a coronal and an axial slice with outlines of masks under a caption.
 
-    Later masks are drawn over earlier ones. The slices pass through the voxel `centre`, by default
-    the middle of the first mask, or of the field of view.
+    Later masks are drawn over earlier ones. The slices pass through the largest error of the last
+    mask against the first, or through the middle where these agree.
     """
     from PIL import Image, ImageDraw
 
     ras, orientation = reorient_to_ras(volume)
-    masks = {colour: orientation.apply(mask) for colour, mask in outlines.items()}
-    marker = np.zeros(volume.array.shape, dtype=bool)
-    marker[tuple(_middle(next(iter(outlines.values()))) if centre is None else centre)] = True
-    point = np.argwhere(orientation.apply(marker))[0]
-    low, high = _window(ras.array)
+    turned = {colour: orientation.apply(mask) for colour, mask in masks.items()}
+    first, *_, last = (*turned.values(), *turned.values())
+    place = place_of_largest_error(last, first)
+    finite = ras.array[np.isfinite(ras.array)]
+    low, high = np.percentile(finite, (1, 99.5)) if finite.size else (0.0, 1.0)
     row = Image.new("RGB", (3 * TILE + 2 * GAP, CAPTION + TILE), BACKGROUND)
     for axis in range(3):
-        cut: list[slice | int] = [slice(None)] * 3
-        cut[axis] = int(point[axis])
-        plane = np.clip((ras.array[tuple(cut)] - low) / (high - low), 0, 1)
-        inside = {colour: mask[tuple(cut)] for colour, mask in masks.items()}
-        tile = _tile(plane, inside, np.delete(ras.spacing_mm, axis))
-        row.paste(tile, (axis * (TILE + GAP), CAPTION))
+        plane = np.take(ras.array, place[axis], axis)
+        grey = np.clip((plane - low) / (high - low or 1), 0, 1)
+        inside = {colour: np.take(mask, place[axis], axis) for colour, mask in turned.items()}
+        tile = _tile(grey, inside, np.delete(ras.spacing_mm, axis))
+        left, top = ((TILE - side) // 2 for side in tile.size)
+        row.paste(tile, (axis * (TILE + GAP) + left, CAPTION + top))
     ImageDraw.Draw(row).text((2, 2), caption, fill=TEXT)
     return row
 
@@ -67,42 +62,29 @@ def page(rows: Sequence[Image], columns: int) -> Image:
     return sheet
 
 
-def place_of_largest_error(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, ...]:
+def place_of_largest_error(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the voxel deepest inside the disagreement of two masks; the middle if they agree."""
     wrong = predicted != truth
-    if not wrong.any():
-        return _middle(truth)
-    depth = ndimage.distance_transform_cdt(np.pad(wrong, 1))[1:-1, 1:-1, 1:-1]
-    return tuple(int(i) for i in np.unravel_index(depth.argmax(), depth.shape))
+    if wrong.any():
+        depth = ndimage.distance_transform_cdt(np.pad(wrong, 1))
+        return np.array(np.unravel_index(depth.argmax(), depth.shape)) - 1
+    middle = ndimage.center_of_mass(truth if truth.any() else np.ones_like(truth))
+    return np.rint(middle).astype(int)
 
 
-def _middle(mask: np.ndarray) -> tuple[int, ...]:
-    if not mask.any():
-        return tuple(size // 2 for size in mask.shape)
-    return tuple(round(index) for index in ndimage.center_of_mass(mask))
-
-
-def _window(array: np.ndarray) -> tuple[float, float]:
-    finite = array[np.isfinite(array)]
-    low, high = np.percentile(finite, [1, 99.5]) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1)
-
-
-def _tile(plane: np.ndarray, masks: Mapping[Colour, np.ndarray], spacing: np.ndarray) -> Image:
+def _tile(grey: np.ndarray, masks: Mapping[Colour, np.ndarray], spacing: np.ndarray) -> Image:
     """Scale one slice to square pixels, first axis to the right and second axis up."""
     import PIL.Image
 
-    extent = np.array(plane.shape) * spacing
-    size = tuple(max(1, round(side)) for side in extent * (TILE / extent.max()))
+    sides = np.array(grey.shape) * spacing
+    size = tuple(max(1, round(side)) for side in sides * (TILE / sides.max()))
 
     def scaled(values: np.ndarray) -> Image:
-        upright = np.ascontiguousarray(values.T[::-1]).astype(np.uint8)
+        upright = np.ascontiguousarray(np.nan_to_num(values * 255).T[::-1], dtype=np.uint8)
         return PIL.Image.fromarray(upright).resize(size, PIL.Image.Resampling.BILINEAR)
 
-    pixels = np.array(scaled(np.nan_to_num(plane) * 255).convert("RGB"))
+    pixels = np.array(scaled(grey).convert("RGB"))
     for colour, mask in masks.items():
-        inside = np.array(scaled(mask * np.uint8(255))) >= 128
+        inside = np.array(scaled(mask)) >= 128
         pixels[inside & ~ndimage.binary_erosion(inside)] = colour
-    tile = PIL.Image.new("RGB", (TILE, TILE), BACKGROUND)
-    tile.paste(PIL.Image.fromarray(pixels), tuple((TILE - side) // 2 for side in size))
-    return tile
+    return PIL.Image.fromarray(pixels)

@@ -43,31 +43,11 @@ def changed_files(repository: Path = REPOSITORY) -> list[str]:
 
 def refuse_dirty_tree(repository: Path = REPOSITORY) -> None:
     """Raise InputError where the code differs from the commit that `run.json` would name."""
-    changed = changed_files(repository)
-    if changed:
+    if changed := changed_files(repository):
         raise InputError(
             f"{len(changed)} files differ from the last commit, {changed[0]} first; "
             "commit them, so that the release can be made again."
         )
-
-
-def describe_run(
-    config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
-) -> dict[str, Any]:
-    """Describe a training run or a release, with all files' hashes, as plain data for JSON."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
-    return {
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **code_state(repository),
-        "seed": config.get("seed"),
-        "config": dict(config),
-        "versions": versions,
-        "machine": machine(),
-        "data": [describe_pair(pair) for pair in pairs],
-    }
 
 
 def code_state(repository: Path = REPOSITORY) -> dict[str, Any]:
@@ -79,6 +59,37 @@ def code_state(repository: Path = REPOSITORY) -> dict[str, Any]:
         return {"commit": "unknown", "changed_files": []}
 
 
+def describe_run(
+    config: Mapping[str, Any], pairs: Iterable[Pair], repository: Path = REPOSITORY
+) -> dict[str, Any]:
+    """Describe a training run or a release, with all files' hashes, as plain data for JSON."""
+    import psutil
+
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    processor = platform.processor()
+    with suppress(OSError):  # Linux tells more
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = next(iter(models), processor)
+    return {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **code_state(repository),
+        "seed": config.get("seed"),
+        "config": dict(config),
+        "versions": versions,
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": processor,
+            "processors": os.cpu_count(),
+            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        },
+        "data": [describe_pair(pair) for pair in pairs],
+    }
+
+
 def describe_pair(pair: Pair) -> dict[str, str]:
     """Return a scan's name, split, origin and hashes, no path: paths tell about people."""
     return {
@@ -88,21 +99,4 @@ def describe_pair(pair: Pair) -> dict[str, str]:
         "licence": pair.licence,
         "image_sha256": sha256_of(pair.image),
         "mask_sha256": sha256_of(pair.mask),
-    }
-
-
-def machine() -> dict[str, Any]:
-    """Return what computed: system, processor, number of processors, memory in GiB."""
-    import psutil
-
-    processor = platform.processor()
-    with suppress(OSError):  # Linux tells more
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = next(iter(models), processor)
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor,
-        "processors": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }

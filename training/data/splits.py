@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +15,15 @@ from skullstrip.errors import InputError
 from .dataset import DATA_HELP, find_pairs, write_manifest
 from .pair import Pair
 
-DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
-
 
 def split_subjects(
-    subjects: Iterable[str], fractions: Mapping[str, float] = DEFAULT_FRACTIONS, seed: int = 0
+    subjects: Iterable[str], fractions: Mapping[str, float], seed: int = 0
 ) -> dict[str, str]:
-    """Give each subject a split; raise InputError for fractions that do not add up to 1.
+    """Give each subject a split.
 
     Subjects are ranked by a hash of seed and name: the same on every machine and version of
     numpy, independent of the order of files, and nearly unchanged when subjects are added.
     """
-    if any(not part > 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise InputError(f"The fractions {dict(fractions)} must be positive and add up to 1.")
     ranked = sorted(
         set(subjects), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest()
     )
@@ -37,20 +34,25 @@ def split_subjects(
         end = round(reached * len(ranked))
         splits.update(dict.fromkeys(ranked[start:end], split))
         start = end
-    return dict(sorted(splits.items()))
+    return splits
 
 
 def split_pairs(
-    pairs: Iterable[Pair], fractions: Mapping[str, float] = DEFAULT_FRACTIONS, seed: int = 0
+    pairs: Iterable[Pair], fractions: Mapping[str, float], seed: int = 0
 ) -> dict[str, str]:
-    """Split the subjects of every data set apart, so that each split has a share of each set."""
+    """Split the subjects of every data set apart, so that each split has a share of each set.
+
+    Raise InputError for fractions that do not add up to 1.
+    """
+    if any(not part > 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise InputError(f"The fractions {dict(fractions)} must be positive and add up to 1.")
     by_dataset: dict[str, set[str]] = {}
     for pair in pairs:
         by_dataset.setdefault(pair.dataset, set()).add(pair.subject)
     splits: dict[str, str] = {}
-    for dataset in sorted(by_dataset):
-        fresh = by_dataset[dataset] - splits.keys()  # a person in two sets keeps one side
-        splits.update(split_subjects(fresh, fractions, seed))
+    for _, subjects in sorted(by_dataset.items()):
+        # A person in two sets keeps one side.
+        splits |= split_subjects(subjects - splits.keys(), fractions, seed)
     return dict(sorted(splits.items()))
 
 
@@ -63,6 +65,7 @@ def _fractions(text: str) -> dict[str, float]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    usual = "train=0.8,val=0.1,test=0.1"
     parser.add_argument("data", type=Path, help=f"{DATA_HELP}, or a batch's output folder")
     parser.add_argument("--scans", type=Path, help="where the batch's scans were moved to")
     parser.add_argument(
@@ -74,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, help="write a data set with these splits too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--fractions", type=_fractions, default=dict(DEFAULT_FRACTIONS),
-        metavar="NAME=FRACTION,...", help="default: train=0.8,val=0.1,test=0.1",
+        "--fractions", type=_fractions, default=usual, metavar="NAME=FRACTION,...",
+        help=f"default: {usual}",
     )  # fmt: skip
 
 
@@ -88,5 +91,5 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.manifest is not None:
         split = [replace(pair, split=splits[pair.subject]) for pair in pairs]
         write_manifest(arguments.manifest, split)
-    counts = {name: list(splits.values()).count(name) for name in arguments.fractions}
-    print(f"{arguments.out}: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    counts = Counter(splits.values())
+    print(f"{arguments.out}: {', '.join(f'{counts[n]} {n}' for n in arguments.fractions)}")

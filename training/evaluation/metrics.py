@@ -10,11 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-
-def dice(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """Twice the intersection over the sum of the sizes; 1.0 when both masks are empty."""
-    total = int(predicted.sum()) + int(reference.sum())
-    return 2.0 * int((predicted & reference).sum()) / total if total else 1.0
+from skullstrip.grid.regions import dice
 
 
 def agreement(

@@ -1,4 +1,8 @@
-"""The figures of every scan, as a CSV table and, summed up, as a report in Markdown."""
+"""The figures of every scan, as a CSV table and, summed up, as a report in Markdown.
+
+A score is a row of that table: its `COLUMNS`, and whatever else is known of the scan, by which
+scans are grouped.
+"""
 
 from __future__ import annotations
 
@@ -6,85 +10,62 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skullstrip.batch.tables import write_rows
 
+Score = dict[str, Any]
+
 
 class Figure(NamedTuple):
-    """A measure of agreement."""
+    """How a measure of agreement is shown."""
 
-    name: str  # in code
     title: str
     digits: int
-    higher_is_better: bool
+    perfect: float  # the value of a right mask
 
 
-DICE = Figure("dice", "Dice", 4, True)
-HD95 = Figure("hd95_mm", "HD95 (mm)", 2, False)
-FIGURES = (
-    DICE,
-    Figure("jaccard", "Jaccard", 4, True),
-    HD95,
-    Figure("assd_mm", "ASSD (mm)", 3, False),
-    Figure("sensitivity", "Sensitivity", 4, True),
-    Figure("specificity", "Specificity", 4, True),
-    Figure("volume_error_percent", "Volume error (%)", 2, False),
-)
-NAN = float("nan")
-# Of a scan for which no mask came out: no overlap, no distances.
-FAILED = dict.fromkeys((figure.name for figure in FIGURES), NAN) | {
-    "dice": 0.0, "jaccard": 0.0, "sensitivity": 0.0, "volume_error_percent": -100.0,
-}  # fmt: skip
+class Summary(NamedTuple):
+    """One figure over many scans, of which on some, `undefined`, it has no value."""
+
+    scans: int
+    undefined: int
+    mean: float = math.nan
+    low: float = math.nan  # this and the next: the mean's 95 % interval
+    high: float = math.nan
+    median: float = math.nan
+    worst: float = math.nan
+
+
+FIGURES = {
+    "dice": Figure("Dice", 4, 1),
+    "jaccard": Figure("Jaccard", 4, 1),
+    "hd95_mm": Figure("HD95 (mm)", 2, 0),
+    "assd_mm": Figure("ASSD (mm)", 3, 0),
+    "sensitivity": Figure("Sensitivity", 4, 1),
+    "specificity": Figure("Specificity", 4, 1),
+    "volume_error_percent": Figure("Volume error (%)", 2, 0),
+}
+COLUMNS = ("scan", "subject", *FIGURES, "volume_ml", "seconds", "failure")
 MAX_GROUPS = 12
 RESAMPLES = 2000
 
 
-@dataclass(frozen=True)
-class ScanScore:
-    """How one predicted mask agrees with the truth; `failure` says why there is no mask."""
+def summarise(scores: Sequence[Score], name: str = "dice") -> Summary:
+    """Summarise one figure; values that are NaN or infinite are left out and counted.
 
-    scan: str
-    subject: str = ""
-    groups: tuple[tuple[str, str], ...] = ()
-    values: dict[str, float] = field(default_factory=FAILED.copy)
-    volume_ml: float = NAN
-    seconds: float = NAN
-    failure: str = ""
-
-    def __getitem__(self, name: str) -> float:
-        return self.values[name]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One figure over many scans; `undefined` counts the scans on which it has no value."""
-
-    count: int
-    undefined: int
-    mean: float = NAN
-    median: float = NAN
-    worst: float = NAN
-    low: float = NAN
-    high: float = NAN
-
-
-def summarise(scores: Sequence[ScanScore], figure: Figure = DICE) -> Summary:
-    """Summarise one figure: mean with its 95 % bootstrap interval, median and worst scan.
-
-    Values that are NaN or infinite are left out and counted. For the volume error the mean and
-    the median keep their sign (bias), the worst is the largest in size.
+    For the volume error the mean and the median keep their sign (bias), the worst is the largest in
+    size.
     """
-    values = np.array([score[figure.name] for score in scores], dtype=np.float64)
+    values = np.array([score[name] for score in scores], dtype=np.float64)
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return Summary(0, len(values))
-    worst = finite.min() if figure.higher_is_better else finite[np.abs(finite).argmax()]
-    found = finite.mean(), np.median(finite), worst, *mean_interval(finite)
+        return Summary(0, values.size)
+    worst = finite[np.abs(finite - FIGURES[name].perfect).argmax()]
+    found = finite.mean(), *mean_interval(finite), np.median(finite), worst
     return Summary(finite.size, values.size - finite.size, *map(float, found))
 
 
@@ -95,22 +76,23 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
     fewer than two values, where nothing can be said.
     """
     if len(values) < 2:
-        return NAN, NAN
+        return math.nan, math.nan
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)
 
 
-def by_group(scores: Iterable[ScanScore]) -> dict[tuple[str, str], list[ScanScore]]:
+def by_group(scores: Iterable[Score]) -> dict[tuple[str, str], list[Score]]:
     """Collect the scans of every (column, value), sorted; a scan is in one group a column.
 
     Columns of more than `MAX_GROUPS` values, or of fractional numbers, are measurements and not
     groups; they are left out.
     """
-    groups: dict[tuple[str, str], list[ScanScore]] = {}
+    groups: dict[tuple[str, str], list[Score]] = {}
     for score in scores:
-        for key in score.groups:
-            groups.setdefault(key, []).append(score)
+        for key in score.items():
+            if key[0] not in COLUMNS:
+                groups.setdefault(key, []).append(score)
     sizes = Counter(column for column, _ in groups)
     measured = {column for column, value in groups if re.fullmatch(r"-?\d*\.\d+", value)}
     return {
@@ -118,21 +100,6 @@ def by_group(scores: Iterable[ScanScore]) -> dict[tuple[str, str], list[ScanScor
         for key in sorted(groups)
         if sizes[key[0]] <= MAX_GROUPS and key[0] not in measured
     }
-
-
-def write_scores_csv(path: Path, scores: Sequence[ScanScore]) -> None:
-    """Write one row a scan: names, figures, volume, seconds, groups and failure."""
-    names = [figure.name for figure in FIGURES]
-    groups = sorted({key for score in scores for key, _ in score.groups})
-    columns = ["scan", "subject", *names, "volume_ml", "seconds", *groups, "failure"]
-    rows = (
-        dict(score.groups)
-        | {"scan": score.scan, "subject": score.subject, "failure": score.failure}
-        | {"volume_ml": f"{score.volume_ml:.2f}", "seconds": f"{score.seconds:.2f}"}
-        | {name: f"{score[name]:.6g}" for name in names}
-        for score in scores
-    )
-    write_rows(path, columns, rows)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -148,32 +115,26 @@ def number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
-def _numbers(digits: int, *values: float) -> list[str]:
-    return [number(value, digits) for value in values]
-
-
-def summary_table(scores: Sequence[ScanScore]) -> str:
+def summary_table(scores: Sequence[Score]) -> str:
     """Return the table of all figures over all scans."""
     rows = []
-    for figure in FIGURES:
-        found = summarise(scores, figure)
-        mean, low, high, *rest = _numbers(
-            figure.digits, found.mean, found.low, found.high, found.median, found.worst
-        )
-        scans = f"{found.count}" + (f" (+{found.undefined} undefined)" if found.undefined else "")
+    for name, figure in FIGURES.items():
+        count, undefined, *found = summarise(scores, name)
+        mean, low, high, *rest = (number(value, figure.digits) for value in found)
+        scans = f"{count}" + (f" (+{undefined} undefined)" if undefined else "")
         rows.append([figure.title, mean, f"{low} to {high}", *rest, scans])
     return markdown_table(("", "mean", "95 % interval", "median", "worst", "scans"), rows)
 
 
-def group_table(scores: Sequence[ScanScore]) -> str:
+def group_table(scores: Iterable[Score]) -> str:
     """Return Dice and HD95 for every data set and subgroup."""
     rows = []
-    for (column, value), members in by_group(scores).items():
-        dice, hd95 = summarise(members), summarise(members, HD95)
-        mean, low, high, worst = _numbers(4, dice.mean, dice.low, dice.high, dice.worst)
-        distances = _numbers(2, hd95.mean, hd95.worst)
-        count = str(len(members))
-        rows.append([column, value, count, mean, f"{low} to {high}", worst, *distances])
+    for key, members in by_group(scores).items():
+        dice, hd95 = summarise(members), summarise(members, "hd95_mm")
+        found = (dice.mean, dice.low, dice.high, dice.worst)
+        mean, low, high, worst = (number(value, 4) for value in found)
+        distances = number(hd95.mean, 2), number(hd95.worst, 2)
+        rows.append([*key, str(len(members)), mean, f"{low} to {high}", worst, *distances])
     header = (
         "group", "value", "scans", "mean Dice", "95 % interval", "worst Dice", "mean HD95 (mm)",
         "worst HD95 (mm)",
@@ -181,25 +142,22 @@ def group_table(scores: Sequence[ScanScore]) -> str:
     return markdown_table(header, rows)
 
 
-def scan_table(scores: Iterable[ScanScore]) -> str:
+def scan_table(scores: Iterable[Score]) -> str:
     """Return one row a scan, the worst Dice first."""
     rows = (
-        [score.scan, *(number(score[f.name], f.digits) for f in FIGURES), score.failure]
+        [score["scan"], *(number(score[name], f.digits) for name, f in FIGURES.items()),
+         score["failure"]]
         for score in sorted(scores, key=lambda score: score["dice"])
-    )
-    return markdown_table(["scan", *(figure.title for figure in FIGURES), "failure"], rows)
+    )  # fmt: skip
+    titles = (figure.title for figure in FIGURES.values())
+    return markdown_table(["scan", *titles, "failure"], rows)
 
 
-def listed(facts: Iterable[str]) -> str:
-    """Return a list in Markdown."""
-    return "\n".join(f"- {fact}" for fact in facts)
-
-
-def evaluation_markdown(title: str, facts: Iterable[str], scores: Sequence[ScanScore]) -> str:
+def evaluation_markdown(title: str, facts: Iterable[str], scores: Sequence[Score]) -> str:
     """Return the whole report: facts, summary, subgroups and scans."""
     parts = (
         f"# {title}",
-        listed(facts),
+        "\n".join(f"- {fact}" for fact in facts),
         "## All scans",
         summary_table(scores),
         "The interval is a bootstrap over scans of the mean. The volume error keeps its "
@@ -210,3 +168,14 @@ def evaluation_markdown(title: str, facts: Iterable[str], scores: Sequence[ScanS
         scan_table(scores),
     )
     return "\n\n".join(parts) + "\n"
+
+
+def write_scores(out: Path, title: str, facts: Iterable[str], scores: Sequence[Score]) -> None:
+    """Write ``scores.csv`` and ``report.md`` into a folder."""
+    groups = {column for score in scores for column in score if column not in COLUMNS}
+    rows = (
+        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+        for row in scores
+    )
+    write_rows(out / "scores.csv", (*COLUMNS, *sorted(groups)), rows)
+    (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")

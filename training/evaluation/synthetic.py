@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from skullstrip.cli.common import add_method_options
+from skullstrip.cli.common import add_options
 from skullstrip.grid.volume import Volume
 
 from ..augment.synthesis import paint
@@ -22,8 +22,8 @@ from ..data.dataset import find_pairs, select_split
 from ..data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, Pair
 from ..data.sources import source_from_pair
 from .evaluate import Scan, judge_and_report
-from .perturbations import MAX_SLICE_MM, PERTURBATIONS
 from .scores import group_table
+from .stress import MAX_SLICE_MM, PERTURBATIONS
 
 # Looks of each age group, and how thick their slices mostly are in clinics, in mm.
 SCANS = {
@@ -36,7 +36,7 @@ SCANS = {
         ("unmyelinated_t2", 3.0),
     ),
 }  # fmt: skip
-BIAS, NOISE = 0.3, 0.15  # strengths of `perturbations`
+BIAS, NOISE = 0.3, 0.15  # strengths of perturbations
 PARTIAL_VOLUME_VOXELS = 0.5
 SCALE = 1000  # of the values written into a scan
 
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("heads", type=Path, help="folder that 'heads' wrote")
     parser.add_argument("--limit", type=int, help="maps of each age group; default: all")
     parser.add_argument("-o", "--out", type=Path, default=Path("synthetic"))
-    add_method_options(parser)
+    add_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

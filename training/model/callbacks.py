@@ -10,7 +10,6 @@ import dataclasses
 import importlib.util
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 LOG_NAME = "log.csv"
 PROGRESS_NAME = "progress.json"
 WEIGHTS_NAME = "weights.npz"
+CHECKPOINTS = "checkpoint-*.weights.h5"
 PATIENCE = ("best", "best_epoch", "cooldown_counter", "wait")  # of Keras' patient callbacks
 
 
@@ -49,26 +49,13 @@ def make_callbacks(
     """
     import keras
 
-    callbacks: list[keras.Callback] = [
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.CSVLogger(str(run / LOG_NAME), append=True),
-    ]
-    if all(importlib.util.find_spec(name) for name in ("tensorflow", "tensorboard")):
-        callbacks.append(keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False))
-    patient, optimisation = [], config.optimisation
+    patient: list[Any] = []
+    optimisation = config.optimisation
     if optimisation.schedule == "plateau":  # the original's two: the rate falls, then it stops
         patient = [
             keras.callbacks.ReduceLROnPlateau(patience=optimisation.plateau_epochs, verbose=1),
             keras.callbacks.EarlyStopping(patience=optimisation.early_stopping_epochs),
         ]
-    return [*callbacks, *patient, around_epochs(config, network, run, patient, progress)]
-
-
-def around_epochs(
-    config: Config, network: keras.Model, run: Path, patient: list[Any], progress: Progress
-) -> keras.Callback:
-    """Return a callback that saves what a resume needs and what a release needs."""
-    import keras
 
     class AroundEpochs(keras.callbacks.Callback):
         def on_train_begin(self, logs: Any = None) -> None:
@@ -81,19 +68,31 @@ def around_epochs(
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             refuse_divergence(epoch, logs or {})
-            if hasattr(self.model, "jax_state_sync"):
-                self.model.jax_state_sync()
-            # Under patience the weights of the best epoch are kept, as the original did.
-            if all(getattr(callback, "wait", 0) == 0 for callback in patient[-1:]):
-                replace_with(run / WEIGHTS_NAME, averaged_weights(network, self.model.optimizer))
-            state = Progress(epoch + 1, bool(self.model.stop_training), patience_of(patient))
-            save_checkpoint(self.model, run, state)
+            stopped = bool(self.model.stop_training)
+            done = Progress(epoch + 1, stopped, patience_of(patient))
+            save_checkpoint(self.model, network, run, done)
             self.epochs_here += 1
             seconds = (time.monotonic() - self.started) / self.epochs_here
             left = config.total_steps // config.steps_per_epoch - epoch - 1
             print(f"{seconds:.0f} s an epoch, {left * seconds / 60:.0f} min left at this pace")
 
-    return AroundEpochs()
+    callbacks: list[keras.Callback] = [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.CSVLogger(str(run / LOG_NAME), append=True),
+        *patient,
+        AroundEpochs(),
+    ]
+    if all(importlib.util.find_spec(name) for name in ("tensorflow", "tensorboard")):
+        callbacks[:0] = [keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)]
+    return callbacks
+
+
+def patience_of(callbacks: list[Any]) -> dict[str, dict[str, Any]]:
+    """State of the callbacks that wait for progress, as plain data."""
+    return {
+        type(each).__name__: {name: vars(each)[name] for name in PATIENCE if name in vars(each)}
+        for each in callbacks
+    }
 
 
 def refuse_divergence(epoch: int, logs: dict[str, float]) -> None:
@@ -115,30 +114,36 @@ def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarr
     return arrays
 
 
-def replace_with(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write weights, all of them or none."""
+def save_weights(run: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write what the run gives, all of it or nothing."""
     with atomic_outputs() as staged:
-        np.savez(staged(path), **arrays)  # type: ignore[arg-type]
+        np.savez(staged(run / WEIGHTS_NAME), **arrays)  # type: ignore[arg-type]
 
 
 def checkpoint_path(run: Path, epochs: int) -> Path:
     """Weights and optimiser state after so many epochs."""
-    return run / f"checkpoint-{epochs:05d}.weights.h5"
+    return run / CHECKPOINTS.replace("*", f"{epochs:05d}")
 
 
-def save_checkpoint(trainer: keras.Model, run: Path, progress: Progress) -> None:
-    """Write the state under a name of its own, then point to it, then drop older ones.
+def save_checkpoint(
+    trainer: keras.Model, network: keras.Model, run: Path, progress: Progress
+) -> None:
+    """Write what the run gives, and the state: under a name of its own, then a note of it.
 
-    A kill at any moment leaves a note of progress whose checkpoint is whole.
+    A kill at any moment leaves a note of progress whose checkpoint is whole. Under patience the
+    weights of the best epoch are kept, as the original project did.
     """
+    if hasattr(trainer, "jax_state_sync"):
+        trainer.jax_state_sync()
+    if progress.patience.get("EarlyStopping", {}).get("wait", 0) == 0:
+        save_weights(run, averaged_weights(network, trainer.optimizer))
     path = checkpoint_path(run, progress.epochs)
     trainer.save_weights(path, overwrite=True)
     with atomic_outputs() as staged:
         text = json.dumps(dataclasses.asdict(progress))
         staged(run / PROGRESS_NAME).write_text(text, encoding="utf-8")
-    for other in run.glob("checkpoint-*.weights.h5"):
-        if other != path:
-            other.unlink()
+    for other in set(run.glob(CHECKPOINTS)) - {path}:
+        other.unlink()
 
 
 def restore_checkpoint(trainer: keras.Model, run: Path) -> Progress:
@@ -146,7 +151,7 @@ def restore_checkpoint(trainer: keras.Model, run: Path) -> Progress:
 
     Raise InputError where the checkpoint that the run points to is gone or of another network.
     """
-    note, progress = run / PROGRESS_NAME, Progress()
+    note, log, progress = run / PROGRESS_NAME, run / LOG_NAME, Progress()
     if note.exists():
         progress = Progress(**json.loads(note.read_text(encoding="utf-8")))
         path = checkpoint_path(run, progress.epochs)
@@ -156,27 +161,10 @@ def restore_checkpoint(trainer: keras.Model, run: Path) -> Progress:
             raise InputError(
                 f"The checkpoint '{path}' cannot be loaded ({error}); start in another folder."
             ) from error
-    cut_log(run, progress.epochs)
+    if log.exists():  # epochs that were logged but not saved come again
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        log.write_text("".join(lines[: 1 + progress.epochs]), encoding="utf-8")
     return progress
-
-
-def cut_log(run: Path, epochs: int) -> None:
-    """Drop rows of epochs that were logged but not saved; they come again."""
-    log = run / LOG_NAME
-    if log.exists():
-        header, *rows = log.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
-        kept = [row for row in rows if int(row.split(",", 1)[0]) < epochs]
-        log.write_text("".join([header, *kept]), encoding="utf-8")
-
-
-def patience_of(callbacks: Iterable[Any]) -> dict[str, dict[str, Any]]:
-    """State of the callbacks that wait for progress, as plain data."""
-    return {
-        type(callback).__name__: {
-            name: getattr(callback, name) for name in PATIENCE if hasattr(callback, name)
-        }
-        for callback in callbacks
-    }
 
 
 def reseed(trainer: keras.Model, seed: int, epoch: int) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +20,7 @@ from ..data.provenance import describe_run
 from ..data.sources import DATA_NAME, load_sources
 from .callbacks import WEIGHTS_NAME, Progress, make_callbacks, restore_checkpoint
 from .config import Config, Optimisation, load_config
-from .pipeline import VALIDATION_SPLITS, batches, validation_slices
+from .sampler import VALIDATION_SPLITS, batches, validation_slices
 
 if TYPE_CHECKING:
     import keras
@@ -40,12 +38,9 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
     import keras
 
     spans = stage_epochs(config)
-    claim_run(config, run)
-    note_provenance(config, cache, run)
+    claim_run(config, cache, run)
     keras.utils.set_random_seed(config.seed)
-    with numbers(config.optimisation.mixed_precision):
-        network = build_model(config.architecture)
-        trainer = make_trainer(network, config)
+    network, trainer = make_networks(config)
     start_from(network, config)
     progress = restore_checkpoint(trainer, run)
     validation = load_sources(cache, VALIDATION_SPLITS)
@@ -67,7 +62,10 @@ def train(config: Config, cache: Path, run: Path, workers: int) -> keras.Model:
             shuffle=False,
             verbose=2,
         )
-        separate_averages(trainer)
+        # `fit` ends by assigning the averages to the weights; on JAX both are then one buffer,
+        # which the next stage cannot donate twice.
+        for variable in trainer.trainable_variables:
+            variable.assign(keras.ops.copy(variable.value))
         if trainer.stop_training:
             break
     load_weights(network, final_weights(run, config))
@@ -116,31 +114,6 @@ def run_weights(run: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-@contextlib.contextmanager
-def numbers(mixed: bool) -> Iterator[None]:
-    """Layers made inside compute in bfloat16, if `mixed`, and keep float32 weights."""
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def separate_averages(trainer: keras.Model) -> None:
-    """Give weights and averages memory of their own again.
-
-    `fit` ends by assigning the averages to the weights; on JAX both are then one buffer, which the
-    next stage cannot donate twice.
-    """
-    from keras import ops
-
-    for variable in trainer.trainable_variables:
-        variable.assign(ops.copy(variable.value))
-
-
 def stage_epochs(config: Config) -> list[tuple[Any, int, int]]:
     """Each stage with its first epoch and the one after its last."""
     spans, first = [], 0
@@ -156,23 +129,31 @@ def stage_epochs(config: Config) -> list[tuple[Any, int, int]]:
     return spans
 
 
-def make_trainer(network: keras.Model, config: Config) -> keras.Model:
-    """Return the network behind a layer that turns bytes into [0, 1], compiled."""
+def make_networks(config: Config) -> tuple[keras.Model, keras.Model]:
+    """Make the network, and around it one that turns bytes into [0, 1], compiled for training.
+
+    With mixed precision both compute in bfloat16 and keep float32 weights.
+    """
     import keras
 
-    image = keras.Input((None, None, CHANNELS), dtype="uint8", name="bytes")
-    scaled = keras.layers.Rescaling(1 / 255, dtype="float32", name="unit_interval")(image)
-    trainer = keras.Model(image, network(scaled), name="trainer")
-    optimisation = config.optimisation
-    trainer.compile(
-        optimizer=make_optimiser(optimisation, config.total_steps),
-        loss=make_loss(optimisation.cross_entropy_weight),
-        metrics=[dice_score],
-        # For TensorFlow on a processor XLA takes minutes to compile this network, for no gain.
-        jit_compile="auto" if keras.backend.backend() == "jax" else False,
-    )
-    trainer.optimizer.build(trainer.trainable_variables)
-    return trainer
+    optimisation, before = config.optimisation, keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if optimisation.mixed_precision else "float32")
+    try:
+        network = build_model(config.architecture)
+        image = keras.Input((None, None, CHANNELS), dtype="uint8", name="bytes")
+        scaled = keras.layers.Rescaling(1 / 255, dtype="float32", name="unit_interval")(image)
+        trainer = keras.Model(image, network(scaled), name="trainer")
+        trainer.compile(
+            optimizer=make_optimiser(optimisation, config.total_steps),
+            loss=make_loss(optimisation.cross_entropy_weight),
+            metrics=[dice_score],
+            # For TensorFlow on a processor XLA takes minutes to compile this network, for no gain.
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+        )
+        trainer.optimizer.build(trainer.trainable_variables)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return network, trainer
 
 
 def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimizer:
@@ -249,18 +230,17 @@ def start_from(network: keras.Model, config: Config) -> None:
         load_weights(network, read_weights(content))
 
 
-def claim_run(config: Config, run: Path) -> None:
-    """Make the run's folder and note its configuration; refuse one of another configuration."""
+def claim_run(config: Config, cache: Path, run: Path) -> None:
+    """Make the run's folder, note its configuration and from what code and data it starts.
+
+    Raise InputError where the folder holds a run of another configuration.
+    """
     run.mkdir(parents=True, exist_ok=True)
     path = run / CONFIG_NAME
     text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"'{run}' holds a run of another configuration; choose another folder.")
     path.write_text(text, encoding="utf-8")
-
-
-def note_provenance(config: Config, cache: Path, run: Path) -> None:
-    """Write when, from what code and data, and on what machine a new run starts."""
     if (run / RUN_NAME).exists():
         return
     described = describe_run(dataclasses.asdict(config), ())

@@ -10,43 +10,50 @@ import argparse
 import json
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
 
 from skullstrip.cli.common import view_choice
 from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
-from skullstrip.network.manifest import MANIFEST_NAME
+from skullstrip.network.manifest import MANIFEST_NAME, Manifest
 from skullstrip.network.predict import VIEWS
-from skullstrip.options import Options
+from skullstrip.options import DEVICES, Options
 from skullstrip.quality.calibration import CALIBRATION_NAME
 
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair
 from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
-from ..evaluation.evaluate import WorstCases, by_pipeline, evaluate, read_scans, write_evaluation
-from ..evaluation.scores import summarise
+from ..evaluation.evaluate import by_pipeline, evaluate, read_scans, write_evaluation
+from ..evaluation.scores import (
+    Score,
+    group_table,
+    markdown_table,
+    number,
+    scan_table,
+    summarise,
+    summary_table,
+)
 from ..model.train import RUN_NAME, training_record
 from .export import WEIGHTS_NAME, export_run, run_config, seal_calibration
-from .model_card import fill_model_card
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 JUDGED_BY = ("engine", "device", "views")
 CARD_NAME = "MODEL_CARD.md"
+TEMPLATE = Path(__file__).parents[1] / "MODEL_CARD.md.in"
+FAILURE_DICE = 0.965  # the project's gate for a single scan
 TEXTS = {  # of the card
-    "stress": "stress.md of these weights, for the card",
+    "stress": "report.md of 'stress' of these weights, for the card",
     "synthetic": "report.md of 'synthetic', for the card",
     "notes": "Markdown of further known failures",
 }
 RELEASED = (WEIGHTS_NAME, MANIFEST_NAME, CARD_NAME, RUN_NAME)
-
-
-def refuse_no_better(new: float, old: float, may_lose: float = 0.0) -> None:
-    """Raise InputError where a mean Dice is not above that of the release less `may_lose`."""
-    if not new > old - may_lose:
-        raise InputError(
-            f"The candidate has a mean Dice of {new:.4f} and the current release {old:.4f}; "
-            "only a better model is released, or one that loses no more than --may-lose."
-        )
 
 
 def release(
@@ -73,11 +80,11 @@ def release(
     refuse_dirty_tree()
     judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
     described = describe_run(asdict(run_config(run)), pairs)
+    worst: list[tuple[float, Image]] = []
     with tempfile.TemporaryDirectory() as folder:
-        staging, worst = Path(folder), WorstCases()
+        staging = Path(folder)
         manifest = export_run(run, staging, name)
-        find = by_pipeline(replace(options, weights=staging))
-        scores = evaluate(read_scans(judged), find, worst)
+        scores = evaluate(read_scans(judged), by_pipeline(replace(options, weights=staging)), worst)
         mean_dice = summarise(scores).mean
         if current is not None:
             find = by_pipeline(replace(options, weights=current))
@@ -93,19 +100,106 @@ def release(
         card = fill_model_card(manifest, pairs, scores, described, split=split, **texts)
         (staging / CARD_NAME).write_text(card, encoding="utf-8")
         (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-        _put_in_place(staging, out)
+        if (out / CALIBRATION_NAME).is_file():  # of the weights before, until there is another
+            shutil.copyfile(out / CALIBRATION_NAME, staging / CALIBRATION_NAME)
+            seal_calibration(staging)
+        with atomic_outputs() as staged:
+            for each in RELEASED:
+                staged(out / each).write_bytes((staging / each).read_bytes())
     facts = [f"weights: SHA-256 {manifest.weights_sha256}"]
     write_evaluation(run / "release", f"{manifest.name} on {split}", facts, scores, worst)
     return mean_dice
 
 
-def _put_in_place(staging: Path, out: Path) -> None:
-    if (out / CALIBRATION_NAME).is_file():  # of the weights before, until `quality` makes another
-        shutil.copyfile(out / CALIBRATION_NAME, staging / CALIBRATION_NAME)
-        seal_calibration(staging)
-    with atomic_outputs() as staged:
-        for name in RELEASED:
-            staged(out / name).write_bytes((staging / name).read_bytes())
+def refuse_no_better(new: float, old: float, may_lose: float = 0.0) -> None:
+    """Raise InputError where a mean Dice is not above that of the release less `may_lose`."""
+    if not new > old - may_lose:
+        raise InputError(
+            f"The candidate has a mean Dice of {new:.4f} and the current release {old:.4f}; "
+            "only a better model is released, or one that loses no more than --may-lose."
+        )
+
+
+def fill_model_card(
+    manifest: Manifest,
+    pairs: Sequence[Pair],
+    scores: Sequence[Score],
+    run: dict[str, Any],
+    *,
+    split: str = "val",
+    stress: str = "",
+    synthetic: str = "",
+    notes: str = "",
+) -> str:
+    """Fill the model card's template from what was measured.
+
+    `pairs` are all data, of every split, `scores` those of the released weights on the split that
+    judges, `run` is what `provenance.describe_run` gave. `stress` and `synthetic`, reports of these
+    commands, are empty where they were not run; `notes` are further known failures, in Markdown.
+    Raise InputError where a report is of other weights, or the template names what is not filled.
+    """
+    for name, report in (("stress", stress), ("synthetic", synthetic)):
+        if report and manifest.weights_sha256 not in report:
+            raise InputError(
+                f"The {name} test is of other weights; run it on those to be released."
+            )
+    trained = run.get("training_run") or run  # on another machine, perhaps
+    facts = {"config": "", "seed": "", "steps": "", "initial_weights": "random weights"}
+    values = {
+        **{name: str(manifest.training.get(name, other)) for name, other in facts.items()},
+        "name": manifest.name,
+        "weights_sha256": manifest.weights_sha256,
+        "commit": run["commit"],
+        "created": run["created"],
+        "spacing_mm": f"{manifest.preprocessing.spacing_mm:g}",
+        "decoder_widths": ", ".join(map(str, manifest.architecture.decoder_widths)),
+        "data": _data_table(pairs),
+        "split": split,
+        "scan_count": str(len(scores)),
+        "summary": summary_table(scores),
+        "groups": group_table(scores),
+        "scans": scan_table(scores),
+        "known_failures": _known_failures(scores),
+        "notes": notes.strip() or "No further failures were noted.",
+        "stress": _tables_of(stress) or "The stress test was not run for this release.",
+        "synthetic": _tables_of(synthetic) or "That test was not run for this release.",
+        "contrasts": ", ".join(sorted({score["contrast"] for score in scores})),
+        "age_groups": ", ".join(sorted({score["age group"] for score in scores})),
+    }
+    for name in ("machine", "versions"):
+        values[name] = ", ".join(f"{key} {value}" for key, value in trained[name].items())
+    try:
+        return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    except KeyError as error:
+        raise InputError(f"{TEMPLATE.name} names {error}, which nothing fills.") from error
+
+
+def _data_table(pairs: Sequence[Pair]) -> str:
+    """Return scans a data set, licence and split; a licence that nobody stated is named so."""
+    counts = Counter((pair.dataset, pair.licence, pair.split) for pair in pairs)
+    rows = (
+        [dataset or "(unnamed)", licence or "**not stated**", split or "(none)", str(count)]
+        for (dataset, licence, split), count in sorted(counts.items())
+    )
+    return markdown_table(["data set", "licence as its source states it", "split", "scans"], rows)
+
+
+def _known_failures(scores: Sequence[Score]) -> str:
+    """Return the judged scans below the gate, worst first."""
+    failed = [score for score in scores if score["dice"] < FAILURE_DICE]
+    if not failed:
+        return f"No judged scan has a Dice below {FAILURE_DICE}."
+    return "\n".join(
+        f"- {score['scan']}: Dice {score['dice']:.4f}, HD95 {number(score['hd95_mm'], 1)} mm"
+        + (f" ({score['failure']})" if score["failure"] else "")
+        for score in sorted(failed, key=lambda score: score["dice"])
+    )
+
+
+def _tables_of(report: str) -> str:
+    """Tables of a report of `evaluate`, under smaller headings, without its scan-by-scan list."""
+    kept = report.partition("\n")[2].partition("## Scan by scan")[0]
+    return kept.replace("\n## ", "\n### ").strip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +218,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, words in TEXTS.items():
         parser.add_argument(f"--{name}", type=text_of, default="", help=words)
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--views", type=view_choice, default="auto", choices=tuple(VIEWS))
     parser.add_argument("-o", "--out", type=Path, default=bundled)
 

@@ -27,7 +27,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .._version import __version__
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, reason_of
 from ..grid.orientation import orientation_of
 from ..io.atomic import atomic_outputs
 from ..io.limits import require_regular
@@ -103,13 +103,13 @@ def find_bids_scans(
                 "mask of a T1-weighted scan; name other suffixes with --also."
             )
     # The first scan of a session gets the others; a T1w scan goes before UNIT1, as sorted.
-    others: dict[tuple[str, str], tuple[Scan, ...]] = {}
+    others: dict[tuple[str, str], list[Scan]] = {}
     for image in images:
         if _suffix(image) in also:
-            visit = (image.subject, image.session)
-            others[visit] = (*others.get(visit, ()), image)
+            others.setdefault((image.subject, image.session), []).append(image)
     chosen = [
-        replace(scan, apply_to=others.pop((scan.subject, scan.session), ())) for scan in chosen
+        replace(scan, apply_to=tuple(others.pop((scan.subject, scan.session), ())))
+        for scan in chosen
     ]
     refuse_names(chosen)
     return chosen if fmriprep is None else _with_fmriprep_masks(chosen, everyones, fmriprep)
@@ -167,8 +167,21 @@ def require_place(data_set: Path, out: Path) -> None:
         )
 
 
-def write_dataset_files(data_set: Path, out: Path, readme: str = README) -> None:
-    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`."""
+def write_dataset_files(data_set: Path, out: Path, fmriprep: str | None = None) -> None:
+    """Write `dataset_description.json`, `.bidsignore` and, where there is none, `README`.
+
+    With a reference of fMRIPrep its folder below `out` gets them, too.
+    """
+    _write_dataset_files(data_set, out, README)
+    if fmriprep:
+        readme = (
+            "Brain masks by SkullStrip with the axes of RAS, for fMRIPrep, sMRIPrep and NiBabies:\n"
+            f"--derivatives THIS_FOLDER --subject-anatomical-reference {fmriprep}\n"
+        )
+        _write_dataset_files(data_set, out / folder_of(fmriprep), readme)
+
+
+def _write_dataset_files(data_set: Path, out: Path, readme: str) -> None:
     ignored = out / ".bidsignore"  # our files come after the patterns that are there
     patterns = ignored.read_text(**TEXT).splitlines() if ignored.is_file() else []
     patterns += [name for name in IGNORED if name not in patterns]
@@ -209,7 +222,9 @@ def _read(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise OutputError(f"'{path}' cannot be read ({error}); fix or remove it.") from error
+        raise OutputError(
+            f"'{path}' cannot be read ({reason_of(error)}); fix or remove it."
+        ) from error
     if not isinstance(found, dict):
         raise OutputError(f"'{path}' holds no JSON object; fix or remove it.")
     return found
@@ -226,14 +241,6 @@ def _link(data_set: Path, out: Path) -> str:
 def folder_of(reference: str) -> str:
     """Return the folder below the output folder that is given to `--derivatives`."""
     return f"fmriprep_{reference}"
-
-
-def readme_of(reference: str) -> str:
-    """Return what is written into that folder."""
-    return (
-        "Brain masks by SkullStrip with the axes of RAS, for fMRIPrep, sMRIPrep and NiBabies:\n"
-        f"--derivatives THIS_FOLDER --subject-anatomical-reference {reference}\n"
-    )
 
 
 def _with_fmriprep_masks(scans: list[Scan], everyones: list[Scan], reference: str) -> list[Scan]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..options import Options, _option
+from ..options import Options, _option, whole_number
 
 GET_HELP = "fetch scans that DataLad or git-annex keep elsewhere; they are left here"
 REDO = ("rejected", "failed", "check")
@@ -72,6 +72,8 @@ class BatchOptions:
         is_for_bids = self.participants or self.sessions or self.fmriprep or self.also
         if is_for_bids and not self.bids:
             raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
+        if self.jobs is not None and whole_number(self.jobs) < 1:
+            raise InputError(f"The number of jobs is {self.jobs}; give 1 or more.")
         if self.scheduler and self.jobs:
             raise InputError("--jobs is for this machine's workers; leave it out with --scheduler.")
         if self.decisions and self.redo != "rejected":

@@ -1,8 +1,8 @@
 """What was done with each scan, kept as one JSON file a scan below the output folder.
 
-Whoever strips a scan writes its record: first the hashes of what is about to be moved into place,
-then what came of it. So a file that a batch wrote is known again, whenever it was killed, and one
-that somebody changed since is told from it.
+Whoever strips a scan writes its record, with the hashes of what was written and was there before.
+So a file that a batch wrote is known again, whenever it was killed, and one that somebody changed
+since is told from it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, reason_of
 from ..io.atomic import atomic_outputs
 from ..io.images import files_of, files_read
 from ..io.limits import require_regular
@@ -67,13 +67,13 @@ class FileState:
 
     @classmethod
     def of(cls, *paths: Path) -> FileState:
-        """Read a file's state; hashing reads all of it."""
-        return cls(*stat_of(*paths), sha256_of(*paths))
+        """Read a file's state; hashing reads all of it. Raise OSError where one is missing."""
+        return cls(*_size_and_time(*paths), sha256_of(*paths))
 
     def still_holds(self, *paths: Path) -> bool:
         """Return whether the content is the same, read only where size and time leave doubt."""
         try:
-            size, mtime_ns = stat_of(*paths)
+            size, mtime_ns = _size_and_time(*paths)
             if size != self.size:
                 return False
             return mtime_ns == self.mtime_ns or sha256_of(*paths) == self.sha256
@@ -90,15 +90,36 @@ class Entry:
     options: str  # `Options.digest` of that time
     # What is written, by paths below the output folder; empty when it failed.
     outputs: dict[str, FileState] = field(default_factory=dict)
-    # What was about to be moved into place when nothing more was heard.
-    begun: dict[str, FileState] = field(default_factory=dict)
+    # What the record before this one had: a batch may be killed before all is replaced.
+    earlier: dict[str, FileState] = field(default_factory=dict)
 
 
 def write_record(entry: Entry, out: Path) -> None:
     """Write what is known of a scan in place of what was; raise OutputError where it cannot be."""
-    path = _record(out, str(entry.row["name"]))
     with atomic_outputs() as staged:
-        staged(path).write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        _write(entry, staged(_record(out, str(entry.row["name"]))))
+
+
+@contextmanager
+def recorded(
+    name: str, writes: Iterable[str], earlier: dict[str, FileState], out: Path
+) -> Iterator[tuple[dict[str, Path], Callable[[Entry], Entry]]]:
+    """Give the paths to write a scan's outputs at, and what adds them to its record at the end.
+
+    The record is moved into place with the outputs, and before them: so each is ours by it whenever
+    this process is killed, the new one or that of `earlier`.
+    """
+    with atomic_outputs() as staged:
+        path = staged(_record(out, name))
+        places = {output: staged(out / output) for output in writes}
+
+        def record(entry: Entry) -> Entry:
+            states = {output: FileState.of(place) for output, place in places.items()}
+            entry = replace(entry, outputs=entry.outputs | states, earlier=earlier)
+            _write(entry, path)
+            return entry
+
+        yield places, record
 
 
 def read_record(name: str, out: Path) -> Entry | None:
@@ -119,19 +140,23 @@ def _record(out: Path, name: str) -> Path:
     return out / RECORDS / f"{name}.json"
 
 
+def _write(entry: Entry, path: Path) -> None:
+    path.write_text(json.dumps(asdict(entry)), encoding="utf-8")
+
+
 def _read(path: Path) -> Entry:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         row = {column: content["row"].get(column) for column in COLUMNS}
-        outputs, begun = (
-            {file: FileState(**state) for file, state in content[key].items()}
-            for key in ("outputs", "begun")
+        outputs, earlier = (
+            {file: FileState(**state) for file, state in content.get(key, {}).items()}
+            for key in ("outputs", "earlier")
         )
-        return Entry(row, FileState(**content["source"]), content["options"], outputs, begun)
+        return Entry(row, FileState(**content["source"]), content["options"], outputs, earlier)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise OutputError(
-            f"The record '{path}' cannot be read ({error}); remove it and use --overwrite to strip "
-            "that scan again."
+            f"The record '{path}' cannot be read ({reason_of(error)}); remove it and use "
+            "--overwrite to strip that scan again."
         ) from error
 
 
@@ -148,7 +173,9 @@ def held(out: Path, shared: bool = False) -> Iterator[None]:
         timeout = SHARED_SECONDS if shared else ALONE_SECONDS
         lock = sqlite3.connect(out / LOCK, timeout=timeout, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise OutputError(f"'{out}' cannot be written ({error}); name another folder.") from error
+        raise OutputError(
+            f"'{out}' cannot be written ({reason_of(error)}); name another folder."
+        ) from error
     with closing(lock):
         try:
             lock.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
@@ -165,7 +192,7 @@ def is_stranger(path: str, entry: Entry | None, out: Path) -> bool:
     """Return whether an output is there and is not, or no longer, what we wrote."""
     if not there(out / path):
         return False
-    written = (entry.outputs.get(path), entry.begun.get(path)) if entry else ()
+    written = (entry.outputs.get(path), entry.earlier.get(path)) if entry else ()
     return not any(state and state.still_holds(out / path) for state in written)
 
 
@@ -174,8 +201,7 @@ def there(path: Path) -> list[Path]:
     return [file for file in files_of(path) if os.path.lexists(file)]
 
 
-def stat_of(*paths: Path) -> tuple[int, int]:
-    """Bytes, and the latest time of change in ns; raise OSError where a file is missing."""
+def _size_and_time(*paths: Path) -> tuple[int, int]:
     found = [file.stat() for path in paths for file in files_read(path)]
     return sum(status.st_size for status in found), max(status.st_mtime_ns for status in found)
 

@@ -1,4 +1,20 @@
-"""A whole batch: what is to be done, who does it, and what is written about it."""
+"""A whole batch: what is to be done, who does it, and what is written about it.
+
+Word of how it goes are events, dicts, and with `--progress json` lines of JSON:
+
+    {"event": "start", "total": 40, "todo": 38, "jobs": 2}
+    {"event": "scan", "name": "a/b", "status": "skipped", "message": "", "reasons": "",
+     "volume_ml": 1410.7, "verdict": "pass", "done": 1, "total": 40}
+    {"event": "scan", "name": "a/c", "status": "running"}
+    {"event": "scan", "name": "a/c", "status": "done", "corrected" or "failed",
+     "message": "", "reasons": "", "volume_ml": 1432.1, "verdict": "pass",
+     "done": 2, "total": 40, "seconds_left": 83.0}
+    {"event": "end", "done": 40, "failed": 0, "skipped": 2, "report": "/out/report.html",
+     "verdicts": {"pass": 37, "check": 2, "fail": 1, "corrected": 0}}
+
+`done` in a scan's event counts the scans that nothing more will happen to; the verdicts at the end
+are of all scans, those stripped before too.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +23,85 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..errors import Cancelled, EngineError, OutputError
+from ..errors import Cancelled, EngineError, OutputError, WeightsError
 from ..io.atomic import remove_abandoned
-from ..network.manifest import load_manifest, read_weights_file
+from ..network.manifest import load_manifest
 from ..options import Options
 from ..outputs import Inputs
 from ..quality.calibration import load_calibration
 from . import bids
-from .job import MASK_CORRECTED, Job, Task, do, give_up, sentence
+from .job import MASK_CORRECTED, Job, Task, do, give_up, reasons_to_do, sentence
 from .options import BatchOptions
-from .plan import reasons_to_do
-from .progress import BatchResult, OnEvent, ignore_event
-from .records import RECORDS, Row, held, read_record, rows
+from .records import CORRECTED, DONE, FAILED, RECORDS, Row, held, read_record, rows
 from .results import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
 from .scans import Scan, find_scans
 from .workers import Cluster, LocalWorkers, as_done, connected, default_jobs, threads_each
 
 TABLE_SECONDS = 15.0  # at least, between two tables written on the way
 TABLE_SHARE = 0.05  # of the time, at most, goes into writing them
+VERDICTS = ("pass", "check", "fail", CORRECTED)
+TOLD = ("name", "status", "message", "reasons", "volume_ml", "verdict")
 KILLED = (
     "Every worker process that tried this scan was killed, probably out of memory; use "
     "fewer --jobs."
 )
+
+
+Event = dict[str, Any]
+OnEvent = Callable[[Event], None]
+
+
+@dataclass
+class BatchResult:
+    """How far a batch is, and at its end what became of it."""
+
+    total: int  # scans of the batch
+    done: int = 0  # stripped now
+    failed: int = 0  # given up now
+    skipped: int = 0  # left as they were
+    # How many masks of these scans pass, are to be checked, fail, and were corrected by hand.
+    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
+    table: Path | None = None  # results.csv, with all scans of the output folder
+    page: Path | None = None  # report.html; both are None where they are left to `group`
+
+    @property
+    def settled(self) -> int:
+        """Scans that nothing more will happen to."""
+        return self.done + self.failed + self.skipped
+
+    def add(self, row: Row, seconds: float | None = None) -> Event:
+        """Count a scan, and return word of it.
+
+        `seconds` have gone since the first was begun; without them the scan was left as it is.
+        """
+        event = {"event": "scan", **{key: row.get(key) for key in TOLD}}
+        status = row.get("status")  # a mask that somebody corrected has no other verdict
+        verdict = row.get("verdict") if status == DONE else status
+        if verdict in self.verdicts:
+            self.verdicts[str(verdict)] += 1
+        if seconds is None:
+            self.skipped += 1
+            return event | {"status": "skipped", "done": self.settled, "total": self.total}
+        self.failed += status == FAILED
+        self.done += status != FAILED
+        left = seconds / (self.done + self.failed) * (self.total - self.settled)
+        return event | {"done": self.settled, "total": self.total, "seconds_left": round(left, 1)}
+
+    def end(self) -> Event:
+        """Return word of the end."""
+        return {
+            "event": "end",
+            "done": self.done + self.skipped,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "report": str(self.page) if self.page else None,
+            "verdicts": self.verdicts,
+        }
 
 
 def strip_batch(
@@ -74,7 +142,7 @@ def strip_batch(
 def planned(source: str, out: Path, options: BatchOptions) -> Iterator[Task]:
     """Each scan, and why it would be stripped; "" for one that would not. Writes nothing."""
     out = out.absolute()
-    yield from reasons_to_do(scans_of(source, out, options), out, options, _digest(options))
+    yield from reasons_to_do(scans_of(source, out, options), Job(out, options, _digest(options)))
 
 
 def run_batch(
@@ -82,14 +150,14 @@ def run_batch(
     out: Path,
     options: BatchOptions,
     *,
-    on_event: OnEvent = ignore_event,
+    on_event: OnEvent = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
     quiet: bool = True,
     shared: bool = False,
 ) -> BatchResult:
     """Strip what is to be stripped; see `strip_batch`.
 
-    `on_event` gets the events of `progress`. `stop` is asked often; once it says True, scans that
+    `on_event` gets the events above. `stop` is asked often; once it says True, scans that
     were begun are finished and no others, and Cancelled is raised. `quiet` keeps what the workers
     of this machine say off stderr. With `shared` other batches may work in the same output folder,
     each on other scans: one job for each participant is how BIDS Apps run on clusters. Table and
@@ -111,10 +179,7 @@ def run_batch(
     batch = Batch(job, result, on_event, stop, tables=not shared)
     with held(out, shared):
         if options.bids:
-            bids.write_dataset_files(Path(source), out)
-        if reference := options.fmriprep:
-            folder = out / bids.folder_of(reference)
-            bids.write_dataset_files(Path(source), folder, bids.readme_of(reference))
+            bids.write_dataset_files(Path(source), out, options.fmriprep)
         todo = batch.left_to_do(scans, inputs)
         try:
             if todo:
@@ -145,7 +210,7 @@ class Batch:
     def left_to_do(self, scans: list[Scan], inputs: Inputs) -> list[Task]:
         """Choose the scans that are to be done, and say why; count and tell of the others."""
         todo, job = [], self.job
-        for scan, reason in reasons_to_do(scans, job.out, job.options, job.digest):
+        for scan, reason in reasons_to_do(scans, job):
             if self.stop():
                 return []
             if not reason:
@@ -163,20 +228,19 @@ class Batch:
 
     def strip(self, todo: list[Task], quiet: bool) -> None:
         """Strip scans; what workers that were killed left behind is removed at the end."""
-        options, job, count = self.job.options, self.job, len(todo)
+        options, job = self.job.options, self.job
         pool: AbstractContextManager[LocalWorkers | Cluster]
         if options.scheduler:
             pool = connected(options.scheduler)
         else:
-            count = min(options.jobs or default_jobs(), count)
-            threads = options.method.threads or threads_each(count)
-            method = replace(options.method, threads=threads)
+            count = min(options.jobs or default_jobs(), len(todo))
+            method = replace(options.method, threads=options.method.threads or threads_each(count))
             job = replace(job, options=replace(options, method=method))
             pool = LocalWorkers(count, quiet=quiet)
         try:
             with pool as workers:
-                numbers = {"total": self.result.total, "todo": len(todo)}
-                self.on_event({"event": "start", **numbers, "jobs": workers.capacity()})
+                numbers = {"total": self.result.total, "todo": len(todo), "jobs": workers.tend()}
+                self.on_event({"event": "start", **numbers})
                 function = partial(do, job=job)
                 self.tell(as_done(workers, function, todo, begun=self._begins, stop=self.stop))
         finally:
@@ -187,6 +251,8 @@ class Batch:
         started = table_written = time.monotonic()
         pause = TABLE_SECONDS
         for (scan, _), answer in answers:
+            if isinstance(answer, WeightsError):  # nothing will come of the others either
+                raise answer
             row = answer if isinstance(answer, dict) else self._lost(scan, answer)
             began = time.monotonic()
             self.on_event(self.result.add(row, began - started))
@@ -225,8 +291,5 @@ def require_packages(scheduler: str | None) -> None:
 
 def _digest(options: BatchOptions) -> str:
     manifest, weights_path = load_manifest(options.method.weights)
-    read_weights_file(manifest, weights_path)  # altered ones end the batch, not each of its scans
-    if manifest.int8_file:
-        read_weights_file(manifest, weights_path, int8=True)
     calibration = load_calibration(manifest, weights_path.parent)
     return options.method.digest(manifest.weights_sha256 + manifest.int8_sha256, calibration.sha256)

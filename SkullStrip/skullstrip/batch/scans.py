@@ -90,9 +90,11 @@ def find_scans(source: str, out: Path) -> list[Scan]:
         found = glob.glob(source, recursive=True)  # noqa: PTH207  (Path takes no absolute pattern)
         scans = [_scan(file, base) for file in sorted(map(Path, found)) if _is_scan(file)]
     if not scans:
+        is_missing = not (glob.has_magic(source) or os.path.lexists(source))
+        wrong = "does not exist" if is_missing else "holds no image (NIfTI, MGH, NRRD, DICOM)"
         raise InputError(
-            f"No image file (NIfTI, MGH, NRRD, DICOM) is in '{source}'; give a folder, a .csv with "
-            "a column 'path', or a quoted glob such as 'data/*_T1w.nii.gz'."
+            f"'{source}' {wrong}; give a folder, a .csv with a column 'path', or a quoted glob "
+            "such as 'data/*_T1w.nii.gz'."
         )
     return _unique(scans)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, reason_of
 from ..escaping import escaped
 from ..io.atomic import atomic_outputs
 from ..io.limits import require_regular
@@ -37,7 +37,9 @@ def read_rows(path: Path, needed: Sequence[str], advice: str) -> list[dict[str, 
             rows = list(reader)
             columns = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); {advice}.") from error
+        raise InputError(
+            f"{path} cannot be read as a table ({reason_of(error)}); {advice}."
+        ) from error
     if missing := [column for column in needed if column not in columns]:
         raise InputError(f"{path} has no column '{missing[0]}'; {advice}.")
     return rows

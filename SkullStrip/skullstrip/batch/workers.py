@@ -25,12 +25,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from ..errors import EngineError, InputError
 from ..io.atomic import end_unwritten
-from ..network.engines import available_threads
+from ..network.engine import available_threads
 
 # Measured on 1 mm heads of 256 x 256 x 176 voxels, Python included.
 WORKER_BYTES = 800e6
@@ -66,7 +65,7 @@ def as_done(
     waiting = iter(items)
     running: dict[Future[Any], Any] = {}
     while True:
-        capacity = workers.capacity()
+        capacity = workers.tend()
         # One item waits for workers that are still to come.
         for item in islice(waiting, 0 if stop() else max(0, max(capacity, 1) - len(running))):
             begun(item)
@@ -79,7 +78,7 @@ def as_done(
             try:
                 yield item, _answer(future)
             except EngineError:  # of a worker that does not start; those that did go on
-                if not workers.capacity():
+                if not workers.tend():
                     raise
                 waiting = chain((item,), waiting)
 
@@ -105,10 +104,7 @@ class LocalWorkers:
         threads = str(threads_each(jobs))
         self._environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         self._processes: set[subprocess.Popen[bytes]] = set()
-        self._free: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
-        for _ in range(jobs):
-            self._free.put(None)
-        self._threads = ThreadPoolExecutor(jobs)  # each waits for a process
+        self._threads, self._own = ThreadPoolExecutor(jobs), threading.local()  # process of each
         self._is_ending = threading.Event()
 
     def __enter__(self) -> LocalWorkers:
@@ -127,8 +123,8 @@ class LocalWorkers:
             self._bury(process)
         self._threads.shutdown()
 
-    def capacity(self) -> int:
-        """Return how many processes there may be; end those that take more than their memory."""
+    def tend(self) -> int:
+        """End processes that take more than their memory; return how many there may be."""
         import psutil
 
         for process in tuple(self._processes):
@@ -138,24 +134,21 @@ class LocalWorkers:
         return self._capacity
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future[Any]:
-        """Have the first free process call a function; an exception is returned, too."""
+        """Have a free process call a function; an exception is returned, too."""
         return self._threads.submit(self._call, function, item)
 
     def _call(self, function: Callable[[Any], Any], item: Any) -> Any:
-        process = self._free.get()
-        try:
-            for _ in range(TRIES):
-                process = process or self._start()
-                with suppress(OSError, ValueError):  # it is gone, as reading will tell
-                    pickle.dump((function, item), process.stdin)  # type: ignore[arg-type]
-                    process.stdin.flush()  # type: ignore[union-attr]
-                with suppress(Exception):  # whatever a process that dies leaves half-said
-                    return pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301
-                self._bury(process)
-                process = None
-            return KilledWorker()
-        finally:
-            self._free.put(process)
+        for _ in range(TRIES):
+            process: Any = getattr(self._own, "process", None) or self._start()
+            self._own.process = process
+            with suppress(OSError, ValueError):  # it is gone, as reading will tell
+                pickle.dump((function, item), process.stdin)
+                process.stdin.flush()
+            with suppress(Exception):  # whatever a process that dies leaves half-said
+                return pickle.load(process.stdout)  # noqa: S301
+            self._bury(process)
+            self._own.process = None
+        return KilledWorker()
 
     def _start(self) -> subprocess.Popen[bytes]:
         reason = ""
@@ -197,11 +190,14 @@ def serve() -> None:
 
     Signals are left to the workers. What libraries print goes where errors go.
     """
-    from ..io.nibabel_images import start_without_pydicom
-    from ..io.process import SIGNALS, listen, own_streams, start_lean
+    from ..io.process import SIGNALS, import_scipy, keep_memory, listen, own_streams, start_lean
 
     start_lean()
+    keep_memory()
+    import_scipy()
     with suppress(ImportError):  # without nibabel there is NRRD and DICOM
+        from ..io.nibabel_images import start_without_pydicom
+
         start_without_pydicom()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -225,7 +221,7 @@ class Cluster:
         self._client, self._executor = client, client.get_executor(pure=False)
         self._threads, self._looked = 0, -math.inf
 
-    def capacity(self) -> int:
+    def tend(self) -> int:
         """Return how many threads the workers have, as of a short time ago."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._threads = sum(self._client.nthreads().values())

@@ -7,8 +7,9 @@ from argparse import Action
 from typing import Any
 
 from .._version import __version__
+from ..outputs import OUTPUTS
 from .common import count
-from .main import DESCRIPTION, OUTPUTS, make_parser
+from .main import DESCRIPTION, make_parser
 
 LEFT_OUT = {"help", "version", "image", "inputs"}
 NUMBERS: dict[Any, dict[str, Any]] = {

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
 from ..errors import NO_MEMORY, InputError, SkullStripError, is_out_of_memory
 from ..escaping import print_escaped
@@ -20,6 +21,7 @@ from ..options import Options
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 INTERRUPTED = "Interrupted; nothing was written."
+T = TypeVar("T")
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -54,13 +56,21 @@ class Parser(argparse.ArgumentParser):
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(formatter_class=formatter, allow_abbrev=False, **settings)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, with what follows `--` for names, also where they begin with a dash."""
+        words = list(sys.argv[1:] if args is None else args)
+        names = words.index("--") + 1 if "--" in words else len(words)
+        words[names:] = [f"./{word}" if word.startswith("-") else word for word in words[names:]]
+        return super().parse_known_args(words, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Leave by the exception that every other error leaves by."""
         for word in message.split() if message.startswith("unrecognized") else ():
+            if word.startswith("-") and Path(word).exists():
+                raise InputError(f"'{word}' looks like an option; write ./{word} for the file.")
             known = tuple(self._option_string_actions)
             if word.startswith("-") and (meant := closest(word.split("=")[0], known)):
-                message = f"unrecognized argument: {word}; did you mean {meant}?"
-                break
+                raise InputError(f"Unrecognized argument: {word}; did you mean {meant}?")
         raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
 
 
@@ -75,7 +85,7 @@ def show_usage(parser: argparse.ArgumentParser) -> int:
     return InputError.exit_code
 
 
-def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+def add_options(parser: argparse.ArgumentParser, kind: type = Options) -> None:
     """Add an argument for each field of an options class that names its flags."""
     groups: dict[str, Any] = {}
     for option in fields(kind):
@@ -92,20 +102,10 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
         groups[title].add_argument(*flags, dest=option.name, default=option.default, **more)
 
 
-def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """Add an argument for each of `Options`: the same for one scan and for many."""
-    add_options(parser, Options)
-
-
-def method_options(arguments: argparse.Namespace) -> Options:
-    """Return what the arguments of `add_method_options` were."""
-    return Options(**values_of(arguments, Options))
-
-
-def values_of(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
-    """Return what the arguments say of the fields of an options class."""
-    names = {option.name for option in fields(kind)}
-    return {name: value for name, value in vars(arguments).items() if name in names}
+def options_of(arguments: argparse.Namespace, kind: type[T], **more: Any) -> T:
+    """Return the options that the arguments of `add_options` were."""
+    names = {option.name for option in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in vars(arguments).items() if name in names}, **more)
 
 
 def count(text: str) -> int:

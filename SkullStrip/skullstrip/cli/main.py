@@ -19,20 +19,27 @@ from .._version import __version__
 from ..batch.options import GET_HELP
 from ..errors import InputError, SkullStripError
 from ..escaping import print_escaped
-from ..io.process import abandon_stdout, ended_by_signals, leave, native_noise_silenced
+from ..io.process import (
+    abandon_stdout,
+    ended_by_signals,
+    import_scipy,
+    leave,
+    native_noise_silenced,
+)
+from ..options import Options
+from ..outputs import OUTPUTS, default_outputs, require_free
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,
     Parser,
-    add_method_options,
+    add_options,
     closest,
     debugging,
     guarded,
-    method_options,
+    options_of,
     show_usage,
 )
 
-OUTPUTS = ("brain", "mask", "head", "probability", "confidence", "surface", "seg", "qc", "json")
 COMMANDS = {
     "batch": "skullstrip batch",
     "bids": "skullstrip-bids",
@@ -81,6 +88,7 @@ def _command(words: list[str]) -> int:
     if not words:
         return show_usage(parser)
     arguments = parser.parse_intermixed_args(words)
+    import_scipy()
     with ended_by_signals(INTERRUPTED, EXIT_INTERRUPTED):
         scans = _scans(arguments)
         if len(scans) == 1:
@@ -109,18 +117,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
     files = parser.add_argument_group("outputs")
     add = files.add_argument
-    add("-o", "--brain", metavar="FILE", help="the scan with everything but the brain set to zero")
-    add("-m", "--mask", metavar="FILE", help="brain mask, 0 and 1")
-    add("-p", "--probability", metavar="FILE", help="brain probability, float32 in [0, 1]")
-    confidence_help = "how likely each voxel's label is right, float32 in [0, 1]"
-    add("--confidence", metavar="FILE", help=confidence_help)
-    add("--head", metavar="FILE", help="the head without the brain: the brain set to zero")
-    add("--surface", metavar="FILE", help="smooth closed surface in RAS mm: .vtp, .stl or .ply")
-    add("--seg", metavar="DCM", help="the mask as DICOM Segmentation; the scan must be DICOM")
+    for flags, metavar, what in OUTPUTS.values():
+        add(*flags.split(), metavar=metavar, help=what)
     fractional_help = "the probability in the mask's place in --seg"
     add("--seg-fractional", action="store_true", help=fractional_help)
-    add("--qc", metavar="PNG", help="picture of the mask's outline over slices in three planes")
-    add("--json", metavar="FILE", help="volume, verdict, timings, engine, weights' hash")
     paths_help = "call files by their whole paths in the JSON report, not by their names"
     add("--absolute-paths", action="store_true", help=paths_help)
     apply_help = (
@@ -129,7 +129,7 @@ def make_parser() -> argparse.ArgumentParser:
     files.add_argument("--apply-to", metavar="FILE", nargs="+", default=[], help=apply_help)
     overwrite_help = "replace T1_brain and T1_brain_mask if they are there"
     add("--overwrite", action="store_true", help=overwrite_help)
-    add_method_options(parser)
+    add_options(parser)
     add = parser.add_argument
     again_help = "cut the mask from what -p wrote earlier: another border, no network run"
     add("--from-probability", metavar="FILE", help=again_help)
@@ -155,7 +155,7 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
     with silence, terminal_progress(arguments.quiet) as bar, profile(bar) as progress:
         result = strip_file(
             input_path,
-            method_options(arguments),
+            options_of(arguments, Options),
             **outputs,
             from_probability=arguments.from_probability,
             series=arguments.series,
@@ -213,7 +213,6 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
 def _distinct(named: list[Path]) -> list[Path]:
     """Return each scan once, and none of our outputs; files of one DICOM series are one scan."""
     from ..io.images import files_read
-    from ..outputs import default_outputs
 
     scans: dict[frozenset[Path], Path] = {}
     for path in named:
@@ -226,15 +225,13 @@ def _distinct(named: list[Path]) -> list[Path]:
 
 
 def _fetch(scans: list[Path]) -> None:
-    from ..io.annex import fetch
+    from ..io.images import fetch
 
     for scan in scans:
         fetch(scan)
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:
-    from ..outputs import default_outputs, require_free
-
     images = {name: getattr(arguments, name) for name in ("brain", "mask", "head", "seg")}
     if all(path is None for path in images.values()):  # "" is refused later, not passed over
         images = default_outputs(input_path, arguments.series)
@@ -250,8 +247,6 @@ def _targets(arguments: argparse.Namespace, input_path: Path) -> dict[Path, dict
     A pattern may name the scan itself and outputs of an earlier run, too: these are passed over.
     Raise InputError where nothing else is named, or outputs are there already.
     """
-    from ..outputs import default_outputs, require_free
-
     named = [Path(name) for name in arguments.apply_to]
     if arguments.register and not named:
         raise InputError(

@@ -1,17 +1,22 @@
-"""How a run is watched: a progress bar on a terminal, and where its time went."""
+"""How runs are watched: bars on a terminal, lines where nobody looks, and where the time went."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 from ..escaping import print_escaped
 
 Progress = Callable[[str, int, int], None]
+OnEvent = Callable[[dict[str, Any]], None]  # of a batch; `batch.run` lists its events
+LOG_SECONDS = 300.0  # between two lines of a log
+ANSWERED = ("done", "corrected", "failed")  # what a scan is once a worker is through with it
 _WORDS = {
     "read": "Reading the scan",
     "check": "Checking the scan",
@@ -44,10 +49,8 @@ def terminal_progress(quiet: bool = False) -> Iterator[Progress]:
         bar.total, bar.n = max(total, 1), done
         bar.refresh()
 
-    try:
+    with bar:
         yield show
-    finally:
-        bar.close()
 
 
 @contextmanager
@@ -82,3 +85,53 @@ def _peak_mib() -> float:
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def batch_progress(wanted: str) -> AbstractContextManager[OnEvent]:
+    """Give what shows a batch's events: "bar", "json", "none", or "auto", what fits stderr."""
+    if wanted == "bar" or (wanted == "auto" and sys.stderr.isatty()):
+        return _bar()
+    shown = {"json": lambda event: print(json.dumps(event), flush=True), "auto": _log()}
+    return nullcontext(shown.get(wanted, lambda _: None))
+
+
+def _log() -> OnEvent:
+    """Lines on stderr where nobody watches: scans that fail, and now and then how far it is."""
+    said = time.monotonic()
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal said
+        _say_failure(event)
+        if event.get("status") in ANSWERED and time.monotonic() - said > LOG_SECONDS:
+            said = time.monotonic()
+            left = timedelta(seconds=round(event["seconds_left"]))
+            far = f"{event['done']} of {event['total']} scans"
+            print(f"skullstrip: {far}, {left} left", file=sys.stderr, flush=True)
+
+    return on_event
+
+
+@contextmanager
+def _bar() -> Iterator[OnEvent]:
+    """Draw a bar with the time left on stderr, and tell above it which scans fail."""
+    from tqdm import tqdm
+
+    line: Any = tqdm(total=0, unit="scan", leave=False)
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event["event"] == "start":
+            line.reset(total=event["total"])
+            line.initial = line.n = event["total"] - event["todo"]
+            line.set_description(f"{event['jobs']} at a time")
+        elif event.get("status") in ANSWERED:
+            with line.external_write_mode(file=sys.stderr):
+                _say_failure(event)
+            line.update()
+
+    with line:
+        yield on_event
+
+
+def _say_failure(event: dict[str, Any]) -> None:
+    if event.get("status") == "failed":
+        print_escaped(f"skullstrip: {event['name']}: {event['message']}", sys.stderr)

@@ -66,16 +66,6 @@ class _Tile(NamedTuple):
     outline: np.ndarray
 
 
-class _Content(NamedTuple):
-    """What is drawn, in RAS+, what of it is black and white, and each axis' pixels of voxels."""
-
-    scan: np.ndarray
-    mask: np.ndarray
-    confidence: np.ndarray | None
-    window: tuple[float, float]
-    pixels: tuple[np.ndarray, ...]
-
-
 _PLANES = (
     _Plane("Axial, bottom to top", 2, 0, 1, "R", "L"),
     _Plane("Coronal, back to front", 1, 0, 2, "R", "L"),
@@ -102,13 +92,30 @@ def qc_picture(
     confidence = None if brain_confidence is None else orientation.apply(brain_confidence)
     brain, shown = _bounds(mask, np.zeros(3)), _bounds(mask, MARGIN_MM / scan.spacing_mm)
     pixels = tuple(map(_pixels, shown, scan.spacing_mm, mask.shape))
-    content = _Content(scan.array, mask, confidence, _window(scan.array, mask), pixels)
+    low, high = _window(scan.array, mask)
+
+    def tile(plane: _Plane, depth: int) -> _Tile:
+        def sample(volume: np.ndarray) -> np.ndarray:
+            cut = np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32)
+            cut = np.nan_to_num(cut if plane.up < plane.across else cut.T, posinf=0.0)
+            return pixels[plane.up] @ cut @ pixels[plane.across].T
+
+        grey = np.clip((sample(scan.array) - low) / (high - low), 0.0, 1.0)
+        drawn = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
+        inside = sample(mask) >= 0.5
+        outline = inside & ~ndimage.binary_erosion(inside)
+        drawn[outline, ::2] = OUTLINE
+        if confidence is not None:
+            around = ndimage.uniform_filter(sample(confidence), round(AROUND_MM / PIXEL_MM))
+            drawn[outline, ::2] = _red_and_blue(around[outline])
+        return _Tile(drawn, outline)
+
     rows = []
     for plane in _PLANES:
         # The outermost cuts are well inside the brain, not on its poles.
         first, last = brain[plane.depth]
         depths = np.linspace(first, last, CUTS + 2)[1:-1].round().astype(int)
-        rows.append([_tile(content, plane, int(depth)) for depth in depths])
+        rows.append([tile(plane, int(depth)) for depth in depths])
     page = _page(rows, title, has_legend=confidence is not None)
     page.info[THUMBNAIL] = _thumbnail([row[CUTS // 2] for row in rows])
     return page
@@ -165,24 +172,6 @@ def _pixels(extent: np.ndarray, spacing_mm: float, length: int) -> np.ndarray:
     places = np.linspace(last, first, max(2, round((last - first) * spacing_mm / PIXEL_MM)))
     apart = np.abs(places[:, None] - np.arange(length))
     return np.asarray(np.maximum(0, 1 - apart), dtype=np.float32)
-
-
-def _tile(content: _Content, plane: _Plane, depth: int) -> _Tile:
-    def sample(volume: np.ndarray) -> np.ndarray:
-        cut = np.moveaxis(volume, plane.depth, 0)[depth].astype(np.float32)
-        cut = np.nan_to_num(cut if plane.up < plane.across else cut.T, posinf=0.0)
-        return content.pixels[plane.up] @ cut @ content.pixels[plane.across].T
-
-    low, high = content.window
-    grey = np.clip((sample(content.scan) - low) / (high - low), 0.0, 1.0)
-    tile = np.repeat((255 * grey**0.9).astype(np.uint8)[..., None], 3, axis=2)
-    inside = sample(content.mask) >= 0.5
-    outline = inside & ~ndimage.binary_erosion(inside)
-    tile[outline, ::2] = OUTLINE
-    if content.confidence is not None:
-        around = ndimage.uniform_filter(sample(content.confidence), round(AROUND_MM / PIXEL_MM))
-        tile[outline, ::2] = _red_and_blue(around[outline])
-    return _Tile(tile, outline)
 
 
 def _thumbnail(tiles: Sequence[_Tile]) -> str:

@@ -38,6 +38,14 @@ class Orientation:
             matrix[axis, 3] = shape[row] - 1 if flip else 0.0
         return matrix
 
+    @property
+    def codes(self) -> str:
+        """Three letters for where the axes of the array point before `apply`, as "PIR"."""
+        codes = [""] * 3
+        for letters, axis, flip in zip(_CODES, self.axes, self.flipped, strict=True):
+            codes[axis] = letters[0 if flip else 1]
+        return "".join(codes)
+
 
 def then(first: Orientation, second: Orientation) -> Orientation:
     """Return the orientation that turns an array as one and then another does."""
@@ -59,19 +67,6 @@ def orientation_of(affine: np.ndarray) -> Orientation:
     axes = max(permutations(range(3)), key=lambda axes: float(cosines[range(3), axes].sum()))
     flipped = tuple(bool(directions[row, axis] < 0) for row, axis in enumerate(axes))
     return Orientation(axes, flipped)  # type: ignore[arg-type]
-
-
-def axis_codes(affine: np.ndarray) -> str:
-    """Three letters for where the array axes of an affine (4, 4) point, for example "PIR"."""
-    return orientation_codes(orientation_of(affine))
-
-
-def orientation_codes(orientation: Orientation) -> str:
-    """Three letters for where the input's axes point, of an orientation that leads to RAS+."""
-    codes = [""] * 3
-    for row, (axis, flip) in enumerate(zip(orientation.axes, orientation.flipped, strict=True)):
-        codes[axis] = _CODES[row][0 if flip else 1]
-    return "".join(codes)
 
 
 def reorient_to_ras(volume: Volume) -> tuple[Volume, Orientation]:

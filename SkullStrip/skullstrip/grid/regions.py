@@ -41,9 +41,9 @@ def label(mask: np.ndarray, structure: np.ndarray | None = None) -> tuple[np.nda
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """Dice coefficient of two masks of one shape; 0 where both are empty."""
+    """Dice coefficient of two masks of one shape; 1 where both are empty, which then agree."""
     total = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
-    return 2.0 * int(np.count_nonzero(first & second)) / max(total, 1)
+    return 2.0 * int(np.count_nonzero(first & second)) / total if total else 1.0
 
 
 def fill_holes(mask: np.ndarray) -> np.ndarray:

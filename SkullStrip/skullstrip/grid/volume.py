@@ -27,6 +27,11 @@ class Volume:
         affine = np.asarray(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("The affine is not a finite 4x4 matrix; repair the image's header.")
+        if not np.allclose(affine[3], (0, 0, 0, 1)):
+            raise InputError(
+                f"The affine's last row is {affine[3]}, not (0, 0, 0, 1); give the matrix that "
+                "maps voxels to mm."
+            )
         if not voxel_ml(affine) > LEAST_ML:
             raise InputError(
                 "The affine is singular, so voxels have no volume; repair the image's header."

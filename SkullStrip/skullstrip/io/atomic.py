@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, reason_of
 
 TEMPORARY_PREFIX = ".skullstrip-"
 MARKER = ".made-by-skullstrip"
@@ -52,7 +52,6 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
             def staged(target: Path) -> Path:
                 folder = target.parent
                 if folder not in temporaries:
-                    stack.enter_context(_made(folder))
                     temporaries[folder] = stack.enter_context(temporary_folder(folder))
                 return temporaries[folder] / target.name
 
@@ -61,38 +60,29 @@ def atomic_outputs() -> Iterator[Callable[[Path], Path]]:
     except OSError as error:
         changed = f"only {', '.join(moved)} changed" if moved else "nothing was changed"
         raise OutputError(
-            f"The outputs could not be written ({error.strerror or error}); {changed}."
+            f"The outputs could not be written ({reason_of(error)}); {changed}."
         ) from error
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """Make a folder that is not there; if nothing is put into it, it goes again."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        for each in missing:
-            with suppress(OSError):  # it holds something
-                each.rmdir()
 
 
 def require_writable(target: Path) -> None:
     """Raise OutputError for a target that cannot be written, by trying to, before time is spent."""
     try:
         _refuse_target(target)
-        with _made(target.parent), temporary_folder(target.parent) as temporary:
+        with temporary_folder(target.parent) as temporary:
             (temporary / target.name).touch()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{target} cannot be written ({reason}); name another output.") from error
+        raise OutputError(
+            f"{target} cannot be written ({reason_of(error)}); name another output."
+        ) from error
 
 
 def _refuse_target(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a folder; name a file to write.")
-    if target.exists() and not target.is_file():  # replacing /dev/null would harm the machine
+    # Replacing /dev/null would harm the machine, and so would /dev/stdout, a link that leads to a
+    # file wherever the output of the command goes into one.
+    is_systems = target.is_symlink() and str(target.readlink()).startswith(("/proc/", "/dev/"))
+    if is_systems or (target.exists() and not target.is_file()):
         raise OutputError(f"{target} is a device or a pipe; name an ordinary file.")
     if target.exists() and not os.access(target, os.W_OK):
         raise OutputError(f"{target} is write-protected; name another output.")
@@ -155,7 +145,12 @@ def end_unwritten(status: int, *, since: int | None = None, say: bytes = b"") ->
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones."""
+    """Give a new folder, inside a hidden one in `parent`; remove it, and others' abandoned ones.
+
+    A `parent` that is not there is made, and goes again if nothing is put into it.
+    """
+    missing = [each for each in (parent, *parent.parents) if not each.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
     # Once in each process: a worker writes thousands of scans into a folder of as many files, and
     # listing it every time would take longer than the scan.
     if parent not in _looked_at:
@@ -172,24 +167,28 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
             _own.discard(path)
             _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
+            for each in missing:
+                with suppress(OSError):  # it holds something
+                    each.rmdir()
 
 
 def remove_abandoned(folder: Path, *, below: bool = False) -> None:
-    """Remove the temporaries whose runs are gone, in a folder, and perhaps in the folders in it."""
+    """Remove the temporaries whose runs are gone, in a folder, and perhaps in the folders in it.
+
+    Locks are trusted for this host's; others' must be old.
+    """
     with suppress(OSError):  # a folder that may be written into but not listed
         for path in list((folder.rglob if below else folder.glob)(f"{TEMPORARY_PREFIX}*")):
-            is_ours = path.is_dir() and not path.is_symlink() and (path / MARKER).is_file()
-            if is_ours and _is_abandoned(path):
+            if not path.is_dir() or path.is_symlink() or not (path / MARKER).is_file():
+                continue
+            is_abandoned = None
+            if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):
+                with _locked(path) as is_abandoned:
+                    pass
+            if is_abandoned is None:
+                is_abandoned = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+            if is_abandoned:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Locks are trusted for this host's folders; others' must be old."""
-    if path.name.startswith(f"{TEMPORARY_PREFIX}{_host()}-"):
-        with _locked(path) as is_held:
-            if is_held is not None:
-                return is_held
-    return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
 
 def _host() -> str:

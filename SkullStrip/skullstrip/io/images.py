@@ -1,26 +1,29 @@
 """Images in files: read with everything needed to write results that match them.
 
 Formats are told by the file's ending, DICOM by its first bytes. nibabel, pynrrd and pydicom are
-imported when a file is opened.
+imported when a file is opened. The module of a format has a `Reader`, which opens a file and reads
+its header, and `write`, `can_store`, `geometry_of` and `files_read`.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..checks.input_checks import Check, require_volume
-from ..errors import InputError, SkullStripError
+from ..errors import InputError, SkullStripError, reason_of
 from ..grid.volume import spatial_axes
 from .dicom_header import files_of_series, find_series, is_dicom
 from .dicom_images import DicomHeader
 from .dicom_images import Reader as DicomReader
-from .limits import MAX_VOXELS_VARIABLE, max_voxels, require_file
+from .limits import MAX_VOXELS_VARIABLE, lacks_content, max_voxels, require_file
 
 NRRD_SUFFIXES = (".nrrd", ".nhdr")
 WRITABLE_SUFFIXES = (
@@ -29,6 +32,7 @@ WRITABLE_SUFFIXES = (
 )
 MAX_AXES = 16  # NRRD's own limit; other formats have fewer
 SINGLE_FILES = (".nii.gz", ".nii", ".mgz", ".mgh")
+ANNEX_COMMANDS = {"datalad": ("datalad", "get"), "git-annex": ("git", "annex", "get")}
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
 
 
@@ -63,22 +67,6 @@ class Image:
             return np.asarray(scaled + np.float32(self.intercept), dtype=np.float32)
 
 
-class Reader(Protocol):
-    """An opened file of any format: its header is read, its voxels are not.
-
-    Beside its `Reader`, a format's module has `write`, `can_store`, `geometry_of` and `files_read`.
-    """
-
-    shape: tuple[int, ...]  # as stored, axes of one colour or frame included
-    dtype: np.dtype  # as stored
-    affine: np.ndarray  # float64, shape (4, 4)
-    checks: tuple[Check, ...]  # what is missing in the header, and what it says against itself
-    header: Any
-
-    def read(self) -> tuple[np.ndarray, float, float]:
-        """Return stored voxels, and the slope and intercept that turn them into values."""
-
-
 def read_image(path: str | Path, *, series: int | None = None) -> Image:
     """Read a scan in any format that nibabel knows, NRRD, or DICOM, a folder or a file of a series.
 
@@ -97,11 +85,10 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
     except (SkullStripError, MemoryError):
         raise
     except Exception as error:  # parsers raise anything at all on what they cannot make sense of
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path} cannot be read as an image ({reason}).") from error
+        raise InputError(f"{path} cannot be read as an image ({reason_of(error)}).") from error
 
 
-def _read(path: Path, reader: Reader) -> Image:
+def _read(path: Path, reader: Any) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
     require_volume(reader.shape[spatial_axes(reader.shape)], reader.dtype)
@@ -110,7 +97,8 @@ def _read(path: Path, reader: Reader) -> Image:
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "
             f"{max_voxels()}; repair its header, or set {MAX_VOXELS_VARIABLE} to a larger number."
         )
-    return Image(path, *reader.read(), reader.affine, reader.header, reader.checks)
+    stored, slope, intercept = reader.read()
+    return Image(path, stored, slope, intercept, reader.affine, reader.header, reader.checks)
 
 
 def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
@@ -119,12 +107,12 @@ def write_mask(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     Of the header the geometry alone is kept, here and in probabilities: texts and extensions may
     name the patient.
     """
-    _write(path, image, _geometry_of(image), brain_mask.astype(np.uint8))
+    _write(path, image, brain_mask.astype(np.uint8))
 
 
 def write_probability(path: Path, image: Image, brain_probability: np.ndarray) -> None:
     """Write probabilities (I, J, K) as float32 on the image's grid and in its shape."""
-    _write(path, image, _geometry_of(image), brain_probability.astype(np.float32))
+    _write(path, image, brain_probability.astype(np.float32))
 
 
 def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
@@ -135,36 +123,27 @@ def write_brain(path: Path, image: Image, brain_mask: np.ndarray) -> None:
     are stored, as int32 or float32.
     """
     stored, scaling = image.stored.reshape(brain_mask.shape), (image.slope, image.intercept)
-    zero, can_store = _stored_zero(stored.dtype, *scaling), _format_of(path).can_store
-    if zero is None or not can_store(path, image.header, stored.dtype, scaling):
+    with np.errstate(all="ignore"):  # not -intercept, which may be a negative zero
+        zero = stored.dtype.type(0.0 - np.float64(image.intercept) / image.slope)
+        is_zero = float(zero) * image.slope + image.intercept == 0.0
+    if not (is_zero and _format_of(path).can_store(path, image.header, stored.dtype, scaling)):
         fits = scaling == (1.0, 0.0) and np.can_cast(stored.dtype, np.int32)
         stored = image.array.astype(np.int32 if fits else np.float32, copy=False)
-        zero, scaling = 0.0, (1.0, 0.0)
-    brain = np.where(brain_mask, stored, stored.dtype.type(zero))
-    _write(path, image, image.header, brain, scaling)
+        zero, scaling = stored.dtype.type(0), (1.0, 0.0)
+    _write(path, image, np.where(brain_mask, stored, zero), image.header, scaling)
 
 
 def _write(
     path: Path,
     image: Image,
-    header: object,
     voxels: np.ndarray,
+    header: object = None,
     scaling: tuple[float, float] = (1.0, 0.0),
 ) -> None:
+    if header is None:
+        header = _format(isinstance(image.header, dict)).geometry_of(image.header)
     voxels = voxels.reshape(image.stored.shape)
     _format_of(path).write(path, header, voxels, scaling, image.affine)
-
-
-def _geometry_of(image: Image) -> object:
-    return _format(isinstance(image.header, dict)).geometry_of(image.header)
-
-
-def _stored_zero(dtype: np.dtype, slope: float, intercept: float) -> float | None:
-    """Return the stored value whose scaled value is exactly 0; None if this dtype has none."""
-    with np.errstate(all="ignore"):
-        zero = dtype.type(0.0 - np.float64(intercept) / slope)  # not -intercept: a negative zero
-        is_zero = float(zero) * slope + intercept == 0.0
-    return zero if is_zero else None
 
 
 def _format_of(path: Path) -> Any:
@@ -204,3 +183,31 @@ def files_read(path: Path) -> tuple[Path, ...]:
         with suppress(Exception):  # whoever reads the image says what is wrong with it
             found = _format_of(path).files_read(path)
     return found
+
+
+def fetch(path: Path) -> None:
+    """Have `datalad get`, or else `git annex get`, bring what is lacking of an image.
+
+    Raise InputError where neither is installed, or the content did not come.
+    """
+    for file in dict.fromkeys((path, *files_of(path))):
+        if not lacks_content(file):
+            continue
+        tool = next(filter(shutil.which, ANNEX_COMMANDS), None)
+        if tool is None:
+            raise InputError(
+                f"{file} is not here, and neither DataLad nor git-annex is installed to get it."
+            )
+        command: list[str] = [*ANNEX_COMMANDS[tool], f"./{file.name}"]
+        nobody = subprocess.DEVNULL  # to be asked for a password
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd=file.parent,
+            stdin=nobody,
+            capture_output=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode or lacks_content(file):
+            said = " ".join((done.stderr or done.stdout).split())[-300:]
+            raise InputError(f"{file} could not be fetched by {tool}: {said}")

@@ -66,8 +66,9 @@ def require_file(path: Path) -> bytes:
     Return the first `HEAD_BYTES` of its content, unpacked.
     """
     if path.is_symlink() and not path.exists():
-        annexed = ".git/annex/" in path.readlink().as_posix()
-        advice = "run 'git annex get' or 'datalad get'" if annexed else "fetch that file"
+        advice = (
+            "run 'git annex get' or 'datalad get'" if lacks_content(path) else "fetch that file"
+        )
         raise InputError(f"{path} is a link to a file that is not there; {advice} first.")
     if path.is_dir():
         raise InputError(
@@ -87,6 +88,16 @@ def require_file(path: Path) -> bytes:
         if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
             raise InputError(f"{path} is {what}; {advice}.")
     return head
+
+
+def lacks_content(path: Path) -> bool:
+    """Return whether a file is a link or a pointer of git-annex to content that is not here."""
+    if path.is_symlink() and not path.exists():
+        return ".git/annex/" in path.readlink().as_posix()
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return re.match(ANNEX_POINTER, file.read(HEAD_BYTES), re.DOTALL) is not None
 
 
 def require_regular(path: Path) -> None:

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.header import NO_ORIENTATION, space_checks
-from ..checks.input_checks import Check
+from ..checks.input_checks import MAX_EXTENT_MM, MIN_EXTENT_MM, NO_ORIENTATION, Check, by_axis
 from ..errors import InputError
-from ..grid.volume import spatial_axes
+from ..grid.volume import spacing_of, spatial_axes
 from . import limits
 from .limits import MAX_HEADER_BYTES, BoundedStream, max_voxels, require_file
 
 MAX_MAT_BYTES = 2**14  # SPM's affine takes a few hundred
 _UNITS = {1: ("meter", 1000.0), 3: ("micron", 0.001)}  # NIfTI's codes, and mm in one
+# Headers hold float32, and some programs round to 0.001 mm; more than this is a contradiction.
+_SPACING_TOLERANCE = 0.01
+_POSITION_TOLERANCE_MM = 2.0  # of corners, which small errors of a quaternion move most
 # Fields of NIfTI and Analyze that say where voxels lie.
 _GEOMETRY = (
     *("dim", "pixdim", "dim_info", "xyzt_units", "qform_code", "sform_code", "origin"),
@@ -267,20 +269,56 @@ def write_turned_to_ras(path: Path, target: Path) -> None:
 
 
 def _in_mm(image: Any) -> tuple[np.ndarray, tuple[Check, ...]]:
-    """Return the affine in mm, and where NIfTI's header is at odds with itself."""
+    """Return the affine in mm, and where NIfTI's header is at odds with itself.
+
+    A unit is believed where it makes a head of the image: some programs write units at random
+    beside an affine in mm. What no unit makes a head is refused by the check of the field of view.
+    """
     from nibabel.nifti1 import Nifti1Header
     from nibabel.spatialimages import HeaderDataError
 
     header, affine = image.header, np.asarray(image.affine, dtype=np.float64)
     if not isinstance(header, Nifti1Header) or len(image.shape) < 3:
         return affine, ()
-    stated = np.asarray(header["pixdim"][1:4], dtype=np.float64)
-    unit = _UNITS.get(int(header["xyzt_units"]) & 7, ("mm", 1.0))  # the bits above are of time
-    second = None
+    checks: list[tuple[str, Any, str]] = []
+    name, unit_mm = _UNITS.get(int(header["xyzt_units"]) & 7, ("mm", 1.0))  # other bits are time's
+    extent = spacing_of(affine) * image.shape[:3]
+    if unit_mm != 1.0 and _is_head_sized(extent * unit_mm):
+        message = f"The header is in units of {name}; the affine was converted to mm."
+        checks.append(("units_converted", "note", message))
+    elif unit_mm != 1.0 and _is_head_sized(extent):
+        message = f"The header names units of {name}, which make no head; mm were assumed."
+        checks.append(("units_unlikely", "warn", message))
+        unit_mm = 1.0
+    in_mm = np.diag([unit_mm, unit_mm, unit_mm, 1.0])
+    affine = in_mm @ affine
+    stated_mm = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64)) * unit_mm
+    spacing_mm = spacing_of(affine)
+    is_finite = np.isfinite(stated_mm).all() and np.isfinite(spacing_mm).all()
+    if is_finite and not np.allclose(stated_mm, spacing_mm, rtol=_SPACING_TOLERANCE):
+        message = (
+            f"The header gives a spacing of {by_axis(stated_mm)} mm, but its affine one of "
+            f"{by_axis(spacing_mm)} mm, which was used; check the volume."
+        )
+        checks.append(("spacing_disagrees", "warn", message))
     if header["sform_code"] > 0 and header["qform_code"] > 0:
         with suppress(ValueError, HeaderDataError):  # no rotation: then there is no second place
-            second = header.get_qform()
-    return space_checks(unit, stated, affine, second, image.shape)
+            difference = affine - in_mm @ header.get_qform()
+            corners = np.array(list(np.ndindex(2, 2, 2))) * image.shape[:3]
+            moved = corners @ difference[:3, :3].T + difference[:3, 3]
+            apart_mm = np.linalg.norm(moved, axis=1).max()
+            if apart_mm > _POSITION_TOLERANCE_MM:
+                message = (
+                    "The header places the scan twice, by sform and by qform, up to "
+                    f"{apart_mm:.0f} mm apart; the sform was used, so check left and right if it "
+                    "is not the one you mean."
+                )
+                checks.append(("positions_disagree", "note", message))
+    return affine, tuple(Check(*found) for found in checks)
+
+
+def _is_head_sized(extent_mm: np.ndarray) -> bool:
+    return bool(extent_mm.min() >= MIN_EXTENT_MM and extent_mm.max() <= MAX_EXTENT_MM)
 
 
 def _has_orientation(image: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks.header import NO_ORIENTATION
+from ..checks.input_checks import NO_ORIENTATION
 from ..errors import InputError
 from ..grid.volume import spatial_axes
 from . import limits
@@ -192,7 +192,9 @@ def _affine(header: dict[str, Any]) -> np.ndarray | None:
 
 
 def _default_affine(header: dict[str, Any]) -> np.ndarray:
-    """Left, anterior, superior, centred: what nibabel assumes of a file that does not say."""
+    """Return what nibabel assumes of a file that says nothing: left, anterior, superior."""
+    from nibabel.volumeutils import shape_zoom_affine
+
     sizes = header["sizes"]
     if len(sizes) < 3:
         return np.eye(4)  # no volume, which the checks refuse
@@ -200,7 +202,5 @@ def _default_affine(header: dict[str, Any]) -> np.ndarray:
     for axis, direction in enumerate(header.get("space directions", ())):  # of an unknown space
         steps[axis] = steps[axis] if direction is None else np.linalg.norm(direction)
     axes = np.arange(len(sizes))[spatial_axes(tuple(sizes))][-3:]
-    spacing = np.where(np.isfinite(steps), steps, 1.0)[axes] * (-1.0, 1.0, 1.0)
-    affine = np.diag([*spacing, 1.0])
-    affine[:3, 3] = -spacing * (sizes[axes] - 1) / 2
-    return affine
+    steps_mm = np.where(np.isfinite(steps), steps, 1.0)[axes]
+    return np.asarray(shape_zoom_affine(sizes[axes], steps_mm))

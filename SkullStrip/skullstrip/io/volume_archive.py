@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, reason_of
 from ..grid.volume import Volume
 
 
@@ -65,5 +65,7 @@ def _read(path: Path, least: int) -> list[np.ndarray]:
             while file.peek(1) or len(arrays) < least:
                 arrays.append(np.lib.format.read_array(file, allow_pickle=False))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a volume handed over ({error}).") from error
+        raise InputError(
+            f"{path} cannot be read as a volume handed over ({reason_of(error)})."
+        ) from error
     return arrays

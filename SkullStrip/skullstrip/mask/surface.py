@@ -51,11 +51,6 @@ class Surface:
         corners = self.points_mm[self.triangles]
         return 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 
-    @property
-    def normals(self) -> np.ndarray:
-        """Unit normal of each triangle, pointing outwards, shape (T, 3), float32."""
-        return _units(self.areas).astype(np.float32)
-
 
 def mask_surface(mask: np.ndarray, affine: np.ndarray) -> Surface:
     """Return a mask's surface, smoothed over a voxel or so, with the mask's volume.
@@ -180,7 +175,7 @@ def _stl(surface: Surface) -> bytes:
     """80 bytes of comment, the number of triangles, then each with its normal."""
     record = [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("colour", "<u2")]
     triangles = np.zeros(len(surface.triangles), dtype=record)
-    triangles["normal"] = surface.normals
+    triangles["normal"] = _units(surface.areas)
     triangles["corners"] = surface.points_mm[surface.triangles]
     count = len(triangles).to_bytes(4, "little")
     return COMMENT.encode().ljust(80) + count + triangles.tobytes()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 STRIDE = 32  # the network's encoder halves its input five times
 LEAST_SIZE = 128  # voxels; in a smaller slice the network sees too little to tell skin from brain
@@ -30,6 +32,13 @@ class Engine(Protocol):
         ...
 
 
+def available_threads() -> int:
+    """Return processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_padded(
     run: Callable[[np.ndarray], np.ndarray], batch: np.ndarray, multiple: int = STRIDE
 ) -> np.ndarray:
@@ -37,6 +46,8 @@ def run_padded(
 
     Air is added, and cut off again.
     """
+    import numpy as np  # not above: commands set up its threads before it is loaded
+
     height, width = batch.shape[1:3]
     missing = [max(-size % multiple, LEAST_SIZE - size) for size in (height, width)]
     if any(missing):

@@ -6,7 +6,6 @@ A runtime is imported only when its engine is created.
 from __future__ import annotations
 
 import importlib.util
-import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EngineError, SkullStripError
-from .engine import ENGINE_NAMES, Engine
+from .engine import ENGINE_NAMES, Engine, available_threads
 from .manifest import Manifest, read_weights_file
 
 INT8, FLOAT32 = ONNX_RUNTIME = ENGINE_NAMES[:2]
@@ -62,13 +61,6 @@ def missing_packages(name: str) -> list[str]:
     """Return what a runtime needs and is not installed, without importing any of it."""
     needed = ("onnxruntime",) if name in ONNX_RUNTIME else ("keras", "onnx", name)
     return [package for package in needed if importlib.util.find_spec(package) is None]
-
-
-def available_threads() -> int:
-    """Return processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load_or_leave_gpu(

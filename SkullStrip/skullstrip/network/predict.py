@@ -6,7 +6,7 @@ third or sixth slice is, in a window around the brain, and what lies between com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -118,11 +118,8 @@ def predict_head(
             for axis, view in zip(axes, views or [None] * len(axes), strict=True)
         ]
         total += sum(map(len, missing))
-        found = (
-            predict_view(head, axis, places, predict, report=report, region=region)
-            for axis, places in zip(axes, missing, strict=True)
-        )
-        views = tuple(map(View.joined, views, found)) if views else tuple(found)
+        found = predict_views(head, zip(axes, missing, strict=True), predict, region, report)
+        views = tuple(map(View.joined, views, found)) if views else found
         probability = fuse(views, head.shape)
         ends = reached_ends(probability, axes, region) if region else []
         if not ends:
@@ -144,52 +141,50 @@ def missing_places(part: slice, step: int, view: View | None) -> np.ndarray:
     return np.setdiff1d(wanted, view.places)
 
 
-def predict_view(
+def predict_views(
     head: np.ndarray,
-    axis: int,
-    places: np.ndarray,
+    wanted: Iterable[tuple[int, np.ndarray]],
     predict: Predict,
-    *,
-    report: Callable[[int], None],
     region: BrainRegion | None,
-) -> View:
-    """Predict single slices, at ascending places (n,), along one axis.
+    report: Callable[[int], None] = lambda _: None,
+) -> tuple[View, ...]:
+    """Predict single slices along some axes, at ascending places (n,) of each.
 
     Few share a window, so that it is not too wide for most of them, and several such batches are on
     their way at a time. Where brain reaches an edge of its window, which therefore was too small,
-    the batch's slices are predicted again, whole on that side. `report` is told after each batch
+    the batch's slices are predicted again, longer on that side. `report` is told after each batch
     how many slices it had.
     """
-    slices = np.moveaxis(head, axis, 0)
-    whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
+    views = tuple(
+        View(axis, places, np.zeros((len(places), *np.delete(head.shape, axis)), dtype=np.float32))
+        for axis, places in wanted
+    )
+    batches = [
+        (view, slice(start, start + SLICES_A_BATCH))
+        for view in views
+        for start in range(0, len(view.places), SLICES_A_BATCH)
+    ]
 
-    def predict_batch(indices: np.ndarray) -> tuple[Window, np.ndarray]:
-        window = region.window(axis, indices[0], indices[-1] + 1) if region else whole
-        found = predict_window(slices, indices, window, predict)
-        while (grown := beyond_edges(found, window, whole)) != window:
+    def predict_batch(batch: tuple[View, slice]) -> tuple[Window, np.ndarray]:
+        view, some = batch
+        slices, places = np.moveaxis(head, view.axis, 0), view.places[some]
+        whole = (slice(0, slices.shape[1]), slice(0, slices.shape[2]))
+        window = region.window(view.axis, places[0], places[-1] + 1) if region else whole
+        while True:
+            found = predict(slice_batch(slices[(slice(None), *window)], places))[..., 0]
+            if (grown := beyond_edges(found, window, whole)) == window:
+                return window, found
             window = grown
-            found = predict_window(slices, indices, window, predict)
-        return window, found
 
-    starts = range(0, len(places), SLICES_A_BATCH)
-    batches = [slice(start, start + SLICES_A_BATCH) for start in starts]
-    probability = np.zeros((len(places), *slices.shape[1:]), dtype=np.float32)
     pool = ThreadPoolExecutor(BATCHES_AT_A_TIME)
     try:
-        all_found = pool.map(predict_batch, [places[batch] for batch in batches])
-        for batch, (window, found) in zip(batches, all_found, strict=True):
-            probability[(batch, *window)] = found
+        all_found = pool.map(predict_batch, batches)
+        for (view, some), (window, found) in zip(batches, all_found, strict=True):
+            view.slices[(some, *window)] = found
             report(len(found))
     finally:
         pool.shutdown(cancel_futures=True)  # a run that is cancelled ends with what is on its way
-    return View(axis, places, probability)
-
-
-def predict_window(
-    slices: np.ndarray, indices: np.ndarray, window: Window, predict: Predict
-) -> np.ndarray:
-    """Return the probability in the same window of several slices, shape (n, rows, columns)."""
-    return predict(slice_batch(slices[(slice(None), *window)], indices))[..., 0]
+    return views
 
 
 def beyond_edges(found: np.ndarray, window: Window, whole: Window) -> Window:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..checks.input_checks import Check
-from ..grid.orientation import Orientation, orientation_codes
+from ..grid.orientation import Orientation
 from ..grid.regions import largest_component
 from ..grid.resample import resample
 from ..network.brain_region import BrainRegion
@@ -71,7 +71,7 @@ def _turn(region: BrainRegion | None, prepared: Prepared) -> Orientation:
 
 
 def _warning(header: Prepared, upright: Prepared, consequence: str) -> Check:
-    said, seen = (orientation_codes(each.orientation) for each in (header, upright))
+    said, seen = (each.orientation.codes for each in (header, upright))
     message = (
         f"The head lies as if the image's axes ran {seen}, not {said} as its header says (left and "
         f"right cannot be told apart); check the header; {consequence}."

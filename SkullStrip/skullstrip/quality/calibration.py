@@ -57,6 +57,16 @@ class Calibration:
     confidence: dict[str, float]
     provenance: dict[str, Any] = field(default_factory=dict)  # weights, data and commit
 
+    def __post_init__(self) -> None:
+        for name, keys in KEYS.items():
+            group = getattr(self, name)
+            if not isinstance(group, dict) or set(group) != set(keys):
+                raise ValueError(f"'{name}' must have {', '.join(keys)}")
+            if not all(
+                isinstance(one, int | float) and math.isfinite(one) for one in group.values()
+            ):
+                raise ValueError(f"'{name}' must hold numbers")
+
 
 @dataclass(frozen=True)
 class Calibrations:
@@ -86,22 +96,11 @@ class Calibrations:
             found = {views: Calibration(**content.pop(views)) for views in map(str, VIEWS)}
             if content:
                 raise ValueError(f"'{next(iter(content))}' is unknown")
-            for calibration in found.values():
-                for name, keys in KEYS.items():
-                    _require_numbers(name, getattr(calibration, name), keys)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WeightsError(
                 f"The calibration of the verdict cannot be read ({error})."
             ) from error
         return cls(found)
-
-
-def _require_numbers(name: str, values: object, keys: tuple[str, ...]) -> None:
-    """Refuse a group of numbers that is not what the verdict is going to look for."""
-    if not isinstance(values, dict) or set(values) != set(keys):
-        raise ValueError(f"'{name}' must have {', '.join(keys)}")
-    if not all(isinstance(one, int | float) and math.isfinite(one) for one in values.values()):
-        raise ValueError(f"'{name}' must hold numbers")
 
 
 def load_calibration(manifest: Manifest | None = None, folder: Path | None = None) -> Calibrations:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
-from ..grid.regions import bounding_box
 from ..grid.resample import resample_axis
 from ..mask.postprocess import solid_mask
 from ..network.predict import LEAST_PROBABILITY, between_matrix, logit
@@ -19,7 +16,7 @@ from .evidence import Evidence
 BLUR_MM = 6.0  # a disagreement speaks for its surroundings
 LEAST_DISAGREEMENT = 0.01
 STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
-SLICES_AT_A_TIME = 16  # the terms of a large scan's confidence take gigabytes
+VOXELS_AT_A_TIME = 2**18  # the terms of a large scan's confidence take gigabytes
 
 
 def disagreement_map(evidence: Evidence) -> np.ndarray:
@@ -66,28 +63,24 @@ def confidence_map(
     evidence: Evidence,
     placement: Prepared,
     calibration: Calibration,
+    mask: np.ndarray | None = None,
 ) -> np.ndarray:
     """Confidence in every label of the mask as it was before border and CSF, float32 in [0, 1].
 
     It is on the scan's own grid, (I, J, K), as the probability is; `placement` is where the head
-    lies in it. Where a label is not the likelier one (a piece removed, a hole filled), it is the
-    complement of the other's.
+    lies in it, and `mask` that mask, where it is at hand. Where a label is not the likelier one (a
+    piece removed, a hole filled), it is the complement of the other's.
     """
-    mask = solid_mask(probability)
     block = round(evidence.block_mm / float(placement.spacing_mm[0]))
-    disagreement = restore(disagreement_map(evidence), placement, block)
+    disagreement = restore(disagreement_map(evidence), placement, block).ravel(order="F")
+    labels = (solid_mask(probability) if mask is None else mask).ravel(order="F")
+    likely = probability.ravel(order="F")
     nowhere = np.zeros((), dtype=np.float32)
-    confidence = np.full_like(probability, expit(right_odds(nowhere, nowhere, calibration)))
-    tells = (probability > LEAST_PROBABILITY) | (disagreement > LEAST_DISAGREEMENT)
-    rows, columns, slices = bounding_box(tells)
-    for start in range(slices.start, slices.stop, SLICES_AT_A_TIME):
-        part = (rows, columns, slice(start, min(start + SLICES_AT_A_TIME, slices.stop)))
-        likely = expit(right_odds(probability[part], disagreement[part], calibration))
-        is_likely = (probability[part] >= 0.5) == mask[part]
-        confidence[part] = np.where(is_likely, likely, 1 - likely)
-    return confidence
-
-
-def without_head(prepared: Prepared) -> Prepared:
-    """Return where the head lies, without its voxels, which nobody needs to keep."""
-    return replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32))
+    confidence = np.full_like(likely, expit(right_odds(nowhere, nowhere, calibration)))
+    is_unsure = (likely > LEAST_PROBABILITY) & (likely < 1 - LEAST_PROBABILITY)
+    is_unlikely = (likely >= 0.5) != labels
+    tells = np.flatnonzero(is_unsure | is_unlikely | (disagreement > LEAST_DISAGREEMENT))
+    for some in np.array_split(tells, 1 + len(tells) // VOXELS_AT_A_TIME):
+        right = expit(right_odds(likely[some], disagreement[some], calibration))
+        confidence[some] = np.where(is_unlikely[some], 1 - right, right)
+    return confidence.reshape(probability.shape, order="F")

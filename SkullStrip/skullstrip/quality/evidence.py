@@ -19,7 +19,7 @@ import numpy as np
 
 from ..grid.regions import block_means, opened
 from ..network.brain_region import COARSE_MM, BrainRegion
-from ..network.predict import Predict, Prediction, View, predict_view
+from ..network.predict import Predict, Prediction, View, predict_views
 from ..prepare.head_box import HEAD_FRACTION, bright_level
 from ..prepare.preprocess import Prepared, source_index_matrix
 
@@ -98,7 +98,7 @@ def coronal_slices(
             return View(CORONAL, view.places[nearest], view.slices[nearest])
     extent = region.box()[CORONAL] if region else slice(0, head.shape[CORONAL])
     places = np.arange(extent.start + apart // 2, extent.stop, apart)
-    return predict_view(head, CORONAL, places, predict, report=lambda _slices: None, region=region)
+    return predict_views(head, [(CORONAL, places)], predict, region)[0]
 
 
 def whole_block_means(array: np.ndarray, factor: int) -> np.ndarray:

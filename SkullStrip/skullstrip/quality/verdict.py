@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..checks.input_checks import Check
+from ..mask.postprocess import solid_mask
 from .calibration import Calibration, Ground
 from .evidence import Evidence
-from .measures import located, measure
+from .measures import measure, position_of
 
 Verdict = Literal["pass", "check", "fail", "not judged"]
 # Which mask a verdict is of: the one that is written, or the network's before it was changed.
@@ -30,28 +31,33 @@ MOST_BARE_CM2 = 30.0
 # Share of the upper head that is brain: 0.52 to 0.67 in adults, 0.83 to 0.86 in newborns.
 LEAST_SHARE, LEAST_SHARE_OF_SMALL = 0.45, 0.70
 SMALL_BRAIN_ML = 1000.0  # no adult's; that of a child under two
-# What exceeds a limit of the calibration, in words; {value} and {limit} are the measure's.
-_UNUSUAL = {
-    "asymmetry": (
-        "asymmetric",
-        "The left and the right half of the mask differ by {value:.0%} ({limit:.0%} at most is "
-        "usual); look for a missing part.",
-    ),
-    "roughness": (
-        "rough",
-        "The mask's surface is {value:.1f} times its volume^(2/3) ({limit:.1f} at most is usual): "
-        "it is rough or has pieces sticking out.",
-    ),
-    "removed_ml": (
-        "pieces_removed",
-        "Pieces of {value:.0f} mL away from the brain were removed or holes filled ({limit:.0f} mL "
-        "at most is usual); look at what is missing.",
-    ),
-    "surface_entropy": (
-        "uncertain",
-        "The network was unsure of the brain's surface ({value:.2f} bits a voxel; {limit:.2f} at "
-        "most is usual).",
-    ),
+# Why a mask is not to be used unseen, with names of measures and what `judge_measures` adds.
+_REASONS = {
+    "dice_low": "The mask's Dice is estimated at {dice:.2f} ({calibration.check_below:.2f} and "
+    "more is usual); look at its outline.",
+    "brain_small": "The brain found is unusually small ({volume_ml:.0f} mL; {expected}); look at "
+    "its outline.",
+    "brain_large": "The brain found is unusually large ({volume_ml:.0f} mL; {expected}); look at "
+    "its outline.",
+    "brain_cut": "The brain reaches the edge of the image, so part of it is missing.",
+    "second_brain": "The image holds something else that looks like brain ({other_ml:.0f} mL), a "
+    "second head perhaps, which was left out; crop the image to one head.",
+    "brain_bare": "Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of "
+    "the scan had been blanked or its skull stripped; part of the brain may be missing.",
+    "small_for_head": "The brain found ({volume_ml:.0f} mL) fills {head_share:.0%} of the upper "
+    "head, where {least_share:.0%} and more is usual for its size; look for a missing part, and "
+    "check the header's voxel size.",
+    "second_look": "A second look at the scan, along another axis, disagrees with the mask over "
+    "{disagreement_cm2:.1f} cm2 in one place ({calibration.sure_disagreement_cm2:.1f} at most is "
+    "usual); look for a leak or a missing part.",
+    "asymmetric": "The left and the right half of the mask differ by {asymmetry:.0%} "
+    "({limits[asymmetry]:.0%} at most is usual); look for a missing part.",
+    "rough": "The mask's surface is {roughness:.1f} times its volume^(2/3) "
+    "({limits[roughness]:.1f} at most is usual): it is rough or has pieces sticking out.",
+    "pieces_removed": "Pieces of {removed_ml:.0f} mL away from the brain were removed or holes "
+    "filled ({limits[removed_ml]:.0f} mL at most is usual); look at what is missing.",
+    "uncertain": "The network was unsure of the brain's surface ({surface_entropy:.2f} bits a "
+    "voxel; {limits[surface_entropy]:.2f} at most is usual).",
 }
 
 
@@ -82,73 +88,52 @@ def judged_mask(border_mm: float, keep_csf: bool) -> Judged:
 
 def judge(evidence: Evidence, calibration: Calibration) -> Judgement:
     """Judge the mask that the network found, before its border or CSF are changed."""
-    if not (evidence.probability >= 0.5).any():
+    mask = solid_mask(evidence.probability)
+    if not mask.any():
         message = "Hardly any brain was found; is this an MRI of a head?"
         return Judgement("fail", (Check("no_brain", "warn", message),), Estimate(0.0, 1.0, 0.0))
-    found = judge_measures(measure(evidence), calibration)
-    return replace(found, reasons=located(found.reasons, evidence))
+    found = judge_measures(measure(evidence, mask), calibration)
+    reasons = [
+        replace(reason, position_ras=position_of(reason.code, evidence, mask))
+        for reason in found.reasons
+    ]
+    return replace(found, reasons=tuple(reasons))
 
 
 def judge_measures(measured: Mapping[str, float], calibration: Calibration) -> Judgement:
     """Judge a mask by its measures."""
     found = estimate(measured, calibration)
-    volume_ml, share = measured["volume_ml"], measured["head_share"]
-    other_ml, bare_cm2 = measured["other_ml"], measured["bare_cm2"]
-    size = "small" if volume_ml < SMALLEST_BRAIN_ML else "large"
+    limits, volume_ml = calibration.limits, measured["volume_ml"]
     least_share = LEAST_SHARE_OF_SMALL if volume_ml < SMALL_BRAIN_ML else LEAST_SHARE
     # Two looks that are both sure contradict each other; on a poor scan that says little.
     is_sure = measured["surface_entropy"] <= calibration.sure_entropy
-    area, most_area = measured["disagreement_cm2"], calibration.sure_disagreement_cm2
-    possible = [
-        (
-            found.dice < calibration.check_below,
-            "dice_low",
-            f"The mask's Dice is estimated at {found.dice:.2f} ({calibration.check_below:.2f} and "
-            "more is usual); look at its outline.",
-        ),
-        (
-            not SMALLEST_BRAIN_ML <= volume_ml <= LARGEST_BRAIN_ML,
-            f"brain_{size}",
-            f"The brain found is unusually {size} ({volume_ml:.0f} mL; {SMALLEST_BRAIN_ML:.0f} to "
-            f"{LARGEST_BRAIN_ML:.0f} mL expected); look at its outline.",
-        ),
-        (
-            measured["edge_share"] > CUT_SHARE,
-            "brain_cut",
-            "The brain reaches the edge of the image, so part of it is missing.",
-        ),
-        (
-            other_ml > SECOND_BRAIN_ML,
-            "second_brain",
-            f"The image holds something else that looks like brain ({other_ml:.0f} mL), a second "
-            "head perhaps, which was left out; crop the image to one head.",
-        ),
-        (
-            bare_cm2 > MOST_BARE_CM2,
-            "brain_bare",
-            f"Nothing of the head lies over {bare_cm2:.0f} cm2 of the brain, as if part of the "
-            "scan had been blanked or its skull stripped; part of the brain may be missing.",
-        ),
-        (
-            share < least_share,
-            "small_for_head",
-            f"The brain found ({volume_ml:.0f} mL) fills {share:.0%} of the upper head, where "
-            f"{least_share:.0%} and more is usual for its size; look for a missing part, and check "
-            "the header's voxel size.",
-        ),
-        (
-            is_sure and area > most_area,
-            "second_look",
-            "A second look at the scan, along another axis, disagrees with the mask over "
-            f"{area:.1f} cm2 in one place ({most_area:.1f} at most is usual); look for a leak or a "
-            "missing part.",
-        ),
-    ]
-    for name, limit in calibration.limits.items():
-        code, words = _UNUSUAL[name]
-        message = words.format(value=measured[name], limit=limit)
-        possible.append((measured[name] > limit, code, message))
-    reasons = tuple(Check(code, "warn", message) for is_so, code, message in possible if is_so)
+    is_so = {
+        "dice_low": found.dice < calibration.check_below,
+        "brain_small": volume_ml < SMALLEST_BRAIN_ML,
+        "brain_large": volume_ml > LARGEST_BRAIN_ML,
+        "brain_cut": measured["edge_share"] > CUT_SHARE,
+        "second_brain": measured["other_ml"] > SECOND_BRAIN_ML,
+        "brain_bare": measured["bare_cm2"] > MOST_BARE_CM2,
+        "small_for_head": measured["head_share"] < least_share,
+        "second_look": is_sure and measured["disagreement_cm2"] > calibration.sure_disagreement_cm2,
+        "asymmetric": measured["asymmetry"] > limits["asymmetry"],
+        "rough": measured["roughness"] > limits["roughness"],
+        "pieces_removed": measured["removed_ml"] > limits["removed_ml"],
+        "uncertain": measured["surface_entropy"] > limits["surface_entropy"],
+    }
+    said = {
+        **measured,
+        "calibration": calibration,
+        "dice": found.dice,
+        "expected": f"{SMALLEST_BRAIN_ML:.0f} to {LARGEST_BRAIN_ML:.0f} mL expected",
+        "least_share": least_share,
+        "limits": limits,
+    }
+    reasons = tuple(
+        Check(code, "warn", _REASONS[code].format_map(said))
+        for code, holds in is_so.items()
+        if holds
+    )
     failed = found.dice < calibration.fail_below
     return Judgement("fail" if failed else "check" if reasons else "pass", reasons, found)
 

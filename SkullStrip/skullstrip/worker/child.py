@@ -11,7 +11,7 @@ With "applied", the path of a scan with a mask, and "verdict", that mask's, a vo
 as by `apply_brain`. With "confidence" the output holds that map, too; options are those of
 `Options.to_json`.
 Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
-"started", "progress", "result" or "error"; for a batch also what `batch.progress` tells, "start",
+"started", "progress", "result" or "error"; for a batch also what `batch.run` tells, "start",
 "scan" and "end". After a result that "stays" the process waits for the next request, with the
 network loaded and nothing of the scan. Otherwise it ends; it never waits with a GPU. The exit
 status is the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0. When
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.atomic import end_unwritten
-from ..io.process import listen, own_streams, require_memory, start_lean
+from ..io.process import import_scipy, listen, own_streams, require_memory, start_lean
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def answer(line: bytes, emit: Emit) -> int | None:
     emit({"event": "started", "pid": os.getpid()})
     try:
         require_memory()
+        import_scipy()
         request, options = read_request(line)
         serve = _serve_volume if request["task"] == "volume" else _serve_batch
         return None if serve(request, options, emit) else 0

@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
+from skullstrip.quality.calibration import KEYS
 from skullstrip.quality.verdict import judge_measures
 from training.augment.tissue_contrast import LOOKS
 from training.calibration.calibrate import judge_unseen
-from training.calibration.cases import BOTH, OWN, Row
+from training.calibration.cases import BOTH, OWN, Case, Row, Voxels
 from training.calibration.fit import (
     Found,
     fit_calibration,
-    fit_check,
-    fit_disagreement,
+    fit_confidence,
     fit_doubt,
     fit_intervals,
-    fit_limits,
     fit_second_look,
 )
-from training.calibration.report import BAD_DICE, judge_rows, roc, write_quality_report
+from training.calibration.report import judge_rows, roc, write_quality_report
 from training.calibration.scans import choose_scans, stress_of
 from training.data.pair import Pair
+
+CONFIDENCE = dict.fromkeys(KEYS["confidence"], 1.0)
 
 
 def made_rows(count=120, seed=0):
@@ -56,7 +57,7 @@ def but(row, **measured):
 
 @pytest.fixture
 def calibration():
-    return fit_calibration(made_rows(), {"constant": 1.0}, {"made": True})
+    return fit_calibration(made_rows(), CONFIDENCE, {"made": True})
 
 
 def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
@@ -68,14 +69,14 @@ def test_the_estimate_follows_the_dice_of_own_and_of_damaged_masks(calibration):
 def test_weights_without_a_good_mask_are_not_calibrated():
     rows = [replace(row, dice=0.9) for row in made_rows()]
     with pytest.raises(InputError, match=r"Dice 0\.95 or more"):
-        fit_calibration(rows, {"constant": 1.0}, {})
+        fit_calibration(rows, CONFIDENCE, {})
 
 
 def test_bad_masks_are_flagged_and_good_ones_pass(calibration):
     judged = judge_rows(made_rows(seed=2), calibration)
     assert roc(judged)[2] > 0.999  # the area under its curve
-    bad = [entry.is_flagged for entry in judged if entry.row.dice < BAD_DICE]
-    good = [entry.is_flagged for entry in judged if entry.row.dice >= BAD_DICE]
+    bad = [entry.is_flagged for entry in judged if entry.row.is_bad]
+    good = [entry.is_flagged for entry in judged if not entry.row.is_bad]
     assert len(bad) > 10
     assert np.mean(bad) == 1.0
     assert np.mean(good) < 0.05
@@ -138,33 +139,53 @@ def test_no_scan_is_judged_by_a_calibration_that_has_seen_it(monkeypatch):
     monkeypatch.setattr("training.calibration.calibrate.fit_calibration", fit)
     monkeypatch.setattr("training.calibration.calibrate.judge_rows", judge_by_the_last)
     rows = made_rows()
-    judged = judge_unseen(rows, {"constant": 1.0})
+    judged = judge_unseen(rows, CONFIDENCE)
     assert sorted(entry.row.scan for entry in judged) == sorted(row.scan for row in rows)
     assert len(fitted) == 10
 
 
-def test_the_threshold_stays_between_bad_and_doubtful():
-    found = [fit_check(np.full(50, estimated)) for estimated in (0.90, 0.955, 0.99)]
-    assert found == pytest.approx([0.95, 0.955, 0.96], abs=1e-3)
+def test_the_threshold_stays_between_bad_and_doubtful(calibration):
+    found = [calibration]  # estimates of good masks are all higher
+    for second_dice in (0.94, 0.92):
+        doubted = [but(row, second_dice=second_dice) for row in made_rows()]
+        found.append(fit_calibration(doubted, CONFIDENCE, {}))
+    assert [each.check_below for each in found] == [0.96, 0.954, 0.95]
 
 
-def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit():
-    rows = made_rows()
+def test_hardly_a_good_mask_of_a_sure_network_is_contradicted_over_the_limit(calibration):
+    rows = [row for row in made_rows() if row.kind == OWN and not row.is_bad]
     areas = np.linspace(0, 4, len(rows)).tolist()
     spread = [but(row, disagreement_cm2=area) for row, area in zip(rows, areas, strict=True)]
-    assert fit_disagreement(spread) == pytest.approx(3.92, abs=0.01)
-    assert fit_limits(rows)["removed_ml"] == 14.0  # specks never flag a mask
+    found = fit_calibration(spread, CONFIDENCE, {}).sure_disagreement_cm2
+    assert found == pytest.approx(3.92, abs=0.01)
+    assert calibration.limits["removed_ml"] == 14.0  # specks never flag a mask
 
 
-def test_the_report_has_every_table_and_a_picture(calibration, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "training.calibration.report.reliability", lambda *_: [("0.5 to 0.6", 1, 1, 1)]
-    )
+def test_confidence_is_learned_from_voxels_that_are_right_where_the_network_is_sure():
+    rng = np.random.default_rng(0)
+    probability, doubted = rng.random(6000), rng.random(6000) < 0.5
+    right = rng.random(6000) < np.where(doubted, 0.5, np.maximum(probability, 1 - probability))
+    samples = [Voxels(probability, doubted * 0.5, (probability >= 0.5) == right)]
+    found = fit_confidence([Case(0.98, [], samples)])
+    assert found["certainty"] == pytest.approx(1, abs=0.15)
+    sure = {"constant": 1.0, "certainty": 3.0}
+    contradicted = sure | {"disagreement": np.log(50), "both": 3 * np.log(50), "strong": 0.3}
+    odds = [sum(found[name] * term for name, term in of.items()) for of in (sure, contradicted)]
+    assert odds[0] > 2
+    assert abs(odds[1]) < 0.4
+
+
+def test_the_report_has_every_table_and_a_picture(calibration, tmp_path):
+    calibration = replace(calibration, confidence=dict.fromkeys(KEYS["confidence"], 0.5))
+    sample = Voxels(np.full(9, 0.7), np.zeros(9), np.arange(9) < 6)
     judged = judge_rows(made_rows(), calibration)
-    write_quality_report(tmp_path, judged, [f"s{n}" for n in range(60)], [], calibration)
+    held_out = [f"s{n}" for n in range(60)]
+    write_quality_report(tmp_path, judged, held_out, [sample, sample], calibration)
     text = (tmp_path / "quality.md").read_text()
     assert "mask and probability damaged" in text
     assert "AUC" in text
+    assert "| 0.7 to 0.8 | 18 | 0.7" in text
+    assert "| 0.667 |" in text
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "masks.csv").read_text().splitlines()) == 121
 

@@ -10,6 +10,8 @@ from training.data.dataset import find_pairs
 from training.data.pair import Pair, altered_files
 from training.data.splits import split_pairs, split_subjects
 
+SHARES = {"train": 0.6, "val": 0.4}
+
 
 def pair(subject, split="", scan="", dataset=""):
     return Pair(subject, Path("i"), Path("m"), scan=scan, split=split, dataset=dataset)
@@ -18,18 +20,17 @@ def pair(subject, split="", scan="", dataset=""):
 @settings(max_examples=50, deadline=None)
 @given(st.sets(st.text(min_size=1), max_size=40), st.integers(0, 9))
 def test_every_subject_gets_one_split_whatever_the_order(subjects, seed):
-    splits = split_subjects(sorted(subjects), seed=seed)
+    splits = split_subjects(sorted(subjects), SHARES, seed)
     assert splits.keys() == subjects
-    assert splits == split_subjects(sorted(subjects, reverse=True), seed=seed)
+    assert splits == split_subjects(sorted(subjects, reverse=True), SHARES, seed)
 
 
 def test_the_shares_are_those_asked_for_and_a_new_subject_moves_few_others():
     subjects = [f"s{number}" for number in range(100)]
-    shares = {"train": 0.6, "val": 0.4}
-    before, after = split_subjects(subjects, shares), split_subjects([*subjects, "new"], shares)
-    assert [list(before.values()).count(name) for name in shares] == [60, 40]
+    before, after = split_subjects(subjects, SHARES), split_subjects([*subjects, "new"], SHARES)
+    assert [list(before.values()).count(name) for name in SHARES] == [60, 40]
     assert sum(before[name] != after[name] for name in subjects) <= 3
-    assert before != split_subjects(subjects, shares, seed=1)
+    assert before != split_subjects(subjects, SHARES, seed=1)
 
 
 def test_every_data_set_has_its_share_of_each_split():
@@ -42,7 +43,7 @@ def test_every_data_set_has_its_share_of_each_split():
 @pytest.mark.parametrize("fractions", [{"train": 0.5}, {"train": 1.5, "val": -0.5}])
 def test_fractions_that_do_not_add_up_are_refused(fractions):
     with pytest.raises(InputError, match="add up to 1"):
-        split_subjects(["a"], fractions)
+        split_pairs([pair("a")], fractions)
 
 
 def test_a_person_in_two_splits_is_refused_wherever_data_are_read(phantom_data, tmp_path):

@@ -22,7 +22,7 @@ from training.model import callbacks, train
 from training.model.config import load_config
 
 def build_model(architecture):
-    import keras  # here, because each worker imports this file
+    import keras
     from keras import layers
     image = keras.Input((None, None, 3))
     features = layers.Conv2D(8, 3, padding="same", name="first")(image)
@@ -40,8 +40,8 @@ def main(config, cache, folder, *moments):
         return
     train.train(load_config(config), Path(cache), whole, 1)
     for epochs in moments:
-        def save_and_stop(trainer, run, progress):
-            save(trainer, run, progress)
+        def save_and_stop(trainer, network, run, progress):
+            save(trainer, network, run, progress)
             if progress.epochs == int(epochs):
                 if epochs == moments[-1]:
                     os._exit(9)

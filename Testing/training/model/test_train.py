@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,28 +10,32 @@ import pytest
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.network.unet import build_model
 from Testing.programs import ROOT
-from training.model.callbacks import cut_log, refuse_divergence, replace_with
+from training.model.callbacks import refuse_divergence, restore_checkpoint, save_weights
 from training.model.config import Config, Optimisation, Stage, load_config
 from training.model.train import (
+    SMOOTH,
     claim_run,
+    dice_score,
     final_weights,
+    make_loss,
+    make_networks,
     make_optimiser,
-    make_trainer,
-    note_provenance,
-    numbers,
     start_from,
     train,
 )
 from training.publishing.export import export_run
 
 SMOKE = load_config(ROOT / "training" / "configs" / "smoke.toml")
+RNG = np.random.default_rng(2)
+TRUTH = (RNG.random((3, 16, 16, 1)) < 0.3).astype(np.uint8)
+PROBABILITY = RNG.random(TRUTH.shape, dtype=np.float32)
 
 
 def test_a_folder_of_another_configuration_is_refused(tmp_path):
-    claim_run(SMOKE, tmp_path / "run")
-    claim_run(SMOKE, tmp_path / "run")  # its own is taken
+    claim_run(SMOKE, tmp_path, tmp_path / "run")
+    claim_run(SMOKE, tmp_path, tmp_path / "run")  # its own is taken
     with pytest.raises(InputError, match="another configuration"):
-        claim_run(dataclasses.replace(SMOKE, seed=1), tmp_path / "run")
+        claim_run(dataclasses.replace(SMOKE, seed=1), tmp_path, tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -39,9 +44,7 @@ def test_mixed_precision_computes_in_half_and_keeps_whole_weights():
 
     before = keras.config.dtype_policy().name
     config = dataclasses.replace(SMOKE, optimisation=Optimisation(mixed_precision=True))
-    with numbers(mixed=True):
-        network = build_model(config.architecture)
-        trainer = make_trainer(network, config)
+    network, trainer = make_networks(config)
     assert keras.config.dtype_policy().name == before
     assert network.get_layer("stem_conv").compute_dtype == "bfloat16"
     assert {str(variable.dtype) for variable in network.weights} == {"float32"}
@@ -72,29 +75,31 @@ def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss):
 def test_rows_of_an_epoch_that_was_not_saved_are_dropped(tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("epoch,loss\n0,0.5\n1,0.4\n2,0.3\n", encoding="utf-8")
-    cut_log(tmp_path, 2)
+    (tmp_path / "progress.json").write_text('{"epochs": 2}', encoding="utf-8")
+    restore_checkpoint(SimpleNamespace(load_weights=lambda _: None), tmp_path)
     assert log.read_text(encoding="utf-8") == "epoch,loss\n0,0.5\n1,0.4\n"
-    cut_log(tmp_path, 0)
+    (tmp_path / "progress.json").unlink()
+    restore_checkpoint(None, tmp_path)
     assert log.read_text(encoding="utf-8") == "epoch,loss\n"
 
 
 @pytest.mark.slow
 def test_a_run_starts_from_the_weights_that_its_configuration_names(tmp_path):
     first = build_model(SMOKE.architecture)
-    claim_run(SMOKE, tmp_path / "first")
+    claim_run(SMOKE, tmp_path, tmp_path / "first")
     arrays = {variable.path: np.asarray(variable.value) for variable in first.weights}
-    replace_with(tmp_path / "first" / "weights.npz", arrays)
+    save_weights(tmp_path / "first", arrays)
     export_run(tmp_path / "first", tmp_path / "weights", "first")
     config = dataclasses.replace(SMOKE, initial_weights=str(tmp_path / "weights"))
     second = build_model(SMOKE.architecture)
     start_from(second, config)
     for ours, theirs in zip(second.weights, first.weights, strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-3)
-    note_provenance(config, tmp_path, tmp_path)
+    claim_run(config, tmp_path, tmp_path)
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["initial_weights"].startswith("first, SHA-256 ")
 
-    replace_with(tmp_path / "weights.npz", {name: array + 1 for name, array in arrays.items()})
+    save_weights(tmp_path, {name: array + 1 for name, array in arrays.items()})
     mixed = final_weights(tmp_path, dataclasses.replace(config, trained_share=0.25))
     for name, array in arrays.items():
         np.testing.assert_allclose(mixed[name], array + 0.25, atol=2e-3)
@@ -110,3 +115,30 @@ def test_stages_that_are_no_whole_epochs_are_refused_before_a_folder_is_made(tmp
     with pytest.raises(InputError, match="no multiple"):
         train(config, tmp_path, tmp_path / "run", 1)
     assert not (tmp_path / "run").exists()
+
+
+def numpy_dice(truth, probability):
+    both = (truth.astype(np.float64) * probability).sum()
+    return float((2 * both + SMOOTH) / (truth.sum(dtype=np.float64) + probability.sum() + SMOOTH))
+
+
+@pytest.mark.parametrize("weight", [0.0, 2.0])
+def test_cross_entropy_is_added_with_its_weight_and_a_perfect_prediction_costs_nothing(weight):
+    loss, p = make_loss(weight), PROBABILITY.astype(np.float64)
+    entropy = -np.mean(TRUTH * np.log(p) + (1 - TRUTH) * np.log(1 - p))
+    expected = 1 - numpy_dice(TRUTH, PROBABILITY) + weight * entropy
+    assert float(loss(TRUTH, PROBABILITY)) == pytest.approx(expected, rel=1e-4)
+    assert float(loss(TRUTH, TRUTH.astype(np.float32))) == pytest.approx(0, abs=1e-5)
+
+
+def test_brain_found_in_a_slice_without_brain_costs_something():
+    truth = TRUTH.copy()
+    truth[1] = 0
+    stray = truth.astype(np.float32)
+    stray[1, :4, :4] = 1
+    assert float(make_loss(0.0)(truth, stray)) > 0.01
+
+
+def test_the_score_is_of_the_thresholded_batch():
+    expected = numpy_dice(TRUTH, (PROBABILITY > 0.5).astype(np.float64))
+    assert float(dice_score(TRUTH, PROBABILITY)) == pytest.approx(expected, abs=1e-5)

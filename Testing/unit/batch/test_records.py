@@ -56,7 +56,7 @@ def test_what_is_recorded_is_known_again(tmp_path):
     write_record(entry(), tmp_path)
     found, known = read_record("a/b", tmp_path), entry()
     assert (found.source, found.options) == (known.source, "options")
-    assert (found.outputs, found.begun) == (known.outputs, known.begun)
+    assert (found.outputs, found.earlier) == (known.outputs, known.earlier)
     assert found.row == {**dict.fromkeys(COLUMNS), **known.row}
     assert list(found.row) == list(COLUMNS)
     assert read_record("other", tmp_path) is None
@@ -84,7 +84,8 @@ def test_a_batch_alone_shuts_others_out_and_jobs_for_single_participants_share(t
 
 
 @pytest.mark.parametrize(
-    "text", ["no json", "[]", '{"row": 1}', '{"row": {}, "source": {}, "outputs": {}, "begun": {}}']
+    "text",
+    ["no json", "[]", '{"row": 1}', '{"row": {}, "source": {}, "outputs": {}, "earlier": {}}'],
 )
 def test_a_damaged_record_is_one_sentence(tmp_path, text):
     write_record(entry("a"), tmp_path)
@@ -102,20 +103,17 @@ def test_a_record_without_a_column_of_today_is_read(tmp_path):
     assert read_record("old", tmp_path).row["views"] is None
 
 
-def test_what_was_written_or_about_to_be_moved_is_ours_until_it_is_changed(tmp_path):
+def test_what_was_written_or_was_there_before_is_ours_until_it_is_changed(tmp_path):
     mask = tmp_path / "a_brain_mask.nii"
     assert not is_stranger(mask.name, None, tmp_path)
     mask.write_bytes(b"ours")
     assert is_stranger(mask.name, None, tmp_path)
     states = {mask.name: FileState.of(mask)}
     for known in (
-        Entry({}, FileState(0, 0, ""), "", **{key: states}) for key in ("outputs", "begun")
+        Entry({}, FileState(0, 0, ""), "", **{key: states}) for key in ("outputs", "earlier")
     ):
         assert not is_stranger(mask.name, known, tmp_path)
     mask.write_bytes(b"mine")
     assert is_stranger(mask.name, known, tmp_path)
-
-
-def test_a_data_file_alone_is_a_strangers(tmp_path):
-    (tmp_path / "a_brain.img").write_bytes(b"mine")
+    (tmp_path / "a_brain.img").write_bytes(b"mine")  # a data file alone is a stranger's, too
     assert is_stranger("a_brain.hdr", None, tmp_path)

@@ -8,14 +8,16 @@ import importlib.util
 
 import pytest
 
+from skullstrip import pipeline
 from skullstrip.batch import run
-from skullstrip.batch.job import Job
+from skullstrip.batch.job import Job, do, loaded_engine
 from skullstrip.batch.options import BatchOptions
-from skullstrip.batch.progress import BatchResult
 from skullstrip.batch.records import Entry, FileState, rows, write_record
+from skullstrip.batch.run import BatchResult
 from skullstrip.batch.scans import Scan
-from skullstrip.errors import Cancelled, EngineError, InputError, OutputError
+from skullstrip.errors import Cancelled, EngineError, InputError, OutputError, WeightsError
 from skullstrip.options import Options
+from Testing.image_files import save_head
 
 pytest.importorskip("psutil")
 
@@ -53,9 +55,21 @@ def test_what_would_replace_another_scan_is_a_row_before_any_worker_starts(
     assert (tmp_path / "T1_brain.nii").read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}])
-def test_an_option_that_is_unknown_is_refused(options):
-    with pytest.raises(InputError, match="use one of"):
+def test_verdicts_are_counted_of_all_scans_and_a_corrected_mask_has_no_other():
+    count = BatchResult(6)
+    for verdict in ("pass", "pass", "fail"):
+        count.add({"status": "done", "verdict": verdict}, 1.0)
+    count.add({"status": "failed", "verdict": None}, 1.0)
+    count.add({"status": "corrected", "verdict": "check"})
+    event = count.add({"status": "done", "verdict": "check"})
+    assert (event["status"], event["verdict"], event["done"]) == ("skipped", "check", 6)
+    assert (count.done, count.failed, count.skipped) == (3, 1, 2)
+    assert count.verdicts == {"pass": 2, "check": 1, "fail": 1, "corrected": 1}
+
+
+@pytest.mark.parametrize("options", [{"redo": "all"}, {"fmriprep": "longitudinal"}, {"jobs": -1}])
+def test_an_option_that_makes_no_sense_is_refused(options):
+    with pytest.raises(InputError, match=r"use one of|jobs is -1; give 1 or more"):
         BatchOptions(**options)
 
 
@@ -109,6 +123,24 @@ def test_a_scan_that_no_worker_answered_for_is_a_row(tell, tmp_path, answer, mes
     assert (rows[0]["status"], rows[0]["path"]) == ("failed", str(tmp_path / "a.nii"))
     assert message in rows[0]["message"]
     assert events[0]["status"] == "failed"
+
+
+def test_weights_that_were_altered_end_the_batch_and_spoil_no_row(
+    tell, tmp_path, monkeypatch, stand_in_weights
+):
+    job = Job(tmp_path, BatchOptions(Options(weights=stand_in_weights)), "digest")
+    save_head(tmp_path / "a.nii")
+
+    def altered(*_):
+        raise WeightsError("Altered.")
+
+    monkeypatch.setattr(pipeline, "create_engine", altered)
+    loaded_engine.cache_clear()
+    with pytest.raises(WeightsError):
+        do((scan(tmp_path, "a"), "new"), job)
+    with pytest.raises(WeightsError):
+        tell(("a", WeightsError("Altered.")))
+    assert list(rows(tmp_path)) == []
 
 
 def test_a_table_is_written_on_the_way_unless_other_jobs_share_the_folder(tell, tmp_path):

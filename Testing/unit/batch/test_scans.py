@@ -127,10 +127,19 @@ def test_a_table_without_scans_or_with_names_that_leave_the_folder_is_refused(
         find_scans(str(table), tmp_path / "out")
 
 
-@pytest.mark.parametrize("source", ["", "missing", "*.nii", "missing.csv"])
-def test_no_scan_at_all_is_refused(tmp_path, monkeypatch, source):
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("", "'' does not exist"),
+        ("missing", "'missing' does not exist"),
+        (".", "'.' holds no image"),
+        ("*.nii", "holds no image"),
+        ("missing.csv", r"missing.csv cannot be read as a table \(No such file or directory\)"),
+    ],
+)
+def test_no_scan_at_all_is_refused(tmp_path, monkeypatch, source, message):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=message):
         find_scans(source, tmp_path / "out")
 
 

@@ -6,10 +6,17 @@ More that is refused, `Testing/hostile.py` has.
 import numpy as np
 import pytest
 
-from skullstrip.checks.input_checks import MAX_SPACING_MM, check_input
+from skullstrip.checks.input_checks import (
+    MAX_SPACING_MM,
+    check_input,
+    contrast_checks,
+    fluid_and_bone,
+)
 from skullstrip.errors import InputError
+from skullstrip.network.brain_region import BrainRegion
 
 THREE_MM = np.diag([3.0, 3.0, 3.0, 1.0])
+BLOCK = (6, 2, 2)
 
 
 def noise(shape=(40, 40, 40), dtype=np.float32):
@@ -84,3 +91,38 @@ def test_a_shear_is_a_warning_with_its_angle():
 def test_an_oblique_scan_is_not_sheared(phantom):
     head = phantom("PIR", (2.0, 3.0, 4.0), oblique_degrees=35)
     assert check_input(head.array, head.affine) == ()
+
+
+# ---- contrast, on a ball of tissue with a layer of fluid -----------------------------------------
+
+
+def region_of(brain):
+    """What the coarse pass would find of a brain in 1 mm voxels."""
+    blocks = brain[tuple(slice(block // 2, None, block) for block in BLOCK)]
+    return BrainRegion(blocks, BLOCK, 9, brain.shape)
+
+
+def brain_in_fluid(fluid, tissue=0.4, bone=0.05):
+    radius = np.sqrt(np.square(np.indices((120, 120, 120)) - 59.5).sum(axis=0))
+    head = np.select([radius < 46, radius < 50], [tissue, fluid], bone).astype(np.float32)
+    return head, region_of(radius < 50)
+
+
+@pytest.mark.parametrize(
+    ("fluid", "bone", "expected"),
+    [
+        (0.13, 0.05, []),
+        (0.9, 0.05, [("contrast_inverted", "note")]),
+        (0.41, 0.05, [("contrast_inverted", "note")]),
+        (0.38, 0.9, [("ct_like", "warn")]),
+    ],
+)
+def test_fluid_and_bone_tell_the_contrast(fluid, bone, expected):
+    checks = contrast_checks(*brain_in_fluid(fluid, bone=bone))
+    assert [(check.code, check.severity) for check in checks] == expected
+
+
+def test_a_brain_without_a_core_is_no_reason_to_fail():
+    head, region = brain_in_fluid(0.9)
+    thin = BrainRegion(region.blocks & (np.arange(60)[:, None] == 30), BLOCK, 9, region.shape)
+    assert fluid_and_bone(head, thin) == (0.0, 0.0)

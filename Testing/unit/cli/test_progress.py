@@ -1,12 +1,15 @@
-"""The bar is drawn on a terminal only; a profile tells where a run's time went."""
+"""Bars are drawn on a terminal only; a log tells how far a batch is, a profile what took time."""
 
 import io
+import json
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from skullstrip.cli.progress import profiled, terminal_progress
+from skullstrip.batch.run import BatchResult
+from skullstrip.cli.progress import batch_progress, profiled, terminal_progress
 
 
 class Terminal(io.StringIO):
@@ -50,3 +53,48 @@ def test_a_profile_tells_each_stage_once_and_passes_the_progress_on(capsys):
     assert (wall >= 0).all()
     assert cpu[0] > 0  # of Python's start
     assert 0 < peak[0] <= peak[1] <= peak[2]
+
+
+def test_an_event_is_one_line_of_json(capsys):
+    row = {"name": "ä\nb", "status": "done", "message": "", "reasons": "It is rough.",
+           "volume_ml": 1.5, "verdict": "check"}  # fmt: skip
+    # Scans that were done before do not make the time left shorter.
+    with batch_progress("json") as on_event:
+        on_event(BatchResult(10, done=1, failed=1, skipped=4).add(row, 30.0))
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    assert json.loads(output) == {
+        "event": "scan", **row, "done": 7, "total": 10, "seconds_left": 30.0,
+    }  # fmt: skip
+
+
+def test_a_log_says_now_and_then_how_far_it_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    row, count = {"name": "a", "status": "done", "message": ""}, BatchResult(10_000, skipped=1000)
+    with batch_progress("auto") as on_event:
+        for seconds in (200.0, 400.0, 600.0, 800.0):
+            now[0] = seconds
+            on_event({"event": "scan", "name": "b", "status": "running"})
+            on_event(count.add(row, seconds))
+        on_event({"event": "scan", "name": "c", "status": "failed", "message": "Broken."})
+    assert capsys.readouterr() == (
+        "",
+        "skullstrip: 1002 of 10000 scans, 20 days, 19:53:20 left\n"
+        "skullstrip: 1004 of 10000 scans, 20 days, 19:46:40 left\n"
+        "skullstrip: c: Broken.\n",
+    )
+
+
+def test_the_bar_counts_what_was_done_before_and_tells_failures(capsys):
+    with batch_progress("bar") as on_event:
+        on_event({"event": "scan", "name": "old", "status": "skipped", "done": 1, "total": 3})
+        on_event({"event": "start", "total": 3, "todo": 2, "jobs": 1})
+        on_event({"event": "scan", "name": "a", "status": "running"})
+        on_event({"event": "scan", "name": "a", "status": "failed", "message": "Broken."})
+        on_event({"event": "scan", "name": "b", "status": "done", "message": ""})
+        on_event({"event": "end", "done": 2, "failed": 1})
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert "skullstrip: a: Broken.\n" in error
+    assert "1/3" in error

@@ -116,15 +116,6 @@ def test_nan_is_drawn_black(phantom):
     assert tuple(picture[0, 0]) == BACKGROUND
 
 
-@pytest.mark.parametrize(("confidence", "colour"), [(0.3, RAMP[0]), (0.99, RAMP[-1])])
-def test_the_outline_has_the_colour_of_its_confidence(phantom, confidence, colour):
-    head = phantom()
-    stated = np.full(head.array.shape, confidence, dtype=np.float32)
-    below_header = np.asarray(picture_of(head, confidence=stated))[60:]
-    assert colours_are(below_header, colour).sum() > 18 * 300
-    assert not colours_are(below_header, OUTLINE).any()
-
-
 def test_the_green_below_an_outline_is_still_the_scans(phantom):
     head = phantom(noise=0.0)
     stated = np.full(head.array.shape, 0.8, dtype=np.float32)
@@ -138,16 +129,17 @@ def test_the_green_below_an_outline_is_still_the_scans(phantom):
     assert plain[outline][:, 1].mean() == pytest.approx(plain[beside][:, 1].mean(), abs=20)
 
 
-def test_the_confidence_is_turned_with_the_scan_and_explained_by_a_legend(phantom):
+def test_the_outline_has_the_colours_of_its_confidence_with_a_legend(phantom):
     pictures = []
     for orientation in ("RAS", "PIR"):
         head = phantom(orientation, noise=0.0)
         stated = np.where(bright_half(head, 1) > 1, np.float32(0.99), np.float32(0.3))
         pictures.append(np.asarray(picture_of(head, confidence=stated)))
     np.testing.assert_array_equal(*pictures)
-    header = pictures[0][:50, -300:]
-    assert colours_are(header, RAMP[0]).any()
-    assert colours_are(header, RAMP[-1]).any()
+    for colour in (RAMP[0], RAMP[-1]):
+        assert colours_are(pictures[0][:50, -300:], colour).any()
+        assert colours_are(pictures[0][60:], colour).sum() > 9 * 250
+    assert not colours_are(pictures[0][60:], OUTLINE).any()
 
 
 def opened(text):

@@ -146,21 +146,29 @@ def test_all_files_of_a_nrrd_image_are_found(tmp_path, content, expected):
     assert [path.name for path in images.files_read(tmp_path / "T1.nhdr")] == expected
 
 
-@pytest.mark.parametrize("frame_axis", [0, 3])
-def test_nrrd_with_one_frame_is_a_volume(tmp_path, frame_axis):
-    directions = np.insert(OBLIQUE[:3, :3].T, frame_axis, np.nan, axis=0)
-    header = {"space": "LPS", "space directions": directions, "space origin": np.zeros(3)}
-    nrrd.write(str(tmp_path / "in.nrrd"), np.expand_dims(voxels(), frame_axis), header)
-    image = images.read_image(tmp_path / "in.nrrd")
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("in.nii", (*SHAPE, 1)), ("in.nii", (*SHAPE, 1, 1)), ("in.nii", (1, *SHAPE)),
+     ("in.nrrd", (*SHAPE, 1)), ("in.nrrd", (1, *SHAPE))],
+)  # fmt: skip
+def test_axes_of_length_one_are_kept_within_a_format_and_left_out_of_another(tmp_path, name, shape):
+    path, suffix = tmp_path / name, name[2:]
+    if suffix == ".nii":
+        nifti(path, voxels(shape=shape))
+    else:
+        directions = np.insert(OBLIQUE[:3, :3].T, shape.index(1), np.nan, axis=0)
+        header = {"space": "RAS", "space directions": directions, "space origin": OBLIQUE[:3, 3]}
+        nrrd.write(str(path), voxels(shape=shape), header)
+    image = images.read_image(path)
     np.testing.assert_array_equal(image.array, voxels())
-    images.write_mask(tmp_path / "mask.nrrd", image, some_mask())
-    assert nrrd.read(str(tmp_path / "mask.nrrd"))[0].shape == image.stored.shape
-    for name in ("mask.nii.gz", "mask.mgz"):
-        images.write_mask(tmp_path / name, image, some_mask())
-        written = images.read_image(tmp_path / name)
-        assert written.stored.shape == SHAPE
-        np.testing.assert_allclose(written.affine, image.affine, atol=AFFINE_TOLERANCE_MM)
-        np.testing.assert_array_equal(written.array, some_mask())
+    for write in (images.write_brain, images.write_mask, images.write_probability):
+        write(tmp_path / f"out{suffix}", image, some_mask())
+        assert images.read_image(tmp_path / f"out{suffix}").stored.shape == shape
+        for other in {".nii.gz", ".mgz", ".nrrd"} - {suffix, suffix + ".gz"}:
+            write(tmp_path / f"out{other}", image, some_mask())
+            written = images.read_image(tmp_path / f"out{other}")
+            assert written.stored.shape == SHAPE
+            np.testing.assert_allclose(written.affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM)
 
 
 @pytest.mark.parametrize(

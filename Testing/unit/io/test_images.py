@@ -8,18 +8,11 @@ import nibabel
 import nrrd
 import numpy as np
 import pytest
+from nibabel import imageglobals
 
 from skullstrip.errors import InputError
 from skullstrip.io import images
-from Testing.image_files import (
-    AFFINE_TOLERANCE_MM,
-    OBLIQUE,
-    SHAPE,
-    nifti,
-    some_mask,
-    stored_in,
-    voxels,
-)
+from Testing.image_files import nifti, some_mask, stored_in, voxels
 
 NOBODY = 65534
 
@@ -144,19 +137,23 @@ def test_mask_and_probability_have_no_scaling_and_no_display_range(tmp_path):
     np.testing.assert_array_equal(probability, some_mask() * np.float32(0.3))
 
 
-@pytest.mark.parametrize("shape", [(*SHAPE, 1), (*SHAPE, 1, 1), (1, *SHAPE)])
-def test_axes_of_length_one_are_kept_within_a_format_and_left_out_of_another(tmp_path, shape):
-    source = nifti(tmp_path / "in.nii", voxels(shape=shape))
-    image = images.read_image(source)
-    assert image.array.shape == SHAPE
-    for write in (images.write_brain, images.write_mask, images.write_probability):
-        write(tmp_path / "out.nii", image, some_mask())
-        assert nibabel.load(tmp_path / "out.nii").shape == shape
-        for name in ("out.mgz", "out.nrrd"):
-            write(tmp_path / name, image, some_mask())
-            written = images.read_image(tmp_path / name)
-            assert written.stored.shape == SHAPE
-            np.testing.assert_allclose(written.affine, OBLIQUE, atol=AFFINE_TOLERANCE_MM)
+@pytest.mark.parametrize("was_disabled", [False, True])
+def test_nibabel_logs_nothing_of_a_header_and_is_afterwards_as_it_was(
+    tmp_path, monkeypatch, caplog, was_disabled
+):
+    path = nifti(tmp_path / "in.nii", voxels())
+    content = bytearray(path.read_bytes())
+    content[80:84] = np.float32(-1).tobytes()  # a step, which nibabel repairs with a remark
+    path.write_bytes(content)
+    monkeypatch.setattr(imageglobals.logger, "disabled", False)
+    nibabel.load(path)
+    assert "should be positive" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(imageglobals.logger, "disabled", was_disabled)
+    image = images.read_image(path)
+    images.write_mask(tmp_path / "out.nii", image, some_mask())
+    assert caplog.text == ""
+    assert imageglobals.logger.disabled is was_disabled
 
 
 @pytest.mark.parametrize("folder_mode", [0o755, 0o700])

@@ -1,7 +1,5 @@
 """Clicks on a synthetic head whose brain is known: a part missing, a leak, and properties."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -9,29 +7,26 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from skullstrip.errors import InputError
-from skullstrip.grid.regions import fill_holes, largest_component
+from skullstrip.grid.regions import dice, fill_holes, largest_component
 from skullstrip.mask.clicks import MAX_DISTANCE_MM, Click, correct_mask
 from skullstrip.mask.postprocess import move_surface
-from Testing.phantoms import Phantom, make_head
-from training.evaluation.metrics import dice
+from Testing.phantoms import make_head
 
 HEAD = make_head("RAS", (2.0, 1.2, 3.0))  # finer and coarser than the grid that is worked on
 FARTHEST_MM = MAX_DISTANCE_MM + 15  # closed sulci and three voxels of rounding
 
 
-def distance_mm(head: Phantom, place_ras: tuple[float, float, float]) -> np.ndarray:
+def distance_mm(head, place_ras):
     index = np.moveaxis(np.indices(head.array.shape), 0, -1)
     world = index @ head.affine[:3, :3].T + head.affine[:3, 3]
     return np.linalg.norm(world - place_ras, axis=-1)
 
 
-def without_a_part(
-    head: Phantom, place_ras=(-60.0, 20.0, 10.0), radius_mm: float = 40.0
-) -> np.ndarray:
+def without_a_part(head, place_ras=(-60.0, 20.0, 10.0), radius_mm=40.0):
     return largest_component(head.brain_mask & (distance_mm(head, place_ras) > radius_mm))
 
 
-def at(head: Phantom, mask: np.ndarray, place_ras) -> bool:
+def at(head, mask, place_ras):
     voxel = np.rint(np.linalg.solve(head.affine, [*place_ras, 1.0])[:3]).astype(int)
     return bool(mask[tuple(voxel)])
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from skullstrip.errors import InputError
-from skullstrip.grid.regions import largest_component
+from skullstrip.grid.regions import dice, largest_component
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.mask.postprocess import (
@@ -17,7 +17,6 @@ from skullstrip.mask.postprocess import (
     without_outer_csf,
 )
 from Testing.phantoms import make_head
-from training.evaluation.metrics import dice
 
 RADIUS_MM = 24.0
 DISTANCE_TOLERANCE_MM = 0.6  # a voxel of 1 mm has its surface half a voxel from its centre
@@ -84,12 +83,13 @@ def test_pieces_that_touch_only_at_an_edge_are_two():
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_pieces_are_told_apart_whichever_way_the_mask_lies_in_memory(order):
     mask = np.zeros((4, 5, 6), bool, order=order)
-    mask[0, 0, :3] = mask[1:, 0, 0] = True
+    mask[0, 0, :4] = mask[1, 1, :2] = True  # which touch at an edge alone
+    expected = [[0, 0, place] for place in range(4)]
+    assert np.argwhere(largest_component(mask)).tolist() == expected
+    mask[1:, 0, 0] = True
     within_slices = np.zeros((3, 3, 3), bool)
     within_slices[1, 1] = within_slices[1, :, 1] = True
-    assert np.argwhere(largest_component(mask, within_slices)).tolist() == [
-        [0, 0, 0], [0, 0, 1], [0, 0, 2]
-    ]  # fmt: skip
+    assert np.argwhere(largest_component(mask, within_slices)).tolist() == expected
 
 
 @pytest.fixture(scope="module")

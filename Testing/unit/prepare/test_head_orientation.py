@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skullstrip.grid.orientation import Orientation, orientation_codes, then
+from skullstrip.grid.orientation import Orientation, then
 from skullstrip.grid.volume import Volume
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.prepare.head_orientation import UPRIGHT, find_upright, turn_to_upright, turns
@@ -125,7 +125,7 @@ def test_the_message_names_both_ways_and_what_to_do():
     wrong = turns()[7]
     prepared = replace(prepared_brain(wrong), orientation=Orientation((1, 2, 0), (True,) * 3))
     _, _, (check,) = find_upright(prepared, look, False)
-    assert f"not {orientation_codes(prepared.orientation)} as its header says" in check.message
+    assert f"not {prepared.orientation.codes} as its header says" in check.message
     assert "'reorient' would" in check.message
 
 

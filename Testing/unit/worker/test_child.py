@@ -77,7 +77,7 @@ def volume_request(folder: Path, **more) -> dict:
         ('{"task": "volume", "options": {"speed": 1}}', "option 'speed' is unknown"),
         ('{"task": "volume", "input": "nowhere.npy", "output": "x.npy"}', "cannot be read"),
         ('{"task": "volume", "input": "zeros.npy", "output": "x.npy"}', "only zeros"),
-        ('{"task": "batch", "source": "nowhere", "out": "x"}', "No image file"),
+        ('{"task": "batch", "source": "nowhere", "out": "x"}', "'nowhere' does not exist"),
     ],
 )
 def test_a_bad_request_is_one_error_event_and_status_2(tmp_path, monkeypatch, line, words):
