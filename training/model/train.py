@@ -18,7 +18,7 @@ from skullstrip.network.unet import build_model, load_weights, read_weights
 
 from ..data.provenance import describe_run
 from ..data.sources import DATA_NAME, load_sources
-from .callbacks import WEIGHTS_NAME, Progress, make_callbacks, restore_checkpoint
+from .callbacks import PROGRESS_NAME, WEIGHTS_NAME, Progress, make_callbacks, restore_checkpoint
 from .config import Config, Optimisation, load_config
 from .sampler import VALIDATION_SPLITS, batches, validation_slices
 
@@ -100,6 +100,13 @@ def training_record(run: Path) -> dict[str, Any]:
     """Return what the training noted about itself when it began; empty if it did not."""
     path = run / RUN_NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def steps_done(run: Path, config: Config) -> int:
+    """Return how many steps a run took; fewer than its configuration's where it was cut short."""
+    note = run / PROGRESS_NAME
+    epochs = json.loads(note.read_text(encoding="utf-8"))["epochs"] if note.exists() else 0
+    return int(epochs) * config.steps_per_epoch
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:

@@ -50,8 +50,9 @@ def network():
 def run(network, tmp_path_factory):
     """A folder as training leaves it, with random weights."""
     folder = tmp_path_factory.mktemp("run")
-    stage = Stage(steps=1, batch_size=1, patch=32, spacing_mm=4.0)
-    config = Config(name="tiny", stages=(stage,), seed=3, architecture=TINY)
+    stage = Stage(steps=6, batch_size=1, patch=32, spacing_mm=4.0)
+    config = Config("tiny", (stage,), seed=3, steps_per_epoch=2, architecture=TINY)
+    (folder / "progress.json").write_text('{"epochs": 2}')
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
     np.savez(folder / "weights.npz", **{v.path: np.asarray(v.value) for v in network.weights})
     return folder
@@ -62,6 +63,7 @@ def test_exported_weights_give_the_network_s_own_output(network, run, tmp_path):
     manifest = export_run(run, tmp_path)
     found, weights = load_manifest(tmp_path)
     assert found == manifest
+    assert found.training["steps"] == 4  # of 6: the run was cut short
     batch = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
     original = np.asarray(network.predict(batch, verbose=0))
     assert original.std() > 10 * HALF_PRECISION_TOLERANCE  # the outputs say something
