@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from skullstrip.checks.appearance import appearance_findings
-from skullstrip.checks.field_of_view import field_of_view_findings
+from skullstrip.checks.appearance import appearance_findings, field_of_view_findings
 from skullstrip.checks.input_checks import CT_BONE, DARK_FLUID, check_input, fluid_and_bone
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
 from skullstrip.grid.resample import resample

@@ -17,8 +17,7 @@ from ..errors import InputError
 from ..grid.regions import bounding_box
 from ..grid.volume import Volume, spacing_of
 from ..network.brain_region import BrainRegion
-from .appearance import appearance_findings, without_fill
-from .field_of_view import field_of_view_findings
+from .appearance import appearance_findings, field_of_view_findings, without_fill
 
 MIN_SLICES = 5
 MIN_SPACING_MM = 0.2

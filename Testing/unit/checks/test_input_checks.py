@@ -6,7 +6,7 @@ More that is refused, `Testing/integration/test_hostile.py` has.
 import numpy as np
 import pytest
 
-from skullstrip.checks.field_of_view import MOST_CM2, tissue_at_sides
+from skullstrip.checks.appearance import MOST_CM2, tissue_at_sides
 from skullstrip.checks.input_checks import check_input, contrast_checks, fluid_and_bone
 from skullstrip.errors import InputError
 from skullstrip.network.brain_region import BrainRegion
