@@ -79,6 +79,7 @@ def test_a_few_finite_voxels_among_nan_break_nothing():
     ("array", "affine", "message"),
     [
         (noise((40, 40, 5)), np.eye(4), "field of view is 40 x 40 x 5 mm"),
+        (noise(), np.diag([0.6, 0.5, 0.6, 1]), r"24 x 20 x 24 mm, .* and 60 along one axis"),
         (np.full((40, 40, 40), 7.5), THREE_MM, r"same value everywhere \(7\.5\)"),
         (np.where(np.indices((40, 40, 40))[0] < 20, 3, np.nan), THREE_MM, "same value"),
         (noise(), np.diag([1000.0, 1000.0, 1000.0, 1.0]), "spacing"),
