@@ -7,7 +7,7 @@ from skullstrip import extract_brain
 from skullstrip.checks.appearance import appearance_findings, field_of_view_findings
 from skullstrip.checks.input_checks import CT_BONE, DARK_FLUID, check_input, fluid_and_bone
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras, then
-from skullstrip.grid.regions import bounding_box
+from skullstrip.grid.regions import bounding_box, dice
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
@@ -21,7 +21,6 @@ from skullstrip.prepare.intensity import scale_intensities
 from skullstrip.prepare.preprocess import prepare, restore
 from Testing.unit.checks.test_input_checks import region_of
 from Testing.unit.prepare.test_head_orientation import is_upright
-from training.evaluation.metrics import dice
 
 EVERY = 14
 CUT_MM = 20.0  # below the scalp's top: about 5 mm of brain are gone
