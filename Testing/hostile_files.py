@@ -57,24 +57,31 @@ spm = saved(nibabel.Spm2AnalyzeImage(*head()), "T1.img")  # whose affine is in a
 
 
 @maker
-def edited(folder, *edits, name="T1.nii", source=None):
-    """The phantom with bytes of its (uncompressed) content written over."""
+def changed(folder, change, name="T1.nii.gz", source=None, inside=False):
+    """The phantom's file, or another, with its bytes changed, or those that are packed in it."""
     path = (source or image(name))(folder)
     data = path.read_bytes()
-    module = {b"\x1f\x8b": gzip, b"BZ": bz2}.get(data[:2])
-    content = bytearray(module.decompress(data) if module else data)
-    for start, field in edits:
-        content[start : start + len(field)] = field
-    path.write_bytes(module.compress(bytes(content), 1) if module else bytes(content))
+    module = {b"\x1f\x8b": gzip, b"BZ": bz2}.get(data[:2]) if inside else None
+    content = change(module.decompress(data) if module else data)
+    path.write_bytes(module.compress(content, 1) if module else content)
     return path
+
+
+def edited(*edits, name="T1.nii", source=None):
+    """The phantom with bytes of its content written over."""
+
+    def write_over(content):
+        for start, field in edits:
+            content = content[:start] + field + content[start + len(field) :]
+        return content
+
+    return changed(write_over, name, source, inside=True)
 
 
 @maker
-def changed(folder, change, name="T1.nii.gz"):
-    """The phantom's file with its bytes changed as they lie on disk."""
-    path = image(name)(folder)
-    path.write_bytes(change(path.read_bytes()))
-    return path
+def packed(folder, pack, name):
+    """The phantom's bytes, packed or not, under a name that says otherwise."""
+    return changed(pack, "T1.nii")(folder).rename(folder / name)
 
 
 @maker
@@ -107,37 +114,36 @@ def whole_pair(folder):
     return image("T1.img", kind=nibabel.Nifti1Pair)(folder).with_suffix(".hdr")
 
 
-def _extended(folder, extensions, voxels_at, level):
+def _extended(extensions, voxels_at, level):
     """Extensions behind a header that says where the voxels begin, packed."""
-    path = image("T1.nii")(folder)
-    data = path.read_bytes()
-    path.unlink()
-    header = bytearray(data[:348])
-    header[VOX_OFFSET : VOX_OFFSET + 4] = f32(voxels_at)
-    content = bytes(header) + b"\1\0\0\0" + extensions + data[352:]
-    (folder / "T1.nii.gz").write_bytes(gzip.compress(content, level))
-    return folder / "T1.nii.gz"
+    start, end = VOX_OFFSET, VOX_OFFSET + 4
+    return packed(
+        lambda data: gzip.compress(
+            data[:start] + f32(voxels_at) + data[end:348] + b"\1\0\0\0" + extensions + data[352:],
+            level,
+        ),
+        "T1.nii.gz",
+    )
 
 
 def extension_bomb(folder):
     """130 kB whose header extension inflates to 128 MB, and could to terabytes."""
     bomb = struct.pack("<ii", BOMB_BYTES - 16, 6) + bytes(BOMB_BYTES)
-    return _extended(folder, bomb, 2.0**40, level=1)
+    return _extended(bomb, 2.0**40, level=1)(folder)
 
 
 def many_extensions(folder):
     """Half a million extensions of a header, 16 bytes each, in a few kB."""
     count = 500_000
-    return _extended(folder, struct.pack("<iiq", 16, 6, 0) * count, 352 + 16 * count, level=9)
+    return _extended(struct.pack("<iiq", 16, 6, 0) * count, 352 + 16 * count, level=9)(folder)
 
 
-def nrrd_bomb(folder):
-    """Voxels as the header says, and 128 MB of zeros behind them in the same stream."""
-    path = image("T1.nrrd")(folder)
-    header, _, packed = path.read_bytes().partition(b"\n\n")
-    voxels = gzip.decompress(packed)
-    path.write_bytes(header + b"\n\n" + gzip.compress(voxels + bytes(BOMB_BYTES), 1))
-    return path
+def _with_zeros(data):
+    header, _, voxels = data.partition(b"\n\n")
+    return header + b"\n\n" + gzip.compress(gzip.decompress(voxels) + bytes(BOMB_BYTES), 1)
+
+
+nrrd_bomb = changed(_with_zeros, "T1.nrrd")  # behind the voxels, in the same stream
 
 
 def f32(value):
@@ -219,16 +225,6 @@ def mat_bomb(path):
     from scipy.io import savemat
 
     savemat(path, {"M": np.zeros(BOMB_BYTES // 8)}, do_compression=True)
-
-
-@maker
-def packed(folder, pack, name):
-    """The phantom's bytes, packed or not, under a name that says otherwise."""
-    path = image("T1.nii")(folder)
-    data = path.read_bytes()
-    path.unlink()
-    (folder / name).write_bytes(pack(data))
-    return folder / name
 
 
 def dicom(fields):

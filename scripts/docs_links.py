@@ -27,6 +27,6 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         if not (ROOT / path).exists():
             raise FileNotFoundError(f"{page.file.src_path} links to '../{path}', which is no file.")
         kind = "tree" if (ROOT / path).is_dir() else "blob"
-        return f"]({config['repo_url']}/{kind}/main/{path}{fragment})"
+        return f"]({config['extra']['repository']}/{kind}/main/{path}{fragment})"
 
     return OUTSIDE.sub(absolute, markdown)

@@ -11,7 +11,7 @@ from skullstrip.errors import SkullStripError
 # Where each is, and what it does. Its module has `add_arguments(parser)` and `run(arguments)`.
 COMMANDS = {
     "check": ("data.check", "report voxel sizes, orientations and faulty masks of a data set"),
-    "split": ("data.splits", "split a data set by subject, seeded, into a list"),
+    "split": ("data.dataset", "split a data set by subject, seeded, into a list"),
     "heads": ("data.heads", "make masks for more label maps, and heads for infants' brains"),
     "prepare": ("data.sources", "preprocess a data set once, for training"),
     "train": ("model.train", "train a network from a configuration"),

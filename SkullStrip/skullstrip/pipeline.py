@@ -27,8 +27,7 @@ from .options import Options
 from .prepare.head_orientation import find_upright
 from .prepare.preprocess import prepare, restore
 from .quality.calibration import load_calibration
-from .quality.confidence import confidence_map
-from .quality.evidence import gather_evidence
+from .quality.evidence import confidence_map, gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
 

@@ -6,6 +6,7 @@ Each engine runs in a process of its own: Keras has one backend a process.
 import numpy as np
 import pytest
 
+from skullstrip.grid.regions import dice
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.network.brain_region import slice_batch
@@ -14,7 +15,6 @@ from skullstrip.network.engines import missing_packages
 from skullstrip.network.manifest import load_manifest
 from skullstrip.prepare.preprocess import prepare
 from Testing.programs import ENVIRONMENT, run_python
-from training.evaluation.metrics import dice
 
 REFERENCE = "tensorflow"
 PROBABILITY_TOLERANCE = 2e-3

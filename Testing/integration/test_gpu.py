@@ -10,10 +10,10 @@ import shutil
 import pytest
 
 from skullstrip.files import strip_file
+from skullstrip.grid.regions import dice
 from skullstrip.io.images import read_image
 from skullstrip.network.engines import missing_packages
 from Testing.programs import run_python
-from training.evaluation.metrics import dice
 
 BACKENDS = ("onnxruntime-float32", "tensorflow", "torch", "jax")
 MASK_DICE = 0.999

@@ -1,6 +1,6 @@
 """Hostile and odd inputs through the command, which strips each or refuses it in one sentence.
 
-The network is `ThresholdEngine`, a stand-in.
+Sound files of every format are in test_fuzz.py. The network is `ThresholdEngine`, a stand-in.
 """
 
 import bz2
@@ -22,8 +22,8 @@ from skullstrip.network.manifest import default_manifest_path
 from Testing.hostile_files import (  # isort: skip
     DIM, SCL_INTER, SCL_SLOPE, SROW, VOX_OFFSET, afni, beside, changed, content, cut, dicom,
     dicom_claims, dicom_folder, dims, edited, extension_bomb, f32, flip_bit, head, image, linked,
-    many_extensions, mat_bomb, minc1, minc2, nrrd, nrrd_bomb, packed, packed_afni, philips, saved,
-    spm, whole_pair,
+    many_extensions, mat_bomb, minc2, nrrd, nrrd_bomb, packed, saved, spm,
+    whole_pair,
 )  # fmt: skip
 from Testing.image_files import assert_one_sentence, contents, names
 
@@ -53,11 +53,6 @@ ROWS = (
     ("gzip under .nii", packed(gzip.compress, "T1.nii"), STRIPPED),
     ("plain NIfTI under .nii.gz", packed(bytes, "T1.nii.gz"), STRIPPED),
     ("NIfTI, bzip2", packed(bz2.compress, "T1.nii.bz2"), STRIPPED),
-    ("AFNI", afni, STRIPPED),
-    ("AFNI, gzip, scaled", packed_afni, STRIPPED),
-    ("MINC 1", minc1, STRIPPED),
-    ("MINC 2", minc2(), STRIPPED),
-    ("PAR/REC", philips, STRIPPED),
     ("text", content(b"T1 of subject 7\n" * 99), READ),
     ("DICOM without a picture", content(bytes(128) + b"DICM" + bytes(999)), "without a picture"),
     ("DICOM of nothing but zeros", dicom_folder, "without a picture"),
@@ -87,8 +82,7 @@ ROWS = (
     ("gzip bomb: header extension", extension_bomb, "header has more than"),
     ("gzip bomb: behind NRRD's voxels", nrrd_bomb, STRIPPED),
     ("gzip bomb: 500 000 header extensions", many_extensions, "parts"),
-    ("SPM's Analyze with its .mat", spm, STRIPPED),
-    ("the same, .mat a bomb", beside("T1.mat", mat_bomb, spm), "header has more than"),
+    ("SPM's Analyze, its .mat a bomb", beside("T1.mat", mat_bomb, spm), "header has more than"),
     ("the same, .mat a named pipe", beside("T1.mat", os.mkfifo, spm), "T1.mat is not a file"),
     ("sizes of 645 x 645 x 640 in a small .nii.bz2", edited(dims(645, 645, 640),
         source=packed(bz2.compress, "T1.nii.bz2")), "cut short"),
@@ -111,9 +105,6 @@ ROWS = (
     ("64-bit floats up to 1e300", image(array=head(np.float64)[0] * 1e298), "No brain"),
     ("complex", image(array=head(np.complex64)[0]), "complex"),
     ("RGB", image(array=np.zeros((9, 9, 9), [(c, "u1") for c in "RGB"])), "colour"),
-    ("big-endian", saved(nibabel.Nifti1Image(*head(), nibabel.Nifti1Header(endianness=">"))),
-        STRIPPED),
-    ("NIfTI-2", image(kind=nibabel.Nifti2Image), STRIPPED),
     ("NIfTI pair", whole_pair, STRIPPED),
     ("NIfTI pair without its voxels", beside("T1.img", lambda _: None, whole_pair),
         "T1.hdr cannot be read"),

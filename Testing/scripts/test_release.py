@@ -43,7 +43,7 @@ def test_a_link_of_the_documentation_that_leads_nowhere_ends_its_build():
         class file:  # noqa: N801
             src_path = "index.md"
 
-    config = {"repo_url": "https://example.org/r"}
+    config = {"extra": {"repository": "https://example.org/r"}}
     found = on_page_markdown("[a](../README.md#install) [b](faq.md)", page=Page, config=config)
     assert found == "[a](https://example.org/r/blob/main/README.md#install) [b](faq.md)"
     with pytest.raises(FileNotFoundError, match=r"index.md links to '../nowhere.md'"):
@@ -56,3 +56,4 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "api.html").read_text(encoding="utf-8")
     assert "brain_probability" in page, "the docstrings are on the page"
+    assert 'data-md-component="source"' not in page, "which asks GitHub for stars and releases"

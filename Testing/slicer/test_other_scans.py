@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from scipy import ndimage
 
 from skullstrip.errors import InputError
+from skullstrip.grid.regions import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from Testing.phantoms import make_head
@@ -15,7 +16,6 @@ from Testing.slicer.child_stand_ins import APPLYING, script_process, wait_for
 from Testing.slicer.panel_fixtures import click, column, strip
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume, centreMm, harden, maskOf
-from training.evaluation.metrics import dice
 
 DICE = 0.95  # of a mask carried from 2 to 3 mm with the true one
 

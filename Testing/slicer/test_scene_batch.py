@@ -8,6 +8,7 @@ import pytest
 import slicer
 from PySide6.QtCore import Qt
 
+from skullstrip.grid.regions import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.scene_scans import findHeads
@@ -17,7 +18,6 @@ from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, logicOf, script_p
 from Testing.slicer.panel_fixtures import click, column, wait_for
 from Testing.slicer.pythonqt import unwrap
 from Testing.slicer.scene import addVolume, maskOf
-from training.evaluation.metrics import dice
 
 DICE = 0.95  # of the stand-in, which finds the brain by its grey values
 INDICES = ("0", "2.5", "5")

@@ -9,13 +9,13 @@ import slicer
 import vtk
 
 from skullstrip import extract_brain
+from skullstrip.grid.regions import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.volume_node import ijkToRas
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import wait_for
 from Testing.slicer.scene import loadVolume, maskOf, voxelsOf
-from training.evaluation.metrics import dice
 
 AFFINE_TOLERANCE_MM = 1e-5
 PHANTOM_DICE = 0.7  # the network has never seen a phantom; far above chance is enough

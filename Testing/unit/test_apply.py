@@ -10,9 +10,9 @@ from numpy.testing import assert_array_equal
 from skullstrip import InputError, apply, apply_brain, extract_brain
 from skullstrip.align import Alignment
 from skullstrip.apply import judge_carried
+from skullstrip.grid.regions import dice
 from Testing.phantoms import make_head
 from Testing.stand_ins import BlindEngine, ThresholdEngine
-from training.evaluation.metrics import dice
 
 GRID_DICE = 0.96  # of a mask carried from 3 mm with the true one
 HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])

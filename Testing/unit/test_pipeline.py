@@ -12,9 +12,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skullstrip import Cancelled, InputError, extract_brain
+from skullstrip.grid.regions import dice
 from Testing.phantoms import make_head
 from Testing.stand_ins import BlindEngine, BrightEngine, ContraryEngine, ThresholdEngine
-from training.evaluation.metrics import dice
 
 # The stand-in cuts at fixed intensities and works at 3 mm, so partial volume costs some voxels.
 PHANTOM_DICE = 0.94

@@ -19,8 +19,12 @@ from skullstrip.network.engine import Engine
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS, Prediction, View, Views, fuse, predict_head
 from skullstrip.prepare.preprocess import prepare, restore
-from skullstrip.quality.confidence import disagreement_map
-from skullstrip.quality.evidence import Evidence, gather_evidence, whole_block_means
+from skullstrip.quality.evidence import (
+    Evidence,
+    disagreement_map,
+    gather_evidence,
+    whole_block_means,
+)
 from skullstrip.quality.measures import measure
 
 from ..data.pair import Pair

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from skullstrip.errors import InputError
 from skullstrip.quality.calibration import LIMITED, Calibration, Ground
-from skullstrip.quality.confidence import confidence_terms
+from skullstrip.quality.evidence import confidence_terms
 from skullstrip.quality.verdict import (
     LEAST_ERROR,
     contradicted_error,

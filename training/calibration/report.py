@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from skullstrip.batch.tables import write_rows
 from skullstrip.quality.calibration import Calibration
-from skullstrip.quality.confidence import right_odds
+from skullstrip.quality.evidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
 from ..augment.tissue_contrast import LOOKS

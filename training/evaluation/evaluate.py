@@ -23,8 +23,7 @@ from skullstrip.pipeline import extract_brain, load_engine
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, scan_row
-from .metrics import agreement
-from .scores import Score, summarise, write_scores
+from .scores import Score, agreement, summarise, write_scores
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -139,11 +139,9 @@ def do(task: Task, job: Job) -> Row:
             fetch(scan.path)
         with suppress(OSError):  # of which reading it has more to say
             source = FileState.of(*scan.inputs)
-        entry = (
-            _take_correction(scan, corrected, source, job, start)
-            if corrected
-            else _strip(scan, known, source, job, start)
-        )
+        if corrected:
+            return _take_correction(scan, corrected, source, job, start)
+        return _strip(scan, known, source, job, start)
     except WeightsError:
         raise
     except Exception as error:  # noqa: BLE001  (one bad scan stops none of the rest)
@@ -151,9 +149,9 @@ def do(task: Task, job: Job) -> Row:
             return give_up(scan, job, sentence(error), source, start)
         message = f"The mask was changed since it was made. {sentence(error)}"
         row = corrected.row | {"status": FAILED, "message": message} | _spent(start)
-        entry = replace(corrected, row=row)
-        records.write_record(entry, job.out)
-    return entry.row
+        latest = read_record(scan.name, job.out) or corrected
+        records.write_record(replace(latest, row=row), job.out)
+        return row
 
 
 def give_up(
@@ -181,7 +179,7 @@ def sentence(error: BaseException) -> str:
     return text if isinstance(error, SkullStripError) else f"{type(error).__name__}: {text}"
 
 
-def _strip(scan: Scan, known: Entry | None, source: FileState, job: Job, start: float) -> Entry:
+def _strip(scan: Scan, known: Entry | None, source: FileState, job: Job, start: float) -> Row:
     """Strip a scan and write its outputs, sidecars included."""
     if theirs := _strangers(scan, known, job):
         raise OutputError(
@@ -200,7 +198,7 @@ def _strip(scan: Scan, known: Entry | None, source: FileState, job: Job, start: 
         return record(Entry(row | _spent(start), source, job.digest))
 
 
-def _take_correction(scan: Scan, known: Entry, source: FileState, job: Job, start: float) -> Entry:
+def _take_correction(scan: Scan, known: Entry, source: FileState, job: Job, start: float) -> Row:
     """Keep a mask that was corrected: measure it, and bring brain and picture in line with it."""
     turned = [file for path in scan.for_fmriprep for file in (path, sidecar_of(path))]
     theirs, mask = _strangers(scan, known, job), job.out / scan.mask

@@ -103,7 +103,7 @@ def write_record(entry: Entry, out: Path) -> None:
 @contextmanager
 def recorded(
     name: str, writes: Iterable[str], earlier: dict[str, FileState], out: Path
-) -> Iterator[tuple[dict[str, Path], Callable[[Entry], Entry]]]:
+) -> Iterator[tuple[dict[str, Path], Callable[[Entry], Row]]]:
     """Give the paths to write a scan's outputs at, and what adds them to its record at the end.
 
     The record is moved into place with the outputs, and before them: so each is ours by it whenever
@@ -113,11 +113,10 @@ def recorded(
         path = staged(_record(out, name))
         places = {output: staged(out / output) for output in writes}
 
-        def record(entry: Entry) -> Entry:
+        def record(entry: Entry) -> Row:
             states = {output: FileState.of(place) for output, place in places.items()}
-            entry = replace(entry, outputs=entry.outputs | states, earlier=earlier)
-            _write(entry, path)
-            return entry
+            _write(replace(entry, outputs=entry.outputs | states, earlier=earlier), path)
+            return entry.row
 
         yield places, record
 

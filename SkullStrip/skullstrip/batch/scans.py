@@ -19,7 +19,7 @@ from .tables import read_rows
 DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
 BETWEEN = ";"  # files in one cell of a table
-STRAY_BYTES = re.compile("[\udc80-\udcff]")  # what Python makes of bytes that are no UTF-8
+STRAY_BYTES = re.compile("[\0\udc80-\udcff]")  # and what Python makes of bytes that are no UTF-8
 OURS = re.compile("_brain(_mask)?$|_desc-brain[^_]*_[^_]+$")
 
 
@@ -205,7 +205,7 @@ def refuse_names(scans: Iterable[Scan]) -> None:
     """Raise InputError for two scans of one name, and for names that no table can hold."""
     seen: dict[str, str] = {}
     for scan in chain.from_iterable((scan, *scan.apply_to) for scan in scans):
-        if STRAY_BYTES.search(scan.file):
+        if STRAY_BYTES.search(scan.file + scan.name):
             raise InputError(
                 f"{scan.file} has bytes in its name that are no text (UTF-8); rename it, or leave "
                 "it out."

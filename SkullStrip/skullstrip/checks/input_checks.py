@@ -17,14 +17,14 @@ from ..errors import InputError
 from ..grid.regions import bounding_box
 from ..grid.volume import Volume, spacing_of
 from ..network.brain_region import BrainRegion
-from .appearance import appearance_findings, without_fill
-from .field_of_view import field_of_view_findings
+from .appearance import appearance_findings, field_of_view_findings, without_fill
 
 MIN_SLICES = 5
 MIN_SPACING_MM = 0.2
 MAX_SPACING_MM = 8.0
 MIN_EXTENT_MM = 20.0  # thinner slabs hold too little of a head to recognise it
 MAX_EXTENT_MM = 1000.0  # larger "heads" are a header with wrong units
+LEAST_LENGTH_MM = 60.0  # of the longest axis: a head in cm that are called mm is shorter
 # From a right angle. Scanners tilt CT, not MRI: 157 real scans had less than 0.001 degrees. What is
 # more comes from a registration that was written into the header.
 MAX_SHEAR_DEGREES = 2.0
@@ -111,10 +111,11 @@ def _check_space(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:
             f"({MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm expected); check the header's units."
         )
         yield Check("spacing_unusual", "warn", message)
-    if extent.min() < MIN_EXTENT_MM or extent.max() > MAX_EXTENT_MM:
+    if extent.min() < MIN_EXTENT_MM or not LEAST_LENGTH_MM <= extent.max() <= MAX_EXTENT_MM:
         raise InputError(
             f"The field of view is {by_axis(extent)} mm, which is no head "
-            f"({MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm expected); check the header's spacing."
+            f"({MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm expected, and {LEAST_LENGTH_MM:g} along "
+            "one axis at least); check the header's spacing."
         )
     axes = affine[:3, :3] / spacing
     cosines = np.abs(axes.T @ axes - np.diag(np.sum(axes**2, axis=0)))

@@ -19,11 +19,6 @@ class Volume:
     affine: np.ndarray  # float64, shape (4, 4); voxel index to RAS+ mm, finite and invertible
 
     def __post_init__(self) -> None:
-        if self.array.ndim != 3:
-            raise InputError(
-                f"The image has {self.array.ndim} dimensions (shape {self.array.shape}); "
-                "give one 3-D volume."
-            )
         affine = np.asarray(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError("The affine is not a finite 4x4 matrix; repair the image's header.")

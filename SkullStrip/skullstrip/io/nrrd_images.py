@@ -174,20 +174,17 @@ def _data_file(path: Path, header: dict[str, Any]) -> Path | None:
 
 
 def _affine(header: dict[str, Any]) -> np.ndarray | None:
-    space = str(header.get("space", "")).lower()
-    directions = header.get("space directions")
-    if directions is None or space not in _SPACES:
-        return None
+    """Return the RAS+ affine; None where the header says of no three axes how they lie."""
+    signs = _SPACES.get(str(header.get("space", "")).lower())
     # Axes that are not in space (one colour, one frame) have no direction.
+    directions = header.get("space directions", ())
     rows = [row for row in directions if row is not None and np.isfinite(row).all()]
-    if len(rows) != 3 or any(len(row) != 3 for row in rows):
-        raise InputError(
-            f"The NRRD header has {len(rows)} axes in space; give an image with three."
-        )
+    if signs is None or [len(row) for row in rows] != [3, 3, 3]:
+        return None
     affine = np.eye(4)
     affine[:3, :3] = np.array(rows, dtype=np.float64).T
     affine[:3, 3] = header.get("space origin", np.zeros(3))
-    affine[:3] *= np.array(_SPACES[space], dtype=np.float64)[:, None]
+    affine[:3] *= np.array(signs, dtype=np.float64)[:, None]
     return affine
 
 

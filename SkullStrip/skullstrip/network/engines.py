@@ -43,17 +43,18 @@ def create_engine(
     threads = min(threads or available_threads(), available_threads())
     if name != "auto":
         return _load_or_leave_gpu(name, manifest, weights_path, device, threads)
-    failures = []
+    failures: list[EngineError] = []
     for candidate in ENGINE_NAMES:
         if candidate == FLOAT32 or missing_packages(candidate):
             continue
         try:
             return _load_or_leave_gpu(candidate, manifest, weights_path, device, threads)
         except EngineError as error:
-            failures.append(str(error))
+            failures.append(error)
+    if failures:
+        raise failures[0]  # of the best engine; Keras tries one in a process anyway
     raise EngineError(
-        " ".join(failures)
-        or "No engine is installed; install one with 'pip install onnxruntime' (or tensorflow)."
+        "No engine is installed; install one with 'pip install onnxruntime' (or tensorflow)."
     )
 
 

@@ -53,7 +53,7 @@ class Calibration:
     # than this with a right mask.
     sure_entropy: float
     sure_disagreement_cm2: float
-    # log odds that a voxel's label is right; see `confidence.confidence_terms`.
+    # log odds that a voxel's label is right; see `evidence.confidence_terms`.
     confidence: dict[str, float]
     provenance: dict[str, Any] = field(default_factory=dict)  # weights, data and commit
 

@@ -1,8 +1,8 @@
 """What a mask is judged by: its probability at 2 mm, coronal slices, and where the image ends.
 
-Small enough (about 5 MB) to be kept with the result, so that the confidence map can be made when
-somebody asks for it. It is taken before `border_mm` and `keep_csf` change the mask: what is judged
-is what the network found.
+Small enough (about 5 MB) to be kept with the result, so that the map of how likely each voxel's
+label is right can be made of it when somebody asks for it. It is taken before `border_mm` and
+`keep_csf` change the mask: what is judged is what the network found.
 
 The coronal slices are seen at full resolution. A mask of sagittal slices knows nothing of
 them; one of three views has them among its slices, and shows by how much the others overruled them.
@@ -16,16 +16,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
+from scipy.special import expit
 
 from ..grid.regions import block_means, opened
+from ..grid.resample import resample_axis
+from ..mask.postprocess import solid_mask
 from ..network.brain_region import COARSE_MM, BrainRegion
-from ..network.predict import Predict, Prediction, View, predict_views
+from ..network.predict import (
+    LEAST_PROBABILITY,
+    Predict,
+    Prediction,
+    View,
+    between_matrix,
+    logit,
+    predict_views,
+)
 from ..prepare.head_box import HEAD_FRACTION, bright_level
-from ..prepare.preprocess import Prepared, source_index_matrix
+from ..prepare.preprocess import Prepared, restore, source_index_matrix
+from .calibration import Calibration
 
 CORONAL = 1  # the axis along which those slices are stacked
 APART_MM = 16.0  # no eye, 24 mm wide, falls between two slices
 SIGNAL = 0.08  # of the bright blocks: tissue far from the coil has it, blanked voxels have not
+BLUR_MM = 6.0  # a disagreement speaks for its surroundings
+LEAST_DISAGREEMENT = 0.01
+STRONG_DISAGREEMENT = 0.2  # hardly found around right masks
+VOXELS_AT_A_TIME = 2**18  # the terms of a large scan's confidence take gigabytes
 
 
 @dataclass(frozen=True)
@@ -108,3 +125,70 @@ def whole_block_means(array: np.ndarray, factor: int) -> np.ndarray:
         if size % factor:
             np.moveaxis(means, axis, 0)[-1] *= factor / (size % factor)
     return means
+
+
+def disagreement_map(evidence: Evidence) -> np.ndarray:
+    """Return where the coronal slices contradict the probability, in [0, 1], of its shape.
+
+    The difference is blurred within those slices and interpolated linearly between them.
+    """
+    if len(evidence.coronal_places) == 0:
+        return np.zeros_like(evidence.probability)
+    apart = np.abs(
+        np.moveaxis(evidence.coronal, 0, 1) - evidence.probability[:, evidence.coronal_places]
+    )
+    sigma = BLUR_MM / evidence.block_mm
+    blurred = ndimage.gaussian_filter(apart, (sigma, 0, sigma))
+    matrix = between_matrix(evidence.coronal_places, slice(0, evidence.probability.shape[1]))
+    return resample_axis(blurred, 1, matrix)
+
+
+def right_odds(
+    probability: np.ndarray, disagreement: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    """Log odds that the more likely label is right; all arrays have one shape."""
+    found = confidence_terms(probability, disagreement)
+    return np.asarray(sum(calibration.confidence[name] * term for name, term in found.items()))
+
+
+def confidence_terms(
+    probability: np.ndarray, disagreement: np.ndarray
+) -> dict[str, np.ndarray | float]:
+    """Return what the log odds are a weighted sum of."""
+    certainty = np.abs(logit(probability))
+    contradiction = np.log(np.maximum(disagreement, LEAST_DISAGREEMENT) / LEAST_DISAGREEMENT)
+    return {
+        "constant": 1.0,
+        "certainty": certainty,
+        "disagreement": contradiction,
+        "both": certainty * contradiction,
+        "strong": np.maximum(disagreement - STRONG_DISAGREEMENT, 0.0),
+    }
+
+
+def confidence_map(
+    probability: np.ndarray,
+    evidence: Evidence,
+    placement: Prepared,
+    calibration: Calibration,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:
+    """Confidence in every label of the mask as it was before border and CSF, float32 in [0, 1].
+
+    It is on the scan's own grid, (I, J, K), as the probability is; `placement` is where the head
+    lies in it, and `mask` that mask, where it is at hand. Where a label is not the likelier one (a
+    piece removed, a hole filled), it is the complement of the other's.
+    """
+    block = round(evidence.block_mm / float(placement.spacing_mm[0]))
+    disagreement = restore(disagreement_map(evidence), placement, block).ravel(order="F")
+    labels = (solid_mask(probability) if mask is None else mask).ravel(order="F")
+    likely = probability.ravel(order="F")
+    nowhere = np.zeros((), dtype=np.float32)
+    confidence = np.full_like(likely, expit(right_odds(nowhere, nowhere, calibration)))
+    is_unsure = (likely > LEAST_PROBABILITY) & (likely < 1 - LEAST_PROBABILITY)
+    is_unlikely = (likely >= 0.5) != labels
+    tells = np.flatnonzero(is_unsure | is_unlikely | (disagreement > LEAST_DISAGREEMENT))
+    for some in np.array_split(tells, 1 + len(tells) // VOXELS_AT_A_TIME):
+        right = expit(right_odds(likely[some], disagreement[some], calibration))
+        confidence[some] = np.where(is_unlikely[some], 1 - right, right)
+    return confidence.reshape(probability.shape, order="F")

@@ -33,7 +33,7 @@ LEAST_SHARE, LEAST_SHARE_OF_SMALL = 0.45, 0.70
 SMALL_BRAIN_ML = 1000.0  # no adult's; that of a child under two
 # Why a mask is not to be used unseen, with names of measures and what `judge_measures` adds.
 _REASONS = {
-    "dice_low": "The mask's Dice is estimated at {dice:.2f} ({calibration.check_below:.2f} and "
+    "dice_low": "The mask's Dice is estimated at {dice:.3f} ({calibration.check_below:.3f} and "
     "more is usual); look at its outline.",
     "brain_small": "The brain found is unusually small ({volume_ml:.0f} mL; {expected}); look at "
     "its outline.",

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from skullstrip.grid.regions import dice
 from Testing.phantoms import make_head
 from training.calibration.wrong_masks import DAMAGES, damaged_probability
-from training.evaluation.metrics import dice
 
 BLOCK_MM = 2.0
 GROWS = {"grow", "eye", "dura", "neck"}

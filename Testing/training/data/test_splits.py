@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from skullstrip.errors import InputError
 from training.__main__ import run
-from training.data.dataset import find_pairs
+from training.data.dataset import find_pairs, split_pairs, split_subjects
 from training.data.pair import Pair, altered_files
-from training.data.splits import split_pairs, split_subjects
 
 SHARES = {"train": 0.6, "val": 0.4}
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from training.evaluation import metrics
+from skullstrip.grid.regions import dice
+from training.evaluation.scores import agreement, surface_distances_mm
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.7, 1.0, 3.0)]
 ROUNDING_MM = 1e-9
 
 
 def figures(predicted, reference, spacing_mm=(1.0, 1.0, 1.0)):
-    return metrics.agreement(predicted, reference, spacing_mm)
+    return agreement(predicted, reference, spacing_mm)
 
 
 def boxes(shift):
@@ -40,7 +41,7 @@ def test_overlap_of_shifted_boxes_is_the_counted_one():
     predicted, reference = boxes(shift=4)
     common, each = 10 * 12 * 10, 10 * 12 * 14
     found, outside = figures(predicted, reference), reference.size - each
-    assert metrics.dice(predicted, reference) == found["dice"] == pytest.approx(common / each)
+    assert dice(predicted, reference) == found["dice"] == pytest.approx(common / each)
     assert found["jaccard"] == pytest.approx(common / (2 * each - common))
     assert found["sensitivity"] == pytest.approx(common / each)
     assert found["specificity"] == pytest.approx((outside - (each - common)) / outside)
@@ -73,7 +74,7 @@ def test_surface_distances_are_those_of_a_brute_force_search(spacing_mm):
     reference = radius <= 9
     predicted = (radius <= 8) & (np.random.default_rng(1).random(radius.shape) > 0.1)
     predicted[0, 0, 0] = reference[-1, 3, 3] = True  # both touch the array's edge
-    found = metrics.surface_distances_mm(predicted, reference, spacing_mm)
+    found = surface_distances_mm(predicted, reference, spacing_mm)
     expected = brute_force_distances(predicted, reference, spacing_mm)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(np.sort(one), np.sort(other), atol=ROUNDING_MM)

@@ -13,11 +13,11 @@ import pytest
 
 from skullstrip.batch.records import Entry, FileState, write_record
 from skullstrip.errors import InputError
+from skullstrip.grid.regions import dice
 from training.__main__ import run
 from training.data.dataset import find_pairs
 from training.data.pair import read_pair
 from training.evaluation.evaluate import evaluate, read_scans
-from training.evaluation.metrics import dice
 from training.evaluation.score import ScorerError, find_predictions, from_files, remote_dice
 
 FAULTS = {

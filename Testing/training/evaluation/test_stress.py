@@ -8,12 +8,12 @@ from scipy import ndimage
 
 from skullstrip.errors import InputError
 from skullstrip.grid.orientation import orientation_of, reorient_to_ras
+from skullstrip.grid.regions import dice
 from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
 from training.__main__ import run
 from training.data.pair import Pair
 from training.evaluation.evaluate import evaluate
-from training.evaluation.metrics import dice
 from training.evaluation.stress import PERTURBATIONS, choose_scans, spoil, spoilt_scans
 
 

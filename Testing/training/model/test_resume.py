@@ -18,7 +18,7 @@ from Testing.small_sources import write_cache
 STAND_IN_NETWORK = """
 import os, sys
 from pathlib import Path
-from training.model import callbacks, train
+from training.model import train
 from training.model.config import load_config
 
 def build_model(architecture):
@@ -32,7 +32,7 @@ def build_model(architecture):
 
 def main(config, cache, folder, *moments):
     train.build_model = build_model
-    save = callbacks.save_checkpoint
+    save = train.save_checkpoint
     whole, pieces = Path(folder, "whole"), Path(folder, "pieces")
     if not moments:
         for _ in range(2):  # the second time there is nothing left to do
@@ -46,7 +46,7 @@ def main(config, cache, folder, *moments):
                 if epochs == moments[-1]:
                     os._exit(9)
                 raise KeyboardInterrupt
-        callbacks.save_checkpoint = save_and_stop
+        train.save_checkpoint = save_and_stop
         try:
             train.train(load_config(config), Path(cache), pieces, 1)
         except KeyboardInterrupt:

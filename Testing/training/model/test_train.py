@@ -10,7 +10,6 @@ import pytest
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.network.unet import build_model
 from Testing.programs import ROOT
-from training.model.callbacks import refuse_divergence, restore_checkpoint, save_weights
 from training.model.config import Config, Optimisation, Stage, load_config
 from training.model.train import (
     SMOOTH,
@@ -20,6 +19,9 @@ from training.model.train import (
     make_loss,
     make_networks,
     make_optimiser,
+    refuse_divergence,
+    restore_checkpoint,
+    save_weights,
     start_from,
     train,
 )

@@ -116,6 +116,8 @@ def test_a_table_names_paths_relative_to_itself_subjects_and_sessions(tmp_path):
         ("name,path\n../up,a.nii\n", "would leave the output folder"),
         ("name,path\n/top,a.nii\n", "would leave the output folder"),
         ("name,path\nc:\\up,a.nii\n", "would leave the output folder"),
+        ("name,path\na,b\0.nii\n", "no text|NUL"),  # csv itself refuses it until Python 3.11
+        ("name,path\na\0,b.nii\n", "no text|NUL"),
     ],
 )
 def test_a_table_without_scans_or_with_names_that_leave_the_folder_is_refused(

@@ -19,23 +19,22 @@ READERS = (read_volume, read_mask, read_extracted)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<i2", "f4", "f8", "?"])
-def test_a_volume_and_its_mask_come_back_bit_for_bit(tmp_path, dtype):
+def test_what_is_handed_over_comes_back_bit_for_bit(tmp_path, dtype):
     array = (100 * np.random.default_rng(0).random((5, 6, 7))).astype(dtype).transpose(2, 1, 0)
     write_volume(tmp_path / "x.npy", Volume(array, AFFINE), array > 50)
-    read, mask = read_volume(tmp_path / "x.npy"), read_mask(tmp_path / "x.npy")
-    assert (read.array.dtype, mask.dtype) == (array.dtype, bool)
-    np.testing.assert_array_equal(read.array, array)
-    np.testing.assert_array_equal(read.affine, AFFINE)
-    np.testing.assert_array_equal(mask, array > 50)
-
-
-@pytest.mark.parametrize("has_confidence", [True, False])
-def test_a_result_comes_back_bit_for_bit(tmp_path, has_confidence):
+    read = read_volume(tmp_path / "x.npy")
+    pairs = [
+        (read.array, array),
+        (read.affine, AFFINE),
+        (read_mask(tmp_path / "x.npy"), array > 50),
+    ]
     probability = np.random.default_rng(0).random((4, 5, 6), dtype=np.float32)
-    given = Extracted(probability > 0.5, probability, 1 - probability if has_confidence else None)
-    write_extracted(tmp_path / "x.npy", given)
-    for found, expected in zip(read_extracted(tmp_path / "x.npy"), given, strict=True):
-        assert expected is None or found.dtype == expected.dtype
+    for confidence in (None, 1 - probability):
+        given = Extracted(probability > 0.5, probability, confidence)
+        write_extracted(tmp_path / "y.npy", given)
+        pairs += zip(read_extracted(tmp_path / "y.npy"), given, strict=True)
+    for found, expected in pairs:
+        assert getattr(found, "dtype", None) == getattr(expected, "dtype", None)
         np.testing.assert_array_equal(found, expected)
 
 

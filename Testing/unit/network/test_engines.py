@@ -90,14 +90,14 @@ def test_auto_takes_the_first_engine_that_works(installed, monkeypatch):
     assert tried == [("onnxruntime", "auto", most), ("tensorflow", "auto", most)]
 
 
-def test_auto_tells_of_every_engine_that_failed(installed, monkeypatch):
+def test_where_every_engine_fails_auto_tells_of_the_best(installed, monkeypatch):
     installed += ["onnxruntime", "onnx", "keras", "jax"]
 
     def load(name, *_):
         raise EngineError(f"{name} cannot start.")
 
     monkeypatch.setattr(engines, "_load", load)
-    with pytest.raises(EngineError, match=r"onnxruntime cannot start. jax cannot start."):
+    with pytest.raises(EngineError, match=r"^onnxruntime cannot start\.$"):
         create_engine("auto", MANIFEST, Path())
 
 

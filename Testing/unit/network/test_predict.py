@@ -7,9 +7,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skullstrip.errors import Cancelled
+from skullstrip.grid.regions import dice
 from skullstrip.network.brain_region import BrainRegion
 from skullstrip.network.predict import LEAST_PROBABILITY, Slices, View, fuse, predict_head
-from training.evaluation.metrics import dice
 
 SAGITTA_SHARE = 0.005  # of a ball's voxels
 

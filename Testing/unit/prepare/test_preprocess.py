@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from skullstrip.grid.regions import dice
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.prepare.preprocess import prepare, restore, source_index_matrix
 from Testing.phantoms import make_head
-from training.evaluation.metrics import dice
 
 GRIDS = [
     pytest.param({"orientation": "RAS", "spacing_mm": (1.0, 1.0, 1.0)}, id="RAS 1 mm"),

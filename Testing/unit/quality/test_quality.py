@@ -17,8 +17,7 @@ from skullstrip.mask.postprocess import solid_mask
 from skullstrip.network.manifest import Manifest
 from skullstrip.network.predict import VIEWS
 from skullstrip.quality.calibration import Calibrations, load_calibration
-from skullstrip.quality.confidence import disagreement_map, right_odds
-from skullstrip.quality.evidence import Evidence
+from skullstrip.quality.evidence import Evidence, disagreement_map, right_odds
 from skullstrip.quality.measures import asymmetry, measure, roughness
 from skullstrip.quality.verdict import capped, estimate, judge
 from Testing.phantoms import make_head

@@ -151,16 +151,14 @@ function wireControls() {
   byId("export").addEventListener("click", exportDecisions);
   byId("import").addEventListener("click", () => byId("file").click());
   byId("file").addEventListener("change", onFile);
-  byId("help").addEventListener("click", ACTIONS["?"]);
+  // A button does what the key does that it names.
+  for (const button of document.querySelectorAll("button[aria-keyshortcuts]")) {
+    const action = ACTIONS[button.getAttribute("aria-keyshortcuts")];
+    if (action) button.addEventListener("click", action);
+  }
 }
 
 function wireViewer() {
-  byId("accept").addEventListener("click", ACTIONS.a);
-  byId("reject").addEventListener("click", ACTIONS.r);
-  byId("undecide").addEventListener("click", ACTIONS.u);
-  byId("outline").addEventListener("click", toggleOutline);
-  byId("previous").addEventListener("click", ACTIONS.k);
-  byId("next").addEventListener("click", ACTIONS.j);
   byId("close").addEventListener("click", () => byId("viewer").close());
   byId("viewer").addEventListener("close", () => byId("grid").focus({ preventScroll: true }));
   byId("comment").addEventListener("input", keepComment);
