@@ -103,26 +103,21 @@ def test_an_example_in_python_runs(desk, number):
 
 def test_calls_in_slicers_console_are_those_of_the_logic():
     """By name and keyword; the tests in Testing/slicer make such calls on Slicer's own code."""
-    overrides = {option.name for option in fields(Options)}
-    source = LIBRARY / "SkullStripSlicer" / "logic.py"
-    methods = {
-        node.name: {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
-        | (overrides if node.args.kwarg else set())
-        for logic in ast.parse(source.read_text(encoding="utf-8")).body
-        if isinstance(logic, ast.ClassDef)
-        for node in logic.body
-        if isinstance(node, ast.FunctionDef)
-    }
-    calls = [
-        node
-        for block in blocks("py")
-        for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logic.")
-    ]
+    logic = ast.parse((LIBRARY / "SkullStripSlicer" / "logic.py").read_text(encoding="utf-8"))
+    members = (node for each in logic.body if isinstance(each, ast.ClassDef) for node in each.body)
+    functions = (node for node in members if isinstance(node, ast.FunctionDef))
+    taken = {node.name: set(re.findall(r"\w+", ast.unparse(node.args))) for node in functions}
+    options = {option.name for option in fields(Options)}
+    calls = [node for node in ast.walk(ast.parse("".join(blocks("py")))) if is_call_of_logic(node)]
     assert calls
     for call in calls:
-        name = ast.unparse(call.func).removeprefix("logic.")
-        assert {keyword.arg for keyword in call.keywords} <= methods[name], name
+        known = taken[call.func.attr]
+        known |= options if "overrides" in known else set()
+        assert {keyword.arg for keyword in call.keywords} <= known, ast.unparse(call)
+
+
+def is_call_of_logic(node):
+    return isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logic.")
 
 
 def anchors(page):

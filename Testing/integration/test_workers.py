@@ -85,7 +85,7 @@ def test_a_worker_that_dies_while_it_starts_is_replaced(tmp_path, monkeypatch):
 
 def test_workers_that_never_start_are_one_sentence(monkeypatch):
     monkeypatch.setattr(workers, "_START", "import os; os._exit(7)")
-    with pytest.raises(EngineError, match=r"end before they begin \(exit status 7\)"):
+    with pytest.raises(EngineError, match=r"end before they begin \(exit status 7, probably"):
         answers(worker_tasks.square, [2])
 
 

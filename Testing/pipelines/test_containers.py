@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from Testing.programs import ROOT
 
 
 def test_hadolint_finds_nothing():

@@ -27,7 +27,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError, InputError
+from ..errors import EngineError, InputError, reason_of
 from ..io.atomic import end_unwritten
 from ..network.engine import available_threads
 
@@ -164,7 +164,7 @@ class LocalWorkers:
                     env=self._environment,
                 )
             except OSError as error:  # no more processes, or no memory for them
-                reason = str(error)
+                reason = reason_of(error)
                 continue
             self._processes.add(process)
             if self._is_ending.is_set():  # and perhaps did not see this one
@@ -172,10 +172,10 @@ class LocalWorkers:
             with suppress(Exception):
                 pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301  (it is ready)
                 return process
-            reason = f"exit status {self._bury(process)}"
+            reason = f"exit status {self._bury(process)}, probably out of memory"
         self._capacity -= 1
         raise EngineError(
-            f"Worker processes end before they begin ({reason}), probably out of memory; "
+            f"Worker processes end before they begin ({reason}); "
             "SKULLSTRIP_DEBUG=1 shows what they say."
         )
 
