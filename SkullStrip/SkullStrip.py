@@ -19,9 +19,9 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from SkullStripSlicer.advanced_panel import AdvancedPanel
 from SkullStripSlicer.batch_panel import BatchPanel, OthersPanel
 from SkullStripSlicer.clicks_panel import ClicksPanel
+from SkullStripSlicer.dependencies import AdvancedPanel
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.panel import told
 from SkullStripSlicer.parameter_node import SkullStripParameterNode

@@ -56,6 +56,8 @@ class ClicksPanel(Panel):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, scene, _event, node) -> None:
         if node.IsA("vtkMRMLSegmentationNode"):
+            if node is self._drawn[0]:
+                self.stopPlacing()  # else Slicer goes on with the next points that it has
             removePoints(scene.GetNodeByID(node.GetNodeReferenceID(POINTS_ROLE) or ""))
 
     def stopPlacing(self) -> None:

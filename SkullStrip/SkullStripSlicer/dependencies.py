@@ -1,4 +1,4 @@
-"""The packages that the child process needs: asked for once, with sizes, and removable again.
+"""The panel's folded part, with the packages that the child process needs, and which can go again.
 
 Slicer's own process imports none of them but the readers of image files, for reviews, and those
 only once they are needed, so nothing has to be restarted after an installation.
@@ -10,13 +10,17 @@ import importlib
 import re
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from skullstrip.errors import EngineError, InputError
+
+from .panel import Panel, told
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "Resources" / "requirements.txt"
 # Only where the user chose that engine.
@@ -120,3 +124,51 @@ def _installed() -> set[str]:
 
 def _remembered() -> set[str]:
     return set(str(slicer.app.userSettings().value(SETTINGS_KEY) or "").split())
+
+
+class AdvancedPanel(Panel):
+    """The list of packages, and the buttons that choose a folder beside the line edits."""
+
+    def __init__(self, widget) -> None:
+        super().__init__(widget, widget.ui.packagesNotice)
+        for name in ("weights", "wheels", "batchInput", "batchOutput"):
+            edit = getattr(self._ui, f"{name}Edit")
+            self._connect(**{f"{name}Browse": partial(self._browse, edit)})
+        self._connect(removeButton=self.removePackages)
+        self.refresh()
+
+    def _browse(self, edit) -> None:
+        title = _("Choose a folder")
+        path = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, edit.text)
+        if path:
+            edit.text = path
+
+    def ensurePackages(self) -> None:
+        """Install what the settings need, after a question; show what is there then in any case."""
+        engine, wheels = self._parameterNode.engine.value, self._parameterNode.wheels.strip()
+        if missing(engine):
+            self._logic.children.end()  # a process that waits may have them loaded
+        try:
+            ensure(slicer.util.confirmOkCancelDisplay, engine, wheels)
+        finally:
+            self.refresh()
+
+    @told
+    def refresh(self) -> None:
+        """Show what was installed for SkullStrip."""
+        self._say("")
+        names = installedByUs()
+        self._ui.packagesLabel.text = ", ".join(names) or _("none installed by SkullStrip")
+        self._ui.removeButton.enabled = bool(names)
+
+    def removePackages(self) -> None:
+        """Ask, then uninstall what SkullStrip brought."""
+        names = installedByUs()
+        text = _("Remove these packages from Slicer's Python?\n\n{names}")
+        if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(names))):
+            return
+        self._logic.children.end()
+        try:
+            remove()
+        finally:
+            self.refresh()

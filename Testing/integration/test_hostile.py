@@ -29,7 +29,7 @@ from Testing.image_files import assert_one_sentence, contents, names
 
 MEMORY_KB = 120 * 1024  # a bomb of 128 MB would take more
 STRIPPED = "stripped"
-READ = "cannot be read as an image"
+READ = "; check its ending, or copy it again."
 # What the input is, how it is made, and words of the refusal.
 ROWS = (
     ("NIfTI cut in half", cut("T1.nii"), "cut short"),

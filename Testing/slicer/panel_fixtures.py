@@ -2,9 +2,7 @@
 
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import slicer
@@ -27,24 +25,6 @@ def qapp(scene, monkeypatch, tmp_path):
         if name == "SkullStrip" or name.endswith(TRANSLATING):
             del sys.modules[name]
     sys.modules.pop("SkullStripSlicer.dependencies", None)
-
-
-def drawPictures(draw):
-    """Serve `python -m MODULE SCAN FOLDER`: `draw(scan, folder, scene, qapp, patch)` does it.
-
-    The child runs the real network.
-    """
-    from Testing.slicer.scene import loadVolume, makeScene
-
-    folder = Path(sys.argv[2])
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
-        scene, qapp = makeScene(temporary), application.install(patch, Path(temporary))
-        writePythonSlicer(Path(temporary), None)
-        patch.setenv("PATH", f"{temporary}{os.pathsep}{os.environ['PATH']}")
-        draw(loadVolume(sys.argv[1], "MRHead"), folder, scene, qapp, patch)
-    sys.stdout.flush()
-    os._exit(0)  # see pytest_unconfigure in conftest.py
 
 
 @pytest.fixture

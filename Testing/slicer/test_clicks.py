@@ -250,6 +250,24 @@ def test_points_of_another_result_are_hidden_and_do_not_catch_the_mouse(
     assert not pointsOf(second).GetDisplayVisibility()
 
 
+def test_placing_does_not_go_on_with_the_points_of_the_result_that_an_undo_leaves(widget):
+    first = strip(widget)
+    click(widget.ui.clickButton)
+    place(widget, MORE.position_ras)
+    assert wait_for(lambda: len(clicks_of(first)) == 1)
+    paint(first)
+    assert strip(widget) is not first
+    click(widget.ui.clickButton)
+    hover(widget, LESS.position_ras)
+    click(widget.ui.undoButton)
+    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    selection = slicer.mrmlScene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    selection.SetActivePlaceNodeID(pointsOf(first).GetID())  # as the application does
+    slicer.app.processEvents()
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+    assert not widget.ui.clickButton.checked
+
+
 def test_undo_of_a_second_run_brings_the_points_of_the_first_back(widget):
     segmentation = strip(widget)
     click(widget.ui.clickButton)

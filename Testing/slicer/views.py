@@ -5,8 +5,11 @@
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
+import pytest
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
@@ -107,20 +110,30 @@ def pixels(window):
     return values.reshape(height, width, -1)[::-1, :, :3]
 
 
-def drawViews(volume, folder, scene, _qapp, _patch):
-    """Strip a scan and write the README's pictures."""
+def drawViews(scan, folder):
+    """Strip a scan by the real network and write the README's picture."""
     from PIL import Image
 
     from SkullStripSlicer.logic import StripLogic
+    from Testing.slicer import application_stand_in as application
+    from Testing.slicer.child_stand_ins import writePythonSlicer
+    from Testing.slicer.scene import loadVolume, makeScene
 
-    StripLogic().strip(volume, surface=True)
-    size, names = (360, 360), ("Axial", "Sagittal", "Coronal")
-    slices = [renderSlice(scene, volume, name, size) for name in names]
-    row = np.concatenate([*slices, render3D(scene, size)], axis=1)
-    Image.fromarray(row).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "views.png")
+    with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
+        scene = makeScene(temporary)
+        application.install(patch, Path(temporary))
+        writePythonSlicer(Path(temporary), None)
+        patch.setenv("PATH", f"{temporary}{os.pathsep}{os.environ['PATH']}")
+        volume = loadVolume(scan, "MRHead")
+        StripLogic().strip(volume, surface=True)
+        size, names = (360, 360), ("Axial", "Sagittal", "Coronal")
+        slices = [renderSlice(scene, volume, name, size) for name in names]
+        row = np.concatenate([*slices, render3D(scene, size)], axis=1)
+    image = Image.fromarray(row).convert("P", palette=Image.Palette.ADAPTIVE)
+    image.save(Path(folder) / "views.png")
 
 
 if __name__ == "__main__":
-    from Testing.slicer.panel_fixtures import drawPictures
-
-    drawPictures(drawViews)
+    drawViews(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # see pytest_unconfigure in conftest.py

@@ -85,7 +85,10 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
     except (SkullStripError, MemoryError):
         raise
     except Exception as error:  # parsers raise anything at all on what they cannot make sense of
-        raise InputError(f"{path} cannot be read as an image ({reason_of(error)}).") from error
+        raise InputError(
+            f"{path} cannot be read as an image ({reason_of(error)}); check its "
+            "ending, or copy it again."
+        ) from error
 
 
 def _read(path: Path, reader: Any) -> Image:

@@ -8,7 +8,6 @@ from training.augment.synthesis import label_window, paint, random_means
 from training.augment.tissue_contrast import ANYTHING, LOOKS, SHARES, draw_look
 
 NAMES = ("air:0:out", "white:2:in", "grey:3:in", "csf:24:in", "soft:258:deep", "bone:165:deep")
-DISTINCT = 0.1  # of the window
 SOURCE = small_label_map()
 CODES = SOURCE.voxels[27:30]
 
@@ -28,19 +27,6 @@ def test_an_image_is_finite_and_about_within_the_window(seed):
     assert np.percentile(image, 99) - np.percentile(image, 1) > 0.4
     assert np.array_equal(painted(seed), image)
     assert not np.array_equal(painted(seed + 1), image)
-
-
-def test_labels_can_be_told_apart():
-    white, csf = (
-        [index for index, name in enumerate(SOURCE.names) if name.startswith(tissue)]
-        for tissue in ("white:2:", "csf:24:")
-    )
-    apart = 0
-    for seed in range(40):
-        image = painted(seed)
-        difference = np.median(image[white[0] == CODES]) - np.median(image[np.isin(CODES, csf)])
-        apart += abs(difference) > DISTINCT
-    assert apart >= 30
 
 
 def means_of(look, names=NAMES):

@@ -8,7 +8,7 @@ from skullstrip.grid.volume import Volume
 from Testing.small_sources import SPACING_MM, label_array
 from training.__main__ import run
 from training.data.dataset import find_pairs
-from training.data.heads import BRAIN_ONLY, CSF, brain_mask, held_back, put_into_head, write_map
+from training.data.heads import BRAIN_ONLY, CSF, brain_mask, put_into_head, write_map
 from training.data.label_codes import is_outside
 from training.data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, read_pair
 
@@ -75,8 +75,3 @@ def test_the_rule_gives_the_masks_that_came_with_the_first_maps(shared_data):
     volume, given = read_pair(pair)
     made = brain_mask(volume.array.astype(np.int32), volume.spacing_mm)
     assert 2 * (made & given).sum() / (made.sum() + given.sum()) > 0.999
-
-
-def test_six_adults_and_four_infants_are_held_back():
-    assert len(held_back()) == len(set(held_back())) == 10
-    assert sum(name.startswith(("C", "subject")) for name in held_back()) == 6

@@ -5,13 +5,9 @@ import pytest
 from scipy import ndimage
 
 from skullstrip.errors import InputError
-from skullstrip.grid.orientation import reorient_to_ras
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training.data import label_codes
-from training.data.dataset import find_pairs
-from training.data.label_codes import SHELL_MM, SKIN_MM, head_box, recode, tissue_of
-from training.data.pair import read_pair
-from training.data.sources import source_from_pair
+from training.data.label_codes import SHELL_MM, SKIN_MM, recode, tissue_of
 
 SPACING = np.full(3, SPACING_MM)
 PARTS = {"in", "shell", "skin", "fat", "deep"}
@@ -63,15 +59,3 @@ def test_too_many_tissues_for_a_byte_are_refused():
     mask[4, 4, 4] = True
     with pytest.raises(InputError, match="more than 256 codes"):
         recode(labels, mask, SPACING)
-
-
-@pytest.mark.shared_data
-@pytest.mark.slow
-@pytest.mark.parametrize("subject", ["A01", "B01"])
-def test_a_real_label_map_keeps_every_label(shared_data, subject):
-    pair = next(pair for pair in find_pairs(shared_data) if pair.name == subject)
-    source = source_from_pair(pair)
-    labels = reorient_to_ras(read_pair(pair)[0])[0].array
-    label_of_code = np.array([int(name.split(":")[1]) for name in source.names])
-    assert np.array_equal(label_of_code[source.voxels], labels[head_box(labels)])
-    assert source.counts.sum() == source.voxels.size
