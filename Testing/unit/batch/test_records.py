@@ -88,9 +88,8 @@ def test_a_folder_that_cannot_be_locked_is_not_said_to_be_at_work(tmp_path):
     with held(tmp_path):
         pass
     (tmp_path / LOCK).write_bytes(b"no database" * 99)
-    with pytest.raises(OutputError, match=r"cannot be locked \(file is not a database\)"):
-        with held(tmp_path):
-            pass
+    with pytest.raises(OutputError, match="cannot be locked"), held(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize(
