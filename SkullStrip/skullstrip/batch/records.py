@@ -180,10 +180,10 @@ def held(out: Path, shared: bool = False) -> Iterator[None]:
             lock.execute("BEGIN" if shared else "BEGIN EXCLUSIVE")
             lock.execute("SELECT * FROM sqlite_master").fetchall()  # takes the lock that is shared
         except sqlite3.Error as error:
-            raise OutputError(
-                f"Another batch is at work in '{out}' ({error}); wait for it, or name another "
-                "folder."
-            ) from error
+            wrong = f"'{out}' cannot be locked ({error}); name a folder on another disk."
+            if "locked" in str(error):
+                wrong = f"Another batch is at work in '{out}'; wait for it, or name another folder."
+            raise OutputError(wrong) from error
         yield
 
 

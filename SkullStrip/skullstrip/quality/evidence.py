@@ -32,8 +32,13 @@ from ..network.predict import (
     logit,
     predict_views,
 )
-from ..prepare.head_box import HEAD_FRACTION, bright_level
-from ..prepare.preprocess import Prepared, restore, source_index_matrix
+from ..prepare.preprocess import (
+    HEAD_FRACTION,
+    Prepared,
+    bright_level,
+    restore,
+    source_index_matrix,
+)
 from .calibration import Calibration
 
 CORONAL = 1  # the axis along which those slices are stacked

@@ -9,6 +9,7 @@ import pytest
 
 from skullstrip.batch.records import (
     COLUMNS,
+    LOCK,
     RECORDS,
     Entry,
     FileState,
@@ -80,6 +81,14 @@ def test_a_batch_alone_shuts_others_out_and_jobs_for_single_participants_share(t
         ):
             pass
     with held(tmp_path, shared=True), held(tmp_path, shared=True):
+        pass
+
+
+def test_a_folder_that_cannot_be_locked_is_not_said_to_be_at_work(tmp_path):
+    with held(tmp_path):
+        pass
+    (tmp_path / LOCK).write_bytes(b"no database" * 99)
+    with pytest.raises(OutputError, match="cannot be locked"), held(tmp_path):
         pass
 
 
