@@ -11,10 +11,10 @@ from slicer.i18n import tr as _
 
 from skullstrip.batch.records import CORRECTED, DONE, FAILED
 
-from .batch import CANCELLED, RUNNING, SETTLED, SKIPPED, WAITING, FolderBatch
 from .panel import RunningPanel, told
 from .parameter_node import runOptions
 from .run_panel import timeLeft
+from .runs import CANCELLED, RUNNING, SETTLED, SKIPPED, WAITING, FolderBatch
 from .scene_scans import OtherScan, SceneHead, standAlone
 
 NARROWEST = 58  # pixels, so that no header touches its cell's edges

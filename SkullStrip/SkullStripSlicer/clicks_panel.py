@@ -14,7 +14,7 @@ from skullstrip.mask.clicks import Click
 from .outputs import brainMask, readState, removeNodes, sourceOf
 from .panel import Panel, timer, told
 from .results import clickAt, clicksIn, requireChangeable
-from .volume_node import worldAffine
+from .voxels import worldAffine
 
 POINTS_ROLE = "SkullStrip.Points"
 POINTS_CLASS = "vtkMRMLMarkupsFiducialNode"

@@ -14,12 +14,11 @@ from skullstrip.mask.clicks import Click
 from skullstrip.options import Options
 
 from . import outputs, results
-from .batch import Batch, FolderBatch, ScanChanged, SceneBatch
 from .border import BorderField
 from .child_process import ChildProcess, Children
-from .runs import AppliedMask, Progress, StripRun
+from .runs import AppliedMask, Batch, FolderBatch, Progress, ScanChanged, SceneBatch, StripRun
 from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
-from .volume_node import requireScalarVolume, volumeFromNode
+from .voxels import requireScalarVolume, volumeFromNode
 
 
 class StripLogic:

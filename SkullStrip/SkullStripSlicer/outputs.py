@@ -19,8 +19,16 @@ import vtk
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import InputError
 
-from .segment import addBrainSegment, digest, freeColor, ownGrid, readMask, showAsOutline
-from .volume_node import toWorld, worldAffine
+from .voxels import (
+    addBrainSegment,
+    digest,
+    freeColor,
+    ownGrid,
+    readMask,
+    showAsOutline,
+    toWorld,
+    worldAffine,
+)
 
 SOURCE_ROLE = "SkullStrip.Source"
 BRAIN_ROLE = "SkullStrip.Brain"

@@ -25,8 +25,7 @@ from skullstrip.mask.clicks import Click, correct_mask
 
 from . import outputs
 from .border import BorderField
-from .segment import writeMask
-from .volume_node import ijkToRasMatrix, volumeFromNode
+from .voxels import ijkToRasMatrix, volumeFromNode, writeMask
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 CLICK_DIGITS = 2  # of a position in mm; files keep about six figures

@@ -21,8 +21,7 @@ from skullstrip.io.images import Image
 from . import outputs, results
 from .batch_panel import stateWords, verdictWords
 from .panel import Panel, sentence, told
-from .segment import digest, readMask, writeMask
-from .volume_node import SCALAR
+from .voxels import SCALAR, digest, readMask, writeMask
 
 RATER_KEY = "SkullStrip/Rater"
 EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Smoothing", "Margin")

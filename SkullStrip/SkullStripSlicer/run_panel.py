@@ -15,7 +15,7 @@ from skullstrip.errors import Cancelled
 from . import outputs
 from .panel import NodesObserver, RunningPanel, say, sentence, told
 from .parameter_node import runOptions
-from .volume_node import SCALAR, inspectVolume, worldAffine
+from .voxels import SCALAR, inspectVolume, worldAffine
 
 FIRST_VIEW = "Red"
 VIEW_CLASS = "vtkMRMLSliceCompositeNode"

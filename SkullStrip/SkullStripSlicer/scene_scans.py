@@ -13,8 +13,16 @@ from skullstrip.errors import InputError
 
 from . import outputs
 from .border import BorderField
-from .segment import OUTLINE_WIDTH, addBrainSegment, freeColor, writeMask
-from .volume_node import SCALAR, ijkToRasMatrix, inspectVolume, worldAffine
+from .voxels import (
+    OUTLINE_WIDTH,
+    SCALAR,
+    addBrainSegment,
+    freeColor,
+    ijkToRasMatrix,
+    inspectVolume,
+    worldAffine,
+    writeMask,
+)
 
 LABEL_MAP, CT_LIKE = "label_map", "ct_like"
 CONTRASTS = {CT_LIKE: CT_LIKE, "contrast_inverted": "inverted"}

@@ -5,6 +5,7 @@ Real beside them: `slicer.util`, the scene, the nodes.
 
 from __future__ import annotations
 
+import os
 import sys
 import unittest
 from pathlib import Path
@@ -18,6 +19,7 @@ from Testing.slicer import parameter_node_stand_in, pythonqt
 from Testing.slicer.pythonqt import Proxy, unwrap, wrap
 from Testing.slicer.widget_stand_ins import WIDGETS
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
 MODULE = Path(__file__).resolve().parents[2] / "SkullStrip"
 TRANSLATED: set[str] = set()  # every text that went through `_()`
 

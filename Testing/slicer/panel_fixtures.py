@@ -12,7 +12,6 @@ from Testing.slicer import application_stand_in as application
 from Testing.slicer.child_stand_ins import THRESHOLD, wait_for, writePythonSlicer
 from Testing.slicer.pythonqt import SLOT_ERRORS, Proxy, unwrap
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
 TRANSLATING = ("panel", "_text", "parameter_node")  # they hold on to stand-ins
 
 

@@ -11,7 +11,7 @@ import slicer
 import vtk
 
 from SkullStripSlicer import outputs
-from SkullStripSlicer.segment import readMask, writeMask
+from SkullStripSlicer.voxels import readMask, writeMask
 
 DISPLAYS_GONE_FIRST: list[str] = []  # upon which the views of the application crash
 

@@ -12,7 +12,7 @@ import slicer
 from skullstrip.mask.clicks import Click, correct_mask
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.volume_node import volumeFromNode
+from SkullStripSlicer.voxels import volumeFromNode
 from Testing.slicer.child_stand_ins import THRESHOLD, script_process
 from Testing.slicer.panel_fixtures import click, enter, leave, strip, wait_for
 from Testing.slicer.scene import addVolume, maskOf, nodeIds, paint, saveAndReload, strayPoints
@@ -158,14 +158,6 @@ def test_only_points_that_have_a_place_count(widget, monkeypatch):
     assert np.array_equal(maskOf(segmentation), before)
 
 
-def test_no_more_points_are_set_once_another_module_is_opened(widget):
-    strip(widget)
-    click(widget.ui.clickButton)
-    leave(widget)
-    interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
-    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
-
-
 def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget, scene):
     segmentation = strip(widget)
     before, nodes = maskOf(segmentation), nodeIds(scene)
@@ -268,22 +260,7 @@ def test_placing_does_not_go_on_with_the_points_of_the_result_that_an_undo_leave
     assert not widget.ui.clickButton.checked
 
 
-def test_undo_of_a_second_run_brings_the_points_of_the_first_back(widget):
-    segmentation = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    corrected = maskOf(segmentation)
-    strip(widget)
-    place(widget, LESS.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
-    click(widget.ui.undoButton)
-    assert not wait_for(lambda: len(clicks_of(segmentation)) != 1, 0.3)
-    assert _points().readPoints(pointsOf(segmentation)) == (MORE,)
-    assert np.array_equal(maskOf(segmentation), corrected)
-
-
-def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, scene):
+def test_points_count_for_the_next_run_too_and_undo_brings_back_those_before_it(widget, scene):
     segmentation = strip(widget)
     nodes = nodeIds(scene)
     click(widget.ui.clickButton)
@@ -292,7 +269,11 @@ def test_points_count_for_the_next_run_too_and_go_when_theirs_is_undone(widget, 
     corrected = maskOf(segmentation)
     assert strip(widget) is segmentation
     assert np.array_equal(maskOf(segmentation), corrected)
+    place(widget, LESS.position_ras)
+    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
     click(widget.ui.undoButton)
+    assert not wait_for(lambda: len(clicks_of(segmentation)) != 1, 0.3)
+    assert _points().readPoints(pointsOf(segmentation)) == (MORE,)
     assert np.array_equal(maskOf(segmentation), corrected)
     click(widget.ui.undoButton)
     assert nodeIds(scene) <= nodes

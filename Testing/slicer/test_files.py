@@ -11,8 +11,7 @@ import vtk
 
 from skullstrip.io.images import read_image
 from skullstrip.mask.surface import mask_surface, write_surface
-from SkullStripSlicer.segment import readMask
-from SkullStripSlicer.volume_node import ijkToRas, volumeFromNode
+from SkullStripSlicer.voxels import ijkToRas, readMask, volumeFromNode
 from Testing.phantoms import BRAIN_VOLUME_ML, make_head
 
 VOLUME_TOLERANCE = 0.01

@@ -13,10 +13,9 @@ import slicerio
 
 from skullstrip.errors import EngineError, InputError
 from skullstrip.mask.postprocess import solid_mask, with_border
-from SkullStripSlicer import outputs, results
+from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.volume_node import worldAffine
-from Testing.phantoms import make_head
+from SkullStripSlicer.voxels import worldAffine
 from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, logicOf, script_process
 from Testing.slicer.scene import (
     addVolume,
@@ -24,7 +23,6 @@ from Testing.slicer.scene import (
     harden,
     maskOf,
     nodeIds,
-    saveAndReload,
     voxelsOf,
 )
 
@@ -65,27 +63,6 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, log
     if isKnown:
         assert not logic.undo(segmentation)
         assert nodeIds(scene) == empty
-
-
-def test_a_node_id_that_another_scene_uses_again_brings_nothing_of_the_old_one(
-    volume, scene, tmp_path, logic
-):
-    first = logic.strip(volume)
-    key = first.GetID()
-    logic.setBorder(first, 2.0)
-    wanted = maskOf(first)
-    logic.setBorder(first, 0.0)
-
-    def useTheId():
-        other = make_head("RAS", (3.0, 3.0, 3.0))
-        assert logic.strip(addVolume(scene, other.array, other.affine)).GetID() == key
-        scene.Clear(0)
-
-    saveAndReload(scene, tmp_path, useTheId)
-    loaded = scene.GetNodeByID(key)
-    assert not results.remembers(loaded)
-    logic.setBorder(loaded, 2.0)
-    assert np.array_equal(maskOf(loaded), wanted)
 
 
 def test_volumes_follow_a_second_run_that_did_not_ask_for_them_and_its_undo(volume, scene):

@@ -17,7 +17,7 @@ import slicer
 from PySide6 import QtCore, QtTest
 
 from skullstrip.batch.tables import read_decisions
-from SkullStripSlicer.volume_node import ijkToRas
+from SkullStripSlicer.voxels import ijkToRas
 from Testing.phantoms import make_head
 from Testing.reviewed_batch import REASON, make_batch
 from Testing.slicer.panel_fixtures import click, enter, leave, wait_for

@@ -12,7 +12,7 @@ from skullstrip.grid.regions import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.scene_scans import findHeads
-from SkullStripSlicer.segment import readMask
+from SkullStripSlicer.voxels import readMask
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, logicOf, script_process
 from Testing.slicer.panel_fixtures import click, column, wait_for

@@ -12,7 +12,7 @@ from skullstrip import extract_brain
 from skullstrip.grid.regions import dice
 from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.volume_node import ijkToRas
+from SkullStripSlicer.voxels import ijkToRas
 from Testing.phantoms import make_head
 from Testing.slicer.child_stand_ins import wait_for
 from Testing.slicer.scene import loadVolume, maskOf, voxelsOf

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from SkullStripSlicer.segment import COLORS
+from SkullStripSlicer.voxels import COLORS
 from Testing.slicer.views import render3D, renderSlice
 
 SIZE = (240, 240)

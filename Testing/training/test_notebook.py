@@ -52,7 +52,7 @@ def test_the_notebook_runs_from_check_to_stress_test_and_keeps_the_averaged_weig
     for name, value in settings.items():
         monkeypatch.setenv(f"SKULLSTRIP_{name}", str(value))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, timeout=3600, kernel_name="python3").execute()
     assert [name for name in RESULTS if not (tmp_path / "work" / name).is_file()] == []
     assert_the_averaged_weights_are_kept(tmp_path / "work" / "run")
 
