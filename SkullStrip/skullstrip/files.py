@@ -26,6 +26,7 @@ from .outputs import OUTPUTS, require_outputs
 from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
 
+OF_OTHER_SCANS = ("brain", "mask", "qc")  # outputs of scans that the mask is carried to
 GRID_TOLERANCE_MM = 1e-2  # of a voxel's place; headers hold float32
 NOT_JUDGED = Check(
     "not_judged",
@@ -92,6 +93,10 @@ def strip_file(
         for each in (named, *targets.values())
     ]
     options = replace(options, **settings)
+    if unknown := sorted({name for each in outputs[1:] for name in each} - set(OF_OTHER_SCANS)):
+        raise InputError(
+            f"'{unknown[0]}' is not written of other scans; name {', '.join(OF_OTHER_SCANS)}."
+        )
     if seg_fractional and "seg" not in outputs[0]:
         raise InputError("A fractional segmentation is one of '--seg'; name that, too.")
     if from_probability is not None:

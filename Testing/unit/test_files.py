@@ -276,6 +276,11 @@ def test_a_scan_that_cannot_be_read_is_refused_before_the_run(tmp_path, scan, st
         strip(scan, apply_to={missing: default_outputs(missing)}, engine=NEVER)
 
 
+def test_what_is_not_written_of_other_scans_is_refused_before_the_run(tmp_path, scan, flair, strip):
+    with pytest.raises(InputError, match="'json' is not written of other scans; name brain"):
+        strip(scan, apply_to={flair: {"json": tmp_path / "flair.json"}}, engine=NEVER)
+
+
 def test_what_the_batch_reads_is_never_written_its_voxels_and_other_names_of_it_included(tmp_path):
     for name in ("a.nii", "b.hdr", "b.img"):
         (tmp_path / name).write_bytes(b"scan")
