@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from scipy.io import netcdf_file
 
 from skullstrip.io import images
 from Testing.phantoms import make_head
@@ -172,6 +173,15 @@ def carried(folder, *names):
 
 afni = carried("scaled+tlrc.HEAD", "scaled+tlrc.BRIK")
 minc1 = carried("minc1_1_scale.mnc")
+
+
+def minc1_head(folder):
+    """The same in voxels of 6 mm, so that it may be a head."""
+    path = minc1(folder)
+    with netcdf_file(path, "a", mmap=False) as file:
+        for axis in "xyz":
+            file.variables[f"{axis}space"].step = 6.0
+    return path
 
 
 def packed_afni(folder):

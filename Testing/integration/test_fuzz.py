@@ -58,8 +58,8 @@ KINDS = {
     "NRRD, text": nrrd_of("ascii"),
     "AFNI": hostile_files.afni,
     "AFNI, gzip": hostile_files.packed_afni,
-    "MINC 1": hostile_files.minc1,
-    "MINC 2": hostile_files.minc2(),
+    "MINC 1": hostile_files.minc1_head,
+    "MINC 2": hostile_files.carried("small.mnc"),
     "PAR and REC": hostile_files.philips,
     "SPM": hostile_files.spm,
 }

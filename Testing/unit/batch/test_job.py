@@ -240,7 +240,7 @@ def link_nowhere(path):
     [
         (lambda path: path.write_bytes(b"no image"), "cannot be read as an image"),
         (link_nowhere, "is a link to a file that is not there; fetch"),
-        (lambda path: save(path, np.zeros((9, 9, 9), np.int16)), "only zeros"),
+        (lambda path: save(path, np.zeros((30, 30, 30), np.int16)), "only zeros"),
     ],
 )
 def test_a_bad_scan_is_a_row_with_one_sentence_and_no_outputs(
