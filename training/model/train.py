@@ -199,14 +199,19 @@ def save_checkpoint(
         other.unlink()
 
 
+def read_progress(run: Path) -> Progress:
+    """Return how far the last checkpoint of a run is; nowhere where there is none."""
+    note = run / PROGRESS_NAME
+    return Progress(**json.loads(note.read_text(encoding="utf-8"))) if note.exists() else Progress()
+
+
 def restore_checkpoint(trainer: keras.Model, run: Path) -> Progress:
     """Load weights and optimiser state, and cut the log to the epochs that they hold.
 
     Raise InputError where the checkpoint that the run points to is gone or of another network.
     """
-    note, log, progress = run / PROGRESS_NAME, run / LOG_NAME, Progress()
-    if note.exists():
-        progress = Progress(**json.loads(note.read_text(encoding="utf-8")))
+    log, progress = run / LOG_NAME, read_progress(run)
+    if progress.epochs:
         path = checkpoint_path(run, progress.epochs)
         try:
             trainer.load_weights(path)
@@ -263,9 +268,7 @@ def training_record(run: Path) -> dict[str, Any]:
 
 def steps_done(run: Path, config: Config) -> int:
     """Return how many steps a run took; fewer than its configuration's where it was cut short."""
-    note = run / PROGRESS_NAME
-    epochs = json.loads(note.read_text(encoding="utf-8"))["epochs"] if note.exists() else 0
-    return int(epochs) * config.steps_per_epoch
+    return read_progress(run).epochs * config.steps_per_epoch
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ..errors import EngineError, WeightsError, is_out_of_memory
+from ..errors import EngineError, WeightsError, is_out_of_memory, reason_of
 from .engine import STRIDE, run_padded
 from .manifest import CHANNELS
 
@@ -56,7 +56,7 @@ class OnnxRuntimeEngine:
         except Exception as error:  # its own classes derive from this alone
             if is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
-            reason = " ".join(str(error).split())
+            reason = reason_of(error)
             if providers == [CPU_PROVIDER]:
                 raise WeightsError(f"The weights are no network that runs ({reason}).") from error
             raise EngineError(f"ONNX Runtime cannot run the network ({reason}).") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import WeightsError
+from ..errors import WeightsError, reason_of
 from .manifest import CHANNELS, Architecture
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def read_weights(content: bytes) -> dict[str, np.ndarray]:
         halves = (t for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT16)
         weights = {t.name: onnx.numpy_helper.to_array(t).astype(np.float32) for t in halves}
     except Exception as error:  # protobuf's, which share no class with its other makes
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise WeightsError(f"The weights cannot be read ({reason}).") from error
     for name, array in weights.items():
         if not np.isfinite(array).all():
