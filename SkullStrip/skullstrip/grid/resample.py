@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from .regions import Box, bounding_box
+from .regions import Box
 
 SAME_SPACING = 1e-3  # relative difference under which an axis is left as it is
 FEW_SAMPLES, MORE_SAMPLES = 16, 64  # computed at a time; more along the axis nearest in memory
@@ -56,7 +56,8 @@ def resample_axis(array: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarra
     at_a_time = FEW_SAMPLES if after else MORE_SAMPLES
     for start in range(0, len(matrix), at_a_time):
         some = slice(start, start + at_a_time)
-        used = bounding_box(matrix[some])[1]
+        columns = np.flatnonzero(matrix[some].any(axis=0))
+        used = slice(columns[0], columns[-1] + 1)
         weights = matrix[some, used]
         if after:
             np.matmul(weights, voxels[:, used], out=result[:, some])

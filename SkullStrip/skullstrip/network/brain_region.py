@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class BrainRegion:
 
     def box(self) -> Box:
         """Return voxels that hold the whole region."""
-        x, y, z = map(self._extent, bounding_box(self.blocks), range(3))
+        x, y, z = map(self._extent, self._ends, range(3))
         return x, y, z
 
     def window(self, axis: int, start: int, stop: int) -> Window:
@@ -44,7 +45,7 @@ class BrainRegion:
 
         It is around the blocks that are a third of the margin away, or else the nearest.
         """
-        block, reach, ends = self.block[axis], self.margin // 3, bounding_box(self.blocks)[axis]
+        block, reach, ends = self.block[axis], self.margin // 3, self._ends[axis]
         first = min(max(0, start - reach) // block, ends.stop - 1)
         last = max(-(-(stop + reach) // block), ends.start + 1)
         near = np.asarray(np.moveaxis(self.blocks, axis, 0)[first:last].any(axis=0))
@@ -62,6 +63,10 @@ class BrainRegion:
         layers = -(-2 * self.margin // self.block[axis])
         along[last : last + layers] = along[max(0, last - layers) : last].any(axis=0)
         return replace(self, blocks=blocks)
+
+    @cached_property
+    def _ends(self) -> Box:
+        return bounding_box(self.blocks)
 
     def _extent(self, found: slice, axis: int) -> slice:
         block = self.block[axis]

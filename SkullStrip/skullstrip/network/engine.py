@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -39,17 +38,14 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def run_padded(
-    run: Callable[[np.ndarray], np.ndarray], batch: np.ndarray, multiple: int = STRIDE
-) -> np.ndarray:
-    """Run a network that wants sizes of some multiple, and 128 at least, as a newborn's has not.
+def padded(batch: np.ndarray, multiple: int = STRIDE) -> np.ndarray:
+    """Return slices of a size that the network takes: of some multiple, and 128 at least.
 
-    Air is added, and cut off again.
+    What is missing is air, behind each slice.
     """
     import numpy as np  # not above: commands set up its threads before it is loaded
 
-    height, width = batch.shape[1:3]
-    missing = [max(-size % multiple, LEAST_SIZE - size) for size in (height, width)]
-    if any(missing):
-        batch = np.pad(batch, [(0, 0), *((0, more) for more in missing), (0, 0)])
-    return run(batch)[:, :height, :width]
+    missing = [max(-size % multiple, LEAST_SIZE - size) for size in batch.shape[1:3]]
+    if not any(missing):
+        return batch
+    return np.pad(batch, [(0, 0), *((0, more) for more in missing), (0, 0)])

@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 
 from ..errors import EngineError, WeightsError
-from .engine import run_padded
+from .engine import padded
 from .manifest import Architecture
 from .unet import build_model, load_weights, read_weights
 
@@ -46,9 +46,10 @@ class KerasEngine:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
         import keras
 
+        height, width = batch.shape[1:3]
         with self._one_at_a_time, keras.device(self._scope):
-            found = run_padded(self._model.predict_on_batch, batch)
-        return np.asarray(found, dtype=np.float32)
+            found = self._model.predict_on_batch(padded(batch))
+        return np.asarray(found[:, :height, :width], dtype=np.float32)
 
 
 # A runtime's own wish is to take most of the GPU's memory at its start, whatever else needs it:

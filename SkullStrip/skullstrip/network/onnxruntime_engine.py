@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import EngineError, WeightsError, is_out_of_memory, reason_of
-from .engine import STRIDE, run_padded
+from .engine import STRIDE, padded
 from .manifest import CHANNELS
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -75,16 +75,15 @@ class OnnxRuntimeEngine:
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) float32 in [0, 1] to (N, H, W, 1) float32 probability."""
-        if self.device != "cpu":
-            return self._run(batch)
-        starts = range(0, len(batch), SLICES_A_RUN)
-        parts = [batch[start : start + SLICES_A_RUN] for start in starts]
-        return np.concatenate(list(self._runs.map(self._run, parts)))
+        height, width = batch.shape[1:3]
+        batch = padded(batch, self._multiple)
+        at_a_time = SLICES_A_RUN if self.device == "cpu" else len(batch)
+        parts = [batch[start : start + at_a_time] for start in range(0, len(batch), at_a_time)]
+        found = np.concatenate(list(self._runs.map(self._run, parts)))
+        return found[:, :height, :width]
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return run_padded(
-            lambda padded: self._session.run(None, {"image": padded})[0], batch, self._multiple
-        )
+        return self._session.run(None, {"image": batch})[0]
 
 
 def import_quietly() -> ModuleType:
