@@ -146,3 +146,15 @@ def test_every_test_that_a_page_names_is_there():
     named = set(re.findall(r"`(test_\w+)`", "".join(pages)))
     assert len(named) > 10
     assert named <= set(re.findall(r"^def (test_\w+)", "".join(tests), re.MULTILINE))
+
+
+def test_every_source_file_that_a_page_names_is_there_or_in_a_commit_that_it_names():
+    files = [path.as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.as_posix()]
+    named = re.compile(r"`([\w./]*\w\.py)`(?!\s+of\s+commit)")
+    missing = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in (*ROOT.glob("docs/*.md"), ROOT / "Testing/README.md", ROOT / "README.md")
+        for name in named.findall(page.read_text(encoding="utf-8"))
+        if not any(file.endswith(f"/{name.removeprefix('../')}") for file in files)
+    ]
+    assert missing == []
