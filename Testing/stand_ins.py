@@ -66,13 +66,6 @@ class FailingEngine(StandIn):
         raise self.error
 
 
-def onnx_of(model, architecture):
-    """A Keras network with its variables, as a weights file holds it."""
-    from training.publishing.onnx_graph import build_onnx
-
-    return build_onnx(architecture, {v.path: np.asarray(v.value) for v in model.weights})
-
-
 def write_stand_in_weights(folder):
     """A manifest with a weights file that matches it and that only stand-in engines can run.
 

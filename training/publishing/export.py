@@ -10,6 +10,7 @@ from pathlib import Path
 from skullstrip.batch.records import sha256_of
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest, without_retired
+from skullstrip.network.unet import build_model, load_weights
 from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
 from ..data.provenance import code_state
@@ -40,7 +41,9 @@ def export_run(run: Path, out: Path, name: str = "") -> Manifest:
     configuration's network.
     """
     config, record = run_config(run), training_record(run)
-    content = build_onnx(config.architecture, final_weights(run, config))
+    network = build_model(config.architecture)
+    load_weights(network, final_weights(run, config))
+    content = build_onnx(network)
     training = {
         "config": config.name,
         "seed": config.seed,

@@ -10,7 +10,7 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.network.manifest import Architecture
 from skullstrip.network.onnxruntime_engine import OnnxRuntimeEngine
-from skullstrip.network.unet import build_model
+from skullstrip.network.unet import build_model, load_weights
 from Testing.unit.network.test_onnxruntime_engine import random_array
 from training.calibration import quantise as quantise_module
 from training.calibration.any_size import for_any_even_size
@@ -23,9 +23,9 @@ SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
 @pytest.fixture(scope="module")
 def content():
     pytest.importorskip("keras")
-    rng, variables = np.random.default_rng(7), build_model(Architecture()).weights
-    arrays = {v.path: random_array(v.path, tuple(v.shape), rng) for v in variables}
-    return build_onnx(Architecture(), arrays)
+    rng, model = np.random.default_rng(7), build_model(Architecture())
+    load_weights(model, {v.path: random_array(v.path, tuple(v.shape), rng) for v in model.weights})
+    return build_onnx(model)
 
 
 @pytest.fixture(scope="module")
