@@ -150,7 +150,7 @@ def fold(content: bytes, path: Path) -> Any:
 def judge(pairs: Sequence[Pair], folder: Path) -> str:
     """Return what int8 changes, in words; raise InputError where it loses too much."""
     options = (Options(engine=engine, device="cpu", weights=folder) for engine in ENGINE_NAMES[:2])
-    scores = [evaluate(read_scans(pairs), by_pipeline(each)) for each in options]
+    scores = [evaluate(read_scans(pairs), by_pipeline(each)).scores for each in options]
     changes = np.array([whole["dice"] - real["dice"] for whole, real in zip(*scores, strict=True)])
     found = (
         f"in int8 the Dice of {len(changes)} scans changes by {changes.mean():+.5f} in the mean, "

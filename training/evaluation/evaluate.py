@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from bisect import bisect, bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from skullstrip.batch.tables import write_rows
 from skullstrip.cli.common import add_options, options_of
 from skullstrip.errors import Cancelled, SkullStripError
 from skullstrip.grid.orientation import orientation_of
@@ -23,7 +24,7 @@ from skullstrip.pipeline import extract_brain, load_engine
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, scan_row
-from .scores import Score, agreement, summarise, write_scores
+from .scores import COLUMNS, Score, agreement, evaluation_markdown, summarise
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,6 +40,13 @@ Scan = tuple[Pair, Volume, np.ndarray]  # with its true mask
 Finder = Callable[[Pair, Volume], np.ndarray]  # gives a scan's predicted mask, bool
 
 
+class Evaluation(NamedTuple):
+    """The scores of scans, and pictures of the worst, with their Dice, the worst first."""
+
+    scores: list[Score]
+    worst: list[tuple[float, Image]]
+
+
 def by_pipeline(options: Options = Options()) -> Finder:
     """Load the engine; return what runs the full pipeline."""
     loaded = replace(options, engine=load_engine(options))
@@ -50,14 +58,9 @@ def read_scans(pairs: Iterable[Pair]) -> Iterator[Scan]:
     return ((pair, *read_pair(pair)) for pair in pairs)
 
 
-def evaluate(
-    scans: Iterable[Scan], find: Finder, worst: list[tuple[float, Image]] | None = None
-) -> list[Score]:
-    """Score the mask of every scan; a scan of which none is found counts with Dice 0.
-
-    `worst`, if given, gets pictures of the worst ones with their Dice, the worst first.
-    """
-    scores = []
+def evaluate(scans: Iterable[Scan], find: Finder) -> Evaluation:
+    """Score the mask of every scan; a scan of which none is found counts with Dice 0."""
+    scores, worst = [], []
     for pair, volume, truth in scans:
         start, failure = time.perf_counter(), ""
         try:
@@ -73,12 +76,10 @@ def evaluate(
         said = f"Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.1f} mm"
         print(f"{pair.name}: {failure or f'{said}  {seconds:.1f} s'}", flush=True)
         scores.append(score)
-        if worst is not None and (len(worst) < WORST_SHOWN or score["dice"] < worst[-1][0]):
-            masks = {TRUTH: truth, PREDICTED: mask}
-            worst.append((score["dice"], scan_row(volume, masks, f"{pair.name}  {said}")))
-            worst.sort(key=lambda entry: entry[0])
-            del worst[WORST_SHOWN:]
-    return scores
+        picture = scan_row(volume, {TRUTH: truth, PREDICTED: mask}, f"{pair.name}  {said}")
+        worst.append((score["dice"], picture))
+        worst = sorted(worst, key=lambda entry: entry[0])[:WORST_SHOWN]
+    return Evaluation(scores, worst)
 
 
 def score_mask(pair: Pair, volume: Volume, truth: np.ndarray, mask: np.ndarray) -> Score:
@@ -111,17 +112,25 @@ def age_group(years: str) -> str:
     return AGE_GROUPS[bisect(AGES, age)] if age >= 0 else "not stated"
 
 
-def write_evaluation(
-    out: Path,
-    title: str,
-    facts: Iterable[str],
-    scores: list[Score],
-    worst: list[tuple[float, Image]],
-) -> None:
-    """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder."""
-    write_scores(out, title, facts, scores)
+def write_evaluation(out: Path, title: str, facts: Sequence[str], evaluation: Evaluation) -> str:
+    """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder; return the report."""
+    scores, worst = evaluation
+    groups = {column for score in scores for column in score if column not in COLUMNS}
+    write_scores(out, (*COLUMNS, *sorted(groups)), scores)
+    report = evaluation_markdown(title, facts, scores)
+    (out / "report.md").write_text(report, encoding="utf-8")
     if worst:
-        page([row for _, row in worst], columns=2).save(out / "worst.png")
+        page([picture for _, picture in worst], columns=2).save(out / "worst.png")
+    return report
+
+
+def write_scores(out: Path, columns: Sequence[str], scores: Iterable[Score]) -> None:
+    """Write ``scores.csv`` into a folder."""
+    rows = (
+        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+        for row in scores
+    )
+    write_rows(out / "scores.csv", columns, rows)
 
 
 def add_judging_arguments(parser: argparse.ArgumentParser, out: str) -> None:
@@ -142,12 +151,11 @@ def judge_and_report(
         about,
         f"views: {arguments.views}, engine: {arguments.engine}",
     ]
-    worst: list[tuple[float, Image]] = []
-    scores = evaluate(scans, by_pipeline(options_of(arguments, Options)), worst)
-    write_evaluation(arguments.out, title, facts, scores, worst)
-    dice = summarise(scores)
+    evaluation = evaluate(scans, by_pipeline(options_of(arguments, Options)))
+    write_evaluation(arguments.out, title, facts, evaluation)
+    dice = summarise(evaluation.scores)
     print(f"mean Dice {dice.mean:.4f}, worst {dice.worst:.4f}; report in {arguments.out}")
-    return scores
+    return evaluation.scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

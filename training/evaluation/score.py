@@ -12,23 +12,18 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
 from skullstrip.batch.records import FAILED, RECORDS, rows
-from skullstrip.batch.tables import write_rows
 from skullstrip.errors import InputError, SkullStripError
 from skullstrip.grid.volume import Volume
 
 from ..data.dataset import DATA_HELP, find_pairs, images_in, select_split
 from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_volume
-from .evaluate import Finder, evaluate, read_scans, write_evaluation
+from .evaluate import Finder, evaluate, read_scans, write_evaluation, write_scores
 from .scores import summarise
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 T1W = re.compile("[_/]T1w$")  # which our names of scans leave out
 MASK = re.compile("(_brain)?_mask$")
@@ -116,19 +111,17 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError("Give either a data set with true masks or --url of a scorer.")
     predictions = find_predictions(arguments.predictions)
     if arguments.url:
-        dice = {}
+        scores = []
         for name, path in predictions.items():
-            dice[name] = remote_dice(arguments.url, name, path, arguments.timeout)
-            print(f"{name}: {dice[name]:.4f}", flush=True)
-        table = [{"scan": name, "dice": f"{each:.6g}"} for name, each in dice.items()]
-        write_rows(arguments.out / "scores.csv", ("scan", "dice"), table)
-        mean, lowest = float(np.mean([*dice.values()])), min(dice.values())
+            dice = remote_dice(arguments.url, name, path, arguments.timeout)
+            scores.append({"scan": name, "dice": dice})
+            print(f"{name}: {dice:.4f}", flush=True)
+        write_scores(arguments.out, ("scan", "dice"), scores)
     else:
-        worst: list[tuple[float, Image]] = []
         pairs = select_split(find_pairs(arguments.data), arguments.split)
-        scores = evaluate(read_scans(pairs), from_files(predictions), worst)
+        evaluation = evaluate(read_scans(pairs), from_files(predictions))
         facts = [f"masks: {arguments.predictions}", f"truth: {arguments.data}"]
-        write_evaluation(arguments.out, "Score", facts, scores, worst)
-        found = summarise(scores)
-        mean, lowest = found.mean, found.worst
-    print(f"mean Dice {mean:.4f}, worst {lowest:.4f}; scores in {arguments.out}")
+        write_evaluation(arguments.out, "Score", facts, evaluation)
+        scores = evaluation.scores
+    found = summarise(scores)
+    print(f"mean Dice {found.mean:.4f}, worst {found.worst:.4f}; scores in {arguments.out}")

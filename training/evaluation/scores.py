@@ -10,13 +10,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from skullstrip.batch.tables import write_rows
 from skullstrip.grid.regions import dice
 
 Score = dict[str, Any]
@@ -222,14 +220,3 @@ def evaluation_markdown(title: str, facts: Iterable[str], scores: Sequence[Score
         scan_table(scores),
     )
     return "\n\n".join(parts) + "\n"
-
-
-def write_scores(out: Path, title: str, facts: Iterable[str], scores: Sequence[Score]) -> None:
-    """Write ``scores.csv`` and ``report.md`` into a folder."""
-    groups = {column for score in scores for column in score if column not in COLUMNS}
-    rows = (
-        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-        for row in scores
-    )
-    write_rows(out / "scores.csv", (*COLUMNS, *sorted(groups)), rows)
-    (out / "report.md").write_text(evaluation_markdown(title, facts, scores), encoding="utf-8")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skullstrip.cli.common import view_choice
 from skullstrip.errors import InputError
@@ -28,21 +28,10 @@ from skullstrip.quality.calibration import CALIBRATION_NAME
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair
 from ..data.provenance import REPOSITORY, describe_run, refuse_dirty_tree
-from ..evaluation.evaluate import by_pipeline, evaluate, read_scans, write_evaluation
-from ..evaluation.scores import (
-    Score,
-    group_table,
-    markdown_table,
-    number,
-    scan_table,
-    summarise,
-    summary_table,
-)
+from ..evaluation.evaluate import Evaluation, by_pipeline, evaluate, read_scans, write_evaluation
+from ..evaluation.scores import Score, markdown_table, number, summarise
 from ..model.train import RUN_NAME, training_record
 from .export import WEIGHTS_NAME, export_run, run_config, seal_calibration
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 JUDGED_BY = ("engine", "device", "views")
 CARD_NAME = "MODEL_CARD.md"
@@ -80,15 +69,20 @@ def release(
     refuse_dirty_tree()
     judged = [pair for pair in select_split(pairs, split) if not pair.is_label_map]
     described = describe_run(asdict(run_config(run)), pairs)
-    worst: list[tuple[float, Image]] = []
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
         manifest = export_run(run, staging, name)
-        scores = evaluate(read_scans(judged), by_pipeline(replace(options, weights=staging)), worst)
-        mean_dice = summarise(scores).mean
+
+        def judge(weights: Path) -> Evaluation:
+            return evaluate(read_scans(judged), by_pipeline(replace(options, weights=weights)))
+
+        found = judge(staging)
+        facts = [f"weights: SHA-256 {manifest.weights_sha256}"]
+        title = f"{manifest.name} on {split}"
+        report = write_evaluation(run / "release", title, facts, found)
+        mean_dice = summarise(found.scores).mean
         if current is not None:
-            find = by_pipeline(replace(options, weights=current))
-            theirs = summarise(evaluate(read_scans(judged), find)).mean
+            theirs = summarise(judge(current).scores).mean
             refuse_no_better(mean_dice, theirs, may_lose)
             described["current_mean_dice"] = theirs
         described |= {
@@ -97,7 +91,7 @@ def release(
             "mean_dice": mean_dice,
             "training_run": training_record(run),
         }
-        card = fill_model_card(manifest, pairs, scores, described, split=split, **texts)
+        card = fill_model_card(manifest, pairs, found.scores, report, described, **texts)
         (staging / CARD_NAME).write_text(card, encoding="utf-8")
         (staging / RUN_NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         if (out / CALIBRATION_NAME).is_file():  # of the weights before, until there is another
@@ -106,8 +100,6 @@ def release(
         with atomic_outputs() as staged:
             for each in RELEASED:
                 staged(out / each).write_bytes((staging / each).read_bytes())
-    facts = [f"weights: SHA-256 {manifest.weights_sha256}"]
-    write_evaluation(run / "release", f"{manifest.name} on {split}", facts, scores, worst)
     return mean_dice
 
 
@@ -124,45 +116,43 @@ def fill_model_card(
     manifest: Manifest,
     pairs: Sequence[Pair],
     scores: Sequence[Score],
+    report: str,
     run: dict[str, Any],
     *,
-    split: str = "val",
     stress: str = "",
     synthetic: str = "",
     notes: str = "",
 ) -> str:
     """Fill the model card's template from what was measured.
 
-    `pairs` are all data, of every split, `scores` those of the released weights on the split that
-    judges, `run` is what `provenance.describe_run` gave. `stress` and `synthetic`, reports of these
-    commands, are empty where they were not run; `notes` are further known failures, in Markdown.
+    `pairs` are all data, of every split, `scores` and `report` those of the released weights on the
+    split that judges, `run` is what goes into ``run.json``. `stress` and `synthetic`, reports of
+    these commands, are empty where they were not run; `notes` are further known failures.
     Raise InputError where a report is of other weights, or the template names what is not filled.
     """
-    for name, report in (("stress", stress), ("synthetic", synthetic)):
-        if report and manifest.weights_sha256 not in report:
+    texts = {"stress": stress, "synthetic": synthetic}
+    for name, text in texts.items():
+        if text and manifest.weights_sha256 not in text:
             raise InputError(
                 f"The {name} test is of other weights; run it on those to be released."
             )
+        tables = _tables_of(text.partition("## Scan by scan")[0])
+        texts[name] = tables or f"The {name} test was not run for this release."
     trained = run.get("training_run") or run  # on another machine, perhaps
     facts = {"config": "", "seed": "", "steps": "", "initial_weights": "random weights"}
     values = {
+        **texts,
         **{name: str(manifest.training.get(name, other)) for name, other in facts.items()},
         "name": manifest.name,
         "weights_sha256": manifest.weights_sha256,
-        "commit": run["commit"],
-        "created": run["created"],
+        **{name: run[name] for name in ("commit", "created", "split")},
         "spacing_mm": f"{manifest.preprocessing.spacing_mm:g}",
         "decoder_widths": ", ".join(map(str, manifest.architecture.decoder_widths)),
         "data": _data_table(pairs),
-        "split": split,
         "scan_count": str(len(scores)),
-        "summary": summary_table(scores),
-        "groups": group_table(scores),
-        "scans": scan_table(scores),
+        "figures": _tables_of(report),
         "known_failures": _known_failures(scores),
         "notes": notes.strip() or "No further failures were noted.",
-        "stress": _tables_of(stress) or "The stress test was not run for this release.",
-        "synthetic": _tables_of(synthetic) or "That test was not run for this release.",
         "contrasts": ", ".join(sorted({score["contrast"] for score in scores})),
         "age_groups": ", ".join(sorted({score["age group"] for score in scores})),
     }
@@ -197,9 +187,8 @@ def _known_failures(scores: Sequence[Score]) -> str:
 
 
 def _tables_of(report: str) -> str:
-    """Tables of a report of `evaluate`, under smaller headings, without its scan-by-scan list."""
-    kept = report.partition("\n")[2].partition("## Scan by scan")[0]
-    return kept.replace("\n## ", "\n### ").strip()
+    """Tables of a report of `evaluate`, under smaller headings."""
+    return report.partition("\n")[2].replace("\n## ", "\n### ").strip()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

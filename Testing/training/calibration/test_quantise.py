@@ -15,6 +15,7 @@ from Testing.unit.network.test_onnxruntime_engine import random_array
 from training.calibration import quantise as quantise_module
 from training.calibration.any_size import for_any_even_size
 from training.calibration.quantise import fold, judge, quantise
+from training.evaluation.evaluate import Evaluation
 from training.publishing.onnx_graph import build_onnx
 
 SLICES = np.random.default_rng(8).random((5, 64, 96, 3), dtype=np.float32)
@@ -73,8 +74,8 @@ def test_no_processor_overflows_and_an_older_onnx_runtime_reads_it(content, whol
     assert len(whole) < 0.7 * len(content)
 
 
-def scores(*dice: float) -> list[dict[str, float]]:
-    return [{"dice": each} for each in dice]
+def scores(*dice):
+    return Evaluation([{"dice": each} for each in dice], [])
 
 
 @pytest.mark.parametrize(

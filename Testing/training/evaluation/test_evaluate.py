@@ -34,7 +34,7 @@ def test_a_scan_is_judged_among_its_contrast_age_and_slice_thickness(head):
 
 def test_a_scan_on_which_the_engine_fails_counts_with_dice_zero(phantom_pair, around):
     find = by_pipeline(around(FailingEngine(EngineError("no memory"))))
-    (score,) = evaluate(read_scans([phantom_pair]), find)
+    (score,) = evaluate(read_scans([phantom_pair]), find).scores
     assert (score["dice"], score["failure"]) == (0, "no memory")
 
 
@@ -46,9 +46,9 @@ def test_a_cancelled_run_stops_the_evaluation(phantom_pair, around):
 def test_only_the_worst_scans_are_drawn(head, monkeypatch):
     monkeypatch.setattr("training.evaluation.evaluate.WORST_SHOWN", 2)
     volume, truth = head
-    paths, worst = (Path("i"), Path("m")), []
+    paths = Path("i"), Path("m")
     scans = [(Pair(str(shift), *paths), volume, truth) for shift in (0, 3, 1, 2)]
-    scores = evaluate(scans, lambda pair, _: np.roll(truth, int(pair.name), axis=0), worst)
+    scores, worst = evaluate(scans, lambda pair, _: np.roll(truth, int(pair.name), axis=0))
     dice = [score["dice"] for score in scores]
     assert [shown for shown, _ in worst] == [dice[1], dice[3]]
     assert worst[0][1].tobytes() != worst[1][1].tobytes()

@@ -74,7 +74,7 @@ def predictions(phantom_data, tmp_path, nifti):
 
 
 def scored(predictions, data):
-    return evaluate(read_scans(find_pairs(data)), from_files(find_predictions(predictions)))
+    return evaluate(read_scans(find_pairs(data)), from_files(find_predictions(predictions))).scores
 
 
 def test_the_true_mask_scores_one_and_a_shifted_one_less(predictions, phantom_data):

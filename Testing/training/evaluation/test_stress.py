@@ -112,7 +112,7 @@ def test_a_wrong_header_lies_about_directions_or_size_and_keeps_voxels(head):
 
 
 def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, find):
-    scores = evaluate(spoilt_scans([phantom_pair], ["noise", "shrink"], [0.5, 1.0]), find)
+    scores = evaluate(spoilt_scans([phantom_pair], ["noise", "shrink"], [0.5, 1.0]), find).scores
     assert [score["scan"] for score in scores] == [
         f"one {run}" for run in ("none 0", "noise 0.5", "noise 1", "shrink 0.5", "shrink 1")
     ]

@@ -136,6 +136,7 @@ def test_a_release_holds_weights_manifest_card_and_run(run, phantoms, tmp_path):
     card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert manifest.weights_sha256 in card
     assert "| one |" in card
+    assert "### Scan by scan" in card
     assert "$" not in card
     assert (run / "release" / "report.md").is_file()
 
@@ -167,8 +168,11 @@ def test_a_dirty_tree_is_refused_before_any_work(run, phantoms, tmp_path, monkey
 def card(phantoms):
     def fill(scores, **options):
         manifest = Manifest("model", "weights.onnx", "ab" * 32, training={"config": "tiny"})
-        run = {"commit": "c0ffee", "created": "now", "machine": {"cores": 2}, "versions": {}}
-        return fill_model_card(manifest, phantoms, scores, run, **options)
+        run = dict.fromkeys(("commit", "created", "split"), "known") | {
+            "machine": {},
+            "versions": {},
+        }
+        return fill_model_card(manifest, phantoms, scores, "# Report\n\n| all |", run, **options)
 
     return fill
 
