@@ -278,7 +278,7 @@ def brain_from_probability(
             f"The probability reaches from {low:g} to {high:g}, not within 0 and 1; give the file "
             "that '--probability' wrote."
         )
-    mask = cut_brain(volume, probability, options.border_mm, options.keep_csf)
+    mask = cut_brain(volume, probability, options)
     return BrainExtraction(
         brain_mask=mask,
         brain_probability=probability,

@@ -12,20 +12,11 @@ from typing import Any
 
 from .files import strip_file
 from .options import Options
-from .outputs import default_outputs
+from .outputs import OUTPUTS, default_outputs
 
 CLASSES = ("SkullStrip", "SkullStripInputSpec", "SkullStripOutputSpec")
 # What each output is called behind the scan's name; images end as the scan does.
-ENDINGS = {
-    "brain": "_brain",
-    "mask": "_brain_mask",
-    "head": "_head",
-    "probability": "_brain_probability",
-    "confidence": "_brain_confidence",
-    "surface": "_brain_surface.vtp",
-    "qc": "_qc.png",
-    "json": "_report.json",
-}
+ENDINGS = {name: ending for name, (_, ending, _) in OUTPUTS.items() if name != "seg"}
 DOCUMENTATION = """Find the brain in an MRI of the head, T1-weighted best.
 
 Examples

@@ -10,18 +10,24 @@ from pathlib import Path
 from .errors import OutputError
 from .io.atomic import require_writable
 
-OUTPUTS = {  # flags of the command, a word for the value, and what it is
-    "brain": ("-o --brain", "FILE", "the scan with everything but the brain set to zero"),
-    "mask": ("-m --mask", "FILE", "brain mask, 0 and 1"),
-    "probability": ("-p --probability", "FILE", "brain probability, float32 in [0, 1]"),
-    "confidence": ("--confidence", "FILE", "how likely each voxel's label is right, in [0, 1]"),
-    "head": ("--head", "FILE", "the head without the brain: the brain set to zero"),
-    "surface": ("--surface", "FILE", "smooth closed surface in RAS mm: .vtp, .stl or .ply"),
-    "seg": ("--seg", "DCM", "the mask as DICOM Segmentation; the scan must be DICOM"),
-    "qc": ("--qc", "PNG", "picture of the mask's outline over slices in three planes"),
-    "json": ("--json", "FILE", "volume, verdict, timings, engine, weights' hash"),
-}
-ENDINGS = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
+OUTPUTS = {  # flags of the command, what a name of ours has behind the scan's, and what it is
+    "brain": ("-o --brain", "_brain", "the scan with everything but the brain set to zero"),
+    "mask": ("-m --mask", "_brain_mask", "brain mask, 0 and 1"),
+    "probability": (
+        "-p --probability", "_brain_probability", "brain probability, float32 in [0, 1]"
+    ),
+    "confidence": (
+        "--confidence", "_brain_confidence", "how likely each voxel's label is right, in [0, 1]"
+    ),
+    "head": ("--head", "_head", "the head without the brain: the brain set to zero"),
+    "surface": (
+        "--surface", "_brain_surface.vtp", "smooth closed surface in RAS mm: .vtp, .stl or .ply"
+    ),
+    "seg": ("--seg", "_brain.dcm", "the mask as DICOM Segmentation; the scan must be DICOM"),
+    "qc": ("--qc", "_qc.png", "picture of the mask's outline over slices in three planes"),
+    "json": ("--json", "_report.json", "volume, verdict, timings, engine, weights' hash"),
+}  # fmt: skip
+ONE_FORMAT = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -40,10 +46,7 @@ def default_outputs(input_path: str | Path, series: int | None = None) -> dict[s
     suffix = images.suffix_of(path)
     stem = path.name[: -len(suffix)] if suffix else path.stem
     suffix = suffix or images.FALLBACK_SUFFIX
-    return {
-        "brain": path.with_name(f"{stem}_brain{suffix}"),
-        "mask": path.with_name(f"{stem}_brain_mask{suffix}"),
-    }
+    return {name: path.with_name(f"{stem}{OUTPUTS[name][1]}{suffix}") for name in ("brain", "mask")}
 
 
 def require_free(outputs: dict[str, Path]) -> None:
@@ -85,11 +88,11 @@ def _require_ending(name: str, path: Path) -> None:
     from .io.images import WRITABLE_SUFFIXES
     from .mask.surface import SURFACE_SUFFIXES
 
-    what, ending = ENDINGS.get(name, ("", path.suffix.lower()))
+    what, ending = ONE_FORMAT.get(name, ("", path.suffix.lower()))
     if path.suffix.lower() != ending:
         raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
     known = SURFACE_SUFFIXES if name == "surface" else WRITABLE_SUFFIXES
-    if name not in ("json", *ENDINGS) and not path.name.lower().endswith(known):
+    if name not in ("json", *ONE_FORMAT) and not path.name.lower().endswith(known):
         what = "surface" if name == "surface" else "image"
         raise OutputError(f"{path} names no {what} format; use one of {', '.join(known)}.")
 

@@ -186,9 +186,7 @@ def extract_brain(
         found = predict_head(prepared.head, engine.predict, slices, progress, region)
     with ThreadPoolExecutor(1) as background:  # the mask is made while it is judged
         restoring = background.submit(restore, found.probability, prepared)
-        cutting = background.submit(
-            lambda: cut_brain(volume, restoring.result(), options.border_mm, options.keep_csf)
-        )
+        cutting = background.submit(lambda: cut_brain(volume, restoring.result(), options))
         with stopwatch.stage("judge"):
             evidence = gather_evidence(prepared, found, volume.affine, engine.predict, region)
             judgement = judge(evidence, calibration)

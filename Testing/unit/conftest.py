@@ -3,6 +3,7 @@
 import pytest
 
 from skullstrip.files import strip_file
+from skullstrip.outputs import OUTPUTS
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 
@@ -26,7 +27,8 @@ def head():
 
 @pytest.fixture
 def all_outputs(tmp_path):
-    """Every output that `strip_file` has, and its file."""
+    """Every output that `strip_file` has of a scan that is no DICOM, and its file."""
+    assert ALL_OUTPUTS.keys() == OUTPUTS.keys() - {"seg"}
     return {name: tmp_path / file for name, file in ALL_OUTPUTS.items()}
 
 

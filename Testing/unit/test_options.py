@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ OTHER = Options(
     ],
 )
 def test_the_command_has_an_argument_for_each_option(words, options):
+    assert all(getattr(OTHER, option.name) != option.default for option in fields(Options))
     parser = argparse.ArgumentParser()
     add_options(parser)
     assert options_of(parser.parse_args(words.split()), Options) == options

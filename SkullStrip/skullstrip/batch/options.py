@@ -14,6 +14,10 @@ REDO = ("rejected", "failed", "check")
 REFERENCES = ("first-lex", "sessionwise")  # of fMRIPrep's --subject-anatomical-reference
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 def _label(name: str) -> tuple[str, ...]:
     """Return an option that the command takes as the BIDS Apps do."""
     flags, text = f"--{name}-label --{name}_label", f"only these {name}s, with or without prefix"
@@ -35,7 +39,7 @@ class BatchOptions:
     sessions: Sequence[str] = _label("session")
     also: Sequence[str] = _option(
         (), "--also", "other scans of a session, which get the mask of its first T1w scan: "
-        "T2w,FLAIR,PDw", group="BIDS", metavar="SUFFIXES",
+        "T2w,FLAIR,PDw", group="BIDS", metavar="SUFFIXES", type=_words,
     )  # fmt: skip
     fmriprep: str | None = _option(
         None, "--fmriprep", "write masks for 'fmriprep --derivatives OUT/fmriprep_REFERENCE', too, "

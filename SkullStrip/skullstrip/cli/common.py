@@ -95,8 +95,8 @@ def add_options(parser: argparse.ArgumentParser, kind: type = Options) -> None:
             continue
         if isinstance(option.default, bool):
             more["action"] = "store_false" if option.default else "store_true"
-        elif option.name in _TYPES:
-            more["type"] = _TYPES[option.name]
+        elif option.type in _TYPES:
+            more.setdefault("type", _TYPES[option.type])
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(*flags, dest=option.name, default=option.default, **more)
@@ -120,11 +120,7 @@ def view_choice(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-_TYPES = {"border_mm": float, "views": view_choice, "threads": count, "jobs": count, "also": _words}
+_TYPES = {"float": float, "int | str": view_choice, "int | None": count}  # by annotation
 
 
 def debugging() -> bool:

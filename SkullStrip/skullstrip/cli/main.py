@@ -27,7 +27,7 @@ from ..io.process import (
     native_noise_silenced,
 )
 from ..options import Options
-from ..outputs import OUTPUTS, default_outputs, require_free
+from ..outputs import ONE_FORMAT, OUTPUTS, default_outputs, require_free
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,
@@ -117,8 +117,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("-i", "--image", metavar="T1", help="the same, for those used to a flag")
     files = parser.add_argument_group("outputs")
     add = files.add_argument
-    for flags, metavar, what in OUTPUTS.values():
-        add(*flags.split(), metavar=metavar, help=what)
+    for name, (flags, _, what) in OUTPUTS.items():
+        _, suffix = ONE_FORMAT.get(name, ("", ".file"))
+        add(*flags.split(), metavar=suffix[1:].upper(), help=what)
     fractional_help = "the probability in the mask's place in --seg"
     add("--seg-fractional", action="store_true", help=fractional_help)
     paths_help = "call files by their whole paths in the JSON report, not by their names"

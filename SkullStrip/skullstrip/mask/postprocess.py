@@ -14,6 +14,7 @@ from scipy import ndimage
 from ..errors import InputError
 from ..grid.regions import bounding_box, fill_holes, largest_component
 from ..grid.volume import Volume, spacing_of
+from ..options import Options
 
 Mask = np.ndarray
 THRESHOLD = 0.5  # of the probability: more is brain
@@ -24,12 +25,7 @@ DEPTH_MM = 12.0
 BINS = 256
 
 
-def cut_brain(
-    volume: Volume,
-    probability: np.ndarray,
-    border_mm: float = 0.0,
-    keep_csf: bool = True,
-) -> np.ndarray:
+def cut_brain(volume: Volume, probability: np.ndarray, options: Options = Options()) -> np.ndarray:
     """Cut the probability at 0.5, take outer fluid off if asked to, move the surface.
 
     Scan, probability in [0, 1] and the bool mask that is returned have one shape, (I, J, K). Raise
@@ -38,12 +34,14 @@ def cut_brain(
     mask = solid_mask(probability)
     if not mask.any():
         raise InputError("No brain was found; give an MRI of a human head with the brain in view.")
-    if not keep_csf:
+    if not options.keep_csf:
         mask = without_outer_csf(mask, volume.array, volume.affine)
-    if border_mm or not keep_csf:
-        mask = with_border(mask, volume.spacing_mm, border_mm)
+    if options.border_mm or not options.keep_csf:
+        mask = with_border(mask, volume.spacing_mm, options.border_mm)
     if not mask.any():
-        raise InputError(f"A border of {border_mm:g} mm leaves no brain; use one nearer to 0.")
+        raise InputError(
+            f"A border of {options.border_mm:g} mm leaves no brain; use one nearer to 0."
+        )
     return mask
 
 

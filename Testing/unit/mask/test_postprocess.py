@@ -16,6 +16,7 @@ from skullstrip.mask.postprocess import (
     with_border,
     without_outer_csf,
 )
+from skullstrip.options import Options
 from Testing.phantoms import make_head
 
 RADIUS_MM = 24.0
@@ -85,19 +86,17 @@ def head():
 def test_the_border_moves_what_is_left_without_fluid(head, border_mm):
     scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
     tissue = without_outer_csf(solid_mask(probability), head.array, head.affine)
-    np.testing.assert_array_equal(
-        cut_brain(scan, probability, border_mm, keep_csf=False),
-        with_border(tissue, scan.spacing_mm, border_mm),
-    )
+    cut = cut_brain(scan, probability, Options(border_mm=border_mm, keep_csf=False))
+    np.testing.assert_array_equal(cut, with_border(tissue, scan.spacing_mm, border_mm))
 
 
 @pytest.mark.parametrize("keep_csf", [True, False])
 def test_a_border_is_not_blamed_where_there_is_no_brain(head, keep_csf):
     scan, probability = Volume(head.array, head.affine), head.brain_mask.astype(np.float32)
     with pytest.raises(InputError, match="No brain was found"):
-        cut_brain(scan, 0 * probability, -1.0, keep_csf)
-    with pytest.raises(InputError, match="border of -500 mm leaves no brain"):
-        cut_brain(scan, probability, -500.0, keep_csf)
+        cut_brain(scan, 0 * probability, Options(border_mm=-1.0, keep_csf=keep_csf))
+    with pytest.raises(InputError, match="border of -100 mm leaves no brain"):
+        cut_brain(scan, probability, Options(border_mm=-100.0, keep_csf=keep_csf))
 
 
 # ---- fluid around the brain goes, fluid within it stays, whatever the contrast -------------------
