@@ -57,15 +57,19 @@ def main() -> None:
     """Strip the scan and write every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan", type=Path)
-    steps = run(parser.parse_args().scan)
+    out_help = "folder for them; default: this one, the repository"
+    parser.add_argument("--out", type=Path, default=Path(), help=out_help)
+    arguments = parser.parse_args()
+    steps = run(arguments.scan)
     pictures = {
         "strip": row(before_and_after(steps), (300, 310), gap=0),
         "pipeline": row(pipeline(steps), (230, 236), gap=26),
         "thumbnail": row({"": before_and_after(steps)["mask"]}, (260, 280), gap=0, caption=0),
     }
     for name, picture in pictures.items():
-        TARGETS[name].parent.mkdir(parents=True, exist_ok=True)
-        picture.quantize(192).save(TARGETS[name], optimize=True)
+        target = arguments.out / TARGETS[name]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        picture.quantize(192).save(target, optimize=True)
 
 
 def run(path: Path) -> Steps:

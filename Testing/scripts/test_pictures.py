@@ -13,11 +13,9 @@ from Testing.phantoms import make_head
 def test_every_picture_is_drawn_and_shows_orange(tmp_path, monkeypatch):
     head = make_head("PIR", (3.0, 3.0, 3.0))
     scan = save(tmp_path / "head.nii.gz", head.array, head.affine)
-    targets = {name: tmp_path / f"{name}.png" for name in pictures.TARGETS}
-    monkeypatch.setattr(pictures, "TARGETS", targets)
-    monkeypatch.setattr("sys.argv", ["pictures", str(scan)])
+    monkeypatch.setattr("sys.argv", ["pictures", str(scan), "--out", str(tmp_path)])
     pictures.main()
-    for path in targets.values():
-        values = np.asarray(Image.open(path).convert("RGB"), dtype=int)
+    for path in pictures.TARGETS.values():
+        values = np.asarray(Image.open(tmp_path / path).convert("RGB"), dtype=int)
         assert ((values[..., 0] - values[..., 2]) > 60).mean() > 0.005, path
-    assert Image.open(targets["thumbnail"]).size == (260, 280)
+    assert Image.open(tmp_path / pictures.TARGETS["thumbnail"]).size == (260, 280)

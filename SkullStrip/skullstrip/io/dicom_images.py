@@ -31,7 +31,7 @@ class DicomHeader:
 
 
 class Reader:
-    """A series whose headers are read, as `images.Reader` says."""
+    """A series whose headers are read; `images` says what a reader has."""
 
     def __init__(self, series: Series) -> None:
         what = f"Series {series.number}"

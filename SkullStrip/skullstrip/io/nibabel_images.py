@@ -33,7 +33,7 @@ _GEOMETRY = (
 
 
 class Reader:
-    """An opened file, as `images.Reader` says."""
+    """An opened file; `images` says what a reader has."""
 
     def __init__(self, path: Path) -> None:
         with _quiet():

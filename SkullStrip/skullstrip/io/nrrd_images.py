@@ -44,7 +44,7 @@ _INFLATERS: dict[str, Any] = {
 
 
 class Reader:
-    """An opened file, as `images.Reader` says."""
+    """An opened file; `images` says what a reader has."""
 
     def __init__(self, path: Path) -> None:
         import nrrd
