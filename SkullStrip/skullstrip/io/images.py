@@ -1,9 +1,9 @@
 """Images in files: read with everything needed to write results that match them.
 
 Formats are told by the file's ending, DICOM by its first bytes. nibabel, pynrrd and pydicom are
-imported when a file is opened. The module of a format has a `Reader`, made of a file by its header
-alone, with `header`, `shape`, `dtype`, `affine` and `checks` as of an `Image` and `read`, which gives
-`stored`, `slope` and `intercept`; and `write`, `can_store`, `geometry_of` and `files_read`.
+imported when a file is opened. The module of a format has a `Reader`, made by a file's header: its
+`header`, `shape`, `dtype`, `affine` and `checks`, and `read`, which gives `stored`, `slope` and
+`intercept` of an `Image`; and `write`, `can_store`, `geometry_of` and `files_read`.
 """
 
 from __future__ import annotations
