@@ -63,8 +63,8 @@ def do_work(work: Work) -> dict[Views, Case]:
     return cases
 
 
-def do_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Case]]:
-    """Do all work in so many processes of one thread each; the order is that of the works."""
+def do_all(works: Sequence[Work], jobs: int) -> dict[Work, dict[Views, Case]]:
+    """Do all work, in its order, in so many processes of one thread each."""
     found: dict[Work, dict[Views, Case]] = {}
     with LocalWorkers(jobs, quiet=False) as workers:
         for work, answer in as_done(workers, do_work, works):
@@ -76,7 +76,7 @@ def do_all(works: Sequence[Work], jobs: int) -> list[dict[Views, Case]]:
             dice = ", ".join(f"{views} {case.dice:.4f}" for views, case in answer.items())
             what = f"{work.what} {work.strength:g}"
             print(f"{work.pair.name}  {what}: Dice by views {dice}", flush=True)
-    return [found[work] for work in works]
+    return {work: found[work] for work in works}
 
 
 def judge_unseen(rows: Sequence[Row], confidence: Mapping[str, float]) -> list[Judged]:
@@ -116,20 +116,12 @@ def run(arguments: argparse.Namespace) -> None:
         for what, strength in stress_of(pair)
     ]
     made = do_all(works, arguments.jobs or default_jobs())
-    names = [work.pair.name for work in works]
     held_out = {pair.name for pair in (*val, *maps)}
     calibrations: dict[str, Calibration] = {}
     for views in VIEWS:
-        cases = [by_views[views] for by_views in made]
-        rows = [row for case in cases for row in case.rows]
-        seen, unseen = (
-            [
-                case
-                for name, case in zip(names, cases, strict=True)
-                if (name in held_out) == is_unseen
-            ]
-            for is_unseen in (False, True)
-        )
+        rows = [row for case in made.values() for row in case[views].rows]
+        unseen = [case[views] for work, case in made.items() if work.pair.name in held_out]
+        seen = [case[views] for work, case in made.items() if work.pair.name not in held_out]
         confidence = fit_confidence(seen)
         provenance = {
             "weights_sha256": manifest.weights_sha256,
@@ -139,10 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
         }
         calibration = fit_calibration(rows, confidence, provenance)
         judged = judge_unseen(rows, confidence)
-        report = arguments.out / f"views-{views}"
-        write_quality_report(
-            report, judged, held_out, [case.samples[0] for case in unseen], calibration
-        )
+        report, samples = arguments.out / f"views-{views}", [case.samples[0] for case in unseen]
+        write_quality_report(report, judged, held_out, samples, calibration)
         calibrations[str(views)] = calibration
         print(f"views {views}: {len(judged)} masks judged; report in {report}")
     beside = weights_path.with_name(CALIBRATION_NAME)

@@ -10,8 +10,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from skullstrip.batch.bids import find_bids_scans
 from skullstrip.batch.records import CORRECTED, DONE, RECORDS, rows, sha256_of
@@ -24,13 +25,17 @@ from skullstrip.io.images import suffix_of
 from .pair import Pair
 
 ACCESSION = re.compile(r"\bds\d{6}\b")  # of OpenfMRI, now OpenNeuro
-HASH = re.compile("[0-9a-f]{16,64}|")
+HASH = re.compile("[0-9a-f]{16,64}")
 REQUIRED = ("subject", "image", "mask")
 WRITTEN = (*REQUIRED, "scan", "split", "dataset", "licence", "source", "sha256_image",
            "sha256_mask")  # fmt: skip
-IMAGE_HASHES = ("sha256", "sha256_image", "sha256_16_image")
-MASK_HASHES = ("sha256_mask", "sha256_16_mask")
-KNOWN = (*WRITTEN, "license", *IMAGE_HASHES, *MASK_HASHES)
+# Parts of a pair, and how columns with them may also be called.
+PARTS = {part.name for part in fields(Pair)} - {"groups"}
+SAME = {
+    "license": "licence",
+    **dict.fromkeys(("sha256", "sha256_image", "sha256_16_image"), "image_sha256"),
+    **dict.fromkeys(("sha256_mask", "sha256_16_mask"), "mask_sha256"),
+}
 ADVICE = "training/README.md lists the columns"
 DATA_HELP = "data set: folder, BIDS or CSV manifest"
 MANIFEST_NAMES = ("MANIFEST.csv", "manifest.csv")
@@ -103,34 +108,23 @@ def read_manifest(path: Path) -> list[Pair]:
     """
     pairs = []
     for line, row in enumerate(read_rows(path, REQUIRED, ADVICE), start=2):
-        cells = {key: value.strip() for key, value in row.items() if key}
-        if empty := [name for name in REQUIRED if not cells[name]]:
+        cells: dict[str, Any] = {
+            SAME.get(key, key): value.strip() for key, value in row.items() if key and value.strip()
+        }
+        if empty := [name for name in REQUIRED if name not in cells]:
             raise InputError(f"Line {line} of the manifest has no {empty[0]}; fill the cell.")
-        image_sha256, mask_sha256 = (
-            next((cells[name].lower() for name in columns if cells.get(name)), "")
-            for columns in (IMAGE_HASHES, MASK_HASHES)
-        )
-        for digest in (image_sha256, mask_sha256):
-            if not HASH.fullmatch(digest):
+        for name in cells.keys() & {"image_sha256", "mask_sha256"}:
+            cells[name] = cells[name].lower()
+            if not HASH.fullmatch(cells[name]):
                 raise InputError(
-                    f"Line {line} of the manifest has the hash {digest!r}; "
+                    f"Line {line} of the manifest has the hash {cells[name]!r}; "
                     "give 16 to 64 hexadecimal digits of SHA-256."
                 )
-        source, licence = cells.get("source", ""), cells.get("licence") or cells.get("license", "")
-        pair = Pair(
-            subject=cells["subject"],
-            image=path.parent / cells["image"],
-            mask=path.parent / cells["mask"],
-            scan=cells.get("scan", ""),
-            split=cells.get("split", ""),
-            dataset=cells.get("dataset") or dataset_of(source, licence),
-            licence=licence,
-            source=source,
-            image_sha256=image_sha256,
-            mask_sha256=mask_sha256,
-            groups=tuple((k, v) for k, v in cells.items() if k not in KNOWN and v),
-        )
-        pairs.append(pair)
+        for name in ("image", "mask"):
+            cells[name] = path.parent / cells[name]
+        cells.setdefault("dataset", dataset_of(cells.get("source", ""), cells.get("licence", "")))
+        known = {name: cells.pop(name) for name in PARTS & cells.keys()}
+        pairs.append(Pair(**known, groups=tuple(cells.items())))
     return pairs
 
 

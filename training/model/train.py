@@ -37,7 +37,7 @@ CONFIG_NAME, RUN_NAME = "config.json", "run.json"
 LOG_NAME = "log.csv"
 PROGRESS_NAME = "progress.json"
 WEIGHTS_NAME = "weights.npz"
-CHECKPOINTS = "checkpoint-*.weights.h5"
+CHECKPOINT = "checkpoint-{:05}.weights.h5"  # after so many epochs
 PATIENCE = ("best", "best_epoch", "cooldown_counter", "wait")  # of Keras' patient callbacks
 
 
@@ -173,11 +173,6 @@ def save_weights(run: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez(staged(run / WEIGHTS_NAME), **arrays)  # type: ignore[arg-type]
 
 
-def checkpoint_path(run: Path, epochs: int) -> Path:
-    """Weights and optimiser state after so many epochs."""
-    return run / CHECKPOINTS.replace("*", f"{epochs:05d}")
-
-
 def save_checkpoint(
     trainer: keras.Model, network: keras.Model, run: Path, progress: Progress
 ) -> None:
@@ -190,12 +185,12 @@ def save_checkpoint(
         trainer.jax_state_sync()
     if progress.patience.get("EarlyStopping", {}).get("wait", 0) == 0:
         save_weights(run, averaged_weights(network, trainer.optimizer))
-    path = checkpoint_path(run, progress.epochs)
+    path = run / CHECKPOINT.format(progress.epochs)
     trainer.save_weights(path, overwrite=True)
     with atomic_outputs() as staged:
         text = json.dumps(dataclasses.asdict(progress))
         staged(run / PROGRESS_NAME).write_text(text, encoding="utf-8")
-    for other in set(run.glob(CHECKPOINTS)) - {path}:
+    for other in set(run.glob("checkpoint-*.weights.h5")) - {path}:
         other.unlink()
 
 
@@ -212,7 +207,7 @@ def restore_checkpoint(trainer: keras.Model, run: Path) -> Progress:
     """
     log, progress = run / LOG_NAME, read_progress(run)
     if progress.epochs:
-        path = checkpoint_path(run, progress.epochs)
+        path = run / CHECKPOINT.format(progress.epochs)
         try:
             trainer.load_weights(path)
         except (OSError, ValueError) as error:
@@ -264,11 +259,6 @@ def training_record(run: Path) -> dict[str, Any]:
     """Return what the training noted about itself when it began; empty if it did not."""
     path = run / RUN_NAME
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def steps_done(run: Path, config: Config) -> int:
-    """Return how many steps a run took; fewer than its configuration's where it was cut short."""
-    return read_progress(run).epochs * config.steps_per_epoch
 
 
 def run_weights(run: Path) -> dict[str, np.ndarray]:
@@ -326,7 +316,7 @@ def make_networks(config: Config) -> tuple[keras.Model, keras.Model]:
 
 
 def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimizer:
-    """Adam, or AdamW where weights decay, with its schedule and average."""
+    """Adam with its schedule and average; with decay of the weights it is AdamW."""
     import keras
 
     rate: Any = optimisation.learning_rate
@@ -337,14 +327,13 @@ def make_optimiser(optimisation: Optimisation, total_steps: int) -> keras.Optimi
             warmup_target=optimisation.learning_rate if optimisation.warmup_steps else None,
             warmup_steps=optimisation.warmup_steps,
         )
-    settings: dict[str, Any] = {"learning_rate": rate}
-    if optimisation.clip_norm:
-        settings["global_clipnorm"] = optimisation.clip_norm
-    if optimisation.ema_momentum:
-        settings |= {"use_ema": True, "ema_momentum": optimisation.ema_momentum}
-    if optimisation.weight_decay:
-        return keras.optimizers.AdamW(weight_decay=optimisation.weight_decay, **settings)
-    return keras.optimizers.Adam(**settings)
+    return keras.optimizers.Adam(
+        rate,
+        weight_decay=optimisation.weight_decay or None,
+        global_clipnorm=optimisation.clip_norm or None,
+        use_ema=optimisation.ema_momentum > 0,
+        ema_momentum=optimisation.ema_momentum,
+    )
 
 
 def soft_dice(truth: Any, probability: Any) -> Any:

@@ -15,7 +15,7 @@ from skullstrip.quality.calibration import CALIBRATION_NAME, Calibrations
 
 from ..data.provenance import code_state
 from ..model.config import Config, config_from_dict
-from ..model.train import CONFIG_NAME, final_weights, steps_done, training_record
+from ..model.train import CONFIG_NAME, final_weights, read_progress, training_record
 from .onnx_graph import build_onnx
 
 WEIGHTS_NAME = "weights.onnx"
@@ -47,7 +47,7 @@ def export_run(run: Path, out: Path, name: str = "") -> Manifest:
     training = {
         "config": config.name,
         "seed": config.seed,
-        "steps": steps_done(run, config),
+        "steps": read_progress(run).epochs * config.steps_per_epoch,  # it may be cut short
         "stages": [dataclasses.asdict(stage) for stage in config.stages],
         "commit": record.get("commit") or code_state()["commit"],
     }
