@@ -25,18 +25,12 @@ if TYPE_CHECKING:
     from .files import strip_file
     from .pipeline import BrainExtraction, extract_brain
 
-_HOMES = {
+_HOMES = {  # of what is no error
     "BrainExtraction": "pipeline",
     "apply_brain": "apply",
     "extract_brain": "pipeline",
     "strip_batch": "batch.run",
     "strip_file": "files",
-    "Cancelled": "errors",
-    "EngineError": "errors",
-    "InputError": "errors",
-    "OutputError": "errors",
-    "SkullStripError": "errors",
-    "WeightsError": "errors",
 }
 
 __all__ = [
@@ -56,6 +50,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -25,7 +25,7 @@ PARTS = 4  # the sums are formed in, however many processors there are
 FARTHEST_MM, WIDEST_DEGREES = 30.0, 20.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """How a scan was moved."""
 

@@ -182,7 +182,7 @@ def judge_carried(
     verdicts: list[Verdict] = ["pass"]
     reasons = []
     if isinstance(look, InputError) or look.verdict == "fail":
-        why = f" ({look})" if isinstance(look, InputError) else ""
+        why = f" ({str(look).rstrip('.')})" if isinstance(look, InputError) else ""
         message = (
             "The network cannot make out the brain in this scan well enough to confirm the mask "
             f"that was carried over{why}; look at the outline."

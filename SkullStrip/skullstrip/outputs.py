@@ -27,7 +27,11 @@ OUTPUTS = {  # flags of the command, what a name of ours has behind the scan's, 
     "qc": ("--qc", "_qc.png", "picture of the mask's outline over slices in three planes"),
     "json": ("--json", "_report.json", "volume, verdict, timings, engine, weights' hash"),
 }  # fmt: skip
-ONE_FORMAT = {"qc": ("the QC picture", ".png"), "seg": ("a DICOM segmentation", ".dcm")}
+ONE_FORMAT = {
+    "qc": ("the QC picture", ".png"),
+    "seg": ("a DICOM segmentation", ".dcm"),
+    "json": ("the JSON report", ".json"),
+}
 
 
 def default_outputs(input_path: str | Path, series: int | None = None) -> dict[str, Path]:
@@ -92,7 +96,7 @@ def _require_ending(name: str, path: Path) -> None:
     if path.suffix.lower() != ending:
         raise OutputError(f"{path} is no name for {what}; end it in {ending}.")
     known = SURFACE_SUFFIXES if name == "surface" else WRITABLE_SUFFIXES
-    if name not in ("json", *ONE_FORMAT) and not path.name.lower().endswith(known):
+    if name not in ONE_FORMAT and not path.name.lower().endswith(known):
         what = "surface" if name == "surface" else "image"
         raise OutputError(f"{path} names no {what} format; use one of {', '.join(known)}.")
 

@@ -31,7 +31,7 @@ from .quality.evidence import confidence_map, gather_evidence
 from .quality.verdict import Judged, Verdict, capped, judge, judged_mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BrainExtraction:
     """What was found, on the input's own grid.
 

@@ -84,8 +84,9 @@ def test_programs_of_ours_load_scipy_without_what_it_never_uses_and_others_still
     assert printed(program) == ["True", "False", "numpy.f2py", "numpy.testing"]
 
 
-def test_a_public_name_is_the_thing_and_not_the_module_of_that_name():
-    names = ", ".join(set(skullstrip.__all__) - {"__version__"})
+def test_a_public_name_is_listed_and_is_the_thing_and_not_the_module_of_that_name():
+    assert "extract_brain" in dir(skullstrip)  # where editors and notebooks look for it
+    names = ", ".join(set(dir(skullstrip)) - {"__version__"})
     assert set(printed(f"from skullstrip import {names}; print(*map(callable, ({names},)))")) == {
         "True"
     }

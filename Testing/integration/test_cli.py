@@ -40,7 +40,7 @@ def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, st
         (["-o", "b.mgz"], ["b.mgz"]),
         (["-m", "m.nii", "-o", "b.nii.gz", "-p", "p.nrrd"], ["b.nii.gz", "m.nii", "p.nrrd"]),
         (["--qc", "q.png"], ["T1_brain.nii.gz", "T1_brain_mask.nii.gz", "q.png"]),
-        (["--json", "j", "-m", "m.nii"], ["j", "m.nii"]),
+        (["--json", "j.json", "-m", "m.nii"], ["j.json", "m.nii"]),
         (["--mask=-m.nii", "--", "-T1.nii.gz"], ["-m.nii"]),
         (["--head", "h.nii"], ["h.nii"]),
         (["--surface", "s.vtp", "-m", "m.nii"], ["m.nii", "s.vtp"]),
@@ -108,6 +108,7 @@ def test_a_kept_probability_is_cut_again(tmp_path, scan, stand_in, monkeypatch, 
         ["--qc", "q.jpg"],
         ["-o", "x.nii", "-m", "x.nii"],
         ["--qc", "."],
+        ["--json", "-"],
         ["-b", "nan"],
         ["-b", "wide"],
         ["--views", "2"],
@@ -153,6 +154,8 @@ def test_no_argument_shows_what_to_type(capsys, words, usage):
         (["batch", "in", "out", "--job=2"], "did you mean --jobs?"),
         (["bacth", "in", "out"], "did you mean 'skullstrip batch'?"),
         (["help"], "did you mean 'skullstrip --help'?"),
+        (["batch", "a.nii", "b.nii", "out"], "put a glob in quotes"),
+        (["--apply-to", "FLAIR.nii", "T1.nii"], "give it before '--apply-to'"),
     ],
 )
 def test_a_misspelt_option_or_command_is_answered_with_what_was_meant(capsys, words, meant):
@@ -177,11 +180,14 @@ def test_several_scans_are_stripped_each_and_our_outputs_among_them_are_not(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b.nii.gz").write_bytes(scan.read_bytes())
     (tmp_path / "broken.nii.gz").write_text("no image")
+    engines = [ThresholdEngine()]
+    monkeypatch.setattr(pipeline, "create_engine", lambda *_: engines.pop())  # once for all
     assert main(["T1.nii.gz", "broken.nii.gz", "b.nii.gz", *stand_in]) == 2
     done = ["T1.nii.gz", "T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
     assert names(tmp_path) == sorted([*done, *(n.replace("T1", "b") for n in done),
                                       "broken.nii.gz"])  # fmt: skip
     assert "broken.nii.gz cannot be read" in capsys.readouterr().err
+    engines.append(ThresholdEngine())
     assert main([*names(tmp_path), "--overwrite", *stand_in]) == 2
     assert not [name for name in names(tmp_path) if "_brain_brain" in name]
     assert main(["T1.nii.gz", "b.nii.gz", "-o", "x.nii.gz"]) == 2

@@ -78,7 +78,8 @@ def test_a_scan_in_which_the_network_finds_nothing_is_to_be_checked(found, head,
     carried = apply_brain(found, head.array, head.affine, **options | {"engine": BlindEngine()})
     assert_array_equal(carried.brain_mask, found.brain_mask)
     assert math.isnan(carried.overlap)
-    assert "no_own_look" in {check.code for check in carried.quality}
+    (said,) = (check.message for check in carried.quality if check.code == "no_own_look")
+    assert "in view); look" in said
     assert carried.verdict in ("check", "fail")
 
 

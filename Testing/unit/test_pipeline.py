@@ -52,6 +52,7 @@ def test_a_nibabel_image_brings_its_affine_and_voxels_need_one(stand_in_weights)
     image = nibabel.Nifti1Image(head.array, head.affine)
     options = {"engine": ThresholdEngine(), "weights": stand_in_weights}
     found = extract_brain(image, **options)
+    assert found in {found}  # whatever its arrays
     assert_array_equal(found.affine, image.affine)
     assert_array_equal(found.brain_mask, strip(head, stand_in_weights).brain_mask)
     for affine, words in (

@@ -212,6 +212,8 @@ def refuse_names(scans: Iterable[Scan]) -> None:
             )
         # macOS and Windows take names that differ in case alone for one.
         other = seen.setdefault(scan.name.casefold(), scan.file)
+        if other is not scan.file and other == scan.file:
+            raise InputError(f"{scan.file} is named twice; leave one out.")
         if other is not scan.file:
             raise InputError(
                 f"{scan.file} and {other} would both be called '{scan.name}'; rename one, or "

@@ -82,23 +82,21 @@ def check_input(array: np.ndarray, affine: np.ndarray) -> tuple[Check, ...]:
     return (*found, *(Check(code, "warn", message) for code, message in looks))
 
 
-def require_volume(shape: tuple[int, ...], dtype: np.dtype) -> None:
+def require_volume(shape: tuple[int, ...], dtype: np.dtype, name: str = "The image") -> None:
     """Raise InputError for anything but real numbers, in three dimensions with enough slices."""
     if len(shape) != 3:
         raise InputError(
-            f"The image has {len(shape)} dimensions (shape {shape}); give one 3-D volume."
+            f"{name} has {len(shape)} dimensions (shape {shape}); give one 3-D volume."
         )
     if min(shape) < MIN_SLICES:
         slices = "1 slice" if min(shape) == 1 else f"{min(shape)} slices"
         raise InputError(
-            f"The image has only {slices} along one axis (shape {shape}); "
+            f"{name} has only {slices} along one axis (shape {shape}); "
             f"at least {MIN_SLICES} are needed."
         )
     if dtype.kind not in "biuf":
         kind = "colour" if dtype.kind == "V" else "complex" if dtype.kind == "c" else str(dtype)
-        raise InputError(
-            f"The image has {kind} voxels; give one with a single real value per voxel."
-        )
+        raise InputError(f"{name} has {kind} voxels; give one with a single real value per voxel.")
 
 
 def _check_space(shape: tuple[int, ...], affine: np.ndarray) -> Iterator[Check]:

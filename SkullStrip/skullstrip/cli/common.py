@@ -71,6 +71,8 @@ class Parser(argparse.ArgumentParser):
             known = tuple(self._option_string_actions)
             if word.startswith("-") and (meant := closest(word.split("=")[0], known)):
                 raise InputError(f"Unrecognized argument: {word}; did you mean {meant}?")
+        if message.startswith("unrecognized") and " -" not in message:
+            raise InputError(f"'{self.usage}' takes no more names; put a glob in quotes.")
         raise InputError(f"{message[:1].upper()}{message[1:]}; see '{self.prog} --help'.")
 
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,10 @@ def _command(words: list[str]) -> int:
         scans = _scans(arguments)
         if len(scans) == 1:
             return _strip(arguments, scans[0])
+        from ..pipeline import load_engine
+
+        with _native_silence():
+            arguments.engine = load_engine(options_of(arguments, Options))  # once for all
     statuses = []
     for scan in scans:
         if not arguments.quiet:
@@ -100,6 +104,10 @@ def _command(words: list[str]) -> int:
         with ended_by_signals("Interrupted; scans before this one are done.", EXIT_INTERRUPTED):
             statuses.append(guarded(partial(_strip, arguments, scan)))
     return max(statuses)
+
+
+def _native_silence() -> AbstractContextManager[None]:
+    return nullcontext() if debugging() else native_noise_silenced()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -151,9 +159,8 @@ def _strip(arguments: argparse.Namespace, input_path: Path) -> int:
         start_without_pydicom()
     outputs, targets = _outputs(arguments, input_path), _targets(arguments, input_path)
     start = time.perf_counter()
-    silence = nullcontext() if debugging() else native_noise_silenced()
     profile = profiled if arguments.profile else nullcontext
-    with silence, terminal_progress(arguments.quiet) as bar, profile(bar) as progress:
+    with _native_silence(), terminal_progress(arguments.quiet) as bar, profile(bar) as progress:
         result = strip_file(
             input_path,
             options_of(arguments, Options),
@@ -189,13 +196,15 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
     """
     named = [*arguments.inputs, *([] if arguments.image is None else [arguments.image])]
     if not named:
-        raise InputError("No scan is named; give one, as 'skullstrip T1.nii.gz'.")
+        after = "give it before '--apply-to', which takes all names after it"
+        advice = after if arguments.apply_to else "give one, as 'skullstrip T1.nii.gz'"
+        raise InputError(f"No scan is named; {advice}.")
     for name in named:
         if not Path(name).name:  # "", "." and "/"
             raise InputError(f"'{name}' is not a file; give one, as 'skullstrip T1.nii.gz'.")
         if (meant := closest(name, tuple(COMMANDS))) and not Path(name).exists():
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
-    scans = [Path(name) for name in named]
+    scans = [*map(Path, named)]
     _fetch(scans if arguments.get else [])
     if len(scans) == 1:
         return scans

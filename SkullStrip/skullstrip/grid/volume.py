@@ -11,7 +11,7 @@ from ..errors import InputError
 LEAST_ML = 1e-12  # of a voxel; less is a singular affine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A 3-D image in space; making one raises InputError where it has no place there."""
 

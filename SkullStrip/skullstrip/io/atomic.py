@@ -16,9 +16,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import secrets
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +90,8 @@ def _refuse_target(target: Path) -> None:
 
 def _move_into_place(temporaries: dict[Path, Path], moved: list[str]) -> None:
     """Move all staged files, which are flushed before; `moved` gets their names."""
+    from concurrent.futures import ThreadPoolExecutor
+
     global _moves  # noqa: PLW0603  (of the process, as its temporaries are)
     pairs = [
         (staged, folder / staged.name)
@@ -99,13 +101,17 @@ def _move_into_place(temporaries: dict[Path, Path], moved: list[str]) -> None:
     for staged, target in pairs:
         _flush_to_disk(staged)
         _refuse_target(target)
-    with _moving:
-        for staged, target in pairs:
-            os.replace(staged, target)
-            moved.append(target.name)
+    with _moving, ThreadPoolExecutor(1) as thread:  # where no Ctrl-C comes in between
+        thread.submit(_replace, pairs, moved).result()
         _moves += 1
     for folder in temporaries:
         _flush_to_disk(folder)
+
+
+def _replace(pairs: list[tuple[Path, Path]], moved: list[str]) -> None:
+    for staged, target in pairs:
+        os.replace(staged, target)
+        moved.append(target.name)
 
 
 def _flush_to_disk(path: Path) -> None:
@@ -150,26 +156,32 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     A `parent` that is not there is made, and goes again if nothing is put into it.
     """
     missing = [each for each in (parent, *parent.parents) if not each.exists()]
-    parent.mkdir(parents=True, exist_ok=True)
-    # Once in each process: a worker writes thousands of scans into a folder of as many files, and
-    # listing it every time would take longer than the scan.
-    if parent not in _looked_at:
-        _looked_at.add(parent)
-        remove_abandoned(parent)
-    path = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{_host()}-", dir=parent))
+    path = parent / f"{TEMPORARY_PREFIX}{_host()}-{secrets.token_hex(4)}"
     _own.add(path)
-    with _locked(path):
-        try:
-            (path / MARKER).touch()  # after the lock: without it nobody takes it for abandoned
-            (path / "new").mkdir()
-            yield path / "new"
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
-            _own.discard(path)
-            _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
-            for each in missing:
-                with suppress(OSError):  # it holds something
-                    each.rmdir()
+    with ExitStack() as stack:
+        for _ in range(2):  # Ctrl-C may come into the first
+            stack.callback(_remove, path, missing)
+        parent.mkdir(parents=True, exist_ok=True)
+        # Once in each process: a worker writes thousands of scans into a folder of as many files,
+        # and listing it every time would take longer than the scan.
+        if parent not in _looked_at:
+            _looked_at.add(parent)
+            remove_abandoned(parent)
+        path.mkdir(mode=0o700)
+        stack.enter_context(_locked(path))
+        (path / MARKER).touch()  # after the lock: without it nobody takes it for abandoned
+        (path / "new").mkdir()
+        yield path / "new"
+
+
+def _remove(path: Path, parents: list[Path]) -> None:
+    """Remove a temporary folder, and those of the folders above it that were made for it."""
+    shutil.rmtree(path, ignore_errors=True)
+    _own.discard(path)
+    _looked_at.discard(path / "new")  # where outputs are staged, others may be, too
+    for each in parents:
+        with suppress(OSError):  # it holds something
+            each.rmdir()
 
 
 def remove_abandoned(folder: Path, *, below: bool = False) -> None:

@@ -270,6 +270,8 @@ def _fault(header: Any) -> str:
         )
     if header.get("SamplesPerPixel", 1) != 1:
         return "holds colour pictures; choose the scan itself"
+    if header.get("BitsAllocated", 16) >= 32 and "PixelRepresentation" not in header:
+        return "holds numbers in floating point, which are not read; convert it with dcm2niix"
     if header.get("PhotometricInterpretation", "MONOCHROME2") != "MONOCHROME2":
         return f"is stored as {header.PhotometricInterpretation}; export it as MONOCHROME2"
     return ""

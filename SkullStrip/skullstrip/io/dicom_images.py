@@ -123,8 +123,8 @@ def _require_even(gaps: np.ndarray, frames: Sequence[Frame], what: str) -> None:
         which = f", of echo times {' and '.join(f'{e:g}' for e in echoes)} ms" if several else ""
         places = 1 + np.count_nonzero(gaps >= EVEN_MM)
         raise InputError(
-            f"{what} holds {len(frames)} slices at {places} places{which}; copy those of one "
-            "volume into a folder of their own."
+            f"{what} holds {len(frames)} slices at {places} places{which}; give one volume alone "
+            "(dcm2niix separates them)."
         )
     tolerance = EVEN * np.median(gaps) + EVEN_MM
     if np.abs(gaps - np.median(gaps)).max() <= tolerance:

@@ -37,7 +37,7 @@ ANNEX_COMMANDS = {"datalad": ("datalad", "get"), "git-annex": ("git", "annex", "
 FALLBACK_SUFFIX = ".nii.gz"  # for inputs in formats that can be read but not written
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Image:
     """A scan as it lies in its file."""
 
@@ -95,7 +95,7 @@ def read_image(path: str | Path, *, series: int | None = None) -> Image:
 def _read(path: Path, reader: Any) -> Image:
     if len(reader.shape) > MAX_AXES:
         raise ValueError(f"it has {len(reader.shape):,} axes")
-    require_volume(reader.shape[spatial_axes(reader.shape)], reader.dtype)
+    require_volume(reader.shape[spatial_axes(reader.shape)], reader.dtype, str(path))
     if np.prod(reader.shape, dtype=float) > max_voxels():
         raise InputError(
             f"{path} claims {' x '.join(map(str, reader.shape))} voxels, more than the limit of "

@@ -1,6 +1,7 @@
 """Outputs appear whole and together, or not at all; temporaries of killed runs go."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -85,6 +86,29 @@ def test_where_a_move_fails_the_message_says_what_has_changed(tmp_path, monkeypa
         for name in ("a.txt", "b.txt"):
             staged(tmp_path / name).write_text("new")
     assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_interrupt_comes_after_the_files_are_moved_and_temporaries_removed(
+    tmp_path, monkeypatch
+):
+    def interrupted(work):
+        def once(*arguments, **options):
+            done = work(*arguments, **options)
+            if not came:
+                came.append(work)
+                signal.raise_signal(signal.SIGINT)
+            return done
+
+        return once
+
+    for module, name in ((os, "replace"), (os, "rmdir")):
+        came = []
+        monkeypatch.setattr(module, name, interrupted(getattr(module, name)))
+        with pytest.raises(KeyboardInterrupt), atomic_outputs() as staged:
+            for each in ("a.txt", "b.txt"):
+                staged(tmp_path / each).write_text(name)
+        assert names(tmp_path) == ["a.txt", "b.txt"]
+        assert (tmp_path / "b.txt").read_text() == name
 
 
 def test_a_symbolic_link_is_replaced_and_its_file_kept(tmp_path):

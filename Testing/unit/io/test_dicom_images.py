@@ -144,6 +144,7 @@ REFUSALS = [
     (changed(0, NumberOfFrames=10**9), NO_PLACE),
     (changed(0, ImagePositionPatient=[1, 2]), NO_PLACE),
     (changed(0, PhotometricInterpretation="MONOCHROME1"), "is stored as MONOCHROME1"),
+    (changed(BitsAllocated=32, PixelRepresentation=None), "holds numbers in floating point"),
     (changed(0, PixelData=bytes(860)), "is cut short: 860 bytes of voxels instead of 960"),
     (changed(Rows=65535, Columns=65535), "claims 65535 x 65535 x 12 voxels, more than the limit"),
 ]
