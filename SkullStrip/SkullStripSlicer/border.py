@@ -17,22 +17,24 @@ class BorderField:
     """Signed distance to the surface of a brain mask, in a box around it.
 
     What `mask` gives is voxel for voxel what `postprocess.with_border` gives.
-    `brainMask`, bool (I, J, K), is the one at border 0. With `ahead` distances are measured now, in
-    the background, which delays what else happens; else once they are needed.
+    `brainMask`, bool (I, J, K), is the one at border 0.
     """
 
-    def __init__(self, brainMask: np.ndarray, volumeNode, *, ahead: bool = True) -> None:
+    def __init__(self, brainMask: np.ndarray, volumeNode) -> None:
         self._spacingMm = np.array(volumeNode.GetSpacing())
         margin = tuple(int(np.ceil(MARGIN_MM / step)) + 1 for step in self._spacingMm)
         self._isEmpty, corner = not brainMask.any(), (slice(0, 1),) * 3
         self.box = corner if self._isEmpty else bounding_box(brainMask, margin)  # of all masks
         self.shape = brainMask.shape
-        self._base = brainMask[self.box].copy()
+        self._base = brainMask[self.box].copy(order="K")
         self._distance: np.ndarray | None = None
         self._thread: threading.Thread | None = None
-        if ahead and not self._isEmpty:
+
+    def measureAhead(self) -> None:
+        """Measure distances in the background, which takes two seconds on a 1 mm head."""
+        if self._thread is None and self._distance is None and not self._isEmpty:
             self._thread = threading.Thread(target=self._measure, daemon=True)
-            self._thread.start()  # takes a second on a 1 mm head, which the user need not wait for
+            self._thread.start()
 
     def _measure(self) -> np.ndarray:
         self._distance = signed_distance_mm(self._base, self._spacingMm)

@@ -20,6 +20,11 @@ from .runs import AppliedMask, Batch, FolderBatch, Progress, ScanChanged, SceneB
 from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
 from .voxels import requireScalarVolume, volumeFromNode
 
+MAPS = {  # of `BrainExtraction`, by the role of the volume that gets them
+    outputs.PROBABILITY_ROLE: "brain_probability",
+    outputs.CONFIDENCE_ROLE: "brain_confidence",
+}
+
 
 class StripLogic:
     """Strip a scan of the scene, all heads of the scene, or a folder of files.
@@ -99,29 +104,34 @@ class StripLogic:
         earlier = outputSegmentation or outputs.findSegmentation(volumeNode)
         before = outputs.readState(earlier)
 
-        def isWanted(asked: bool, role: str) -> bool:
-            return asked or given[role] is not None or outputs.isFilled(earlier, role)
+        asked = {
+            outputs.BRAIN_ROLE: brain,
+            outputs.PROBABILITY_ROLE: probability,
+            outputs.CONFIDENCE_ROLE: confidence,
+        }
 
-        def deliver(extracted, report):
+        def isWanted(role: str) -> bool:
+            return asked[role] or given[role] is not None or outputs.isFilled(earlier, role)
+
+        roles = [role for role in MAPS if isWanted(role)]
+        if applied is not None:  # nobody knows how likely a label is right that was carried over
+            roles = [role for role in roles if role != outputs.CONFIDENCE_ROLE]
+
+        def deliver(brainMask, maps, report):
             outputs.requireOutputs(volumeNode, outputSegmentation, given)  # they may have gone
             # What was set on the earlier result while this run was on, goes before what was asked.
             since = {k: v for k, v in outputs.readState(earlier).items() if v != before.get(k)}
             state: dict[str, Any] = {"borderMm": options.border_mm, "invert": invert}
             state |= {key: since[key] for key in state if key in since}
-            maps = {}
-            if isWanted(probability, outputs.PROBABILITY_ROLE):
-                maps[outputs.PROBABILITY_ROLE] = extracted.brain_probability
-            if extracted.brain_confidence is not None:
-                maps[outputs.CONFIDENCE_ROLE] = extracted.brain_confidence
             with outputs.newNodes(volumeNode.GetScene()):  # which go where the surface fails
                 segmentationNode = results.add(
                     volumeNode,
                     outputSegmentation or outputs.findSegmentation(volumeNode),
-                    BorderField(extracted.brain_mask, volumeNode),
+                    BorderField(brainMask, volumeNode),
                     state | {"report": report},
-                    maps,
+                    dict(zip(roles, maps, strict=True)),
                     given,
-                    brain=isWanted(brain or state["invert"], outputs.BRAIN_ROLE),
+                    brain=state["invert"] or isWanted(outputs.BRAIN_ROLE),
                 )
                 if surface:
                     self.showSurface(segmentationNode)
@@ -134,7 +144,7 @@ class StripLogic:
             deliver,
             progress,
             finished,
-            confidence=applied is None and isWanted(confidence, outputs.CONFIDENCE_ROLE),
+            maps=[MAPS[role] for role in roles],
             applied=applied,
         )
         return _started(run, finished)
@@ -207,8 +217,8 @@ class StripLogic:
                 return self.strip(scan.volumeNode, options=options, finished=ended)
             frames = scan.frames
 
-            def deliver(extracted, _report):
-                return frames.add(scan, extracted.brain_mask, options.border_mm)
+            def deliver(brainMask, _maps, _report):
+                return frames.add(scan, brainMask, options.border_mm)
 
             run = StripRun(scan.volumeNode, options, self.children, deliver, finished=ended)
             return _started(run, ended)

@@ -25,6 +25,7 @@ from .voxels import (
     freeColor,
     ownGrid,
     readMask,
+    segmentTime,
     showAsOutline,
     toWorld,
     worldAffine,
@@ -182,11 +183,17 @@ def brainMl(segmentationNode) -> float:
 
 
 def isEdited(segmentationNode) -> bool:
-    """Return whether our segment is no longer what we put in (or gone)."""
-    if segmentOf(segmentationNode) is None or sourceOf(segmentationNode) is None:
+    """Return whether our segment is no longer what we put in (or gone).
+
+    Its voxels are read again only where somebody may have changed them since the last time.
+    """
+    segmentId = segmentOf(segmentationNode)
+    if segmentId is None or sourceOf(segmentationNode) is None:
         return True
-    found = digest(brainMask(segmentationNode))
-    return found != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
+    time = segmentTime(segmentationNode, segmentId)
+    if getattr(segmentationNode, "skullStripSeen", ("", ""))[0] != time:
+        segmentationNode.skullStripSeen = time, digest(brainMask(segmentationNode))
+    return segmentationNode.skullStripSeen[1] != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
 
 
 def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> None:

@@ -93,11 +93,14 @@ def add(
 
 
 def _remember(segmentationNode, given) -> _Past:
-    base, shown, shape = None, None, ()
+    base = shown = None
+    shape: tuple[int, ...] = ()
     if not outputs.isEdited(segmentationNode):
-        border, mask = find(segmentationNode), outputs.brainMask(segmentationNode)
-        base = None if border is None else _packed(border.whole(0.0))
-        shown, shape = _packed(mask), mask.shape
+        mask, field = outputs.brainMask(segmentationNode), _memoryOf(segmentationNode).field
+        shape = mask.shape
+        base = shown = _packed(mask)
+        if outputs.readState(segmentationNode).get("borderMm") != 0.0:
+            base = None if field is None else _packed(field.whole(0.0))
     volumes = [node for node in given.values() if node is not None]
     volumes += [
         segmentationNode.GetNodeReference(role)
@@ -125,7 +128,7 @@ def _return(segmentationNode, past: _Past) -> None:
 
     def field(packed: str) -> BorderField:
         mask = _unpacked(packed, past.shape)
-        return BorderField(mask, outputs.sourceOf(segmentationNode), ahead=False)
+        return BorderField(mask, outputs.sourceOf(segmentationNode))
 
     _memoryOf(segmentationNode).field = None if past.base is None else field(past.base)
     if past.shown is not None:
@@ -146,6 +149,13 @@ def find(segmentationNode) -> BorderField | None:
         mask = outputs.brainMask(segmentationNode)
         memory.field = BorderField(mask, outputs.sourceOf(segmentationNode))
     return memory.field
+
+
+def measureAhead(segmentationNode) -> None:
+    """Make ready, in the background, for the border to be moved."""
+    border = _memoryOf(segmentationNode).field
+    if border is not None:
+        border.measureAhead()
 
 
 def requireChangeable(segmentationNode) -> BorderField:
@@ -286,12 +296,12 @@ def _correct(border: BorderField, state, volumeNode, clicks: Sequence[Click]) ->
         changes.append(_packed(mask ^ corrected))
         mask = corrected
     state |= {"clicks": list(clicks), "clickChanges": changes}
-    return BorderField(mask, volumeNode, ahead=False)
+    return BorderField(mask, volumeNode)
 
 
 def _packed(mask: np.ndarray) -> str:
     """Return a mask (I, J, K) as a text, some kilobytes where little of it is set."""
-    return b64encode(zlib.compress(np.packbits(mask.T).tobytes())).decode()
+    return b64encode(zlib.compress(np.packbits(mask.T).tobytes(), 1)).decode()
 
 
 def _unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from skullstrip.checks.input_checks import Check
 from skullstrip.errors import Cancelled
 
-from . import outputs
+from . import outputs, results
 from .panel import NodesObserver, RunningPanel, say, sentence, told
 from .parameter_node import runOptions
 from .voxels import SCALAR, inspectVolume, worldAffine
@@ -148,6 +148,8 @@ class RunPanel(RunningPanel):
             tone = "" if isinstance(run.error, Cancelled) else "error"
             self._ended(sentence(run.error), tone)
         self._widget.onRunChanged()
+        if run.error is None:
+            results.measureAhead(run.segmentationNode)  # so that the border's slider is live
 
     def tell(self, text: str) -> None:
         """Show what went wrong."""

@@ -21,7 +21,7 @@ from skullstrip.batch.records import CORRECTED, DONE, FAILED
 from skullstrip.errors import Cancelled, EngineError, InputError, SkullStripError
 from skullstrip.grid.volume import Volume
 from skullstrip.io.atomic import remove_abandoned
-from skullstrip.io.volume_archive import Extracted, read_extracted, write_volume
+from skullstrip.io.volume_archive import read_arrays, write_volume
 from skullstrip.options import Options
 from skullstrip.worker.child import parse_event
 
@@ -31,7 +31,7 @@ from .scene_scans import SceneScan
 from .voxels import volumeFromNode
 
 LAST_WORDS = 8  # lines of a crashed child that are kept
-PUMP_SECONDS = 0.02
+PUMP_SECONDS = 0.005
 _ERRORS = {InputError.exit_code: InputError, Cancelled.exit_code: Cancelled}
 WAITING, RUNNING, CANCELLED = "waiting", "running", "cancelled"
 SKIPPED = "skipped"  # done by an earlier run
@@ -161,9 +161,10 @@ class AppliedMask(NamedTuple):
 class StripRun(ChildRun):
     """A scan on its way through the child process and back into the scene.
 
-    The border of `options` is left out, which is moved here. `deliver` gets what was found, its
-    mask at border 0, and the report, and returns the segmentation node; `progress` gets (stage,
-    done, total). With `applied`, that mask is carried to the scan.
+    The border of `options` is left out, which is moved here. `deliver` gets the brain mask at
+    border 0, the `maps` of `skullstrip.pipeline.BrainExtraction` that are named here, all of them
+    (I, J, K), and the report, and returns the segmentation node; `progress` gets (stage, done,
+    total). With `applied`, that mask is carried to the scan.
     """
 
     def __init__(
@@ -171,17 +172,17 @@ class StripRun(ChildRun):
         volumeNode,
         options: Options,
         children: Children,
-        deliver: Callable[[Extracted, dict[str, Any]], Any],
+        deliver: Callable[[np.ndarray, list[np.ndarray], dict[str, Any]], Any],
         progress: Progress | None = None,
         finished: Callable[[StripRun], None] | None = None,
         *,
-        confidence: bool = False,
+        maps: Sequence[str] = (),
         applied: AppliedMask | None = None,
     ) -> None:
         super().__init__(children, self._onEvent, finished)
         self.volumeNode, self._options = volumeNode, options
         self._deliver, self._progress = deliver, progress
-        self._confidence, self._applied = confidence, applied
+        self._maps, self._applied = maps, applied
         self.segmentationNode = None
         self._observations = slicer.util.VTKObservationMixin()
         self._temporary = tempfile.TemporaryDirectory(
@@ -200,7 +201,7 @@ class StripRun(ChildRun):
                 "input": str(self._folder / "input.npy"),
                 "output": str(self._folder / "output.npy"),
                 "options": replace(self._options, border_mm=0.0).to_json(),
-                "confidence": self._confidence,
+                "maps": self._maps,
             }
             if self._applied is not None:
                 path = self._folder / "applied.npy"
@@ -238,7 +239,7 @@ class StripRun(ChildRun):
         self._observations.removeObservers()
         if error is None:
             try:
-                self.segmentationNode = self._deliver(self._extracted(), self.report)
+                self.segmentationNode = self._deliver(*self._extracted(), self.report)
             except SkullStripError as problem:
                 error = problem
             except Exception as problem:  # noqa: BLE001  (whoever waits must hear that it is over)
@@ -249,12 +250,12 @@ class StripRun(ChildRun):
         self._letGo()
         super()._finish(error)
 
-    def _extracted(self) -> Extracted:
-        extracted = read_extracted(self._folder / "output.npy")
+    def _extracted(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        mask, *maps = read_arrays(self._folder / "output.npy", 1 + len(self._maps))
         current = volumeFromNode(self.volumeNode).array.shape
-        if not extracted.brain_mask.shape == current == self._shape:
+        if not mask.shape == current == self._shape:
             raise InputError("The scan was replaced while it was stripped; strip it again.")
-        return extracted
+        return mask, maps
 
     def _letGo(self) -> None:
         self._observations.removeObservers()

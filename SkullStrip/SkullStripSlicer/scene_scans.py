@@ -77,7 +77,7 @@ class FrameOutput:
         if self.node is None:
             self._color = freeColor(self.source.GetScene())
             self.node = self._make()
-        field = BorderField(mask, scan.volumeNode, ahead=False)
+        field = BorderField(mask, scan.volumeNode)
         segmentation = self._segmentation(scan.volumeNode, field.mask(borderMm), field.box)
         added = self.node.SetDataNodeAtValue(segmentation, scan.index)
         for browser in _browsers(self.source.GetScene()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 import slicer
@@ -161,13 +162,24 @@ def readMask(segmentationNode, segmentId: str | None, volumeNode=None) -> np.nda
 
 def ownGrid(segmentationNode):
     """Return the grid that a segmentation refers to, as an oriented image."""
+    image, geometry = slicer.vtkOrientedImageData(), _geometry(segmentationNode)
     converter = slicer.vtkSegmentationConverter
-    geometry = segmentationNode.GetSegmentation().GetConversionParameter(
-        converter.GetReferenceImageGeometryParameterName()
-    )
-    image = slicer.vtkOrientedImageData()
     converter.DeserializeImageGeometry(geometry, image, True, vtk.VTK_UNSIGNED_CHAR, 1)
     return image
+
+
+def _geometry(segmentationNode) -> str:
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    return str(segmentationNode.GetSegmentation().GetConversionParameter(name))
+
+
+def segmentTime(segmentationNode, segmentId: str) -> tuple[Any, ...]:
+    """Return what differs once a segment's voxels, or the grid they are read on, were changed."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    labelmap = segment.GetRepresentation(name)
+    times = segment.GetMTime(), labelmap.GetMTime() if labelmap is not None else 0
+    return _geometry(segmentationNode), *times
 
 
 def digest(array: np.ndarray) -> str:

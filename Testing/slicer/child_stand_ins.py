@@ -22,7 +22,7 @@ sys.path.insert(0, {str(LIBRARY)!r})
 from pathlib import Path
 from types import SimpleNamespace
 from skullstrip.worker.child import MARK
-from skullstrip.io.volume_archive import Extracted, read_volume, write_extracted
+from skullstrip.io.volume_archive import read_volume, write_arrays
 request = json.loads(sys.stdin.readline())
 def emit(**event):
     print(MARK + json.dumps(event), flush=True)
@@ -37,8 +37,11 @@ emit(event="progress", stage="predict", done=1, total=2)
 brain = (volume.array > 28) & (volume.array < 85)
 from skullstrip.mask.postprocess import solid_mask
 mask = solid_mask(brain.astype(np.float32))
-confidence = np.where(brain, 0.75, 0.5).astype(np.float32) if request["confidence"] else None
-write_extracted(Path(request["output"]), Extracted(mask, brain.astype(np.float32), confidence))
+maps = {
+    "brain_probability": brain.astype(np.float32),
+    "brain_confidence": np.where(brain, 0.75, 0.5).astype(np.float32),
+}
+write_arrays(Path(request["output"]), [mask, *(maps[name] for name in request["maps"])])
 emit(event="result", report={"engine": "stand-in", "checks": []})
 """
 

@@ -23,7 +23,7 @@ _NAMES = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "BREAK")
 SIGNALS = tuple(getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}"))
 OBJECTS_A_COLLECTION = 50_000  # Python's own: 700
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # as glibc's malloc.h has them
-KEPT_BYTES = 2**30  # of freed memory, and the largest array that it is used again for
+KEPT_BYTES = 2**30  # of freed memory
 CLEAR_LINE = b"\r\x1b[2K"  # of a terminal, on which a bar may stand
 T = TypeVar("T")
 
@@ -106,14 +106,15 @@ def start_lean() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def keep_memory() -> None:
+def keep_memory(largest: int = KEPT_BYTES) -> None:
     """Have a process that takes one scan after the other use again what it freed.
 
     The system need not clear it, which takes a tenth of the time of each scan after the first.
+    Arrays of more than `largest` bytes go back at once.
     """
     with suppress(AttributeError, OSError, TypeError):  # another library; Windows
         glibc = ctypes.CDLL(None)
-        if glibc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):  # older ones take 32 MB at most
+        if glibc.mallopt(M_MMAP_THRESHOLD, largest):  # older ones take 32 MB at most
             glibc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,49 +15,32 @@ from ..errors import InputError, reason_of
 from ..grid.volume import Volume
 
 
-class Extracted(NamedTuple):
-    """What a child process found; all of shape (I, J, K)."""
-
-    brain_mask: np.ndarray  # bool
-    brain_probability: np.ndarray  # float32; in [0, 1]
-    brain_confidence: np.ndarray | None = None  # the same, where it was asked for
-
-
 def write_volume(path: Path, volume: Volume, brain_mask: np.ndarray | None = None) -> None:
     """Write voxels (I, J, K) and affine (4, 4), perhaps a mask, too."""
-    _write(path, (volume.array, volume.affine, brain_mask))
+    mask = () if brain_mask is None else (brain_mask,)
+    write_arrays(path, (volume.array, volume.affine, *mask))
 
 
 def read_volume(path: Path) -> Volume:
     """Read what `write_volume` wrote; raise InputError where it is missing or broken."""
-    array, affine, *_ = _read(path, 2)
+    array, affine, *_ = read_arrays(path, 2)
     return Volume(array, affine)
 
 
 def read_mask(path: Path) -> np.ndarray:
     """Read the mask that `write_volume` wrote, bool (I, J, K); InputError where there is none."""
-    return _read(path, 3)[2].astype(bool)
+    return read_arrays(path, 3)[2].astype(bool)
 
 
-def write_extracted(path: Path, extracted: Extracted) -> None:
-    """Write mask, probability and confidence."""
-    _write(path, extracted)
-
-
-def read_extracted(path: Path) -> Extracted:
-    """Read what `write_extracted` wrote; raise InputError where it is missing or broken."""
-    return Extracted(*_read(path, 2))
-
-
-def _write(path: Path, arrays: Iterable[np.ndarray | None]) -> None:
+def write_arrays(path: Path, arrays: Iterable[np.ndarray]) -> None:
+    """Write arrays one after the other."""
     with path.open("wb") as file:
         for array in arrays:
-            if array is not None:
-                np.save(file, array)
+            np.save(file, array)
 
 
-def _read(path: Path, least: int) -> list[np.ndarray]:
-    """Return all arrays of a file, at least so many."""
+def read_arrays(path: Path, least: int) -> list[np.ndarray]:
+    """Read all arrays of a file, at least so many; raise InputError where it is broken."""
     arrays: list[np.ndarray] = []
     try:
         with path.open("rb") as file:

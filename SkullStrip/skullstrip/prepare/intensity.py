@@ -46,6 +46,7 @@ def scale_intensities(array: np.ndarray) -> np.ndarray:
     low, high = intensity_window(values)
     if high - low < LEAST_RANGE:
         return np.zeros_like(values)
-    scaled = np.subtract(values, np.float32(low), dtype=np.float32)
+    into = None if np.may_share_memory(values, array) else values  # else it is ours to change
+    scaled = np.subtract(values, np.float32(low), out=into)
     scaled *= np.float32(1.0 / (high - low))
     return np.clip(scaled, 0.0, 1.0, out=scaled)

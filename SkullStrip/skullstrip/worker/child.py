@@ -4,18 +4,19 @@
 native library harms nobody. Every line on stdin is a request, a JSON object::
 
     {"task": "volume", "input": "in.npy", "output": "out.npy", "options": {"views": 1},
-     "confidence": true}
+     "maps": ["brain_confidence"]}
     {"task": "batch", "source": "IN", "out": "OUT", "options": {}}
 
 With "applied", the path of a scan with a mask, and "verdict", that mask's, a volume gets that mask,
-as by `apply_brain`. With "confidence" the output holds that map, too; options are those of
-`Options.to_json`.
+as by `apply_brain`. The output holds the mask, then those "maps" of `BrainExtraction`; options are
+those of `Options.to_json`.
 Every event is one line on stdout: `MARK` and a JSON object with the key "event", which is
 "started", "progress", "result" or "error"; for a batch also what `batch.run` tells, "start",
 "scan" and "end". After a result that "stays" the process waits for the next request, with the
-network loaded and nothing of the scan. Otherwise it ends; it never waits with a GPU. The exit
-status is the command's: 0, 1, 2, 130; a batch in which scans failed has done its work, 0. When
-stdin ends, nobody waits any more, and the process ends at once, whatever it does.
+network loaded and nothing of the scan; the memory is the system's again after a minute. Otherwise
+it ends; it never waits with a GPU. The exit status is the command's: 0, 1, 2, 130; a batch in which
+scans failed has done its work, 0. When stdin ends, nobody waits any more, and the process ends at
+once, whatever it does.
 """
 
 from __future__ import annotations
@@ -29,11 +30,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NO_MEMORY, Cancelled, InputError, SkullStripError, is_out_of_memory
 from ..io.atomic import end_unwritten
-from ..io.process import import_scipy, listen, own_streams, require_memory, start_lean
+from ..io.process import (
+    import_scipy,
+    keep_memory,
+    listen,
+    own_streams,
+    require_memory,
+    start_lean,
+)
 from ..options import RUNTIME, Options
 
 if TYPE_CHECKING:
@@ -41,6 +50,8 @@ if TYPE_CHECKING:
 
 MARK = "@skullstrip "
 TASKS = ("volume", "batch")
+LARGEST_KEPT = 2**27  # bytes of an array; of a head at 1 mm the largest has 2**26
+KEPT_SECONDS = 60  # of memory, which takes 0.1 to 0.2 s of a request to get anew
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -48,6 +59,7 @@ Emit = Callable[[dict[str, Any]], None]
 def main() -> int:
     """Serve requests; return the exit status."""
     start_lean()
+    keep_memory(LARGEST_KEPT)
     with suppress(AttributeError, PermissionError):  # Windows; a leader of a session, which has one
         os.setpgrp()  # so that whoever started this can end it with everything it starts
     done = threading.Event()
@@ -64,9 +76,18 @@ def main() -> int:
             end_unwritten(Cancelled.exit_code)
 
     asked = listen(requests, end)
-    while (status := answer(asked.get(), emit)) is None:
-        give_memory_back()
+    while (status := answer(following(asked), emit)) is None:
+        pass
     return status
+
+
+def following(asked: SimpleQueue[bytes]) -> bytes:
+    """Return the next request; the memory of the last one is kept for it, for a while."""
+    try:
+        return asked.get(timeout=KEPT_SECONDS)
+    except Empty:
+        give_memory_back()
+        return asked.get()
 
 
 def answer(line: bytes, emit: Emit) -> int | None:
@@ -119,7 +140,7 @@ def read_request(line: bytes) -> tuple[dict[str, Any], Options]:
 
 def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool:
     from ..apply import apply_brain, of_mask
-    from ..io.volume_archive import Extracted, read_mask, read_volume, write_extracted
+    from ..io.volume_archive import read_mask, read_volume, write_arrays
     from ..network.engines import ONNX_RUNTIME
     from ..pipeline import engine_checks, extract_brain
     from ..report import carrying, report
@@ -139,8 +160,8 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool
         result = apply_brain(given, volume.array, volume.affine, options, **asked)
     else:
         result = extract_brain(volume.array, volume.affine, options, **asked)
-    confidence = result.brain_confidence if request.get("confidence") else None
-    write_extracted(target, Extracted(result.brain_mask, result.brain_probability, confidence))
+    maps = [getattr(result, name) for name in request.get("maps", [])]
+    write_arrays(target, [result.brain_mask, *maps])
     content = report(result, options, inputs=[source], outputs=[{}])
     if applied:
         content |= carrying(result)

@@ -13,13 +13,14 @@ import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.io import volume_archive
-from skullstrip.io.volume_archive import read_extracted, write_volume
+from skullstrip.io.volume_archive import read_arrays, write_volume
 from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
 from skullstrip.worker import child
@@ -29,6 +30,7 @@ from Testing.stand_ins import ThresholdEngine
 
 SOURCE = Path(__file__).resolve().parents[3] / "SkullStrip"
 CHILD = ("-m", "skullstrip.worker.child")
+MAPS = ["brain_probability", "brain_confidence"]
 
 
 def start(*words: str, **settings) -> subprocess.Popen:
@@ -188,7 +190,7 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
         folder.mkdir()
         write_volume(folder / "in.npy", Volume(head.array, head.affine))
         options = {"keep_csf": name == "first", "views": 1 if name == "first" else 3}
-        requests.append(volume_request(folder, options=options, confidence=True))
+        requests.append(volume_request(folder, options=options, maps=MAPS))
 
     def found(processes: int) -> list:
         result, loaded = [], 0
@@ -197,7 +199,7 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
                 for request in asked:
                     last = ask(process, request)[-1]
                     assert last["stays"], last
-                    extracted = read_extracted(Path(request["output"]))
+                    extracted = read_arrays(Path(request["output"]), 3)
                     voxels = [array.tobytes() for array in extracted]
                     timings = last["report"].pop("timings")
                     result.append((voxels, {**last["report"], "timings": [*timings]}))
@@ -231,10 +233,10 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
 
         monkeypatch.setattr(volume_archive, name, call)
 
-    spy("read_volume", lambda _, volume: [volume.array])
-    spy("write_extracted", lambda given, _: given[1])
     write_volume(tmp_path / "in.npy", Volume(head.array, head.affine))
-    request = json.dumps(volume_request(tmp_path, confidence=True)).encode()
+    spy("read_volume", lambda _, volume: [volume.array])
+    spy("write_arrays", lambda given, _: given[1])
+    request = json.dumps(volume_request(tmp_path, maps=MAPS)).encode()
     gc.disable()  # what only the collector finds stays for long
     try:
         assert child.answer(request, lambda _: None) is None
@@ -242,6 +244,15 @@ def test_nothing_of_a_scan_is_kept(tmp_path, engine, head, monkeypatch):
         assert [one() for one in kept] == [None] * 4
     finally:
         gc.enable()
+
+
+def test_memory_goes_back_to_the_system_once_no_request_follows_for_a_while(monkeypatch):
+    asked = SimpleQueue()
+    monkeypatch.setattr(child, "give_memory_back", lambda: asked.put(b"late"))
+    asked.put(b"soon")
+    assert (child.following(asked), asked.empty()) == (b"soon", True)
+    monkeypatch.setattr(child, "KEPT_SECONDS", 0.01)
+    assert child.following(asked) == b"late"
 
 
 @pytest.mark.parametrize(
