@@ -1,7 +1,9 @@
 """An image from a label map: every tissue gets a random look.
 
 After SynthSeg (Billot et al., Medical Image Analysis 2023) and SynthStrip (Hoopes et al.,
-NeuroImage 2022), with priors for each kind of image (`tissue_contrast`).
+NeuroImage 2022), with priors of mean and spread for each kind of image. White matter of a T1 scan
+is about 0.7. Where a kind of image shows no sure value, the spread is wide: the network shall know
+each kind best and be lost in nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +12,47 @@ import numpy as np
 
 from ..data.sources import Source
 from .artefacts import smooth_noise
-from .tissue_contrast import ANYTHING, tissue_means
 
+# Mean and spread of each tissue; air is dark in all.
+NAMES = (
+    "t1", "t1ce", "t2", "flair", "pd", "t2star", "epi", "ct", "unmyelinated_t1", "unmyelinated_t2",
+)  # fmt: skip
+PRIORS = """
+white    .70 .06  .62 .07  .35 .07  .50 .07  .62 .06  .55 .07  .42 .07  .40 .02  .45 .07  .75 .08
+grey     .52 .07  .48 .07  .52 .08  .62 .08  .78 .07  .62 .08  .55 .08  .43 .02  .60 .07  .50 .08
+csf      .18 .07  .17 .07  .95 .12  .12 .08  .72 .15  .75 .20  .95 .15  .36 .03  .20 .08  .98 .10
+lesion   .40 .20  .60 .30  .80 .20  .90 .15  .85 .15  .50 .30  .80 .20  .42 .10  .40 .20  .80 .20
+choroid  .35 .15  .95 .15  .85 .15  .50 .20  .75 .15  .50 .25  .85 .15  .45 .10  .40 .15  .75 .20
+vessel   .35 .30  1.0 .15  .15 .15  .20 .20  .30 .25  .15 .15  .40 .30  .45 .05  .40 .30  .15 .15
+eye      .20 .08  .20 .08  .95 .12  .20 .15  .75 .15  .75 .15  .85 .20  .38 .03  .20 .08  .95 .12
+bone     .15 .10  .15 .10  .08 .06  .10 .07  .12 .08  .08 .06  .05 .05  1.0 .20  .20 .12  .12 .08
+sinus    .08 .08  .20 .20  .15 .20  .20 .20  .20 .20  .08 .08  .05 .05  .60 .35  .15 .15  .15 .20
+soft     .45 .15  .50 .15  .35 .18  .45 .18  .55 .18  .45 .18  .15 .12  .42 .05  .55 .18  .40 .20
+fat      .95 .15  .95 .15  .65 .25  .65 .35  .80 .25  .45 .25  .15 .15  .25 .05  .95 .20  .65 .25
+muscle   .48 .08  .55 .10  .20 .08  .35 .10  .50 .12  .45 .12  .15 .10  .43 .03  .50 .10  .25 .10
+skin     .55 .15  .65 .15  .45 .20  .50 .20  .60 .20  .45 .20  .12 .10  .42 .05  .60 .20  .50 .20
+dura     .40 .12  .90 .20  .15 .10  .35 .20  .40 .20  .20 .15  .15 .10  .46 .04  .45 .15  .20 .15
+marrow   .75 .25  .75 .25  .50 .25  .40 .25  .55 .25  .20 .20  .10 .10  .80 .20  .45 .20  .35 .20
+"""
+_ROWS = [line.split() for line in PRIORS.strip().splitlines()]
+LOOKS = {
+    name: {"air": (0.0, 0.01)}
+    | {tissue: (float(numbers[at]), float(numbers[at + 1])) for tissue, *numbers in _ROWS}
+    for at, name in zip(range(0, 20, 2), NAMES, strict=True)
+}
+TISSUES = tuple(LOOKS["t1"])
+ANYTHING = "anything"
+# How often each look is drawn for a map of each age group.
+SHARES = {
+    "adult": {
+        "t1": 0.25, "t1ce": 0.12, "t2": 0.14, "flair": 0.12, "pd": 0.07, "t2star": 0.04,
+        "epi": 0.04, "ct": 0.02, "unmyelinated_t1": 0.02, "unmyelinated_t2": 0.02, ANYTHING: 0.16,
+    },
+    "infant": {
+        "t1": 0.18, "t2": 0.12, "flair": 0.04, "pd": 0.04, "epi": 0.03,
+        "unmyelinated_t1": 0.24, "unmyelinated_t2": 0.17, ANYTHING: 0.18,
+    },
+}  # fmt: skip
 MARROW_SHARE = 0.4  # how often a bone layer is bright with fat
 SHELL_LOOKS = ("parent", "dura", "own")  # what touches the brain from outside
 SHELL_SHARES = ((0.4, 0.3, 0.3), (0.15, 0.6, 0.25))  # the second after contrast agent
@@ -19,12 +60,17 @@ LAYERS = ("skin", "fat")  # depths of a label that is all of the scalp
 FREE = ("soft", "lesion", "vessel", "eye", "sinus", "fat", "muscle", "skin", "dura", "marrow")
 
 
+def draw_look(age_group: str, rng: np.random.Generator) -> str:
+    """Name of a look, or `ANYTHING`; maps of unknown age are taken for adults."""
+    shares = SHARES.get(age_group, SHARES["adult"])
+    return str(rng.choice(list(shares), p=list(shares.values())))
+
+
 def paint(codes: np.ndarray, source: Source, look: str, rng: np.random.Generator) -> np.ndarray:
     """Paint codes as an image of a kind and scale as the library scales scans.
 
-    `codes`, uint8 (planes, H, W), are neighbouring planes or a whole map, `look` is one of
-    `tissue_contrast.LOOKS` or `ANYTHING`. Gives intensities of that shape, float32, about [0, 1],
-    not clipped.
+    `codes`, uint8 (planes, H, W), are neighbouring planes or a whole map, `look` is one of `LOOKS`
+    or `ANYTHING`. Gives intensities of that shape, float32, about [0, 1], not clipped.
     """
     means = random_means(source.names, look, rng)
     spread = np.abs(rng.normal(0, 0.035, len(means)))
@@ -59,6 +105,17 @@ def random_means(names: tuple[str, ...], look: str, rng: np.random.Generator) ->
             known = look != ANYTHING and rng.random() < 0.7
             means[code] = rng.normal(tissue_mean[part], 0.1) if known else rng.uniform(0, 1)
     return np.clip(means, 0, 1.3)
+
+
+def tissue_means(look: str, rng: np.random.Generator) -> dict[str, float]:
+    """One intensity for each tissue."""
+    if look == ANYTHING:
+        means = {tissue: float(rng.uniform(0, 1)) for tissue in TISSUES}
+    else:
+        means = {tissue: float(rng.normal(*prior)) for tissue, prior in LOOKS[look].items()}
+    quiet = rng.random() < 0.9
+    means["air"] = float(abs(rng.normal(0, 0.01)) if quiet else rng.uniform(0, 0.3))
+    return means
 
 
 def _label_mean(tissue: str, means: dict[str, float], look: str, rng: np.random.Generator) -> float:

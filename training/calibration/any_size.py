@@ -80,7 +80,11 @@ def for_any_even_size(model: Any) -> None:
     constants |= {name: values.ravel() for name, values in steps}
     nodes = _nodes(SIZES.format(outputs=", ".join(outputs)))
     for node in graph.node:
-        _round_up(node)
+        attributes = {each.name: each.ints for each in node.attribute}
+        if (
+            max(attributes.get("strides", [1])) == 2
+        ):  # pad one more at the end: nothing for even sizes
+            attributes["pads"][2:] = [pad + 1 for pad in attributes["pads"][2:]]
         nodes += instead.get(node.output[0], [node])
     used = {name for node in nodes for name in node.input}
     for field in (graph.node, graph.initializer, graph.value_info):
@@ -98,10 +102,3 @@ def _nodes(text: str) -> list[Any]:
     from onnx import parser
 
     return list(parser.parse_graph(f"part () => () {{{text}}}").node)
-
-
-def _round_up(node: Any) -> None:
-    """Pad one more at the end where a convolution halves: nothing for even sizes."""
-    attributes = {each.name: each.ints for each in node.attribute}
-    if max(attributes.get("strides", [1])) == 2:
-        attributes["pads"][2:] = [pad + 1 for pad in attributes["pads"][2:]]

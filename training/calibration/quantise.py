@@ -45,24 +45,16 @@ FIRST_IN_INT8 = 5  # convolutions before it, the encoder's first block, made mos
 MAY_LOSE, MAY_LOSE_ON_ONE_SCAN = 0.0003, 0.002  # Dice
 
 
-class Slices:
+class Slices(list[np.ndarray]):
     """Slices for ONNX Runtime to calibrate on, one at a time, because their sizes differ."""
-
-    def __init__(self, slices: Sequence[np.ndarray]) -> None:
-        self._slices = slices
-        self.set_range(0, len(slices))
-
-    def __len__(self) -> int:
-        return len(self._slices)
 
     def set_range(self, start_index: int, end_index: int) -> None:
         """Give the slices of a range next."""
-        self._left = iter(self._slices[start_index:end_index])
+        self._inputs = ({"image": found[None]} for found in self[start_index:end_index])
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the next slice as the network's input, None behind the last."""
-        found = next(self._left, None)
-        return None if found is None else {"image": found[None]}
+        return next(self._inputs, None)
 
 
 def seen_slices(pairs: Sequence[Pair], manifest: Manifest, weights: Path) -> list[np.ndarray]:

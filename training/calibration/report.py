@@ -15,7 +15,7 @@ from skullstrip.quality.calibration import Calibration
 from skullstrip.quality.evidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
-from ..augment.tissue_contrast import LOOKS
+from ..augment.synthesis import LOOKS
 from ..evaluation.scores import markdown_table, number
 from ..evaluation.stress import UNTOUCHED
 from .cases import BAD_DICE, BOTH, MASK, OWN, Row, Voxels

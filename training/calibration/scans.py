@@ -13,7 +13,7 @@ import numpy as np
 
 from skullstrip.grid.volume import Volume
 
-from ..augment.tissue_contrast import LOOKS
+from ..augment.synthesis import LOOKS
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, Pair, read_pair
 from ..evaluation.stress import UNTOUCHED, spoil

@@ -157,12 +157,6 @@ def cropped(head: Volume) -> Volume:
     return Volume(head.array[box], moved(head.affine, [part.start for part in box]))
 
 
-def held_back() -> tuple[str, ...]:
-    """Return names of the maps that nothing trains on."""
-    lines = HELD_BACK.read_text(encoding="utf-8").splitlines()
-    return tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
-
-
 def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> Volume:
     """Read a map; an infant's brain gets a head from a donor on its own side of the split."""
     head = read_map(paths[name], paths[name].parent.name)
@@ -180,13 +174,6 @@ def make_head(name: str, paths: dict[str, Path], kept: tuple[str, ...]) -> Volum
     return cropped(head)
 
 
-def write_map(array: np.ndarray, affine: np.ndarray, path: Path) -> None:
-    """Write a NIfTI file."""
-    import nibabel
-
-    nibabel.save(nibabel.Nifti1Image(array, affine), path)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, help="CSV of label maps: subject, kind, image, ...")
     parser.add_argument("out", type=Path, help="folder for maps, masks and MANIFEST.csv")
@@ -194,6 +181,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write every map of a manifest with its mask, and a manifest of them."""
+    import nibabel
+
     manifest, out = arguments.manifest, arguments.out
     rows = {
         row["subject"].removesuffix("_1mm"): row
@@ -201,7 +190,8 @@ def run(arguments: argparse.Namespace) -> None:
         if row["kind"] == "labels" and row["subject"] != TWIN
     }
     paths = {name: manifest.parent / row["image"] for name, row in rows.items()}
-    kept = held_back()
+    lines = HELD_BACK.read_text(encoding="utf-8").splitlines()
+    kept = tuple(line for line in lines if line and not line.startswith("#"))
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for name, path in sorted(paths.items(), reverse=True):
@@ -217,8 +207,11 @@ def run(arguments: argparse.Namespace) -> None:
             "licence": rows[name]["licence"],
             "age_group": age_group,
         }
-        write_map(head.array.astype(np.int16), head.affine, out / row["image"])
-        write_map(mask.astype(np.uint8), head.affine, out / row["mask"])
+        for kind, array in (
+            ("image", head.array.astype(np.int16)),
+            ("mask", mask.astype(np.uint8)),
+        ):
+            nibabel.save(nibabel.Nifti1Image(array, head.affine), out / row[kind])
         print(f"{name}: {np.count_nonzero(mask) * head.voxel_volume_ml:.0f} ml", flush=True)
         written.append(row)
     write_rows(out / "MANIFEST.csv", tuple(written[0]), written)

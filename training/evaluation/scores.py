@@ -39,6 +39,11 @@ class Summary(NamedTuple):
     median: float = math.nan
     worst: float = math.nan
 
+    def cells(self, digits: int) -> tuple[str, str, str, str]:
+        """Return mean, interval, median and worst as a table shows them."""
+        mean, low, high, median, worst = (number(value, digits) for value in self[2:])
+        return mean, f"{low} to {high}", median, worst
+
 
 FIGURES = {
     "dice": Figure("Dice", 4, 1),
@@ -171,10 +176,9 @@ def summary_table(scores: Sequence[Score]) -> str:
     """Return the table of all figures over all scans."""
     rows = []
     for name, figure in FIGURES.items():
-        count, undefined, *found = summarise(scores, name)
-        mean, low, high, *rest = (number(value, figure.digits) for value in found)
-        scans = f"{count}" + (f" (+{undefined} undefined)" if undefined else "")
-        rows.append([figure.title, mean, f"{low} to {high}", *rest, scans])
+        summary = summarise(scores, name)
+        undefined = f" (+{summary.undefined} undefined)" if summary.undefined else ""
+        rows.append([figure.title, *summary.cells(figure.digits), f"{summary.scans}{undefined}"])
     return markdown_table(("", "mean", "95 % interval", "median", "worst", "scans"), rows)
 
 
@@ -182,11 +186,9 @@ def group_table(scores: Iterable[Score]) -> str:
     """Return Dice and HD95 for every data set and subgroup."""
     rows = []
     for key, members in by_group(scores).items():
-        dice, hd95 = summarise(members), summarise(members, "hd95_mm")
-        found = (dice.mean, dice.low, dice.high, dice.worst)
-        mean, low, high, worst = (number(value, 4) for value in found)
-        distances = number(hd95.mean, 2), number(hd95.worst, 2)
-        rows.append([*key, str(len(members)), mean, f"{low} to {high}", worst, *distances])
+        dice, interval, _, worst = summarise(members).cells(4)
+        hd95, _, _, farthest = summarise(members, "hd95_mm").cells(2)
+        rows.append([*key, str(len(members)), dice, interval, worst, hd95, farthest])
     header = (
         "group", "value", "scans", "mean Dice", "95 % interval", "worst Dice", "mean HD95 (mm)",
         "worst HD95 (mm)",

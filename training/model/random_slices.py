@@ -24,7 +24,10 @@ def random_slab(
 ) -> tuple[np.ndarray, float]:
     """Draw a slab near or beside the brain, and the spacing of its pixels in mm."""
     plane = int(rng.choice(3, p=sampling.planes))
-    pixel_mm = spacing_mm * random_zoom(sampling, rng)
+    if rng.random() < FAR_ZOOM_SHARE:  # for infants and wrong headers
+        pixel_mm = spacing_mm * float(rng.uniform(*FAR_ZOOM))
+    else:
+        pixel_mm = spacing_mm * float(np.exp(sampling.zoom * rng.standard_normal()))
     centre_mm = random_centre(source, sampling, plane, patch * pixel_mm, rng)
     directions = random_directions(sampling, plane, rng)
     steps_mm = np.array([pixel_mm * np.exp(0.2 * rng.standard_normal()), pixel_mm, pixel_mm])
@@ -78,13 +81,6 @@ def random_directions(sampling: Sampling, plane: int, rng: np.random.Generator) 
     if rng.random() < 0.5:  # the order of the neighbours tells nothing
         directions[:, 0] *= -1
     return directions
-
-
-def random_zoom(sampling: Sampling, rng: np.random.Generator) -> float:
-    """Factor on the pixel spacing; seldom far from one, for infants and wrong headers."""
-    if rng.random() < FAR_ZOOM_SHARE:
-        return float(rng.uniform(*FAR_ZOOM))
-    return float(np.exp(sampling.zoom * rng.standard_normal()))
 
 
 def random_centre(

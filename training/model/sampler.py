@@ -22,8 +22,7 @@ from skullstrip.batch.workers import LocalWorkers
 from skullstrip.errors import InputError
 
 from ..augment import artefacts
-from ..augment.synthesis import paint
-from ..augment.tissue_contrast import draw_look
+from ..augment.synthesis import draw_look, paint
 from ..data.sources import Source, load_sources
 from .config import Config, Sampling, Stage
 from .random_slices import centred_slab, random_slab

@@ -122,7 +122,11 @@ def make_callbacks(
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             refuse_divergence(epoch, logs or {})
             stopped = bool(self.model.stop_training)
-            done = Progress(epoch + 1, stopped, patience_of(patient))
+            patience = {
+                type(each).__name__: {key: vars(each)[key] for key in PATIENCE if key in vars(each)}
+                for each in patient
+            }
+            done = Progress(epoch + 1, stopped, patience)
             save_checkpoint(self.model, network, run, done)
             self.epochs_here += 1
             seconds = (time.monotonic() - self.started) / self.epochs_here
@@ -138,14 +142,6 @@ def make_callbacks(
     if all(importlib.util.find_spec(name) for name in ("tensorflow", "tensorboard")):
         callbacks[:0] = [keras.callbacks.TensorBoard(str(run / "tensorboard"), write_graph=False)]
     return callbacks
-
-
-def patience_of(callbacks: list[Any]) -> dict[str, dict[str, Any]]:
-    """State of the callbacks that wait for progress, as plain data."""
-    return {
-        type(each).__name__: {name: vars(each)[name] for name in PATIENCE if name in vars(each)}
-        for each in callbacks
-    }
 
 
 def refuse_divergence(epoch: int, logs: dict[str, float]) -> None:

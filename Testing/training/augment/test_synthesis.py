@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from Testing.small_sources import small_label_map
-from training.augment.synthesis import label_window, paint, random_means
-from training.augment.tissue_contrast import ANYTHING, LOOKS, SHARES, draw_look
+from training.augment.synthesis import (
+    ANYTHING,
+    LOOKS,
+    SHARES,
+    draw_look,
+    label_window,
+    paint,
+    random_means,
+)
 
 NAMES = ("air:0:out", "white:2:in", "grey:3:in", "csf:24:in", "soft:258:deep", "bone:165:deep")
 SOURCE = small_label_map()

@@ -12,7 +12,7 @@ import pytest
 from skullstrip.errors import InputError
 from skullstrip.quality.calibration import KEYS
 from skullstrip.quality.verdict import judge_measures
-from training.augment.tissue_contrast import LOOKS
+from training.augment.synthesis import LOOKS
 from training.calibration.calibrate import judge_unseen
 from training.calibration.cases import BOTH, OWN, Case, Row, Voxels
 from training.calibration.fit import (

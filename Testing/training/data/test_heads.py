@@ -5,10 +5,11 @@ import pytest
 from scipy import ndimage
 
 from skullstrip.grid.volume import Volume
+from Testing.image_files import save
 from Testing.small_sources import SPACING_MM, label_array
 from training.__main__ import run
 from training.data.dataset import find_pairs
-from training.data.heads import BRAIN_ONLY, CSF, brain_mask, put_into_head, write_map
+from training.data.heads import BRAIN_ONLY, CSF, brain_mask, put_into_head
 from training.data.label_codes import is_outside
 from training.data.pair import HELD_BACK_SPLIT, LABEL_MAP_SPLIT, read_pair
 
@@ -53,7 +54,7 @@ def test_a_manifest_of_maps_gives_pairs_of_which_those_held_back_are_for_judging
     rows += [(name, BRAIN_ONLY, brain.array) for name in ("JLF_Template09", "bibsnet_8mo_x")]
     for name, family, labels in rows:
         (tmp_path / family).mkdir(exist_ok=True)
-        write_map(labels.astype(np.int16), AFFINE, tmp_path / family / f"{name}.nii.gz")
+        save(tmp_path / family / f"{name}.nii.gz", labels.astype(np.int16), AFFINE)
     lines = [f"{name},labels,{family}/{name}.nii.gz,none" for name, family, _ in rows]
     text = "\n".join(["subject,kind,image,licence", *lines])
     (tmp_path / "maps.csv").write_text(text, encoding="utf-8")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from Testing.image_files import save
 from Testing.small_sources import SPACING_MM, brain_array, label_array
 from training.__main__ import run
-from training.data.heads import write_map
 from training.data.pair import HELD_BACK_SPLIT, Pair
 from training.evaluation.synthetic import SCANS, synthetic_scan, synthetic_scans
 
@@ -15,8 +15,8 @@ def heads(tmp_path_factory):
     """One adult and one infant that are the same small head, as `heads` writes them."""
     root = tmp_path_factory.mktemp("heads")
     affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
-    write_map(label_array().astype(np.int16), affine, root / "labels.nii.gz")
-    write_map(brain_array().astype(np.uint8), affine, root / "mask.nii.gz")
+    save(root / "labels.nii.gz", label_array().astype(np.int16), affine)
+    save(root / "mask.nii.gz", brain_array().astype(np.uint8), affine)
     rows = [f"{group},{HELD_BACK_SPLIT},labels.nii.gz,mask.nii.gz,{group}" for group in SCANS]
     text = "\n".join(["subject,split,image,mask,age_group", *rows])
     (root / "MANIFEST.csv").write_text(text, encoding="utf-8")
