@@ -112,7 +112,7 @@ def strip_file(
     if kept:
         given = read_on_grid(kept[0], scans[0], "probability")
         result = brain_from_probability(scans[0].array, scans[0].affine, given, options)
-        result = result.noticing(scans[0].checks)
+        result = result.with_checks(scans[0].checks)
     else:
         result = strip_images(scans, options, progress)
     result = replace(result, timings=stopwatch.seconds | result.timings)
@@ -138,7 +138,7 @@ def strip_images(
     """
     image, *others = scans
     result = extract_brain(image.array, image.affine, options, progress=progress)
-    result = result.noticing(image.checks)
+    result = result.with_checks(image.checks)
     if others:
         options = replace(options, engine=load_engine(options))
     carried = []
@@ -147,7 +147,7 @@ def strip_images(
             found = apply_brain(result, other.array, other.affine, options, progress=progress)
         except InputError as error:
             raise InputError(f"{other.path}: {error}") from error
-        carried.append(found.noticing(other.checks))
+        carried.append(found.with_checks(other.checks))
     return replace(result, carried=tuple(carried))
 
 

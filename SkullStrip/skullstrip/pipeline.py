@@ -108,7 +108,7 @@ class BrainExtraction:
         """Everything that is to be said, each once: about the scan, then about the mask."""
         return tuple(dict.fromkeys((*self.checks, *self.quality)))
 
-    def noticing(self, checks: tuple[Check, ...]) -> BrainExtraction:
+    def with_checks(self, checks: tuple[Check, ...]) -> BrainExtraction:
         """Return the same with more that was noticed about the scan; warnings cap the verdict."""
         verdict, quality = capped(self.verdict, self.quality, checks)
         return replace(self, checks=(*checks, *self.checks), verdict=verdict, quality=quality)
@@ -221,7 +221,7 @@ def extract_brain(
         confidence_source=confidence_source,
         scan=array,
     )
-    return result.noticing((*checks, *engine_checks(engine)))
+    return result.with_checks((*checks, *engine_checks(engine)))
 
 
 def load_engine(options: Options) -> Engine:

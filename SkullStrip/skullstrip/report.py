@@ -67,7 +67,7 @@ def report(
             **files(number),
             "volume_ml": round(carried.volume_ml, 3),
             "verdict": carried.verdict,
-            **carrying(carried),
+            **overlap_and_alignment(carried),
             **_findings(carried),
         }
         for number, carried in enumerate(result.carried, start=1)
@@ -100,7 +100,7 @@ def _findings(result: BrainExtraction) -> dict[str, Any]:
     }
 
 
-def carrying(carried: BrainExtraction) -> dict[str, Any]:
+def overlap_and_alignment(carried: BrainExtraction) -> dict[str, Any]:
     """Return the "overlap" and "alignment" of a mask that was carried to another scan."""
     found = carried.alignment
     return {

@@ -54,7 +54,7 @@ def strip(data, tmp_path, stand_in_weights):
     (scan,) = find_scans(str(data), job.out)
 
     def stripped(get):
-        return work.do((scan, "new"), replace(job, options=replace(job.options, get=get)))
+        return work.process_scan((scan, "new"), replace(job, options=replace(job.options, get=get)))
 
     return stripped
 

@@ -36,7 +36,7 @@ def stripped(tmp_path, stand_in_weights):
         method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
         job = work.Job(out, BatchOptions(method), "digest")
         scans = scans_of(str(data), out, BatchOptions(bids=True, fmriprep=reference))
-        rows = [work.do((scan, "new"), job) for scan in scans]
+        rows = [work.process_scan((scan, "new"), job) for scan in scans]
         assert {row["status"] for row in rows} == {"done"}, rows
         return data, out / folder_of(reference), rows
 

@@ -75,10 +75,10 @@ def _reason_if_corrected(entry: Entry, scan: Scan, job: Job) -> str | None:
     if is_known and records.is_stranger(scan.mask, entry, job.out):
         _refuse_another(entry, scan, job)
         return MASK_CORRECTED
-    if entry.row["status"] != CORRECTED or not records.there(job.out / scan.mask):
+    if entry.row["status"] != CORRECTED or not records.files_there(job.out / scan.mask):
         return None
     others = (scan.brain, scan.qc, *scan.for_fmriprep)
-    is_complete = all(records.there(job.out / path) for path in others)
+    is_complete = all(records.files_there(job.out / path) for path in others)
     return "" if is_complete and entry.source.still_holds(*scan.inputs) else MASK_CORRECTED
 
 
@@ -124,7 +124,7 @@ def _refuse_another(entry: Entry, scan: Scan, job: Job) -> None:
     )
 
 
-def do(task: Task, job: Job) -> Row:
+def process_scan(task: Task, job: Job) -> Row:
     """Strip a scan, or take on the mask that somebody corrected; returns its row.
 
     It is recorded, too, whether it went well or not. Raise WeightsError for weights that are

@@ -160,7 +160,7 @@ def _read(path: Path) -> Entry:
 
 
 @contextmanager
-def held(out: Path, shared: bool = False) -> Iterator[None]:
+def locked(out: Path, shared: bool = False) -> Iterator[None]:
     """Hold an output folder, so that no second batch does the same work.
 
     Others that are `shared` may hold it too: one job for each participant. Raise OutputError where
@@ -189,13 +189,13 @@ def held(out: Path, shared: bool = False) -> Iterator[None]:
 
 def is_stranger(path: str, entry: Entry | None, out: Path) -> bool:
     """Return whether an output is there and is not, or no longer, what we wrote."""
-    if not there(out / path):
+    if not files_there(out / path):
         return False
     written = (entry.outputs.get(path), entry.earlier.get(path)) if entry else ()
     return not any(state and state.still_holds(out / path) for state in written)
 
 
-def there(path: Path) -> list[Path]:
+def files_there(path: Path) -> list[Path]:
     """Return the files written under an image's name that are there."""
     return [file for file in files_of(path) if os.path.lexists(file)]
 

@@ -35,9 +35,9 @@ from ..options import Options
 from ..outputs import Inputs
 from ..quality.calibration import load_calibration
 from . import bids
-from .job import MASK_CORRECTED, Job, Task, do, give_up, reasons_to_do, sentence
+from .job import MASK_CORRECTED, Job, Task, give_up, process_scan, reasons_to_do, sentence
 from .options import BatchOptions
-from .records import CORRECTED, DONE, FAILED, RECORDS, Row, held, read_record, rows
+from .records import CORRECTED, DONE, FAILED, RECORDS, Row, locked, read_record, rows
 from .results import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
 from .scans import Scan, find_scans
 from .workers import Cluster, LocalWorkers, as_done, connected, default_jobs, threads_each
@@ -177,7 +177,7 @@ def run_batch(
     inputs.refuse(out / name for name in RESULTS)
     result = BatchResult(len(scans))
     batch = Batch(job, result, on_event, stop, tables=not shared)
-    with held(out, shared):
+    with locked(out, shared):
         if options.bids:
             bids.write_dataset_files(Path(source), out, options.fmriprep)
         todo = batch.left_to_do(scans, inputs)
@@ -239,9 +239,9 @@ class Batch:
             pool = LocalWorkers(count, quiet=quiet)
         try:
             with pool as workers:
-                numbers = {"total": self.result.total, "todo": len(todo), "jobs": workers.tend()}
-                self.on_event({"event": "start", **numbers})
-                function = partial(do, job=job)
+                numbers = {"total": self.result.total, "todo": len(todo)}
+                self.on_event({"event": "start", **numbers, "jobs": workers.capacity()})
+                function = partial(process_scan, job=job)
                 self.tell(as_done(workers, function, todo, begun=self._begins, stop=self.stop))
         finally:
             remove_abandoned(job.out, below=True)

@@ -65,7 +65,7 @@ def as_done(
     waiting = iter(items)
     running: dict[Future[Any], Any] = {}
     while True:
-        capacity = workers.tend()
+        capacity = workers.capacity()
         # One item waits for workers that are still to come.
         for item in islice(waiting, 0 if stop() else max(0, max(capacity, 1) - len(running))):
             begun(item)
@@ -78,7 +78,7 @@ def as_done(
             try:
                 yield item, _answer(future)
             except EngineError:  # of a worker that does not start; those that did go on
-                if not workers.tend():
+                if not workers.capacity():
                     raise
                 waiting = chain((item,), waiting)
 
@@ -120,10 +120,10 @@ class LocalWorkers:
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(END_SECONDS)
-            self._bury(process)
+            self._end(process)
         self._threads.shutdown()
 
-    def tend(self) -> int:
+    def capacity(self) -> int:
         """End processes that take more than their memory; return how many there may be."""
         import psutil
 
@@ -146,7 +146,7 @@ class LocalWorkers:
                 process.stdin.flush()
             with suppress(Exception):  # whatever a process that dies leaves half-said
                 return pickle.load(process.stdout)  # noqa: S301
-            self._bury(process)
+            self._end(process)
             self._own.process = None
         return KilledWorker()
 
@@ -172,14 +172,14 @@ class LocalWorkers:
             with suppress(Exception):
                 pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301  (it is ready)
                 return process
-            reason = f"exit status {self._bury(process)}, probably out of memory"
+            reason = f"exit status {self._end(process)}, probably out of memory"
         self._capacity -= 1
         raise EngineError(
             f"Worker processes end before they begin ({reason}); "
             "SKULLSTRIP_DEBUG=1 shows what they say."
         )
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> int:
+    def _end(self, process: subprocess.Popen[bytes]) -> int:
         process.kill()
         self._processes.discard(process)
         return process.wait()
@@ -221,7 +221,7 @@ class Cluster:
         self._client, self._executor = client, client.get_executor(pure=False)
         self._threads, self._looked = 0, -math.inf
 
-    def tend(self) -> int:
+    def capacity(self) -> int:
         """Return how many threads the workers have, as of a short time ago."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._threads = sum(self._client.nthreads().values())

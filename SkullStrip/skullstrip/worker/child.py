@@ -143,7 +143,7 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool
     from ..io.volume_archive import read_mask, read_volume, write_arrays
     from ..network.engines import ONNX_RUNTIME
     from ..pipeline import engine_checks, extract_brain
-    from ..report import carrying, report
+    from ..report import overlap_and_alignment, report
 
     def progress(stage: str, done: int, total: int) -> None:
         emit({"event": "progress", "stage": stage, "done": done, "total": total})
@@ -164,7 +164,7 @@ def _serve_volume(request: dict[str, Any], options: Options, emit: Emit) -> bool
     write_arrays(target, [result.brain_mask, *maps])
     content = report(result, options, inputs=[source], outputs=[{}])
     if applied:
-        content |= carrying(result)
+        content |= overlap_and_alignment(result)
     # Another engine keeps its threads and may hold a GPU; so may one that gave up on it.
     stays = engine.name in ONNX_RUNTIME and engine.device == "cpu" and not engine_checks(engine)
     emit({"event": "result", "report": content, "stays": stays})

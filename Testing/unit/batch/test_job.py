@@ -205,7 +205,7 @@ def scan(head, job):
 
 def do(scan, job, reason="new"):
     """Have a worker do a scan; returns what is recorded of it."""
-    row = work.do((scan, reason), job)
+    row = work.process_scan((scan, reason), job)
     entry = read_record(scan.name, job.out)
     assert entry.row == {**dict.fromkeys(COLUMNS), **row}
     return entry
@@ -351,7 +351,7 @@ def test_after_a_kill_between_two_outputs_ours_are_replaced_and_a_correction_is_
 
         with monkeypatch.context() as patched, suppress(Killed):
             patched.setattr(os, "replace", replace_or_be_killed)
-            work.do((scan, "new"), job)
+            work.process_scan((scan, "new"), job)
     mask = job.out / scan.mask
     voxels = correct(mask) if is_corrected else None
     ((_, reason),) = reasons_to_do([scan], job)

@@ -13,8 +13,8 @@ from skullstrip.batch.records import (
     RECORDS,
     Entry,
     FileState,
-    held,
     is_stranger,
+    locked,
     read_record,
     rows,
     write_record,
@@ -75,20 +75,20 @@ def test_a_newer_record_takes_the_place_of_the_older_and_rows_are_sorted(tmp_pat
 def test_a_batch_alone_shuts_others_out_and_jobs_for_single_participants_share(tmp_path):
     for others_share in (False, True):
         with (
-            held(tmp_path, others_share),
+            locked(tmp_path, others_share),
             pytest.raises(OutputError, match="Another batch is at work"),
-            held(tmp_path),
+            locked(tmp_path),
         ):
             pass
-    with held(tmp_path, shared=True), held(tmp_path, shared=True):
+    with locked(tmp_path, shared=True), locked(tmp_path, shared=True):
         pass
 
 
 def test_a_folder_that_cannot_be_locked_is_not_said_to_be_at_work(tmp_path):
-    with held(tmp_path):
+    with locked(tmp_path):
         pass
     (tmp_path / LOCK).write_bytes(b"no database" * 99)
-    with pytest.raises(OutputError, match="cannot be locked"), held(tmp_path):
+    with pytest.raises(OutputError, match="cannot be locked"), locked(tmp_path):
         pass
 
 

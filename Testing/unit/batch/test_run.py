@@ -10,7 +10,7 @@ import pytest
 
 from skullstrip import pipeline
 from skullstrip.batch import run
-from skullstrip.batch.job import Job, do, loaded_engine
+from skullstrip.batch.job import Job, loaded_engine, process_scan
 from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.records import Entry, FileState, rows, write_record
 from skullstrip.batch.run import BatchResult
@@ -137,7 +137,7 @@ def test_weights_that_were_altered_end_the_batch_and_spoil_no_row(
     monkeypatch.setattr(pipeline, "create_engine", altered)
     loaded_engine.cache_clear()
     with pytest.raises(WeightsError):
-        do((scan(tmp_path, "a"), "new"), job)
+        process_scan((scan(tmp_path, "a"), "new"), job)
     with pytest.raises(WeightsError):
         tell(("a", WeightsError("Altered.")))
     assert list(rows(tmp_path)) == []
