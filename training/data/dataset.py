@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -237,33 +238,14 @@ def find_in_batch(out: Path, scans: Path | None = None, accepted: bool = False) 
     return pairs
 
 
-def split_subjects(
-    subjects: Iterable[str], fractions: Mapping[str, float], seed: int = 0
-) -> dict[str, str]:
-    """Give each subject a split.
-
-    Subjects are ranked by a hash of seed and name: the same on every machine and version of
-    numpy, independent of the order of files, and nearly unchanged when subjects are added.
-    """
-    ranked = sorted(
-        set(subjects), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    )
-    splits: dict[str, str] = {}
-    start, reached = 0, 0.0
-    for split, fraction in fractions.items():
-        reached += fraction
-        end = round(reached * len(ranked))
-        splits.update(dict.fromkeys(ranked[start:end], split))
-        start = end
-    return splits
-
-
 def split_pairs(
     pairs: Iterable[Pair], fractions: Mapping[str, float], seed: int = 0
 ) -> dict[str, str]:
-    """Split the subjects of every data set apart, so that each split has a share of each set.
+    """Give each subject a split, so that each split has its share of every data set.
 
-    Raise InputError for fractions that do not add up to 1.
+    Subjects are ranked by a hash of seed and name: the same on every machine and version of
+    numpy, independent of the order of files, and nearly unchanged when subjects are added. Raise
+    InputError for fractions that do not add up to 1.
     """
     if any(not part > 0 for part in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
         raise InputError(f"The fractions {dict(fractions)} must be positive and add up to 1.")
@@ -272,8 +254,13 @@ def split_pairs(
         by_dataset.setdefault(pair.dataset, set()).add(pair.subject)
     splits: dict[str, str] = {}
     for _, subjects in sorted(by_dataset.items()):
-        # A person in two sets keeps one side.
-        splits |= split_subjects(subjects - splits.keys(), fractions, seed)
+        ranked = sorted(
+            subjects - splits.keys(),  # a person in two sets keeps one side
+            key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
+        )
+        ends = (round(share * len(ranked)) for share in accumulate(fractions.values()))
+        for split, (start, end) in zip(fractions, pairwise([0, *ends]), strict=True):
+            splits |= dict.fromkeys(ranked[start:end], split)
     return dict(sorted(splits.items()))
 
 
