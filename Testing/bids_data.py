@@ -5,7 +5,7 @@ import json
 import nibabel
 import numpy as np
 
-from Testing.image_files import save
+from Testing.image_files import save_head
 from Testing.phantoms import make_head
 
 SCANS = (
@@ -41,8 +41,7 @@ def make_bids(folder, spacing_mm=None):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if spacing_mm and name in SCANS:
-            head = make_head(spacing_mm=(spacing_mm,) * 3, seed=len(name))
-            save(path, head.array.astype(np.int16), head.affine)
+            save_head(path, spacing_mm=(spacing_mm,) * 3, seed=len(name))
         else:
             path.touch()
     _describe(folder)

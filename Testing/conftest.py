@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from skullstrip import pipeline
-from Testing.image_files import save_head
-from Testing.phantoms import make_head
-from Testing.programs import LIBRARY
+from skullstrip.cli.main import main
+from Testing.image_files import assert_one_sentence, save_head
 from Testing.stand_ins import ThresholdEngine, write_stand_in_weights
 
 # Where pytest itself runs in the background of a script, or under nohup, these are ignored, and so
@@ -35,12 +34,6 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
-def phantom():
-    """Builder of synthetic heads; see `phantoms.make_head`."""
-    return make_head
-
-
-@pytest.fixture(scope="session")
 def stand_in_weights(tmp_path_factory):
     """Folder with a manifest and weights that only stand-in engines can run."""
     return write_stand_in_weights(tmp_path_factory.mktemp("weights"))
@@ -54,12 +47,21 @@ def stand_in(monkeypatch, stand_in_weights):
 
 
 @pytest.fixture
+def refused(capsys):
+    """Runs a command that must be refused in one sentence, which it returns."""
+
+    def call(*words, command=main):
+        capsys.readouterr()
+        assert command([*map(str, words)]) == 2
+        output, error = capsys.readouterr()
+        assert output == ""
+        assert_one_sentence(error)
+        return error
+
+    return call
+
+
+@pytest.fixture
 def scan(tmp_path):
     """T1.nii.gz in a folder of its own."""
     return save_head(tmp_path / "T1.nii.gz", "LPS", (3.0, 3.0, 3.0))
-
-
-@pytest.fixture(scope="session")
-def library_path():
-    """What PYTHONPATH needs so that a new process finds the library."""
-    return str(LIBRARY)

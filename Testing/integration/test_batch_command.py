@@ -39,26 +39,22 @@ def one_scan(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["in"], "required"),
-        (["in", "out", "--jobs", "0"], "positive whole number"),
-        (["in", "out", "--jobs", "2", "--scheduler", "tcp://x:1"], "--scheduler"),
-        (["in", "out", "--participant-label", "01"], "add --bids"),
-        (["in", "out", "--redo", "all"], "--redo"),
-        (["in", "out", "--decisions", "decisions.csv"], "add --redo rejected"),
-        (["missing", "out"], "'missing' does not exist"),
-        (["--bids", "missing", "out"], "BIDS"),
-        (["in", "out", "--border", "nan"], "border"),
-        (["in", "out", "--weights", "missing"], "manifest"),
-        (["in", "out", "--redo", "rejected"], "decisions"),
+        ("in", "required"),
+        ("in out --jobs 0", "positive whole number"),
+        ("in out --jobs 2 --scheduler tcp://x:1", "--scheduler"),
+        ("in out --participant-label 01", "add --bids"),
+        ("in out --redo all", "--redo"),
+        ("in out --decisions decisions.csv", "add --redo rejected"),
+        ("missing out", "'missing' does not exist"),
+        ("--bids missing out", "BIDS"),
+        ("in out --border nan", "border"),
+        ("in out --weights missing", "manifest"),
+        ("in out --redo rejected", "decisions"),
     ],
 )
 @pytest.mark.usefixtures("one_scan")
-def test_a_bad_argument_is_refused_in_one_sentence(capsys, words, message):
-    assert main(["batch", *words]) == 2
-    output, error = capsys.readouterr()
-    assert output == ""
-    assert_one_sentence(error)
-    assert message in error
+def test_a_bad_argument_is_refused_in_one_sentence(refused, words, message):
+    assert message in refused("batch", *words.split())
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(one_scan, capsys):
@@ -82,13 +78,14 @@ def test_a_reader_that_is_gone_is_one_sentence(tmp_path):
     assert "Output pipe closed." in error
 
 
-def test_a_dry_run_of_bids_keeps_to_the_participants_and_there_is_no_group_yet(tmp_path, capsys):
-    data_set = make_bids(tmp_path / "data")
-    words = [data_set, tmp_path / "out", "participant", "--participant_label", "sub-02"]
-    assert bids_main([*map(str, words), "--dry-run"]) == 0
+def test_a_dry_run_of_bids_keeps_to_the_participants_and_there_is_no_group_yet(
+    tmp_path, capsys, refused
+):
+    data_set, out = str(make_bids(tmp_path / "data")), str(tmp_path / "out")
+    words = [data_set, out, "participant", "--participant_label", "sub-02", "--dry-run"]
+    assert bids_main(words) == 0
     assert "2 of 2 scans" in capsys.readouterr().out
-    assert bids_main([str(data_set), str(tmp_path / "out"), "group"]) == 2
-    assert_one_sentence(capsys.readouterr().err)
+    refused(data_set, out, "group", command=bids_main)
 
 
 @pytest.mark.parametrize(
@@ -262,18 +259,16 @@ def test_a_file_of_somebody_else_is_not_replaced(scans, capsys):
 
 
 @pytest.mark.parametrize("name", ["results.csv", "report.html"])
-def test_a_table_or_page_of_somebody_else_is_not_replaced(tmp_path, scans, capsys, name):
+def test_a_table_or_page_of_somebody_else_is_not_replaced(tmp_path, scans, refused, name):
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_text("path\nT1.nii.gz\n")
     for _ in range(2):
-        assert batch(scans, out) == 2
-        assert_one_sentence(capsys.readouterr().err)
+        refused("batch", scans, out)
     assert names(out) == [name]
 
 
-def test_the_table_of_the_scans_is_not_replaced_by_that_of_the_results(scans, capsys):
+def test_the_table_of_the_scans_is_not_replaced_by_that_of_the_results(scans, refused):
     (scans / "results.csv").write_text("path\nT1.nii.gz\n")
-    assert batch(scans / "results.csv", scans, "--overwrite") == 2
-    assert_one_sentence(capsys.readouterr().err)
+    refused("batch", scans / "results.csv", scans, "--overwrite")
     assert (scans / "results.csv").read_text() == "path\nT1.nii.gz\n"

@@ -4,6 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from Testing.phantoms import make_head
 from Testing.programs import run_python
 
 LIMIT_KB = 4 * 2**20
@@ -19,9 +20,9 @@ sys.exit(status)
 
 
 @pytest.fixture(scope="module")
-def large_scan(tmp_path_factory, phantom):
+def large_scan(tmp_path_factory):
     """The phantom at 0.5 mm in float32, with noise: the dtype that takes the most of all usual."""
-    head = phantom("LPS", (COARSE_MM,) * 3, field_of_view_mm=(256.0, 256.0, 256.0))
+    head = make_head("LPS", (COARSE_MM,) * 3, field_of_view_mm=(256.0, 256.0, 256.0))
     array = head.array
     for axis in range(3):
         array = array.repeat(REPEATS, axis)

@@ -1,6 +1,8 @@
-"""The Boutiques descriptor before `bosh`, and run by it."""
+"""What hadolint and `bosh` say of container files and the Boutiques descriptor, which is run."""
 
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,9 +10,29 @@ import pytest
 
 from skullstrip.cli.boutiques import descriptor
 from Testing.image_files import save_head
-from Testing.programs import LIBRARY
+from Testing.programs import LIBRARY, ROOT
 
-bosh = pytest.importorskip("boutiques.bosh").bosh
+
+def test_hadolint_finds_nothing():
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    if hadolint is None:
+        pytest.skip("hadolint is not installed")
+    subprocess.run([hadolint, str(ROOT / "Dockerfile")], check=True)
+
+
+def test_docker_and_apptainer_take_the_same_sources():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    taken = [line[1:] for line in ignored if line.startswith("!")]
+    section = (ROOT / "apptainer.def").read_text().split("%files\n")[1].split("\n\n")[0]
+    assert [line.split() for line in section.splitlines()] == [
+        [name, f"/src/{name}"] for name in taken
+    ]
+    assert all((ROOT / name).exists() for name in taken)
+
+
+@pytest.fixture
+def bosh():
+    return pytest.importorskip("boutiques.bosh").bosh
 
 
 @pytest.fixture
@@ -21,11 +43,11 @@ def described(tmp_path):
     return str(path)
 
 
-def test_bosh_finds_the_descriptor_valid(described):
+def test_bosh_finds_the_descriptor_valid(bosh, described):
     bosh(["validate", described])
 
 
-def test_bosh_strips_a_scan_by_it(described, tmp_path, monkeypatch):
+def test_bosh_strips_a_scan_by_it(bosh, described, tmp_path, monkeypatch):
     scan = save_head(tmp_path / "T1.nii.gz", "LAS")
     command = tmp_path / "skullstrip"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m skullstrip.cli.main "$@"\n')

@@ -15,12 +15,12 @@ import pytest
 import slicer
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
+from Testing.programs import LIBRARY
 from Testing.slicer import parameter_node_stand_in, pythonqt
 from Testing.slicer.pythonqt import Proxy, unwrap, wrap
 from Testing.slicer.widget_stand_ins import WIDGETS
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
-MODULE = Path(__file__).resolve().parents[2] / "SkullStrip"
 TRANSLATED: set[str] = set()  # every text that went through `_()`
 
 
@@ -49,7 +49,7 @@ class ScriptedLoadableModuleWidget:
         pass
 
     def resourcePath(self, name: str) -> str:
-        return str(MODULE / "Resources" / name)
+        return str(LIBRARY / "Resources" / name)
 
 
 class ScriptedLoadableModuleLogic:

@@ -12,8 +12,7 @@ import slicer
 
 from SkullStripSlicer.child_process import ChildProcess
 from SkullStripSlicer.logic import StripLogic
-
-LIBRARY = Path(__file__).resolve().parents[2] / "SkullStrip"
+from Testing.programs import LIBRARY
 
 # Reads the request, and has `emit` for events.
 _PRELUDE = f"""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from Testing.phantoms import make_head
+from Testing.programs import ROOT
 
 EXIT_STATUS = pytest.StashKey[int]()
 collect_ignore_glob: list[str] = []
@@ -88,16 +89,10 @@ def logic():
     return StripLogic(script_process(THRESHOLD))
 
 
-@pytest.fixture(scope="session")
-def root():
-    """The repository's top folder."""
-    return Path(__file__).resolve().parents[2]
-
-
 @pytest.fixture
-def pythonForBatches(root):
+def pythonForBatches():
     """The development environment's Python: Slicer's here lacks a few packages."""
-    python = root / ".venv" / "bin" / "python"
+    python = ROOT / ".venv" / "bin" / "python"
     imports = [str(python), "-c", "import psutil, onnxruntime"]
     if not python.is_file() or subprocess.run(imports, capture_output=True, check=False).returncode:
         pytest.skip("no packages for a batch in .venv: make setup")

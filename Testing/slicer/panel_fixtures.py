@@ -2,11 +2,10 @@
 
 import os
 import sys
-from contextlib import contextmanager
 
 import pytest
 import slicer
-from PySide6 import QtCore, QtGui, QtTest
+from PySide6 import QtCore, QtTest
 
 from Testing.slicer import application_stand_in as application
 from Testing.slicer.child_stand_ins import THRESHOLD, wait_for, writePythonSlicer
@@ -88,25 +87,6 @@ def leave(widget):
     """Open another module; what `exit` the widget has is called."""
     unwrap(widget.parent).entered = False
     getattr(widget, "exit", lambda: None)()
-
-
-@contextmanager
-def palette(application, name):
-    """Slicer's light or dark colours for every widget."""
-    roles = QtGui.QPalette.ColorRole
-    window, text = {"light": ("#efefef", "#000000"), "dark": ("#323232", "#ffffff")}[name]
-    base = {"light": "#ffffff", "dark": "#262626"}[name]
-    colors = {roles.Window: window, roles.Button: window, roles.Base: base,
-              roles.AlternateBase: window, roles.WindowText: text, roles.Text: text,
-              roles.ButtonText: text, roles.ToolTipBase: base, roles.ToolTipText: text}  # fmt: skip
-    was, wanted = application.palette(), QtGui.QPalette()
-    for role, color in colors.items():
-        wanted.setColor(role, QtGui.QColor(color))
-    application.setPalette(wanted)
-    try:
-        yield
-    finally:
-        application.setPalette(was)
 
 
 def column(table, number):

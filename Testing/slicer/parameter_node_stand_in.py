@@ -30,85 +30,57 @@ class WithinRange:
         self.minimum, self.maximum = minimum, maximum
 
 
-def parameterNodeWrapper(kind):
-    hints = typing.get_type_hints(kind, include_extras=True)
-    for name, hint in hints.items():
-        default = getattr(kind, name, None)
-        setattr(kind, name, property(_getter(name, hint, default), _setter(name, hint)))
-    kind.__init__ = _init
-    kind.connectGui, kind.disconnectGui = _connectGui, _disconnectGui
-    kind.StartModify = lambda self: self.parameterNode.StartModify()
-    kind.EndModify = lambda self, was: self.parameterNode.EndModify(was)
-    kind.AddObserver = lambda self, *args: self.parameterNode.AddObserver(*args)
-    kind.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)
-    kind._hints = hints
-    return kind
+class Parameter:
+    """One setting, as an attribute of a wrapper."""
 
+    def __init__(self, name, hint, default):
+        self.kind, *self.limits = typing.get_args(hint) or (hint,)
+        self.name, self.default = name, default
+        self.isNode = issubclass(self.kind, slicer.vtkMRMLNode)
+        self.choices = list(self.kind) if issubclass(self.kind, enum.Enum) else []
 
-def _init(self, parameterNode):
-    self.parameterNode = parameterNode
-    self._connections = {}
-    self._updatingGUIFromParameterNode = False
+    def __get__(self, wrapper, _kind):
+        if self.isNode:
+            return wrapper.parameterNode.GetNodeReference(self.name)
+        text = wrapper.parameterNode.GetParameter(self.name)
+        if text == "":
+            return self.default
+        value = json.loads(text)
+        return self.kind[value] if self.choices else self.kind(value)
 
-
-def _plain(hint):
-    return typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
-
-
-def _getter(name, hint, default):
-    kind = _plain(hint)
-
-    def get(self):
-        node = self.parameterNode
-        if issubclass(kind, slicer.vtkMRMLNode):
-            return node.GetNodeReference(name)
-        if node.GetParameter(name) == "":
-            return default
-        value = json.loads(node.GetParameter(name))
-        return kind[value] if issubclass(kind, enum.Enum) else kind(value)
-
-    return get
-
-
-def _setter(name, hint):
-    kind = _plain(hint)
-
-    def set_(self, value):
-        if issubclass(kind, slicer.vtkMRMLNode):
+    def __set__(self, wrapper, value):
+        node = wrapper.parameterNode
+        if self.isNode:
             nodeId = value.GetID() if value is not None else None
-            if self.parameterNode.GetNodeReferenceID(name) != nodeId:
-                self.parameterNode.SetNodeReferenceID(name, nodeId)
-                self.parameterNode.Modified()
+            if node.GetNodeReferenceID(self.name) != nodeId:
+                node.SetNodeReferenceID(self.name, nodeId)
+                node.Modified()
             return
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {value!r}, not a {kind.__name__}")
-        for limits in getattr(hint, "__metadata__", ()):
-            if not limits.minimum <= value <= limits.maximum:
-                raise ValueError(f"{name} is {value}")
-        text = value.name if issubclass(kind, enum.Enum) else value
-        self.parameterNode.SetParameter(name, json.dumps(text))
-
-    return set_
+        if not isinstance(value, self.kind):
+            raise TypeError(f"{self.name} is {value!r}, not a {self.kind.__name__}")
+        if not all(limits.minimum <= value <= limits.maximum for limits in self.limits):
+            raise ValueError(f"{self.name} is {value}")
+        node.SetParameter(self.name, json.dumps(value.name if self.choices else value))
 
 
-class _Connector:
-    """One widget and one parameter: how to read, write and hear of the widget."""
+class Connector:
+    """A parameter's widget: how to read, write and hear of it."""
 
-    def __init__(self, widget, hint):
-        kind, className, self.widget = _plain(hint), widget.metaObject().className(), widget
+    def __init__(self, widget, parameter):
+        kind, className = parameter.kind, widget.metaObject().className()
         known = [key for key in CONNECTED if key[1] == className and issubclass(kind, key[0])]
         if not known:
-            raise TypeError(f"no connector for {hint} to {className}")
+            raise TypeError(f"no connector for {kind} to {className}")
         signal, self.attribute = CONNECTED[known[0]]
-        self.choices = list(kind) if issubclass(kind, enum.Enum) else []
+        self.widget, self.choices = widget, parameter.choices
         if self.choices:
             widget.clear()
             for choice in self.choices:
                 widget.addItem(choice.label())
-        elif self.attribute is None:
+        elif parameter.isNode:
             widget.nodeTypes = [kind.__name__]
         elif kind is float:
-            (limits,) = hint.__metadata__
+            (limits,) = parameter.limits
             widget.minimum, widget.maximum = limits.minimum, limits.maximum
         elif className == "QPushButton" and not widget.checkable:
             raise TypeError(f"{widget.name} is not checkable")
@@ -128,47 +100,65 @@ class _Connector:
             setattr(self.widget, self.attribute, shown)
 
 
-def _connectGui(self, ui):
-    bound, slots = {}, {}
-    for widget in vars(ui).values():
-        name = widget.property("SlicerParameterName")
-        if name:
-            bound[name] = _Connector(widget, self._hints[name])
-    for name, connector in bound.items():
-        connector.write(getattr(self, name))
-        slots[name] = _guiChanged(self, name, connector)
-        connector.signal.connect(slots[name])
-    tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: _updateGui(self, bound))
-    self._connections[tag] = (bound, slots)
-    return tag
+class Wrapper:
+    """What a class of parameters becomes."""
 
+    StartModify = property(lambda self: self.parameterNode.StartModify)
+    EndModify = property(lambda self: self.parameterNode.EndModify)
+    AddObserver = property(lambda self: self.parameterNode.AddObserver)
+    RemoveObserver = property(lambda self: self.parameterNode.RemoveObserver)
 
-def _guiChanged(self, name, connector):
-    def changed():
-        if not self._updatingGUIFromParameterNode:
-            with slicer.util.NodeModify(self):
-                setattr(self, name, connector.read())
-
-    return changed
-
-
-def _updateGui(self, bound):
-    if self._updatingGUIFromParameterNode:
-        return
-    self._updatingGUIFromParameterNode = True
-    try:
-        with slicer.util.NodeModify(self):
-            for name, connector in bound.items():
-                connector.write(getattr(self, name))
-    finally:
+    def __init__(self, parameterNode):
+        self.parameterNode = parameterNode
+        self._connections = {}
         self._updatingGUIFromParameterNode = False
 
+    def connectGui(self, ui):
+        bound, slots = {}, {}
+        for widget in vars(ui).values():
+            name = widget.property("SlicerParameterName")
+            if name:
+                bound[name] = Connector(widget, self.parameters[name])
+        for name, connector in bound.items():
+            connector.write(getattr(self, name))
+            slots[name] = self._changedBy(name, connector)
+            connector.signal.connect(slots[name])
+        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._updateGui(bound))
+        self._connections[tag] = (bound, slots)
+        return tag
 
-def _disconnectGui(self, tag):
-    bound, slots = self._connections.pop(tag)
-    self.RemoveObserver(tag)
-    for name, connector in bound.items():
-        connector.signal.disconnect(slots[name])
+    def disconnectGui(self, tag):
+        bound, slots = self._connections.pop(tag)
+        self.RemoveObserver(tag)
+        for name, connector in bound.items():
+            connector.signal.disconnect(slots[name])
+
+    def _changedBy(self, name, connector):
+        def changed():
+            if not self._updatingGUIFromParameterNode:
+                with slicer.util.NodeModify(self):
+                    setattr(self, name, connector.read())
+
+        return changed
+
+    def _updateGui(self, bound):
+        if self._updatingGUIFromParameterNode:
+            return
+        self._updatingGUIFromParameterNode = True
+        try:
+            with slicer.util.NodeModify(self):
+                for name, connector in bound.items():
+                    connector.write(getattr(self, name))
+        finally:
+            self._updatingGUIFromParameterNode = False
+
+
+def parameterNodeWrapper(kind):
+    hints = typing.get_type_hints(kind, include_extras=True)
+    parameters = {
+        name: Parameter(name, hint, getattr(kind, name, None)) for name, hint in hints.items()
+    }
+    return type(kind.__name__, (Wrapper,), {**parameters, "parameters": parameters})
 
 
 def makeModule():

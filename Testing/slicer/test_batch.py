@@ -1,6 +1,8 @@
-"""A folder of scans by `skullstrip batch`: the table filled, the report opened, cancelled.
+"""Batches: a folder by `skullstrip batch`, every head of a scene, each frame of its sequences.
 
-The command is a stand-in that prints what the real one would, except in the slow test at the end.
+Of a folder the command is a stand-in that prints what the real one would, but in the slow tests; in
+a scene the child goes by intensity. Real: nodes, sequences and their browser, from `slicer-core`;
+playing them is the application's.
 """
 
 from __future__ import annotations
@@ -10,14 +12,24 @@ import shutil
 from pathlib import Path
 
 import nibabel
+import numpy as np
 import pytest
 import slicer
+from PySide6.QtCore import Qt
 
 from skullstrip.errors import Cancelled
+from skullstrip.grid.regions import dice
 from skullstrip.options import Options
+from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
+from SkullStripSlicer.scene_scans import findHeads
+from SkullStripSlicer.voxels import readMask
+from Testing.image_files import save_head
 from Testing.phantoms import make_head
+from Testing.slicer.child_stand_ins import HANGING, THRESHOLD, logicOf, script_process
 from Testing.slicer.panel_fixtures import click, column, wait_for
+from Testing.slicer.pythonqt import unwrap
+from Testing.slicer.scene import addVolume, maskOf
 
 # What `skullstrip batch --progress json` tells, by way of the child.
 COMMAND = """
@@ -48,17 +60,13 @@ time.sleep(600)
 """
 
 
-def save(head, path):
-    nibabel.save(nibabel.Nifti1Image(head.array, head.affine), path)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Two scans, one of them in a folder, a broken file, and what must be left alone."""
     scans = tmp_path / "scans"
     (scans / "b").mkdir(parents=True)
     for name in ("a.nii.gz", "b/c.nii", "a_brain.nii.gz", "a_brain_mask.nii.gz"):
-        save(make_head("RAS", (8.0, 8.0, 8.0)), scans / name)
+        save_head(scans / name, "RAS", (8.0, 8.0, 8.0))
     (scans / "broken.nii.gz").write_bytes(b"nothing")
     (scans / "notes.txt").write_text("nothing")
     return scans
@@ -137,7 +145,7 @@ def test_the_real_command_strips_a_folder_resumes_and_passes_over_a_broken_file(
     folder, tmp_path, scene, pythonForBatches, monkeypatch
 ):
     monkeypatch.setattr("shutil.which", lambda _: str(pythonForBatches))
-    save(make_head("RAS", (2.5, 2.5, 2.5)), folder / "a.nii.gz")
+    save_head(folder / "a.nii.gz", "RAS", (2.5, 2.5, 2.5))
     shutil.rmtree(folder / "b")
 
     def run():
@@ -164,7 +172,7 @@ def test_cancelling_the_real_command_ends_its_workers(
     folder, tmp_path, scene, pythonForBatches, qapp, monkeypatch
 ):
     monkeypatch.setattr("shutil.which", lambda _: str(pythonForBatches))
-    save(make_head("RAS", (1.0, 1.0, 1.0)), folder / "a.nii.gz")
+    save_head(folder / "a.nii.gz", "RAS", (1.0, 1.0, 1.0))
     ended = []
     batch = StripLogic().stripFolder(folder, tmp_path / "out", views=3, finished=ended.append)
     assert wait_for(lambda: batch.count("running"))
@@ -185,3 +193,243 @@ def processesOf(group: int) -> int:
             continue  # it ended meanwhile
         count += int(fields[2]) == group and fields[0] != "Z"
     return count
+
+
+DICE = 0.95  # of the stand-in, which finds the brain by its grey values
+INDICES = ("0", "2.5", "5")
+
+
+@pytest.fixture
+def head():
+    return make_head("PIR", (3.0, 3.0, 3.0), oblique_degrees=10)
+
+
+@pytest.fixture
+def sequence(scene, head):
+    """Three frames, and a browser that shows the first; the heads differ by their brightness."""
+    sequences = slicer.vtkSlicerSequencesLogic()  # registers the nodes
+    sequences.SetMRMLScene(scene)
+    node = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Dynamic")
+    node.SetIndexName("delay")  # neither name nor unit nor type is Slicer's own choice
+    node.SetIndexUnit("ms")
+    node.SetIndexType(node.TextIndex)
+    for place, index in enumerate(INDICES):
+        frame = addVolume(scene, head.array + place, head.affine, "frame")
+        node.SetDataNodeAtValue(frame, index)
+        scene.RemoveNode(frame)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browser.SetAndObserveMasterSequenceNodeID(node.GetID())
+    sequences.UpdateProxyNodesFromSequences(browser)
+    node.keptAlive = sequences
+    return node
+
+
+def resultOf(scene, sequence):
+    """The sequence that our run made beside this one."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSequenceNode", scene)
+    (found,) = [node for node in nodes if node is not sequence]
+    return found
+
+
+def browserOf(scene):
+    return scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
+
+
+def frameMask(segmentation, sequence):
+    """A frame's mask; all frames lie on one grid."""
+    (segmentId,) = segmentation.GetSegmentation().GetSegmentIDs()
+    return readMask(segmentation, segmentId, sequence.GetNthDataNode(0))
+
+
+def likelyHeads(scene):
+    return [head.name for head in findHeads(scene) if head.isLikely]
+
+
+def test_each_head_gets_a_segmentation_and_is_told_of_with_its_verdict(scene, head):
+    found = '"checks": [], "verdict": "check", "quality": [{"code": "rough", "severity": "warn", '
+    script = THRESHOLD.replace('"checks": []', found + '"message": "It is rough."}]')
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
+    changes = []
+    scans = StripLogic(script_process(script)).stripScene(
+        scanChanged=lambda scan: changes.append((scan.name, scan.state))
+    )
+    assert [(scan.verdict, scan.message) for scan in scans] == [("check", "It is rough.")] * 2
+    assert changes == [("one", "running"), ("one", "done"), ("two", "running"), ("two", "done")]
+    for volume, scan in zip(volumes, scans, strict=True):
+        mask = maskOf(outputs.findSegmentation(volume))
+        assert dice(mask, head.brain_mask) > DICE
+        assert scan.volumeMl == pytest.approx(mask.sum() * 0.027, rel=1e-3)
+
+
+def test_what_is_no_head_mri_is_left_out_and_what_we_made(scene, volume, head, logic):
+    logic.strip(volume, brain=True, invert=True, probability=True)
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
+    addVolume(scene, np.where(head.brain_mask, 1, 0).astype(np.uint8), head.affine, "a mask")
+    addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
+    addVolume(scene, head.array[:4], head.affine, "four slices")
+    hidden = addVolume(scene, head.array, head.affine, "hidden")
+    hidden.SetHideFromEditors(True)
+    scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    assert likelyHeads(scene) == ["T1"]
+
+
+def test_frames_are_found_once_and_not_the_volume_that_shows_them(scene, sequence, head):
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1  # the browser's
+    (found,) = findHeads(scene)
+    assert found.name == "Dynamic"
+    assert [scan.name for scan in found.scans] == [
+        "Dynamic, delay 0 ms", "Dynamic, delay 2.5 ms", "Dynamic, delay 5 ms",
+    ]  # fmt: skip
+    for index in INDICES:
+        sequence.RemoveDataNodeAtValue(index)
+    mask = addVolume(scene, head.brain_mask.astype(np.uint8), head.affine)
+    sequence.SetDataNodeAtValue(mask, "0")
+    scene.RemoveNode(mask)
+    assert likelyHeads(scene) == [], "frames that are masks"
+
+
+def test_each_frame_gets_a_segmentation_in_a_sequence_that_is_played_along(
+    scene, sequence, head, logic
+):
+    scans = logic.stripScene()
+    assert [scan.state for scan in scans] == ["done"] * 3
+    result = resultOf(scene, sequence)
+    assert result.GetName() == "Dynamic brain"
+    assert [result.GetNthIndexValue(place) for place in range(3)] == list(INDICES)
+    assert (result.GetIndexName(), result.GetIndexUnit()) == ("delay", "ms")
+    assert result.GetIndexType() == result.TextIndex
+    for index in INDICES:
+        mask = frameMask(result.GetDataNodeAtValue(index), sequence)
+        assert dice(mask, head.brain_mask) > DICE
+    shown = scene.GetNodesByClass("vtkMRMLSegmentationNode")
+    assert shown.GetNumberOfItems() == 1  # the browser's, for the current frame
+    assert browserOf(scene).GetSequenceNode(shown.GetItemAsObject(0)) is result
+    for frame in (2, 1):
+        browserOf(scene).SetSelectedItemNumber(frame)
+        sequence.keptAlive.UpdateProxyNodesFromSequences(browserOf(scene))
+        assert list(shown.GetItemAsObject(0).GetSegmentation().GetSegmentIDs()) == ["Brain"]
+        display = shown.GetItemAsObject(0).GetDisplayNode()
+        assert not display.GetVisibility2DFill()
+        assert display.GetVisibility2DOutline()
+        voxels = np.count_nonzero(frameMask(result.GetDataNodeAtValue(INDICES[frame]), sequence))
+        assert scans[frame].volumeMl == pytest.approx(voxels * 0.027, rel=1e-3)
+
+
+def test_a_frame_that_failed_shows_no_mask_and_each_head_has_its_colour(scene, sequence, head):
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two")]
+    scans = logicOf(*[THRESHOLD] * 3, "sys.exit(1)", THRESHOLD).stripScene()
+    assert [scan.state for scan in scans] == ["done", "done", "done", "failed", "done"]
+    browserOf(scene).SetSelectedItemNumber(1)
+    result = resultOf(scene, sequence)
+    proxy = browserOf(scene).GetProxyNode(result)
+    assert proxy.GetSegmentation().GetNumberOfSegments() == 0
+    browserOf(scene).SetSelectedItemNumber(2)
+    nodes = [*map(outputs.findSegmentation, volumes), browserOf(scene).GetProxyNode(result)]
+    colors = {node.GetSegmentation().GetNthSegment(0).GetColor() for node in nodes}
+    assert len(colors) == 3
+
+
+def test_the_border_moves_frames_too(scene, sequence, logic):
+    voxels = []
+    for borderMm in (0.0, 3.0):
+        logic.stripScene(border_mm=borderMm)
+        result = resultOf(scene, sequence)
+        voxels.append(frameMask(result.GetDataNodeAtValue("0"), sequence).sum())
+        scene.RemoveNode(result)
+    assert voxels[0] < voxels[1]
+
+
+def test_whatever_a_scan_raises_stops_none_of_the_rest(scene, head):
+    for name in ("one", "two", "three"):
+        addVolume(scene, head.array, head.affine, name)
+    fails = "emit(event='error', message='No luck.', exit_code=1); sys.exit(1)"
+    scans = logicOf(None, fails, THRESHOLD).stripScene()
+    assert [(scan.state, scan.message) for scan in scans] == [
+        ("failed", "No process."), ("failed", "No luck."), ("done", ""),
+    ]  # fmt: skip
+
+
+def test_the_panel_lists_the_heads_and_strips_those_that_are_ticked(widget, scene, head):
+    addVolume(scene, head.array, head.affine, "another")
+    addVolume(scene, head.array, head.affine, "unticked")
+    addVolume(scene, head.array * 20 - 1000, head.affine, "CT")
+    widget.ui.batchBox.collapsed = False
+    table = unwrap(widget.ui.batchTable)
+    click(widget.ui.sceneButton)
+    assert not widget.batchPanel.isRunning
+    assert column(widget.ui.batchTable, 0) == ["T1", "another", "unticked", "CT"]
+    ticked = [table.item(row, 0).checkState() == Qt.CheckState.Checked for row in range(4)]
+    assert ticked == [True, True, True, False]
+    assert column(widget.ui.batchTable, 4)[3].startswith("CT-like. ")
+    assert widget.ui.sceneButton.text == "Strip the ticked heads (3)"
+    table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert widget.ui.sceneButton.text == "Strip the ticked heads (2)"
+    click(widget.ui.sceneButton)
+    assert widget.ui.sceneButton.text == "Cancel batch"
+    assert not widget.ui.batchButton.enabled
+    assert wait_for(lambda: not widget.batchPanel.isRunning)
+    assert column(widget.ui.batchTable, 0) == ["T1", "another"]
+    assert column(widget.ui.batchTable, 1) == ["done", "done"]
+    assert widget.ui.batchLabel.text == "2 of 2 scans are done."
+    assert widget.ui.sceneButton.text == "Strip every head in the scene"
+    assert not widget.ui.reportButton.visible
+    click(widget.ui.sceneButton)  # what an earlier run told of the contrast is shown
+    assert column(widget.ui.batchTable, 4)[:3] == ["T1-like.", "T1-like.", ""]
+
+
+@pytest.mark.parametrize("what", ["list", "results"])
+def test_a_table_of_heads_goes_with_the_scene_and_so_does_what_was_said(widget, scene, what):
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    if what == "results":
+        click(widget.ui.sceneButton)
+        assert wait_for(lambda: "1 of 1 scans are done." in widget.ui.batchLabel.text)
+    assert column(widget.ui.batchTable, 0) == ["T1"]
+    scene.Clear(0)
+    assert column(widget.ui.batchTable, 0) == []
+    assert not widget.ui.batchLabel.visible
+    click(widget.ui.sceneButton)
+    assert "no head MRI" in widget.ui.batchLabel.text
+
+
+@pytest.mark.parametrize("how", ["button", "scene closed"])
+def test_it_can_be_cancelled(widget, scene, head, child, tmp_path, how):
+    addVolume(scene, head.array, head.affine, "another")
+    child(HANGING)
+    widget._parameterNode.weights = str(tmp_path / "pids")
+    widget.ui.batchBox.collapsed = False
+    click(widget.ui.sceneButton)
+    click(widget.ui.sceneButton)
+    assert wait_for((tmp_path / "pids").exists)
+    if how == "button":
+        click(widget.ui.sceneButton)
+    else:
+        scene.Clear(0)
+    assert not widget.batchPanel.isRunning
+    assert column(widget.ui.batchTable, 1) == ["not done", "not done"]
+    assert "0 of 2 scans are done." in widget.ui.batchLabel.text
+    reason = "batch was cancelled" if how == "button" else "scene was closed"
+    assert reason in widget.ui.batchLabel.text
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+
+
+def test_closing_the_scene_ends_a_batch_that_is_at_a_frame(scene, sequence, tmp_path):
+    """A frame lives in a scene of its sequence, which is not the one that closes."""
+    batch = StripLogic(script_process(HANGING)).stripScene(
+        weights=str(tmp_path / "pids"), finished=lambda _: None
+    )
+    scene.Clear(0)
+    assert batch.isFinished
+    assert [scan.state for scan in batch.scans] == ["cancelled"] * 3
+
+
+def test_scans_that_are_removed_stop_none_of_the_rest(scene, head):
+    volumes = [addVolume(scene, head.array, head.affine, name) for name in ("one", "two", "three")]
+    batch = logicOf("time.sleep(600)", THRESHOLD, THRESHOLD).stripScene(finished=lambda _: None)
+    for volume in volumes[:2]:  # the one that is stripped, and one that waits
+        scene.RemoveNode(volume)
+    assert not batch.isFinished
+    scans = batch.wait()
+    assert [scan.state for scan in scans] == ["failed", "failed", "done"]
+    assert all("removed from the scene" in scan.message for scan in scans[:2])

@@ -22,62 +22,56 @@ MORE = Click((0.0, 8.0, 71.0), inside=True)  # in the skull above the brain
 LESS = Click((-56.0, 12.0, 4.0), inside=False)  # in the brain's right edge
 
 
-def test_clicks_give_the_librarys_mask_and_none_give_the_networks_to_the_bit(volume, logic):
+def pointsOf(segmentation):
+    return segmentation.GetNodeReference("SkullStrip.Points")
+
+
+def clicksAt(segmentation) -> tuple:
+    """What the points in the views say, once each has been given its meaning."""
+    from SkullStripSlicer.clicks_panel import readPoints  # which wants the stand-ins for Qt
+
+    return readPoints(pointsOf(segmentation))
+
+
+def corrected(mask, volume, *clicks) -> np.ndarray:
+    """What the library makes of a mask."""
+    scan = volumeFromNode(volume)
+    return correct_mask(mask, scan.array, scan.affine, clicks)
+
+
+def test_without_a_panel_clicks_stay_as_the_border_moves_and_the_stripped_scan_follows(
+    volume, logic
+):
     segmentation = logic.strip(volume, brain=True)
-    before, scan = maskOf(segmentation), volumeFromNode(volume)
-    expected = correct_mask(before, scan.array, scan.affine, [MORE, LESS])
-
-    logic.setClicks(segmentation, [MORE])
+    expected = corrected(maskOf(segmentation), volume, LESS)
     logic.setClicks(segmentation, [MORE, LESS])
-    assert np.array_equal(maskOf(segmentation), expected)
-    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
-    assert np.array_equal(volumeFromNode(stripped).array != 0, expected & (scan.array != 0))
-
     logic.setBorder(segmentation, 2.0)
     logic.setClicks(segmentation, [LESS])
     logic.setBorder(segmentation, 0.0)
-    alone = correct_mask(before, scan.array, scan.affine, [LESS])
-    assert np.array_equal(maskOf(segmentation), alone)
-    logic.setClicks(segmentation, [])
-    assert np.array_equal(maskOf(segmentation), before)
+    assert np.array_equal(maskOf(segmentation), expected)
+    stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
+    scan = volumeFromNode(volume).array
+    assert np.array_equal(volumeFromNode(stripped).array != 0, expected & (scan != 0))
 
 
 def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(
     volume, scene, logic, tmp_path
 ):
+    from SkullStripSlicer.clicks_panel import createPoints
+
     segmentation = logic.strip(volume)
     before = maskOf(segmentation)
     logic.setClicks(segmentation, [MORE])
-    _points().createPoints(segmentation)
-    expected = correct_mask(maskOf(segmentation), *_scan(volume), [LESS])
+    createPoints(segmentation)
+    both = corrected(maskOf(segmentation), volume, LESS)
     saveAndReload(scene, tmp_path)
     loaded = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-    fresh = StripLogic(script_process(THRESHOLD))
-    assert _points().readPoints(pointsOf(loaded)) == (MORE,)
-    fresh.setClicks(loaded, _points().readPoints(pointsOf(loaded)))
-    fresh.setClicks(loaded, [MORE, LESS])
-    assert np.array_equal(maskOf(loaded), expected)
-    fresh.setClicks(loaded, [LESS])
-    alone = correct_mask(before, *_scan(outputs.sourceOf(loaded)), [LESS])
-    assert np.array_equal(maskOf(loaded), alone)
-    fresh.setClicks(loaded, [])
-    assert np.array_equal(maskOf(loaded), before)
-
-
-def _points():
-    """The module, which the stand-ins for Qt must be there for."""
-    from SkullStripSlicer import clicks_panel
-
-    return clicks_panel
-
-
-def pointsOf(segmentation):
-    return _points().pointsOf(segmentation)
-
-
-def _scan(volume) -> tuple[np.ndarray, np.ndarray]:
-    scan = volumeFromNode(volume)
-    return scan.array, scan.affine
+    fresh, volume = StripLogic(script_process(THRESHOLD)), outputs.sourceOf(loaded)
+    assert clicksAt(loaded) == (MORE,)
+    less = corrected(before, volume, LESS)
+    for clicks, expected in (([MORE, LESS], both), ([LESS], less), ([], before)):
+        fresh.setClicks(loaded, clicks)
+        assert np.array_equal(maskOf(loaded), expected)
 
 
 def hover(widget, position) -> int:
@@ -106,32 +100,38 @@ def moved(points, index, position, status) -> int:
     return display.UpdateActiveControlPointWorld(index, event, upright, "", "", status)
 
 
-def clicks_of(segmentation) -> list:
-    return outputs.readState(segmentation).get("clicks", [])
+def count_clicks(segmentation) -> int:
+    return len(outputs.readState(segmentation).get("clicks", []))
+
+
+def has_clicks(segmentation, count) -> bool:
+    """Wait until so many clicks have corrected a result."""
+    return wait_for(lambda: count_clicks(segmentation) == count)
+
+
+def correct(widget, *clicks):
+    """Strip the scan and correct the result by clicks into the views."""
+    segmentation = strip(widget)
+    click(widget.ui.clickButton)
+    for count, each in enumerate(clicks, 1):
+        place(widget, each.position_ras)
+        assert has_clicks(segmentation, count)
+    return segmentation
 
 
 def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, volume):
-    ui, segmentation = widget.ui, strip(widget)
-    before = maskOf(segmentation)
+    ui, before = widget.ui, maskOf(strip(widget))
     assert not ui.unclickButton.enabled
-    click(ui.clickButton)
+    segmentation = correct(widget, MORE, LESS)
     interaction = slicer.mrmlScene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    place(widget, LESS.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
-    assert _points().readPoints(pointsOf(segmentation)) == (MORE, LESS), (
-        "each means what was not there"
-    )
-    both = correct_mask(before, *_scan(volume), [MORE, LESS])
-    assert np.array_equal(maskOf(segmentation), both)
+    assert clicksAt(segmentation) == (MORE, LESS), "each means what was not there"
+    assert np.array_equal(maskOf(segmentation), corrected(before, volume, MORE, LESS))
     assert "Corrected by clicks." in ui.resultLabel.text
 
-    click(ui.unclickButton)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    click(ui.unclickButton)
-    assert wait_for(lambda: not clicks_of(segmentation))
+    for left in (1, 0):
+        click(ui.unclickButton)
+        assert has_clicks(segmentation, left)
     assert np.array_equal(maskOf(segmentation), before)
     assert not ui.unclickButton.enabled
     click(ui.clickButton)
@@ -140,21 +140,18 @@ def test_each_point_set_from_the_panel_corrects_and_can_be_taken_back(widget, vo
 
 
 def test_only_points_that_have_a_place_count(widget, monkeypatch):
-    ui, segmentation = widget.ui, strip(widget)
-    before = maskOf(segmentation)
-    click(ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    points, corrected = pointsOf(segmentation), maskOf(segmentation)
+    before = maskOf(strip(widget))
+    segmentation = correct(widget, MORE)
+    points, mask = pointsOf(segmentation), maskOf(segmentation)
     drawn = []
     with monkeypatch.context() as patch:
         patch.setattr(widget.resultPanel, "draw", lambda: drawn.append(True))
         points.RemoveNthControlPoint(hover(widget, LESS.position_ras))  # the mouse left the view
         slicer.app.processEvents()
     assert drawn == []
-    assert np.array_equal(maskOf(segmentation), corrected)
+    assert np.array_equal(maskOf(segmentation), mask)
     points.UnsetNthControlPointPosition(0)
-    assert wait_for(lambda: not clicks_of(segmentation))
+    assert has_clicks(segmentation, 0)
     assert np.array_equal(maskOf(segmentation), before)
 
 
@@ -167,13 +164,13 @@ def test_a_point_that_is_refused_goes_and_the_panel_says_why(widget, scene):
     assert pointsOf(segmentation).GetNumberOfControlPoints() == 0
     assert np.array_equal(maskOf(segmentation), before)
     place(widget, LESS.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    assert has_clicks(segmentation, 1)
     edited = paint(segmentation)
     place(widget, MORE.position_ras)
     assert wait_for(lambda: "was edited" in widget.ui.resultNotice.text)
     click(widget.ui.unclickButton)
-    assert _points().readPoints(pointsOf(segmentation)) == ()
-    assert wait_for(lambda: _points().readPoints(pointsOf(segmentation)) == (LESS,))
+    assert clicksAt(segmentation) == ()
+    assert wait_for(lambda: clicksAt(segmentation) == (LESS,))
     assert np.array_equal(maskOf(segmentation), edited), "the user's edit stays"
     nodes |= {pointsOf(segmentation).GetID(), pointsOf(segmentation).GetDisplayNodeID()}
     click(widget.ui.clickButton)
@@ -195,8 +192,7 @@ def test_points_of_which_none_was_set_are_not_left_in_the_scene(widget, scene, h
     elif end == "module":
         leave(widget)
     elif end == "scan":
-        other = addVolume(scene, head.array, head.affine, "other")
-        widget._parameterNode.inputVolume = other
+        choose_another(widget, scene, head)
     elif end == "result":
         scene.RemoveNode(segmentation)
     elif end == "undo":
@@ -205,49 +201,37 @@ def test_points_of_which_none_was_set_are_not_left_in_the_scene(widget, scene, h
     assert wait_for(lambda: not widget.ui.clickButton.checked)
 
 
+def choose_another(widget, scene, head) -> None:
+    widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "other")
+
+
 @pytest.mark.parametrize("where", ["shown", "in another module", "of another scan"])
 def test_points_go_with_their_result_wherever_it_is_deleted(widget, scene, head, where):
-    segmentation = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    segmentation = correct(widget, MORE)
     if where == "in another module":
         leave(widget)
     elif where == "of another scan":
-        widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "other")
+        choose_another(widget, scene, head)
     scene.RemoveNode(segmentation)
     assert scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
     enter(widget)
-    segmentation = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
+    correct(widget, MORE)
 
 
 def test_points_of_another_result_are_hidden_and_do_not_catch_the_mouse(
     widget, scene, head, volume
 ):
-    first = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(first)) == 1)
-    other = addVolume(scene, head.array, head.affine, "other")
-    widget._parameterNode.inputVolume = other
-    second = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(second)) == 1)
+    first = correct(widget, MORE)
+    choose_another(widget, scene, head)
+    second = correct(widget, MORE)
     widget._parameterNode.inputVolume = volume
     assert pointsOf(first).GetDisplayVisibility()
     assert not pointsOf(second).GetDisplayVisibility()
 
 
-def test_placing_does_not_go_on_with_the_points_of_the_result_that_an_undo_leaves(widget):
-    first = strip(widget)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(first)) == 1)
-    paint(first)
+def test_undo_leaves_the_edited_result_of_before_and_placing_does_not_go_on_with_its_points(widget):
+    first = correct(widget, MORE)
+    edited = paint(first)
     assert strip(widget) is not first
     click(widget.ui.clickButton)
     hover(widget, LESS.position_ras)
@@ -258,23 +242,23 @@ def test_placing_does_not_go_on_with_the_points_of_the_result_that_an_undo_leave
     slicer.app.processEvents()
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
     assert not widget.ui.clickButton.checked
+    assert widget.resultPanel.segmentation is first
+    assert widget.ui.resultBox.visible
+    assert np.array_equal(maskOf(first), edited)
 
 
 def test_points_count_for_the_next_run_too_and_undo_brings_back_those_before_it(widget, scene):
-    segmentation = strip(widget)
-    nodes = nodeIds(scene)
-    click(widget.ui.clickButton)
-    place(widget, MORE.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 1)
-    corrected = maskOf(segmentation)
+    strip(widget)
+    nodes, segmentation = nodeIds(scene), correct(widget, MORE)
+    mask = maskOf(segmentation)
     assert strip(widget) is segmentation
-    assert np.array_equal(maskOf(segmentation), corrected)
+    assert np.array_equal(maskOf(segmentation), mask)
     place(widget, LESS.position_ras)
-    assert wait_for(lambda: len(clicks_of(segmentation)) == 2)
+    assert has_clicks(segmentation, 2)
     click(widget.ui.undoButton)
-    assert not wait_for(lambda: len(clicks_of(segmentation)) != 1, 0.3)
-    assert _points().readPoints(pointsOf(segmentation)) == (MORE,)
-    assert np.array_equal(maskOf(segmentation), corrected)
+    assert not wait_for(lambda: count_clicks(segmentation) != 1, 0.3)
+    assert clicksAt(segmentation) == (MORE,)
+    assert np.array_equal(maskOf(segmentation), mask)
     click(widget.ui.undoButton)
     assert nodeIds(scene) <= nodes
     assert wait_for(lambda: not widget.ui.clickButton.checked)

@@ -11,6 +11,7 @@ import pytest
 import slicer
 
 from skullstrip.errors import EngineError, InputError
+from Testing.programs import ROOT
 
 NAMES = ("ourfirst", "oursecond")
 
@@ -58,11 +59,7 @@ def test_versions_are_compared_as_numbers(dependencies, version, isMet):
 def test_nothing_is_asked_when_nothing_is_missing(dependencies):
     for name in NAMES:
         metadata_of(dependencies.site, name, "9.0")
-
-    def ask(_):
-        pytest.fail("asked")
-
-    dependencies.ensure(ask)
+    dependencies.ensure(lambda _: pytest.fail("asked"))
     assert dependencies.calls == []
 
 
@@ -114,11 +111,11 @@ def test_declined_or_failed_is_one_error_with_advice(dependencies, monkeypatch):
         dependencies.ensure(lambda _: True)
 
 
-def test_the_real_requirements_are_lower_bounds_of_what_command_and_batch_need(root):
-    lines = (root / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
+def test_the_real_requirements_are_lower_bounds_of_what_command_and_batch_need():
+    lines = (ROOT / "SkullStrip/Resources/requirements.txt").read_text().splitlines()
     ours = {line for line in lines if line and not line.startswith("#")}
     assert all(re.fullmatch(r"[a-z0-9]+>=[\d.]+", line) for line in ours)
-    pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all(f'"{line}"' in pyproject for line in ours)
     extra = re.search(r"^batch = \[([^]]*)\]", pyproject, re.MULTILINE)[1]
     assert set(re.findall(r'"([^"]+)"', extra)) <= ours

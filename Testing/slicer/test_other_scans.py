@@ -40,7 +40,7 @@ def flair(scene):
     return node, other.brain_mask, transform
 
 
-def test_another_scan_gets_the_mask_where_its_transform_has_it(volume, flair, logic):
+def test_another_scan_gets_mask_and_border_where_its_transform_has_it(volume, flair, logic):
     node, brain, transform = flair
     result = logic.strip(volume)
     before = slicer.util.arrayFromTransformMatrix(transform).copy()
@@ -50,9 +50,14 @@ def test_another_scan_gets_the_mask_where_its_transform_has_it(volume, flair, lo
     found = outputs.findSegmentation(node)
     assert np.allclose(centreMm(found), centreMm(result), atol=3.0)
     assert node.GetTransformNodeID() == found.GetTransformNodeID() == transform.GetID()
+    assert not outputs.hasMoved(found)
     assert np.array_equal(slicer.util.arrayFromTransformMatrix(transform), before)
     assert logic.report(found)["verdict"] == "check"  # of which no network has said anything
     assert {"overlap", "alignment"} <= logic.report(found).keys()
+    plain = maskOf(found).sum()
+    logic.setBorder(result, -5.0)
+    logic.applyTo(result)
+    assert maskOf(outputs.findSegmentation(node)).sum() < 0.9 * plain
 
 
 def test_scans_that_lie_apart_are_aligned_by_simpleitk_in_the_child(scene, logic):
@@ -73,16 +78,6 @@ def test_scans_that_lie_apart_are_aligned_by_simpleitk_in_the_child(scene, logic
     assert before < 0.85 < DICE < dice(maskOf(outputs.findSegmentation(flair)), plain.brain_mask)
     alignment = logic.report(outputs.findSegmentation(flair))["alignment"]
     assert alignment["moved_mm"] == pytest.approx(np.linalg.norm(shift[:3, 3]), abs=1.0)
-
-
-def test_the_border_goes_along(volume, flair, logic):
-    node, _, _ = flair
-    result = logic.strip(volume)
-    logic.applyTo(result)
-    plain = maskOf(outputs.findSegmentation(node)).sum()
-    logic.setBorder(result, -5.0)
-    logic.applyTo(result)
-    assert maskOf(outputs.findSegmentation(node)).sum() < 0.9 * plain
 
 
 def test_a_result_whose_scan_was_moved_since_is_refused(volume, flair, logic):

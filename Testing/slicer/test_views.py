@@ -4,13 +4,11 @@ Real: Slicer's displayable managers and its slice logic. Stand-in: the widget ar
 whose part here is an image mapper. Skipped, with the reason, where no off-screen OpenGL is.
 """
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from SkullStripSlicer.voxels import COLORS
+from Testing.programs import run_python
 from Testing.slicer.views import render3D, renderSlice
 
 SIZE = (240, 240)
@@ -22,10 +20,9 @@ _PROBE = (
 
 
 @pytest.fixture(scope="module")
-def opengl(root):
+def opengl():
     """A missing library kills the process that asks, hence one of its own."""
-    command = [sys.executable, "-c", _PROBE]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = run_python("-c", _PROBE)
     if done.returncode != 0:
         words = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         pytest.skip(f"no off-screen OpenGL here ({words[0][:200]}); see Makefile, SLICER_LIBRARIES")

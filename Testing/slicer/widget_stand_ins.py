@@ -19,15 +19,6 @@ def kept(name: str, kind: type = bool):
     )
 
 
-def inner(kind: type, read: str, write: str):
-    """A property of the number in a slider widget."""
-    return Property(
-        kind,
-        lambda self: getattr(self.box, read)(),
-        lambda self, value: getattr(self.box, write)(value),
-    )
-
-
 class qMRMLWidget(QtWidgets.QWidget):
     """The .ui connects its scene to the selectors by a signal that only Slicer can resolve."""
 
@@ -52,42 +43,13 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):
     collapsed = Property(bool, lambda self: self._collapsed, _setCollapsed)
 
 
-class ctkSliderWidget(QtWidgets.QWidget):
-    """A slider and a number in one; the number holds the value."""
-
-    valueChanged = Signal(float)
-    STEPS = 10
+class ctkSliderWidget(QtWidgets.QDoubleSpinBox):
+    """A slider and a number in one; here the number alone."""
 
     def __init__(self, parent=None) -> None:
         super().__init__(parent)
         self._kept: dict = {}
-        self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
-        self.box = QtWidgets.QDoubleSpinBox()
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.slider, 1)
-        layout.addWidget(self.box)
-        self.slider.valueChanged.connect(lambda value: self.box.setValue(value / self.STEPS))
-        self.box.valueChanged.connect(self._changed)
 
-    def _changed(self, value: float) -> None:
-        self.slider.setValue(round(value * self.STEPS))
-        self.valueChanged.emit(value)
-
-    def _setMinimum(self, value: float) -> None:
-        self.slider.setMinimum(round(value * self.STEPS))
-        self.box.setMinimum(value)
-
-    def _setMaximum(self, value: float) -> None:
-        self.slider.setMaximum(round(value * self.STEPS))
-        self.box.setMaximum(value)
-
-    value = inner(float, "value", "setValue")
-    minimum = Property(float, lambda self: self.box.minimum(), _setMinimum)
-    maximum = Property(float, lambda self: self.box.maximum(), _setMaximum)
-    singleStep = inner(float, "singleStep", "setSingleStep")
-    decimals = inner(int, "decimals", "setDecimals")
-    suffix = inner(str, "suffix", "setSuffix")
     pageStep = kept("pageStep", float)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skullstrip import Cancelled, InputError, extract_brain
+from skullstrip import InputError, extract_brain
 from skullstrip.grid.regions import dice
 from Testing.phantoms import make_head
 from Testing.stand_ins import BlindEngine, BrightEngine, ContraryEngine, ThresholdEngine
@@ -150,12 +150,3 @@ def test_progress_names_every_stage_in_order(stand_in_weights):
     assert list(dict.fromkeys(stages)) == list(found.timings)
     order = "check prepare load predict judge restore mask"
     assert list(found.timings) == order.split()
-
-
-def test_a_cancel_reaches_the_caller(stand_in_weights):
-    def cancel(stage, done, total):
-        if stage == "predict" and done:
-            raise Cancelled("Stopped.")
-
-    with pytest.raises(Cancelled):
-        strip(make_head(), stand_in_weights, progress=cancel)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from skullstrip.batch.results import write_report
-from Testing.web.reports import write_pictures
+from Testing.web.reports import study, write_pictures
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 VIEW = {"width": 1280, "height": 800}
@@ -68,3 +68,9 @@ def open_report(browser, pictures, tmp_path):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def page(open_report):
+    """The report of `study`."""
+    return open_report(study())

@@ -114,8 +114,7 @@ def test_all_scans_are_printed_and_no_buttons(open_report):
     assert page.locator("#rows tr[role=row]").count() < 60
 
 
-def test_everything_is_reached_by_the_tab_key_and_shows_it(open_report):
-    page = open_report(study())
+def test_everything_is_reached_by_the_tab_key_and_shows_it(page):
     page.focus("#export")
     reached = []
     for _ in range(25):
@@ -151,8 +150,7 @@ def test_a_scan_may_be_called_anything(open_report, tmp_path):
     page.wrong[:] = [line for line in page.wrong if "ERR_FILE_NOT_FOUND" not in line]
 
 
-def test_the_policy_lets_no_other_script_run(open_report):
-    page = open_report(study())
+def test_the_policy_lets_no_other_script_run(page):
     page.evaluate(
         "(() => { const s = document.createElement('script'); s.textContent = 'window.bad = 1';"
         "document.body.append(s); document.body.insertAdjacentHTML('beforeend',"

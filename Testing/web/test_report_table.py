@@ -2,7 +2,7 @@
 
 import pytest
 
-from Testing.web.reports import BROKEN, ODD_NAME, REASON, current, names, row, study, wait_until
+from Testing.web.reports import BROKEN, ODD_NAME, REASON, current, names, row, wait_until
 
 ROWS_IN_DOCUMENT = 60
 
@@ -15,8 +15,7 @@ def facet(page, name):
     return page.locator(f"[data-facet={name}]")
 
 
-def test_what_needs_a_look_comes_first(open_report):
-    page = open_report(study())
+def test_what_needs_a_look_comes_first(page):
     assert names(page)[:4] == ["sub-11", "sub-12", "sub-05", "sub-01"]
     chips = page.locator("#rows .chip").all_inner_texts()
     assert [" ".join(chip.split()) for chip in chips[:4]] == [
@@ -28,8 +27,7 @@ def test_what_needs_a_look_comes_first(open_report):
     assert "12 scans · 9 pass · 1 check · 1 fail · 1 not stripped" in page.inner_text("header")
 
 
-def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(open_report):
-    page = open_report(study())
+def test_a_click_on_a_heading_sorts_and_a_second_one_the_other_way(page):
     sort_by(page, "volume_ml")
     assert names(page)[:2] == ["sub-11", "sub-01"]
     assert names(page)[-1] == "sub-12"  # has none
@@ -49,22 +47,21 @@ def test_names_are_sorted_as_people_do(open_report):
     assert names(page) == ["sub-1", "sub-9", "sub-10"]
 
 
-def test_quality_buttons_filter_and_say_how_many(open_report):
-    page = open_report(study())
+def test_quality_buttons_filter_and_say_how_many(page):
     assert " ".join(facet(page, "pass").inner_text().split()) == "✓ Pass 9"
     facet(page, "check").click()
     assert names(page) == ["sub-05"]
     assert facet(page, "check").get_attribute("aria-pressed") == "true"
     facet(page, "error").click()
     assert names(page) == ["sub-12", "sub-05"]
+    assert current(page) == "sub-12"  # the first
     assert page.inner_text("#count") == "2 of 12 scans"
     page.click("#clear")
     assert len(names(page)) == 12
     assert page.locator("#clear").is_hidden()
 
 
-def test_words_are_searched_in_names_paths_and_notes(open_report):
-    page = open_report(study())
+def test_words_are_searched_in_names_paths_and_notes(page):
     page.keyboard.press("/")
     page.keyboard.type("UNSURE base")
     assert names(page) == ["sub-05"]
@@ -79,8 +76,7 @@ def test_words_are_searched_in_names_paths_and_notes(open_report):
     assert current(page) == "sub-12"
 
 
-def test_outliers_are_marked_with_their_rule(open_report):
-    page = open_report(study())
+def test_outliers_are_marked_with_their_rule(page):
     assert page.locator("#scan-0 .tag").inner_text() == "◆ low"
     assert page.locator("#rows .tag").count() == 1
     note = page.inner_text("#volumes-note")
@@ -97,8 +93,7 @@ def test_scans_unlike_others_of_their_person_are_marked_and_found(open_report):
     assert names(page) == ["sub-02"]
 
 
-def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report):
-    page = open_report(study())
+def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(page):
     bar = page.locator("#histogram g[role=button]").first
     assert bar.get_attribute("aria-label") == ("700 to 750 mL: 1 scan, 1 outside the usual range")
     bar.click()
@@ -114,8 +109,7 @@ def test_a_bar_of_the_histogram_filters_by_mouse_and_by_keys(open_report):
 
 
 @pytest.mark.parametrize(("down", "up"), [("j", "k"), ("ArrowDown", "ArrowUp")])
-def test_keys_walk_through_the_scans(open_report, down, up):
-    page = open_report(study())
+def test_keys_walk_through_the_scans(page, down, up):
     assert current(page) == "sub-11"
     page.keyboard.press(down)
     page.keyboard.press(down)
@@ -133,8 +127,7 @@ def test_keys_walk_through_the_scans(open_report, down, up):
     assert current(page) == "sub-11"
 
 
-def test_enter_or_a_click_opens_all_cuts_and_escape_or_a_click_closes_them(open_report):
-    page = open_report(study())
+def test_enter_or_a_click_opens_all_cuts_and_escape_or_a_click_closes_them(page):
     page.evaluate("document.activeElement.blur()")  # as after a click beside the table
     page.keyboard.press("Enter")
     viewer = page.locator("#viewer")
@@ -160,19 +153,14 @@ def test_enter_or_a_click_opens_all_cuts_and_escape_or_a_click_closes_them(open_
     assert viewer.is_hidden()
 
 
-def test_a_picture_is_found_whatever_it_is_called(open_report):
-    page = open_report([row(1, qc=f"qc/{ODD_NAME}")])
+def test_a_picture_is_found_whatever_it_is_called_and_one_that_is_missing_is_told(open_report):
+    missing = "qc/nowhere: 100%?#.png"
+    page = open_report([row(1, qc=f"qc/{ODD_NAME}"), row(2, qc=missing)])
     page.keyboard.press("Enter")
     wait_until(page, "document.querySelector('#picture img')?.naturalWidth > 400")
-
-
-def test_a_picture_that_is_missing_is_told(open_report):
-    rows = study()
-    rows[10]["qc"] = "qc/nowhere: 100%?#.png"
-    page = open_report(rows)
-    page.keyboard.press("Enter")
+    page.keyboard.press("j")
     page.wait_for_selector("#picture .missing")
-    assert "qc/nowhere: 100%?#.png is not beside this page" in page.inner_text("#picture")
+    assert f"{missing} is not beside this page" in page.inner_text("#picture")
     # Chromium itself logs that a file is not there; nothing else may be wrong.
     assert all("ERR_FILE_NOT_FOUND" in line for line in page.wrong)
     page.wrong.clear()

@@ -21,12 +21,18 @@ def test_raw_t1w_scans_are_found_and_nothing_else(data_set):
     assert [scan.subject + scan.session for scan in scans] == ["01", "02a", "02b"]
 
 
-def test_derivatives_keep_the_entities_of_their_source(data_set):
+def test_derivatives_keep_the_entities_of_their_source_which_their_sidecars_name(data_set):
     first, second, third = bids.find_bids_scans(data_set)
     assert first.mask == "sub-01/anat/sub-01_desc-brain_mask.nii.gz"
-    assert second.brain == "sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_T1w.nii.gz"
-    assert third.mask == "sub-02/ses-b/anat/sub-02_ses-b_run-1_desc-brain_mask.nii.gz"
+    place, source = "sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain", f"bids:raw:{SCANS[1]}"
+    assert second.brain == f"{place}_T1w.nii.gz"
     assert second.qc == "qc/sub-02_ses-a_acq-mprage_T1w.png"
+    assert third.mask == "sub-02/ses-b/anat/sub-02_ses-b_run-1_desc-brain_mask.nii.gz"
+    written = bids.sidecars(second)
+    mask, brain = written[f"{place}_mask.json"], written[f"{place}_T1w.json"]
+    assert (mask["Type"], brain["SkullStripped"]) == ("Brain", True)
+    for content in (mask, brain):
+        assert (content["Sources"], content["SpatialReference"]) == ([source], source)
 
 
 def test_unit1_of_mp2rage_is_stripped_beside_a_t1w_scan_of_the_same_name(data_set):
@@ -44,17 +50,18 @@ def test_labels_are_taken_with_or_without_prefix(data_set, participants, session
 
 
 @pytest.mark.parametrize(
-    ("participants", "sessions", "message"),
+    ("asked", "message"),
     [
-        (["03"], [], "participant '03'"),
-        (["01", "sub-04"], [], "participant '04'"),
-        ([], ["c"], "session 'c'"),
-        (["01"], ["a"], "No participant asked for has a session"),
+        ({"participants": ["03"]}, "participant '03'"),
+        ({"participants": ["01", "sub-04"]}, "participant '04'"),
+        ({"sessions": ["c"]}, "session 'c'"),
+        ({"participants": ["01"], "sessions": ["a"]}, "No participant asked for has a session"),
+        *(({"also": [suffix]}, f"_{suffix}") for suffix in ("T1w", "PDw", "t2w")),
     ],
 )
-def test_a_label_without_scans_is_refused_by_name(data_set, participants, sessions, message):
+def test_a_label_or_suffix_that_no_scan_has_is_refused_by_name(data_set, asked, message):
     with pytest.raises(InputError, match=message):
-        bids.find_bids_scans(data_set, participants, sessions)
+        bids.find_bids_scans(data_set, **asked)
 
 
 def test_a_folder_without_scans_and_one_scan_in_two_formats_are_refused(data_set, tmp_path):
@@ -63,19 +70,6 @@ def test_a_folder_without_scans_and_one_scan_in_two_formats_are_refused(data_set
     (data_set / "sub-01/anat/sub-01_T1w.nii").touch()
     with pytest.raises(InputError, match="would both be called"):
         bids.find_bids_scans(data_set)
-
-
-def test_sidecars_say_what_bids_wants(data_set):
-    scan = bids.find_bids_scans(data_set)[1]
-    source = f"bids:raw:{SCANS[1]}"
-    written = bids.sidecars(scan)
-    mask = written["sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_mask.json"]
-    brain = written["sub-02/ses-a/anat/sub-02_ses-a_acq-mprage_desc-brain_T1w.json"]
-    assert mask["Type"] == "Brain"
-    assert brain["SkullStripped"] is True
-    for content in (mask, brain):
-        assert content["Sources"] == [source]
-        assert content["SpatialReference"] == source
 
 
 def test_other_scans_of_a_session_get_the_mask_of_its_first_t1w_scan(data_set):
@@ -98,12 +92,6 @@ def test_other_scans_of_a_session_get_the_mask_of_its_first_t1w_scan(data_set):
     content = beside["sub-01/anat/sub-01_desc-brain_T2w.json"]
     assert (content["Sources"], content["SpatialReference"]) == (sources, sources[0])
     assert set(beside) < set(scans[0].outputs)
-
-
-@pytest.mark.parametrize("suffix", ["T1w", "PDw", "t2w"])
-def test_a_suffix_that_no_other_scan_has_is_refused(data_set, suffix):
-    with pytest.raises(InputError, match=f"_{suffix}"):
-        bids.find_bids_scans(data_set, also=[suffix])
 
 
 @pytest.fixture

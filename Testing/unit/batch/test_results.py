@@ -158,15 +158,6 @@ def test_what_is_no_number_is_missing_and_text_may_be_one(tmp_path):
     assert [found[name] for name in numbers] == [None, None, None, 0.5]
 
 
-def test_a_scan_keeps_its_id_until_its_mask_is_another(tmp_path):
-    def identity(**changes):
-        return scan(tmp_path, **changes)["id"]
-
-    assert identity() == identity(seconds=9.0, verdict="check", finished="later")
-    assert identity() != identity(mask_sha256="0")
-    assert identity() != identity(path="/elsewhere/sub-01.nii.gz")
-
-
 def test_rows_are_read_one_at_a_time_and_none_is_kept(tmp_path):
     class Counted(dict):
         pass

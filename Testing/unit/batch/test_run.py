@@ -1,6 +1,6 @@
 """A whole batch without workers: what ends it early, and what is made of the answers.
 
-`integration/test_batch_workers.py` has the rest.
+`integration/test_workers.py` has the rest.
 """
 
 import csv

@@ -14,6 +14,8 @@ from Testing.phantoms import make_head
 
 HEAD = make_head()
 QUIET = make_head(noise=0.0)
+THICK = make_head(spacing_mm=(1.0, 1.0, 3.0))
+OBLIQUE = make_head("PIR", (2.0, 3.0, 4.0), oblique_degrees=35)
 THREE_MM = np.diag([3.0, 3.0, 3.0, 1.0])
 BLOCK = (6, 2, 2)
 
@@ -36,20 +38,29 @@ def with_values(values, where):
     return array
 
 
+def hardly_finite():
+    array = np.full(HEAD.array.shape, np.nan, np.float32)
+    array[0, 0, 1:3] = 1, 2  # voxels that a sample of every third one misses
+    return array
+
+
 @pytest.mark.parametrize(
-    ("array", "expected"),
+    ("array", "affine", "expected"),
     [
-        (HEAD.array, []),
-        (HEAD.brain_mask, ["warn label_map"]),
-        (HEAD.brain_mask.astype(np.float32), ["warn label_map"]),
-        (make_head(noise=20.0).array * 20 - 1000, ["warn ct_like"]),
-        (HEAD.array * HEAD.brain_mask, ["warn already_stripped"]),
-        (with_values(np.nan, np.s_[::7, ::5]), ["note non_finite"]),
-        (with_values(-10000, np.s_[:, :4, :4]).astype(np.int32), ["note fill_values"]),
+        (HEAD.array, HEAD.affine, []),
+        (OBLIQUE.array, OBLIQUE.affine, []),
+        (HEAD.brain_mask, HEAD.affine, ["warn label_map"]),
+        (HEAD.brain_mask.astype(np.float32), HEAD.affine, ["warn label_map"]),
+        (make_head(noise=20.0).array * 20 - 1000, HEAD.affine, ["warn ct_like"]),
+        (HEAD.array * HEAD.brain_mask, HEAD.affine, ["warn already_stripped"]),
+        (THICK.array * THICK.brain_mask, THICK.affine, ["warn already_stripped"]),
+        (with_values(np.nan, np.s_[::7, ::5]), HEAD.affine, ["note non_finite"]),
+        (hardly_finite(), HEAD.affine, ["note non_finite"]),
+        (with_values(-10000, np.s_[:, :4, :4]).astype(np.int32), HEAD.affine, ["note fill_values"]),
     ],
 )
-def test_intensities_tell_what_is_no_ordinary_scan(array, expected):
-    assert found(array, HEAD.affine) == expected
+def test_intensities_and_axes_tell_what_is_no_ordinary_scan(array, affine, expected):
+    assert found(array, affine) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,17 +73,6 @@ def test_intensities_tell_what_is_no_ordinary_scan(array, expected):
 def test_voxels_that_are_no_values_are_counted(change, message):
     (check,) = check_input(change, HEAD.affine)
     assert check.message.startswith(message)
-
-
-def test_a_stripped_scan_of_thick_slices_is_noticed_too():
-    thick = make_head(spacing_mm=(1.0, 1.0, 3.0))
-    assert found(thick.array * thick.brain_mask, thick.affine) == ["warn already_stripped"]
-
-
-def test_a_few_finite_voxels_among_nan_break_nothing():
-    array = np.full((100, 100, 100), np.nan, np.float32)
-    array[0, 0, 1:3] = 1, 2  # voxels that a sample of every third one misses
-    assert found(array, np.diag([2.0, 2.0, 2.0, 1.0])) == ["note non_finite"]
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,6 @@ def test_unusual_axes_are_a_warning_with_their_size(shape, affine, code, words):
     (check,) = [each for each in check_input(noise(shape), affine) if each.code == code]
     assert check.severity == "warn"
     assert words in check.message
-
-
-def test_an_oblique_scan_is_not_sheared():
-    head = make_head("PIR", (2.0, 3.0, 4.0), oblique_degrees=35)
-    assert found(head.array, head.affine) == []
 
 
 # ---- the field of view ---------------------------------------------------------------------------

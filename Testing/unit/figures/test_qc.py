@@ -21,6 +21,7 @@ from skullstrip.figures.qc import (
     read_thumbnail,
     save_qc,
 )
+from Testing.phantoms import make_head
 
 SIZE_TOLERANCE_PIXELS = 6
 LARGEST_THUMBNAIL = 6000  # bytes
@@ -58,8 +59,8 @@ def bright_half(head, axis):
 
 
 @pytest.mark.parametrize("orientation", ["LPS", "PIR", "SAL"])
-def test_the_picture_does_not_depend_on_the_arrays_orientation(phantom, orientation):
-    expected, found = (picture_of(phantom(codes, noise=0.0)) for codes in ("RAS", orientation))
+def test_the_picture_does_not_depend_on_the_arrays_orientation(orientation):
+    expected, found = (picture_of(make_head(codes, noise=0.0)) for codes in ("RAS", orientation))
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
@@ -67,8 +68,8 @@ def test_the_picture_does_not_depend_on_the_arrays_orientation(phantom, orientat
     ("axis", "row", "side"),
     [(0, 0, "left"), (0, 1, "left"), (1, 0, "top"), (1, 2, "left"), (2, 1, "top"), (2, 2, "top")],
 )
-def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, axis, row, side):
-    head = phantom("LPS")
+def test_right_and_nose_are_at_the_left_and_the_top_is_up(axis, row, side):
+    head = make_head("LPS")
     picture = picture_of(head, bright_half(head, axis))
     for tile in tiles(picture)[row]:
         seen = tile if side == "left" else tile.T
@@ -77,37 +78,37 @@ def test_right_and_nose_are_at_the_left_and_the_top_is_up(phantom, axis, row, si
 
 
 @pytest.mark.parametrize(("axis", "row"), [(2, 0), (1, 1)])
-def test_cuts_run_upwards_and_forwards(phantom, axis, row):
-    head = phantom("LPS")
+def test_cuts_run_upwards_and_forwards(axis, row):
+    head = make_head("LPS")
     picture = picture_of(head, bright_half(head, axis))
     brightness = [tile.mean() for tile in tiles(picture)[row]]
     assert max(brightness[: CUTS // 2]) + 100 < min(brightness[CUTS // 2 :])
 
 
-def test_pixels_are_square_whatever_the_voxels(phantom):
+def test_pixels_are_square_whatever_the_voxels():
     spacings = (2.0, 2.0, 2.0), (1.5, 2.0, 4.0)
-    sizes = [picture_of(phantom("RAS", spacing)).size for spacing in spacings]
+    sizes = [picture_of(make_head("RAS", spacing)).size for spacing in spacings]
     assert np.abs(np.subtract(*sizes)).max() <= CUTS * SIZE_TOLERANCE_PIXELS
     across = CUTS * (2 * 84 + 2 * MARGIN_MM) / PIXEL_MM  # the brain's length, six times
     assert sizes[0][0] == pytest.approx(across, rel=0.1)
 
 
-def test_the_outline_is_one_pixel_wide_and_closed(phantom):
-    outline = outline_pixels(picture_of(phantom()))
+def test_the_outline_is_one_pixel_wide_and_closed():
+    outline = outline_pixels(picture_of(make_head()))
     blocks = outline[:-1, :-1] & outline[1:, :-1] & outline[:-1, 1:] & outline[1:, 1:]
     assert outline.sum() > 18 * 300
     assert not blocks.any()
 
 
-def test_an_empty_mask_shows_the_whole_field_of_view_without_outline(phantom):
-    head = phantom()
+def test_an_empty_mask_shows_the_whole_field_of_view_without_outline():
+    head = make_head()
     picture = picture_of(head, mask=np.zeros_like(head.brain_mask))
     assert not outline_pixels(picture).any()
     assert picture.width > CUTS * head.array.shape[1] * 2 / PIXEL_MM
 
 
-def test_nan_is_drawn_black(phantom):
-    head = phantom()
+def test_nan_is_drawn_black():
+    head = make_head()
     array = head.array.copy()
     array[head.array < 10] = np.nan
     array[0, 0, 0] = np.inf
@@ -116,8 +117,8 @@ def test_nan_is_drawn_black(phantom):
     assert tuple(picture[0, 0]) == BACKGROUND
 
 
-def test_the_green_below_an_outline_is_still_the_scans(phantom):
-    head = phantom(noise=0.0)
+def test_the_green_below_an_outline_is_still_the_scans():
+    head = make_head(noise=0.0)
     stated = np.full(head.array.shape, 0.8, dtype=np.float32)
     plain, coloured = (
         np.asarray(picture_of(head, confidence=confidence))[60:] for confidence in (None, stated)
@@ -129,10 +130,10 @@ def test_the_green_below_an_outline_is_still_the_scans(phantom):
     assert plain[outline][:, 1].mean() == pytest.approx(plain[beside][:, 1].mean(), abs=20)
 
 
-def test_the_outline_has_the_colours_of_its_confidence_with_a_legend(phantom):
+def test_the_outline_has_the_colours_of_its_confidence_with_a_legend():
     pictures = []
     for orientation in ("RAS", "PIR"):
-        head = phantom(orientation, noise=0.0)
+        head = make_head(orientation, noise=0.0)
         stated = np.where(bright_half(head, 1) > 1, np.float32(0.99), np.float32(0.3))
         pictures.append(np.asarray(picture_of(head, confidence=stated)))
     np.testing.assert_array_equal(*pictures)
@@ -147,10 +148,8 @@ def opened(text):
 
 
 @pytest.mark.parametrize("has_confidence", [False, True])
-def test_the_thumbnail_shows_one_cut_of_each_plane_with_its_outline(
-    phantom, tmp_path, has_confidence
-):
-    head = phantom("RAS", (4.0, 4.0, 4.0))
+def test_the_thumbnail_shows_one_cut_of_each_plane_with_its_outline(tmp_path, has_confidence):
+    head = make_head("RAS", (4.0, 4.0, 4.0))
     stated = np.linspace(0, 1, head.array.size, dtype=np.float32).reshape(head.array.shape)
     confidence = stated if has_confidence else None  # some of its colours are nearly grey
     picture = picture_of(head, confidence=confidence)

@@ -53,17 +53,6 @@ def test_a_companion_file_written_beside_the_staged_one_moves_with_it(tmp_path):
     assert names(tmp_path) == ["scan.hdr", "scan.img"]
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_leaves_nothing_new_and_the_old_untouched(tmp_path, error):
-    (tmp_path / "old.txt").write_text("old")
-    with pytest.raises(error), atomic_outputs() as staged:
-        for name in ("old.txt", "new.txt"):
-            staged(tmp_path / name).write_text("new")
-        raise error
-    assert names(tmp_path) == ["old.txt"]
-    assert (tmp_path / "old.txt").read_text() == "old"
-
-
 def test_a_folder_in_a_targets_place_is_noticed_before_anything_moves(tmp_path):
     (tmp_path / "z.txt").mkdir()
     with pytest.raises(OutputError, match="is a folder"), atomic_outputs() as staged:

@@ -82,11 +82,6 @@ def test_altered_or_missing_weights_are_refused(folder):
         read_weights_file(*load_manifest(folder))
 
 
-def test_a_missing_manifest_is_refused_with_its_path(tmp_path):
-    with pytest.raises(WeightsError, match=str(tmp_path)):
-        load_manifest(tmp_path)
-
-
 @pytest.mark.parametrize("changes", [{"decoder_widths": (8, 8)}, {"skip_layers": ("a",)}])
 def test_an_impossible_architecture_is_refused(changes):
     with pytest.raises(WeightsError, match="it needs 4"):

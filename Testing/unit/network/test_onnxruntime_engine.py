@@ -80,13 +80,10 @@ def test_the_gpu_is_taken_where_there_is_one(device, available, expected):
     assert choose_providers(device, available) == expected
 
 
-def test_asking_for_a_gpu_in_vain_is_an_error_that_says_what_to_do():
-    with pytest.raises(EngineError, match="onnxruntime-gpu"):
-        choose_providers("gpu", [CPU])
-
-
-def test_a_gpu_that_fell_back_to_the_cpu_is_reported_as_what_it_is():
+def test_a_gpu_that_fell_back_to_the_cpu_is_told_and_one_asked_for_in_vain_is_an_error():
     assert device_in_use("auto", [CPU]) == "cpu"
     assert device_in_use("auto", [CUDA, CPU]) == "gpu"
     with pytest.raises(EngineError, match="driver"):
         device_in_use("gpu", [CPU])
+    with pytest.raises(EngineError, match="onnxruntime-gpu"):
+        choose_providers("gpu", [CPU])

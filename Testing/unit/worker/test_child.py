@@ -1,15 +1,12 @@
 """The child program: requests in, events out, run as a real process without a network.
 
-What it does with a network is tested in `Testing/slicer` (`test_strip.py`, `test_batch.py`).
+With a network, and a batch, it is run in `Testing/slicer` (`test_strip.py`, `test_batch.py`).
 """
-
-from __future__ import annotations
 
 import gc
 import json
 import os
 import subprocess
-import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -26,25 +23,18 @@ from skullstrip.options import Options
 from skullstrip.worker import child
 from skullstrip.worker.child import MARK, parse_event
 from Testing.phantoms import make_head
+from Testing.programs import start_python
 from Testing.stand_ins import ThresholdEngine
 
-SOURCE = Path(__file__).resolve().parents[3] / "SkullStrip"
 CHILD = ("-m", "skullstrip.worker.child")
 MAPS = ["brain_probability", "brain_confidence"]
 
 
-def start(*words: str, **settings) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, *words],
-        cwd=SOURCE,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        **settings,
-    )
+def start(*words, **settings):
+    return start_python(*words, stdin=subprocess.PIPE, **settings)
 
 
-def ask(process: subprocess.Popen, request: object) -> list[dict]:
+def ask(process, request):
     """Hand a request over; returns the events up to its result or error."""
     process.stdin.write((request if isinstance(request, str) else json.dumps(request)) + "\n")
     process.stdin.flush()
@@ -57,13 +47,7 @@ def ask(process: subprocess.Popen, request: object) -> list[dict]:
     return events
 
 
-def serve(request: object) -> tuple[int, list[dict]]:
-    with start(*CHILD) as process:
-        events = ask(process, request)
-        return process.wait(), events
-
-
-def volume_request(folder: Path, **more) -> dict:
+def volume_request(folder, **more):
     files = {"input": str(folder / "in.npy"), "output": str(folder / "out.npy")}
     return {"task": "volume", **files, **more}
 
@@ -112,7 +96,7 @@ def test_an_event_is_told_from_noise(line, expected):
 
 
 @pytest.fixture
-def endless(tmp_path) -> dict:
+def endless(tmp_path):
     """A request whose scan never comes."""
     if not hasattr(os, "mkfifo"):
         pytest.skip("needs a named pipe")
@@ -164,9 +148,8 @@ def test_it_ends_with_the_process_that_started_it(endless):
         assert process.stdout.read() == ""  # the end of the child's, too
 
 
-WARM = f"""
+WARM = """
 import sys
-sys.path.insert(0, {str(SOURCE.parent)!r})
 from Testing.stand_ins import ThresholdEngine
 from skullstrip import pipeline
 from skullstrip.worker import child
@@ -192,10 +175,10 @@ def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network
         options = {"keep_csf": name == "first", "views": 1 if name == "first" else 3}
         requests.append(volume_request(folder, options=options, maps=MAPS))
 
-    def found(processes: int) -> list:
+    def found(processes):
         result, loaded = [], 0
         for asked in (requests,) if processes == 1 else ([one] for one in requests):
-            with start("-c", WARM, stderr=subprocess.PIPE) as process:
+            with start("-c", WARM) as process:
                 for request in asked:
                     last = ask(process, request)[-1]
                     assert last["stays"], last
@@ -290,19 +273,3 @@ def test_another_network_is_loaded_where_the_request_asks_for_one(monkeypatch, t
         assert found[0] is not found[1]
     finally:
         child._loaded.cache_clear()
-
-
-def test_a_batch_is_the_command_with_its_lines_as_events(tmp_path):
-    pytest.importorskip("psutil")
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"nothing")
-    request = {"task": "batch", "source": str(tmp_path / "in"), "out": str(tmp_path / "out")}
-    status, events = serve(request)
-    assert status == 0
-    told = [(event["event"], event.get("status")) for event in events]
-    assert [*told[:2], *told[-3:]] == [
-        ("started", None), ("start", None), ("scan", "failed"), ("end", None), ("result", None),
-    ]  # fmt: skip
-    failed = events[-3]
-    assert (failed["name"], failed["done"], failed["total"]) == ("broken", 1, 1)
-    assert "cannot be read" in failed["message"]
