@@ -248,7 +248,6 @@ def test_undo_leaves_the_edited_result_of_before_and_placing_does_not_go_on_with
 
 
 def test_points_count_for_the_next_run_too_and_undo_brings_back_those_before_it(widget, scene):
-    strip(widget)
     nodes, segmentation = nodeIds(scene), correct(widget, MORE)
     mask = maskOf(segmentation)
     assert strip(widget) is segmentation

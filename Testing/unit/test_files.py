@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skullstrip.errors import InputError, OutputError
+from skullstrip.errors import InputError, OutputError, SkullStripError
 from skullstrip.files import brain_from_probability, read_on_grid
 from skullstrip.io import images
 from skullstrip.options import Options
@@ -261,24 +261,22 @@ def test_one_scan_that_cannot_have_the_mask_leaves_nothing_written(
 
 
 @pytest.mark.parametrize(
-    ("taken", "words"),
-    [("T1.nii.gz", "the input"), ("FLAIR.nii.gz", "the input"), ("m.nii.gz", "the mask output")],
+    ("other", "outputs", "words"),
+    [
+        ("FLAIR.nii.gz", {"mask": "T1.nii.gz"}, "T1.nii.gz is also the input"),
+        ("FLAIR.nii.gz", {"mask": "FLAIR.nii.gz"}, "FLAIR.nii.gz is also the input"),
+        ("FLAIR.nii.gz", {"mask": "m.nii.gz"}, "m.nii.gz is also the mask output"),
+        ("FLAIR.nii.gz", {"json": "f.json"}, "'json' is not written of other scans; name brain"),
+        ("T2.nii.gz", {"mask": "t2.nii.gz"}, "T2.nii.gz does not exist"),
+    ],
 )
-def test_no_output_is_a_scan_or_another_output(tmp_path, scan, flair, strip, taken, words):
-    targets = {flair: {"mask": tmp_path / taken}}
-    with pytest.raises(OutputError, match=f"{taken} is also {words}"):
+@pytest.mark.usefixtures("flair")
+def test_what_cannot_be_written_of_another_scan_is_refused_before_the_run(
+    tmp_path, scan, strip, other, outputs, words
+):
+    targets = {tmp_path / other: {name: tmp_path / file for name, file in outputs.items()}}
+    with pytest.raises(SkullStripError, match=words):
         strip(scan, mask=tmp_path / "m.nii.gz", apply_to=targets, engine=NEVER)
-
-
-def test_a_scan_that_cannot_be_read_is_refused_before_the_run(tmp_path, scan, strip):
-    missing = tmp_path / "T2.nii.gz"
-    with pytest.raises(InputError, match=r"T2\.nii\.gz"):
-        strip(scan, apply_to={missing: default_outputs(missing)}, engine=NEVER)
-
-
-def test_what_is_not_written_of_other_scans_is_refused_before_the_run(tmp_path, scan, flair, strip):
-    with pytest.raises(InputError, match="'json' is not written of other scans; name brain"):
-        strip(scan, apply_to={flair: {"json": tmp_path / "flair.json"}}, engine=NEVER)
 
 
 def test_what_the_batch_reads_is_never_written_its_voxels_and_other_names_of_it_included(tmp_path):
