@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skullstrip.batch.records import COLUMNS, sha256_of
-from skullstrip.batch.results import write_csv
+from skullstrip.batch.report_page import write_csv
 from skullstrip.io.images import read_image, write_mask
 from Testing.image_files import save
 from Testing.phantoms import make_head

@@ -12,7 +12,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from skullstrip.batch.results import CSV_TABLE
+from skullstrip.batch.report_page import CSV_TABLE
 from skullstrip.batch.review import Case, Review
 from skullstrip.batch.tables import ACCEPT, REJECT
 from skullstrip.errors import InputError

@@ -22,7 +22,7 @@ from .mask.postprocess import cut_brain
 from .mask.surface import mask_surface, write_surface
 from .network.predict import Progress
 from .options import Options
-from .outputs import OUTPUTS, require_outputs
+from .output_files import OUTPUTS, require_outputs
 from .pipeline import BrainExtraction, Stopwatch, extract_brain, load_engine
 from .report import quality_line, report, short_name, to_json, volume_line
 
@@ -72,7 +72,7 @@ def strip_file(
         As for `extract_brain`.
     **settings
         Paths of outputs by name, as ``mask="mask.nii.gz"``: "brain", "head", "mask", "probability",
-        "confidence", "surface", "seg", "qc" and "json", of which `outputs.OUTPUTS` and the
+        "confidence", "surface", "seg", "qc" and "json", of which `output_files.OUTPUTS` and the
         command's help say what each is; and options, which go before those of `options`.
 
     Returns

@@ -12,7 +12,7 @@ from typing import Any
 
 from .files import strip_file
 from .options import Options
-from .outputs import OUTPUTS, default_outputs
+from .output_files import OUTPUTS, default_outputs
 
 CLASSES = ("SkullStrip", "SkullStripInputSpec", "SkullStripOutputSpec")
 # What each output is called behind the scan's name; images end as the scan does.

@@ -3,7 +3,7 @@
 import pytest
 
 from skullstrip.files import strip_file
-from skullstrip.outputs import OUTPUTS
+from skullstrip.output_files import OUTPUTS
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
 

@@ -18,7 +18,7 @@ from skullstrip.errors import InputError, OutputError, SkullStripError
 from skullstrip.files import brain_from_probability, read_on_grid
 from skullstrip.io import images
 from skullstrip.options import Options
-from skullstrip.outputs import Inputs, default_outputs
+from skullstrip.output_files import Inputs, default_outputs
 from skullstrip.pipeline import extract_brain
 from skullstrip.quality.calibration import load_calibration
 from skullstrip.report import quality_line

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from skullstrip.batch.results import write_report
+from skullstrip.batch.report_page import write_report
 from Testing.web.reports import study, write_pictures
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

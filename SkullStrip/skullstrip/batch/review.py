@@ -18,7 +18,7 @@ from ..io.atomic import atomic_outputs
 from ..io.images import Image, read_image, write_mask
 from . import tables
 from .records import CORRECTED, sha256_of
-from .results import STATES, number, state_of
+from .report_page import STATES, number, state_of
 from .tables import ACCEPT, REJECT, name_in, text_of
 
 NEEDED = ("name", "path", "status", "verdict", "brain_mask", "mask_sha256")

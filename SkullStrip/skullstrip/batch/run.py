@@ -32,13 +32,13 @@ from ..errors import Cancelled, EngineError, OutputError, WeightsError
 from ..io.atomic import remove_abandoned
 from ..network.manifest import load_manifest
 from ..options import Options
-from ..outputs import Inputs
+from ..output_files import Inputs
 from ..quality.calibration import load_calibration
 from . import bids
 from .job import MASK_CORRECTED, Job, Task, give_up, process_scan, reasons_to_do, sentence
 from .options import BatchOptions
 from .records import CORRECTED, DONE, FAILED, RECORDS, Row, locked, read_record, rows
-from .results import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
+from .report_page import CSV_TABLE, RESULTS, refuse_strangers, write_csv, write_results
 from .scans import Scan, find_scans
 from .workers import Cluster, LocalWorkers, as_done, connected, default_jobs, threads_each
 

@@ -92,7 +92,7 @@ def _bids_command(words: list[str]) -> int:
     if arguments.level == "participant":
         return _run(arguments, shared=bool(arguments.participants))
     from ..batch.records import RECORDS, rows
-    from ..batch.results import write_results
+    from ..batch.report_page import write_results
 
     out = Path(arguments.out)
     if not (out / RECORDS).is_dir():

@@ -7,7 +7,7 @@ from argparse import Action
 from typing import Any
 
 from .._version import __version__
-from ..outputs import OUTPUTS
+from ..output_files import OUTPUTS
 from .common import count
 from .main import DESCRIPTION, make_parser
 

@@ -27,7 +27,7 @@ from ..io.process import (
     native_noise_silenced,
 )
 from ..options import Options
-from ..outputs import ONE_FORMAT, OUTPUTS, default_outputs, require_free
+from ..output_files import ONE_FORMAT, OUTPUTS, default_outputs, require_free
 from .common import (
     EXIT_INTERRUPTED,
     INTERRUPTED,

@@ -8,7 +8,7 @@ import pytest
 
 from skullstrip.errors import OutputError
 from skullstrip.mask.surface import mask_surface
-from skullstrip.outputs import require_outputs
+from skullstrip.output_files import require_outputs
 from Testing.phantoms import BRAIN_SEMI_AXES_MM, make_head
 
 VOLUME_TOLERANCE = 0.01

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from skullstrip.batch.records import COLUMNS
-from skullstrip.batch.results import (
+from skullstrip.batch.report_page import (
     FEWEST,
     TEMPLATES,
     compared_volumes,
