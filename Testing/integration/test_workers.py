@@ -133,7 +133,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
         "result = strip_batch('T1.nii.gz', 'out', jobs=1)\n"
         "print(result.done, result.failed)\n"
     )
-    done = run_python(script, cwd=tmp_path)
+    done = run_python("-W", "error", script, cwd=tmp_path)  # of a pipe that is left open, too
     assert (done.stdout, done.stderr) == ("1 0\n", "")
     assert "T1_brain_mask.nii.gz" in names(tmp_path / "out")
 

@@ -180,8 +180,9 @@ class LocalWorkers:
         )
 
     def _end(self, process: subprocess.Popen[bytes]) -> int:
-        process.kill()
         self._processes.discard(process)
+        with suppress(OSError), process:  # whose pipes are closed
+            process.kill()
         return process.wait()
 
 
