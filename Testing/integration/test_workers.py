@@ -23,6 +23,7 @@ from skullstrip.batch.options import BatchOptions
 from skullstrip.batch.run import run_batch
 from skullstrip.batch.workers import Cluster, KilledWorker, LocalWorkers, as_done
 from skullstrip.errors import EngineError, InputError
+from skullstrip.network import engine
 from skullstrip.options import Options
 from Testing import worker_tasks
 from Testing.image_files import names, save_head, save_heads
@@ -155,6 +156,29 @@ def test_workers_are_as_many_as_processors_and_memory_allow(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(workers, "memory_limit", lambda: limit_gb * 1e9)
     assert workers.default_jobs() == jobs
+
+
+def test_limits_of_a_container_or_of_a_job_and_of_what_is_around_it_count(tmp_path, monkeypatch):
+    limits = {
+        "slurm/job/step/memory.max": "max",
+        "slurm/job/memory.max": "1700000000",
+        "slurm/job/cpu.max": "150000 100000",
+        "slurm/cpu.max": "max 100000",
+        "memory/memory.limit_in_bytes": "1600000000",  # version 1
+    }
+    for name, text in limits.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    groups = tmp_path / "own"
+    monkeypatch.setattr(engine, "OWN_GROUPS", groups)
+    monkeypatch.setattr(engine, "GROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    for text, processors, memory in (
+        ("0::/slurm/job/step\n", 2, 1_700_000_000),
+        ("4:memory:/elsewhere\n", 8, 1_600_000_000),
+    ):
+        groups.write_text(text)
+        assert (engine.available_threads(), workers.memory_limit()) == (processors, memory)
 
 
 @pytest.fixture(scope="module")

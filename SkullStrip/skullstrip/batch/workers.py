@@ -24,12 +24,11 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError, InputError, reason_of
 from ..io.atomic import end_unwritten
-from ..network.engine import available_threads
+from ..network.engine import available_threads, group_limits
 
 # Measured on 1 mm heads of 256 x 256 x 176 voxels, Python included.
 WORKER_BYTES = 800e6
@@ -268,9 +267,9 @@ def memory_limit() -> int:
     import psutil
 
     limits = [int(psutil.virtual_memory().total)]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroups of version 2 and 1
-        with suppress(OSError, ValueError):  # "max"
-            limits.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    for text in group_limits("memory.max", "memory.limit_in_bytes"):  # of version 2 and 1
+        with suppress(ValueError):  # "max"
+            limits.append(int(text))
     return min(limits)
 
 

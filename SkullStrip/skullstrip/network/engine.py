@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
+OWN_GROUPS, GROUPS = "/proc/self/cgroup", "/sys/fs/cgroup"
 STRIDE = 32  # the network's encoder halves its input five times
 LEAST_SIZE = 128  # voxels; in a smaller slice the network sees too little to tell skin from brain
 # The first runs the network in int8 where its weights have that and the CPU does the work; all
@@ -32,10 +38,28 @@ class Engine(Protocol):
 
 
 def available_threads() -> int:
-    """Return processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return as how many processors this process may run on, or may take the time of."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    counts = [len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1]
+    for text in group_limits("cpu.max"):
+        time, period = text.split()
+        if time != "max":
+            counts.append(math.ceil(int(time) / int(period)))
+    return min(counts)
+
+
+def group_limits(*names: str) -> Iterator[str]:
+    """Yield what files of these names say of this process's control groups and of those above.
+
+    So containers are limited, and jobs of Slurm and systemd.
+    """
+    with suppress(OSError):  # no Linux
+        for line in Path(OWN_GROUPS).read_text(encoding="utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            folder = Path(f"{GROUPS}/{controllers}{group}")
+            for place, name in product((folder, *folder.parents), names):
+                with suppress(OSError):
+                    yield (place / name).read_text(encoding="utf-8")
 
 
 def padded(batch: np.ndarray, multiple: int = STRIDE) -> np.ndarray:
