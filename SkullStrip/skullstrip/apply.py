@@ -221,7 +221,7 @@ def _own_look(
     target: Volume, options: Options, progress: Progress | None
 ) -> BrainExtraction | InputError:
     """Return what one view of the network finds in the scan, or why it finds nothing."""
-    options = replace(options, views=1, border_mm=0.0, keep_csf=True)
+    options = replace(options.runtime(), views=1, reorient=options.reorient)
     try:
         return extract_brain(target.array, target.affine, options, progress=progress)
     except InputError as error:

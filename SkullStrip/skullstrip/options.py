@@ -113,6 +113,10 @@ class Options:
             content["engine"] = self.engine.name
         return content
 
+    def runtime(self) -> Options:
+        """Return how the network is run, all else as by default."""
+        return Options(**{name: getattr(self, name) for name in RUNTIME})
+
     def settings(self) -> dict[str, Any]:
         """Return what changes the outputs, the weights aside, as plain data; nothing unset."""
         content = self.to_json().items()

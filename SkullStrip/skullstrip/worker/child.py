@@ -43,7 +43,7 @@ from ..io.process import (
     require_memory,
     start_lean,
 )
-from ..options import RUNTIME, Options
+from ..options import Options
 
 if TYPE_CHECKING:
     from ..network.engine import Engine
@@ -175,9 +175,8 @@ def _engine(options: Options) -> Engine:
     """Return the network, still loaded where it was the last request's."""
     from ..network.manifest import load_manifest
 
-    manifest, _ = load_manifest(options.weights)
-    runtime = Options(**{name: getattr(options, name) for name in RUNTIME})
-    return _loaded(runtime, manifest.to_json())  # other weights may have come to the same place
+    manifest, _ = load_manifest(options.weights)  # other weights may have come to the same place
+    return _loaded(options.runtime(), manifest.to_json())
 
 
 @lru_cache(maxsize=1)

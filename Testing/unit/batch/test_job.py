@@ -218,6 +218,7 @@ def test_a_scan_that_goes_well_is_a_row_with_hashes_of_what_lies_on_disk(engine,
     assert 1000 < row["volume_ml"] < 2000
     assert row["seconds"] > 0
     assert (row["name"], row["border_mm"], row["engine"]) == ("deep/T1", 1.0, "stand-in")
+    assert job.options.method.settings().keys() - row.keys() == {"keep_csf"}  # which is "csf"
     assert row["brain_mask"] == "deep/T1_brain_mask.nii.gz"
     assert names(job.out / "deep") == ["T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
     assert (job.out / row["qc"]).is_file()
