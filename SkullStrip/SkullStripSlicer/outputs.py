@@ -198,8 +198,10 @@ def isEdited(segmentationNode) -> bool:
 
 def writeState(segmentationNode, state: dict[str, Any], mask: np.ndarray) -> None:
     """Keep border, report and the like with the node, so that they return with a saved scene."""
+    time, written = segmentTime(segmentationNode, segmentOf(segmentationNode)), digest(mask)
     segmentationNode.SetAttribute(STATE_ATTRIBUTE, json.dumps(state))
-    segmentationNode.SetAttribute(DIGEST_ATTRIBUTE, digest(mask))
+    segmentationNode.SetAttribute(DIGEST_ATTRIBUTE, written)
+    segmentationNode.skullStripSeen = time, written
 
 
 def readState(segmentationNode) -> dict[str, Any]:

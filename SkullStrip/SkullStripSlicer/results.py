@@ -25,7 +25,7 @@ from skullstrip.mask.clicks import Click, correct_mask
 
 from . import outputs
 from .border import BorderField
-from .voxels import ijkToRasMatrix, volumeFromNode, writeMask
+from .voxels import ijkToRasMatrix, ownGrid, volumeFromNode, writeMask
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 CLICK_DIGITS = 2  # of a position in mm; files keep about six figures
@@ -93,14 +93,12 @@ def add(
 
 
 def _remember(segmentationNode, given) -> _Past:
-    base = shown = None
-    shape: tuple[int, ...] = ()
+    base, shown, shape = None, None, ()
     if not outputs.isEdited(segmentationNode):
-        mask, field = outputs.brainMask(segmentationNode), _memoryOf(segmentationNode).field
-        shape = mask.shape
-        base = shown = _packed(mask)
-        if outputs.readState(segmentationNode).get("borderMm") != 0.0:
-            base = None if field is None else _packed(field.whole(0.0))
+        border, shape = find(segmentationNode), ownGrid(segmentationNode).GetDimensions()
+        base = None if border is None else _packed(border.whole(0.0))
+        isBase = outputs.readState(segmentationNode).get("borderMm") == 0.0
+        shown = base if isBase else _packed(outputs.brainMask(segmentationNode))
     volumes = [node for node in given.values() if node is not None]
     volumes += [
         segmentationNode.GetNodeReference(role)

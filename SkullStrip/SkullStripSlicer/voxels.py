@@ -173,7 +173,7 @@ def _geometry(segmentationNode) -> str:
     return str(segmentationNode.GetSegmentation().GetConversionParameter(name))
 
 
-def segmentTime(segmentationNode, segmentId: str) -> tuple[Any, ...]:
+def segmentTime(segmentationNode, segmentId: str | None) -> tuple[Any, ...]:
     """Return what differs once a segment's voxels, or the grid they are read on, were changed."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
     name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -70,6 +71,11 @@ class Evidence:
     def block_ml(self) -> float:
         """Volume of one block."""
         return self.block_mm**3 / 1000
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """The mask that the probability gives, bool, of its shape."""
+        return solid_mask(self.probability)
 
 
 def gather_evidence(

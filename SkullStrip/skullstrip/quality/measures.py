@@ -11,7 +11,6 @@ import numpy as np
 from scipy import ndimage
 
 from ..grid.regions import bounding_box, dice, largest_component
-from ..mask.postprocess import solid_mask
 from .evidence import Evidence
 
 SURE = 0.1  # a look is sure of a block when its probability is this near to 0 or 1
@@ -35,8 +34,7 @@ def measure(evidence: Evidence, mask: np.ndarray | None = None) -> dict[str, flo
 
     The mask, not empty, is by default what the probability gives, and has its shape.
     """
-    probability = evidence.probability
-    solid = solid_mask(probability)
+    probability, solid = evidence.probability, evidence.mask
     mask = solid if mask is None else mask
     box = bounding_box(mask, (3, 3, 3))
     block_ml, block_cm2 = evidence.block_ml, evidence.block_mm**2 / 100

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ..checks.input_checks import Check
-from ..mask.postprocess import solid_mask
 from .calibration import Calibration, Ground
 from .evidence import Evidence
 from .measures import measure, position_of
@@ -88,7 +87,7 @@ def judged_mask(border_mm: float, keep_csf: bool) -> Judged:
 
 def judge(evidence: Evidence, calibration: Calibration) -> Judgement:
     """Judge the mask that the network found, before its border or CSF are changed."""
-    mask = solid_mask(evidence.probability)
+    mask = evidence.mask
     if not mask.any():
         message = "Hardly any brain was found; is this an MRI of a head?"
         return Judgement("fail", (Check("no_brain", "warn", message),), Estimate(0.0, 1.0, 0.0))
