@@ -58,11 +58,13 @@ def test_a_bad_argument_is_refused_in_one_sentence(refused, words, message):
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(one_scan, capsys):
-    assert main(["batch", "in", "out", "--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("a_brain_mask.nii (new)")
-    assert lines[1] == "1 of 1 scans would be stripped."
-    assert names(one_scan) == ["in"]
+    (one_scan / "scans.csv").write_text("path,apply_to\nin/a.nii,FLAIR.nii\n")
+    for source, why in (("in", "(new)"), ("scans.csv", "(new; FLAIR.nii is not there)")):
+        assert main(["batch", source, "out", "--dry-run"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].endswith(f"a_brain_mask.nii {why}")
+        assert lines[1] == "1 of 1 scans would be stripped."
+    assert names(one_scan) == ["in", "scans.csv"]
 
 
 def test_a_reader_that_is_gone_is_one_sentence(tmp_path):

@@ -161,7 +161,9 @@ def _dry_run(source: str, out: Path, options: BatchOptions) -> int:
         total += 1
         if reason:
             todo += reason != MASK_CORRECTED
-            print_escaped(f"{scan.path} -> {out / scan.mask} ({reason})")
+            lacking = [path for path in scan.inputs if not (options.get or path.exists())]
+            why = "; ".join([reason, *(f"{path.name} is not there" for path in lacking)])
+            print_escaped(f"{scan.path} -> {out / scan.mask} ({why})")
     print(f"{todo} of {total} scans would be stripped.")
     return 0
 
