@@ -49,6 +49,7 @@ COLUMNS = (
 )  # fmt: skip
 DONE, FAILED = "done", "failed"
 CORRECTED = "corrected"  # by hand, after we wrote the mask, which is kept
+GONE = {"status": FAILED, "message": "Its mask is not there; start the batch once more."}
 
 Row = dict[str, object]
 
@@ -132,7 +133,8 @@ def rows(out: Path) -> Iterator[Row]:
     for parent, folders, files in os.walk(out / RECORDS):
         folders.sort()
         for name in sorted(file for file in files if file.endswith(".json")):
-            yield _read(Path(parent, name)).row
+            row = _read(Path(parent, name)).row
+            yield row if (out / str(row["brain_mask"] or "")).exists() else row | GONE
 
 
 def _record(out: Path, name: str) -> Path:
