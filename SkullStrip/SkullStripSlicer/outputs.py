@@ -35,17 +35,17 @@ SOURCE_ROLE = "SkullStrip.Source"
 BRAIN_ROLE = "SkullStrip.Brain"
 PROBABILITY_ROLE = "SkullStrip.Probability"
 CONFIDENCE_ROLE = "SkullStrip.Confidence"
-SUFFIXES = {
+VOLUME_NAMES = {
     BRAIN_ROLE: "stripped",
     PROBABILITY_ROLE: "brain probability",
     CONFIDENCE_ROLE: "confidence",
 }
-ROLES = (SOURCE_ROLE, *SUFFIXES)
+ROLES = (SOURCE_ROLE, *VOLUME_NAMES)
 SEGMENT_ATTRIBUTE = "SkullStrip.Segment"
 DIGEST_ATTRIBUTE = "SkullStrip.Digest"
 STATE_ATTRIBUTE = "SkullStrip.State"
 REVIEWED_ATTRIBUTE = "SkullStrip.Reviewed"  # of a batch's mask, which has a file of its own
-WRITTEN_ATTRIBUTES = (SEGMENT_ATTRIBUTE, STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
+OWN_ATTRIBUTES = (SEGMENT_ATTRIBUTE, STATE_ATTRIBUTE, DIGEST_ATTRIBUTE)
 MOVED_MM = 0.1
 NO_ITEM = 0  # vtkMRMLSubjectHierarchyNode::INVALID_ITEM_ID
 
@@ -89,7 +89,7 @@ def createSegmentation(volumeNode):
     scene = volumeNode.GetScene()
     name = scene.GenerateUniqueName(f"{volumeNode.GetName()} brain")
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    placeBeside(volumeNode, node)
+    putInFolderOf(volumeNode, node)
     return node
 
 
@@ -103,7 +103,7 @@ def prepareSegmentation(segmentationNode, volumeNode) -> str:
     return segmentationNode.GetAttribute(SEGMENT_ATTRIBUTE)
 
 
-def placeOn(segmentationNode, volumeNode) -> None:
+def moveSegmentationTo(segmentationNode, volumeNode) -> None:
     """Let a segmentation lie where the volume lies now, for what is written to it next."""
     # First the transform: the geometry is kept as seen from where the segmentation lies.
     segmentationNode.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
@@ -223,14 +223,14 @@ def noticed(report: dict[str, Any]) -> tuple[Check, ...]:
     return tuple(Check(**check) for number, check in enumerate(said) if check not in said[:number])
 
 
-def written(segmentationNode) -> tuple[str | None, ...]:
+def ownAttributes(segmentationNode) -> tuple[str | None, ...]:
     """Return what says which segment is ours, and what `writeState` kept."""
-    return tuple(segmentationNode.GetAttribute(name) for name in WRITTEN_ATTRIBUTES)
+    return tuple(segmentationNode.GetAttribute(name) for name in OWN_ATTRIBUTES)
 
 
-def rewrite(segmentationNode, values: tuple[str | None, ...]) -> None:
-    """Set what `written` gave."""
-    for name, value in zip(WRITTEN_ATTRIBUTES, values, strict=True):
+def setOwnAttributes(segmentationNode, values: tuple[str | None, ...]) -> None:
+    """Set what `ownAttributes` gave."""
+    for name, value in zip(OWN_ATTRIBUTES, values, strict=True):
         segmentationNode.SetAttribute(name, value)
 
 
@@ -241,13 +241,13 @@ def fillVolume(segmentationNode, role: str, array: np.ndarray, given=None) -> No
     others = [segmentationNode.GetNodeReference(other) for other in ROLES if other != role]
     isOthers = any(node is other for other in others)
     if node is None or (given is None and (isOthers or isVolumeEdited(node))):
-        name = f"{volumeNode.GetName()} {SUFFIXES[role]}"  # made unique by the logic
+        name = f"{volumeNode.GetName()} {VOLUME_NAMES[role]}"  # made unique by the logic
         logic = slicer.modules.volumes.logic()
         node = logic.CloneVolume(volumeNode.GetScene(), volumeNode, name)
-        placeBeside(volumeNode, node)
+        putInFolderOf(volumeNode, node)
     segmentationNode.SetNodeReferenceID(role, node.GetID())
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(array.transpose(2, 1, 0)))
-    putOn(node, volumeNode)
+    moveVolumeTo(node, volumeNode)
     node.SetAttribute(DIGEST_ATTRIBUTE, digest(slicer.util.arrayFromVolume(node).T))
     if role != BRAIN_ROLE:  # of probabilities
         node.CreateDefaultDisplayNodes()
@@ -255,7 +255,7 @@ def fillVolume(segmentationNode, role: str, array: np.ndarray, given=None) -> No
         node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
 
 
-def putOn(node, volumeNode) -> None:
+def moveVolumeTo(node, volumeNode) -> None:
     """Let a volume lie where the scan lies now."""
     node.CopyOrientation(volumeNode)
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
@@ -308,7 +308,7 @@ def isFilled(segmentationNode, role: str) -> bool:
     return node is not None and not isVolumeEdited(node)
 
 
-def placeBeside(volumeNode, node) -> None:
+def putInFolderOf(volumeNode, node) -> None:
     """Put a node in the subject-hierarchy folder of the volume, where it has one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
     item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else NO_ITEM

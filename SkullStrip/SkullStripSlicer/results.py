@@ -30,7 +30,7 @@ from .voxels import ijkToRasMatrix, ownGrid, volumeFromNode, writeMask
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 CLICK_DIGITS = 2  # of a position in mm; files keep about six figures
 SEGMENTATION = ".seg.nrrd"
-SUFFIXES = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd")
+ENDINGS = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd")
 
 
 @dataclass
@@ -41,7 +41,7 @@ class _Past:
     shown: str | None  # the mask as it was; None where it was not ours
     shape: tuple[int, ...]  # of both
     references: dict[str, str | None]  # node ids by role
-    written: tuple[str | None, ...]
+    attributes: tuple[str | None, ...]
     volumes: list[outputs.KeptVolume]  # which the run may fill
     added: list[str] = dataclasses.field(default_factory=list)
 
@@ -84,7 +84,7 @@ def add(
                 outputs.prepareSegmentation(segmentationNode, volumeNode)
                 _show(segmentationNode, border, state, maps, given, brain=brain)
         except BaseException:
-            _return(segmentationNode, past)
+            _bringBack(segmentationNode, past)
             raise
     past.added = made
     memory = _memoryOf(segmentationNode)
@@ -102,7 +102,7 @@ def _remember(segmentationNode, given) -> _Past:
     volumes = [node for node in given.values() if node is not None]
     volumes += [
         segmentationNode.GetNodeReference(role)
-        for role in outputs.SUFFIXES
+        for role in outputs.VOLUME_NAMES
         if given.get(role) is None and outputs.isFilled(segmentationNode, role)
     ]
     return _Past(
@@ -110,17 +110,17 @@ def _remember(segmentationNode, given) -> _Past:
         shown,
         shape,
         {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
-        outputs.written(segmentationNode),
+        outputs.ownAttributes(segmentationNode),
         [outputs.KeptVolume(node) for node in volumes],
     )
 
 
-def _return(segmentationNode, past: _Past) -> None:
+def _bringBack(segmentationNode, past: _Past) -> None:
     """Bring a segmentation and its volumes back to what they were."""
     current = outputs.segmentOf(segmentationNode)
     for role, nodeId in past.references.items():
         segmentationNode.SetNodeReferenceID(role, nodeId)
-    outputs.rewrite(segmentationNode, past.written)
+    outputs.setOwnAttributes(segmentationNode, past.attributes)
     if current != outputs.segmentOf(segmentationNode):  # it was added beside an earlier one
         segmentationNode.GetSegmentation().RemoveSegment(current)
 
@@ -221,7 +221,7 @@ def undo(segmentationNode) -> bool:
         _voxels(scene.GetNodeByID(past.references[outputs.SOURCE_ROLE]), past.shape)
     del memory.past[-1]
     past.volumes = [kept for kept in past.volumes if not outputs.isVolumeEdited(kept.node)]
-    _return(segmentationNode, past)
+    _bringBack(segmentationNode, past)
     outputs.removeNodes(scene, past.added)
     return segmentationNode.GetScene() is not None
 
@@ -237,14 +237,14 @@ def _show(segmentationNode, border: BorderField, state, maps, given, *, brain: b
     if brain:
         stripped = np.where(whole ^ state["invert"], array, array.dtype.type(0))
         maps = {outputs.BRAIN_ROLE: stripped, **maps}
-    roles = [role for role in outputs.SUFFIXES if segmentationNode.GetNodeReference(role)]
+    roles = [role for role in outputs.VOLUME_NAMES if segmentationNode.GetNodeReference(role)]
     hasMoved = bool(roles) and outputs.hasMoved(segmentationNode)
     _writeMask(segmentationNode, mask, border.box)
     for role, voxels in maps.items():
         outputs.fillVolume(segmentationNode, role, voxels, given.get(role))
     for role in roles:
         if hasMoved and role not in maps and outputs.isFilled(segmentationNode, role):
-            outputs.putOn(segmentationNode.GetNodeReference(role), volumeNode)
+            outputs.moveVolumeTo(segmentationNode.GetNodeReference(role), volumeNode)
     outputs.writeState(segmentationNode, state, whole)
     _memoryOf(segmentationNode).field = border
 
@@ -253,7 +253,7 @@ def _writeMask(segmentationNode, mask: np.ndarray, box) -> None:
     """Put a mask that lies in a box where the scan lies now."""
     volumeNode, segmentId = outputs.sourceOf(segmentationNode), outputs.segmentOf(segmentationNode)
     segmentationNode.RemoveClosedSurfaceRepresentation()  # else it is made again, for 0.4 s
-    outputs.placeOn(segmentationNode, volumeNode)
+    outputs.moveSegmentationTo(segmentationNode, volumeNode)
     writeMask(segmentationNode, segmentId, volumeNode, mask, box)
 
 
@@ -314,8 +314,8 @@ def saveMask(segmentationNode, path: str | Path, *, overwrite: bool = False) -> 
     moved since; OutputError where it cannot be written, and what was there stays.
     """
     path = Path(path)
-    if not path.name.endswith(SUFFIXES):
-        raise InputError(f"'{path.name}' ends in none of {', '.join(SUFFIXES)}; name a format.")
+    if not path.name.endswith(ENDINGS):
+        raise InputError(f"'{path.name}' ends in none of {', '.join(ENDINGS)}; name a format.")
     if path.exists() and not overwrite:
         raise InputError(f"'{path}' is there already; choose another name.")
     if outputs.hasMoved(segmentationNode):

@@ -297,7 +297,7 @@ class ReviewedScan:
             self.segmentation = outputs.createSegmentation(self.volume)
             segmentId = outputs.prepareSegmentation(self.segmentation, self.volume)
             self.segmentation.SetAttribute(outputs.REVIEWED_ATTRIBUTE, "yes")
-            outputs.placeOn(self.segmentation, self.volume)
+            outputs.moveSegmentationTo(self.segmentation, self.volume)
             box = tuple(slice(0, size) for size in mask.shape)
             writeMask(self.segmentation, segmentId, self.volume, mask, box)
             self.keep(report)

@@ -48,7 +48,7 @@ def test_the_border_asked_for_or_set_later_gives_the_librarys_mask_and_its_volum
 def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, logic, isKnown):
     empty = nodeIds(scene)
     segmentation = logic.strip(volume, border_mm=2.0)
-    first, state, nodes = maskOf(segmentation), outputs.written(segmentation), nodeIds(scene)
+    first, state, nodes = maskOf(segmentation), outputs.ownAttributes(segmentation), nodeIds(scene)
     if not isKnown:  # from a file, say
         del segmentation.skullStripMemory
     assert logic.strip(volume, border_mm=-2.0, brain=True, surface=True) is segmentation
@@ -58,7 +58,7 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, log
     assert logic.undo(segmentation)
 
     assert np.array_equal(maskOf(segmentation), first)
-    assert outputs.written(segmentation) == state
+    assert outputs.ownAttributes(segmentation) == state
     assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is None
     if isKnown:
         assert not logic.undo(segmentation)
@@ -136,8 +136,8 @@ def test_a_scan_that_got_other_voxels_is_refused_in_one_sentence(volume, head, l
 
 @pytest.mark.parametrize(
     ("earlier", "broken"),
-    [(None, "placeBeside"), (None, "fillVolume"), ("known", "fillVolume"), ("known", "writeState"),
-     ("loaded", "writeState")],
+    [(None, "putInFolderOf"), (None, "fillVolume"), ("known", "fillVolume"),
+     ("known", "writeState"), ("loaded", "writeState")],
 )  # fmt: skip
 def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     volume, scene, monkeypatch, logic, earlier, broken
@@ -145,7 +145,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     named = addVolume(scene, np.ones((2, 2, 2)), np.eye(4), "named")
     if earlier:
         segmentation = logic.strip(volume, border_mm=2.0)
-        mask, state = maskOf(segmentation), outputs.written(segmentation)
+        mask, state = maskOf(segmentation), outputs.ownAttributes(segmentation)
     if earlier == "loaded":
         del segmentation.skullStripMemory
     before = nodeIds(scene)
@@ -162,7 +162,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
     assert np.array_equal(voxelsOf(named), np.ones((2, 2, 2)))
     if earlier:
         assert np.array_equal(maskOf(segmentation), mask)
-        assert outputs.written(segmentation) == state
+        assert outputs.ownAttributes(segmentation) == state
         assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is None
     logic.strip(volume, brain=True)
 
