@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -36,10 +35,10 @@ class Phantom:
 
 
 def make_head(
-    orientation: str = "RAS", spacing_mm: Triple = (2.0, 2.0, 2.0), *,
-    oblique_degrees: float = 0.0, field_of_view_mm: Triple = FIELD_OF_VIEW_MM,
-    shift_mm: Triple = (0.0, 0.0, 0.0), noise: float = 1.0, seed: int = 0,
-) -> Phantom:  # fmt: skip
+    orientation = "RAS", spacing_mm = (2.0, 2.0, 2.0), *,
+    oblique_degrees = 0.0, field_of_view_mm = FIELD_OF_VIEW_MM,
+    shift_mm = (0.0, 0.0, 0.0), noise = 1.0, seed = 0,
+):  # fmt: skip
     """Sample the head on a grid whose axes point as `orientation` says, for example "PIR".
 
     The spacing is along the array's axes; the grid is turned by `oblique_degrees` around an axis
@@ -47,17 +46,13 @@ def make_head(
     the brain's, are to the right, anterior and superior: (0, 0, -40) crops the vertex. The noise's
     standard deviation is against a scalp of 100.
     """
-    grid: Any = tuple(
-        tuple(map(float, three)) for three in (spacing_mm, field_of_view_mm, shift_mm)
-    )
+    grid = tuple(tuple(map(float, three)) for three in (spacing_mm, field_of_view_mm, shift_mm))
     head = _make_once(orientation, grid, oblique_degrees, noise, seed)
     return Phantom(head.array.copy(), head.affine.copy(), head.brain_mask.copy())
 
 
 @functools.lru_cache(maxsize=24)  # one of 2 mm takes 0.2 s, and hundreds of tests ask for one
-def _make_once(
-    orientation: str, grid: tuple[Triple, ...], oblique_degrees: float, noise: float, seed: int
-) -> Phantom:
+def _make_once(orientation, grid, oblique_degrees, noise, seed):
     spacing_mm, field_of_view_mm, shift_mm = grid
     extents = [field_of_view_mm[_DIRECTIONS[letter][0]] for letter in orientation]
     shape = tuple(round(extent / step) for extent, step in zip(extents, spacing_mm, strict=True))
@@ -76,12 +71,12 @@ def _make_once(
 
 
 def grid_affine(
-    orientation: str,
-    spacing_mm: Triple,
-    oblique_degrees: float,
-    shape: tuple[int, ...],
-    shift_mm: Triple,
-) -> np.ndarray:
+    orientation,
+    spacing_mm,
+    oblique_degrees,
+    shape,
+    shift_mm,
+):
     """Affine of a grid whose centre lies at `shift_mm`."""
     axes = np.zeros((3, 3))
     for column, letter in enumerate(orientation):
@@ -94,7 +89,7 @@ def grid_affine(
     return affine
 
 
-def _depth_mm(world: np.ndarray, semi_axes_mm: np.ndarray) -> np.ndarray:
+def _depth_mm(world, semi_axes_mm):
     """Depth below an ellipsoid's surface: zero on it, first-order distance in mm near it."""
     weights = np.stack([semi_axes_mm**-2, semi_axes_mm**-4], axis=1).astype(np.float32)
     radius, gradient = np.moveaxis(np.sqrt(world**2 @ weights), -1, 0)

@@ -1,9 +1,5 @@
 """A small output folder as `skullstrip batch` leaves it, to be looked through."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 
 from skullstrip.batch.records import COLUMNS, sha256_of
@@ -18,7 +14,7 @@ VERDICTS = {"a": "pass", "b": "check", "deep/c": "fail", "d": "pass"}
 PLACES = {"b": "; -4.5 10.0 12.0"}
 
 
-def make_batch(folder: Path) -> Path:
+def make_batch(folder):
     """Write scans, oblique ones, and their masks; returns the path of results.csv."""
     out = folder / "out"
     rows = [_done(name, folder / "in", out) for name in VERDICTS]
@@ -26,7 +22,7 @@ def make_batch(folder: Path) -> Path:
     return write_csv([*rows, failed], out)
 
 
-def _done(name: str, scans: Path, out: Path) -> dict:
+def _done(name, scans, out):
     head = make_head("LAS", (5.0, 5.5, 6.0), oblique_degrees=10)
     path, mask = scans / f"{name}.nii.gz", out / f"{name}_brain_mask.nii.gz"
     for file in (path, mask):

@@ -4,10 +4,7 @@ Stand-ins for prepared scans and label maps: 2 mm voxels and six labels, so that
 milliseconds. The brain's mask is grey and white matter, ventricle and inner CSF.
 """
 
-from __future__ import annotations
-
 import functools
-from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +26,7 @@ MASK_RADIUS = 0.78
 
 
 @functools.cache
-def head_radius() -> np.ndarray:
+def head_radius():
     """Distance from the head's centre as a share of its size, shape `SHAPE`."""
     index = np.indices(SHAPE, dtype=float)
     centre = (np.array(SHAPE) - 1) / 2
@@ -37,7 +34,7 @@ def head_radius() -> np.ndarray:
 
 
 @functools.cache
-def label_array() -> np.ndarray:
+def label_array():
     """Labels, 0 is air."""
     labels = np.zeros(SHAPE, dtype=np.int32)
     for label, radius, _ in LAYERS:
@@ -46,21 +43,19 @@ def label_array() -> np.ndarray:
 
 
 @functools.cache
-def brain_array() -> np.ndarray:
+def brain_array():
     return head_radius() <= MASK_RADIUS
 
 
 @functools.cache
-def small_label_map(subject: str = "labels", split: str = "labelmap") -> Source:
+def small_label_map(subject="labels", split="labelmap"):
     spacing_mm = np.full(3, SPACING_MM, dtype=np.float32)
     codes, names = recode(label_array(), brain_array(), spacing_mm)
     return Source(subject, split, codes, bytes_of(brain_array()), spacing_mm, names)
 
 
 @functools.cache
-def small_scan(
-    subject: str = "scan", split: str = "train", spacing_mm: float = SPACING_MM
-) -> Source:
+def small_scan(subject="scan", split="train", spacing_mm=SPACING_MM):
     image = np.zeros(SHAPE)
     for label, _, intensity in LAYERS:
         image[label_array() == label] = intensity
@@ -68,23 +63,23 @@ def small_scan(
 
 
 def scan_of(
-    image: np.ndarray,
-    mask: np.ndarray,
-    subject: str = "scan",
-    split: str = "train",
-    spacing_mm: float = 1.0,
-) -> Source:
+    image,
+    mask,
+    subject="scan",
+    split="train",
+    spacing_mm=1.0,
+):
     """A scan with given intensities in [0, 1]."""
     voxels = np.rint(image * 255).astype(np.uint8)
     spacing = np.full(3, spacing_mm, dtype=np.float32)
     return Source(subject, split, voxels, bytes_of(mask), spacing, ())
 
 
-def bytes_of(mask: np.ndarray) -> np.ndarray:
+def bytes_of(mask):
     return mask.astype(np.uint8) * np.uint8(255)
 
 
-def write_cache(folder: Path) -> Path:
+def write_cache(folder):
     """What `prepare` would have written: a label map, two scans for training, one to judge by."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in (

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from skullstrip.cli.batch import bids_main
 from Testing.bids_data import VALID, make_valid_bids
+from Testing.programs import run_program
 
 pytestmark = pytest.mark.slow
 
@@ -37,13 +37,7 @@ def data_set(tmp_path_factory):
 
 def issues(validator, folder):
     """(severity, code, place) of all that is found."""
-    found = subprocess.run(
-        [validator, "--format", "json", str(folder)],
-        env=os.environ | {"NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = run_program(validator, "--format", "json", folder, env=os.environ | {"NO_COLOR": "1"})
     content = json.loads(found.stdout)
     assert content["summary"]["subjects"] != []
     return [

@@ -25,6 +25,7 @@ def noise(shape=(40, 40, 40)):
 
 
 def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, stand_in, capsys):
+    handler = signal.getsignal(signal.SIGTERM)
     assert main([str(scan), *stand_in]) == 0
     assert names(tmp_path) == ["T1.nii.gz", "T1_brain.nii.gz", "T1_brain_mask.nii.gz"]
     output, error = capsys.readouterr()
@@ -33,6 +34,8 @@ def test_without_options_brain_and_mask_stand_beside_the_scan(tmp_path, scan, st
     assert "mL" in output
     assert " s (stand-in, cpu)" in output
     assert str(tmp_path / "T1_brain_mask.nii.gz") in output
+    assert signal.getsignal(signal.SIGTERM) is handler, "handled as before"
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 @pytest.mark.parametrize(
@@ -179,13 +182,6 @@ def test_a_run_that_ends_early_says_so_and_leaves_nothing(
     assert_one_sentence(text)
     assert message in text
     assert names(scan.parent) == ["T1.nii.gz"]
-
-
-def test_signals_are_handled_as_before_once_the_command_is_done(scan, stand_in):
-    before = signal.getsignal(signal.SIGTERM)
-    assert main([str(scan), *stand_in]) == 0
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_what_native_libraries_print_stays_off_stderr(scan, stand_in, monkeypatch, capfd):

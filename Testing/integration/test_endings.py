@@ -10,7 +10,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +24,7 @@ from skullstrip.cli.main import main
 from skullstrip.io import atomic, images
 from skullstrip.io.atomic import TEMPORARY_PREFIX
 from Testing.image_files import assert_one_sentence, contents, names, save_head
-from Testing.programs import ENVIRONMENT, start_python
+from Testing.programs import run_program, start_python
 from Testing.stand_ins import ThresholdEngine
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
@@ -221,9 +220,8 @@ def test_two_commands_at_once_leave_whole_outputs(tmp_path, run_command):
 
 @pytest.mark.parametrize("megabytes", [100, 200, 400, 600])
 def test_a_limit_of_memory_that_libraries_hang_or_crash_by_is_one_sentence(scan, megabytes):
-    command = [sys.executable, "-m", "skullstrip.cli.main", str(scan)]
-    limited = ["sh", "-c", f'ulimit -v {megabytes * 1000}; exec "$@"', "sh", *command]
-    done = subprocess.run(limited, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    command = (sys.executable, "-m", "skullstrip.cli.main", scan)
+    done = run_program("sh", "-c", f'ulimit -v {megabytes * 1000}; exec "$@"', "sh", *command)
     assert done.returncode == 1
     assert_one_sentence(done.stderr)
     assert "ulimit -v" in done.stderr

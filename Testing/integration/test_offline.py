@@ -8,8 +8,6 @@ urllib3, which binds a socket to ::1 to see whether there is IPv6, and closes it
 matplotlib keep their settings at home.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -17,17 +15,15 @@ import re
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-import skullstrip
 from skullstrip.grid.volume import Volume
 from skullstrip.io.images import read_image
 from skullstrip.io.volume_archive import write_volume
 from Testing.image_files import names
+from Testing.programs import LIBRARY, run_program
 
-LIBRARY = Path(skullstrip.__file__).resolve().parents[1]
 NETWORK = re.compile(  # but for what urllib3 does to see whether there is IPv6
     r"\b(?:socket\(AF_INET,|listen\(|(?:bind|connect|sendto|sendmsg)"
     r"\((?!.*sin6_port=htons\(0\).*\"::1\").*AF_INET).*"
@@ -41,12 +37,12 @@ STRACE = ("strace", "-f", "--seccomp-bpf", "-qq", "-s", "4096", "-e", "trace=net
 
 
 @cache
-def watched() -> tuple[str, ...]:
+def watched():
     """The words before a command that take its network away and log its calls into a file."""
     for namespace in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
         words = (*namespace, *STRACE)
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run([*words, os.devnull, "true"], check=True, capture_output=True)
+            run_program(*words, os.devnull, "true", check=True)
             return words
     pytest.skip("no network namespace can be made here (unshare --net), or strace is not allowed")
 
@@ -62,13 +58,7 @@ def run_offline(folder, *words):
         if "proxy" not in name.lower() and not name.startswith(("XDG_", "ORT_", "DASK_"))
     }
     own = {"PYTHONPATH": str(LIBRARY), "HOME": str(home), "TMPDIR": str(temporary)}
-    done = subprocess.run(
-        [*watched(), str(log), sys.executable, "-B", *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=kept | own,
-        check=False,
-    )
+    done = run_program(*watched(), log, sys.executable, "-B", *words, env=kept | own)
     return done, log.read_text(errors="replace")
 
 

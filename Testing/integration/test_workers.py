@@ -53,12 +53,9 @@ def test_every_item_comes_back_once_and_is_taken_when_a_worker_is_free():
     assert sorted(begun) == list(range(20))
 
 
-def test_what_a_function_raises_is_its_answer():
+def test_what_a_function_raises_is_its_answer_and_what_libraries_print_is_none():
     ((item, answer),) = answers(worker_tasks.fail, [3])
     assert (item, type(answer), answer.args) == (3, ValueError, (3,))
-
-
-def test_what_libraries_print_is_no_answer():
     assert answers(worker_tasks.chatter, [1, 2], jobs=1) == [(1, 1), (2, 2)]
 
 

@@ -3,15 +3,11 @@
 Real beside them: `slicer.util`, the scene, the nodes.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import unittest
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import pytest
 import slicer
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -21,7 +17,7 @@ from Testing.slicer.pythonqt import Proxy, unwrap, wrap
 from Testing.slicer.widget_stand_ins import WIDGETS
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before an application is made
-TRANSLATED: set[str] = set()  # every text that went through `_()`
+TRANSLATED = set()  # every text that went through `_()`
 
 
 class Settings(dict):
@@ -30,30 +26,30 @@ class Settings(dict):
     value, setValue = dict.get, dict.__setitem__
 
 
-def translate(text: str) -> str:
+def translate(text):
     TRANSLATED.add(text)
     return text
 
 
 class ScriptedLoadableModule:
-    def __init__(self, parent) -> None:
+    def __init__(self, parent):
         self.parent = parent
 
 
 class ScriptedLoadableModuleWidget:
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent=None):
         self.parent = parent
         self.layout = parent.layout()
 
-    def setup(self) -> None:
+    def setup(self):
         pass
 
-    def resourcePath(self, name: str) -> str:
+    def resourcePath(self, name):
         return str(LIBRARY / "Resources" / name)
 
 
 class ScriptedLoadableModuleLogic:
-    def __init__(self) -> None:
+    def __init__(self):
         self.moduleName = "SkullStrip"
 
     def getParameterNode(self):
@@ -71,7 +67,7 @@ class ScriptedLoadableModuleLogic:
 class ScriptedLoadableModuleTest(unittest.TestCase):
     """In Slicer, too, a `TestCase` that is asked for `runTest`."""
 
-    def delayDisplay(self, message: str) -> None:
+    def delayDisplay(self, message):
         """In Slicer a window for a while."""
         print(message)
 
@@ -79,7 +75,7 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 class ModuleParent(QtWidgets.QWidget):
     """The module's page: what `self.parent` is in the widget."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         QtWidgets.QVBoxLayout(self)
         self.entered = True
@@ -87,7 +83,7 @@ class ModuleParent(QtWidgets.QWidget):
     isEntered = QtCore.Property(bool, lambda self: self.entered)
 
 
-def loadUI(path: str) -> Proxy:
+def loadUI(path):
     """Slicer's loader knows CTK's and Slicer's widgets; this one the stand-ins."""
     loader = QtUiTools.QUiLoader()
     for kind in WIDGETS:
@@ -95,13 +91,13 @@ def loadUI(path: str) -> Proxy:
     return wrap(loader.load(path))
 
 
-def childWidgetVariables(panel: Proxy) -> SimpleNamespace:
+def childWidgetVariables(panel):
     found = unwrap(panel).findChildren(QtWidgets.QWidget)
     named = {child.objectName(): Proxy(child) for child in found if child.objectName()}
     return SimpleNamespace(**named)
 
 
-def install(monkeypatch: pytest.MonkeyPatch, temporaryFolder: Path) -> QtWidgets.QApplication:
+def install(monkeypatch, temporaryFolder):
     """Make `slicer` look like the application for one test."""
     application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     settings = Settings()

@@ -1,7 +1,5 @@
 """Fixtures of the tests on Slicer's own code; skipped where `slicer-core` is not installed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from Testing.phantoms import make_head
 from Testing.programs import ROOT
 
 EXIT_STATUS = pytest.StashKey[int]()
-collect_ignore_glob: list[str] = []
+collect_ignore_glob = []
 try:
     import PySide6  # noqa: F401
     import slicer
@@ -24,12 +22,12 @@ except ImportError:
     collect_ignore_glob.append("test_*.py")
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+def pytest_sessionfinish(session, exitstatus):
     session.config.stash[EXIT_STATUS] = int(exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure(config):
     """Leave without the interpreter's teardown, once every result is printed.
 
     Before Python 3.12 True and False are counted, and some extension module of VTK, Slicer or Qt
@@ -41,7 +39,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os._exit(config.stash[EXIT_STATUS])
 
 
-def pytest_report_header() -> str:
+def pytest_report_header():
     version = "not installed: the tests in Testing/slicer are left out" if slicer is None else "yes"
     return f"slicer-core: {version}"
 

@@ -8,8 +8,6 @@ in `SLOT_ERRORS`, which a fixture looks at); a slot may take fewer arguments tha
 arrive as plain ints.
 """
 
-from __future__ import annotations
-
 import enum
 import inspect
 import traceback
@@ -17,10 +15,10 @@ from types import ModuleType
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-SLOT_ERRORS: list[BaseException] = []
+SLOT_ERRORS = []
 
 
-INVOKABLE: set[str] = set()
+INVOKABLE = set()
 
 
 def invokable(method):
@@ -32,10 +30,10 @@ def invokable(method):
 class Proxy:
     """One object as PythonQt shows it."""
 
-    def __init__(self, target: QtCore.QObject) -> None:
+    def __init__(self, target):
         object.__setattr__(self, "_target", target)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name):
         target = self._target
         if name == "name":
             return target.objectName()
@@ -51,19 +49,19 @@ class Proxy:
             return lambda *args: wrap(value(*map(unwrap, args)))
         return value
 
-    def __setattr__(self, name: str, value) -> None:
+    def __setattr__(self, name, value):
         if self._target.metaObject().indexOfProperty(name) < 0:
             raise AttributeError(f"{type(self._target).__name__} has no property '{name}'")
         if not self._target.setProperty(name, unwrap(value)):
             raise ValueError(f"'{name}' does not take {value!r}")
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other):
         return unwrap(self) is unwrap(other)
 
-    def __hash__(self) -> int:
+    def __hash__(self):
         return id(self._target)
 
-    def connect(self, signature: str, slot) -> bool:
+    def connect(self, signature, slot):
         """As PythonQt: False, and no word, for a signal that does not exist."""
         target = self._target
         foreign = getattr(target, "SIGNALS", {})
@@ -82,19 +80,19 @@ class Proxy:
 class SignalProxy:
     """`widget.valueChanged.connect(slot)`."""
 
-    def __init__(self, signal) -> None:
+    def __init__(self, signal):
         self._signal = signal
-        self._guarded: dict = {}
+        self._guarded = {}
 
-    def connect(self, slot) -> None:
+    def connect(self, slot):
         self._guarded[slot] = guarded(slot)
         self._signal.connect(self._guarded[slot])
 
-    def disconnect(self, slot) -> None:
+    def disconnect(self, slot):
         self._signal.disconnect(self._guarded.pop(slot))
 
 
-def guarded(slot, most: int | None = None):
+def guarded(slot, most=None):
     """A slot that gets as many arguments as it takes, and whose exceptions are printed and kept.
 
     As in PythonQt, one with `*args` gets all of them, whatever it wraps.
@@ -132,13 +130,13 @@ def unwrap(value):
 class ClassProxy:
     """A Qt class whose instances are proxies."""
 
-    def __init__(self, kind: type) -> None:
+    def __init__(self, kind):
         self._kind = kind
 
     def __call__(self, *arguments):
         return wrap(self._kind(*map(unwrap, arguments)))
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name):
         return getattr(self._kind, name)
 
     def __mro_entries__(self, _bases):
@@ -146,7 +144,7 @@ class ClassProxy:
         return (self._kind,)
 
 
-def makeQtModule() -> ModuleType:
+def makeQtModule():
     """The module `qt`, as far as the extension and `slicer.util` use it."""
     module = ModuleType("qt")
     module.Qt = QtCore.Qt

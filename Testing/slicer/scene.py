@@ -13,7 +13,7 @@ import vtk
 from SkullStripSlicer import outputs
 from SkullStripSlicer.voxels import readMask, writeMask
 
-DISPLAYS_GONE_FIRST: list[str] = []  # upon which the views of the application crash
+DISPLAYS_GONE_FIRST = []  # upon which the views of the application crash
 
 
 @vtk.calldata_type(vtk.VTK_OBJECT)

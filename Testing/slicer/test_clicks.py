@@ -3,8 +3,6 @@
 The scan is a synthetic head, whose brain's centre is the origin; the child's program is a stand-in.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import slicer
@@ -26,14 +24,14 @@ def pointsOf(segmentation):
     return segmentation.GetNodeReference("SkullStrip.Points")
 
 
-def clicksAt(segmentation) -> tuple:
+def clicksAt(segmentation):
     """What the points in the views say, once each has been given its meaning."""
     from SkullStripSlicer.clicks_panel import readPoints  # which wants the stand-ins for Qt
 
     return readPoints(pointsOf(segmentation))
 
 
-def corrected(mask, volume, *clicks) -> np.ndarray:
+def corrected(mask, volume, *clicks):
     """What the library makes of a mask."""
     scan = volumeFromNode(volume)
     return correct_mask(mask, scan.array, scan.affine, clicks)
@@ -74,14 +72,14 @@ def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(
         assert np.array_equal(maskOf(loaded), expected)
 
 
-def hover(widget, position) -> int:
+def hover(widget, position):
     """Move the mouse over a view as long as the button is down; returns the point shown there."""
     assert widget.ui.clickButton.checked
     points = pointsOf(widget.resultPanel.segmentation)
     return moved(points, -1, position, points.PositionPreview)
 
 
-def place(widget, position) -> None:
+def place(widget, position):
     """Click into a view, where no visible point lies, whosoever's: that would be grabbed."""
     for node in slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode"):
         places = slicer.util.arrayFromMarkupsControlPoints(node, world=True)
@@ -91,7 +89,7 @@ def place(widget, position) -> None:
     moved(points, hover(widget, position), position, points.PositionDefined)
 
 
-def moved(points, index, position, status) -> int:
+def moved(points, index, position, status):
     """Call what Slicer's views call when the mouse moves, and when it is clicked."""
     event = slicer.vtkMRMLInteractionEventData()
     event.SetWorldPosition(position)
@@ -100,11 +98,11 @@ def moved(points, index, position, status) -> int:
     return display.UpdateActiveControlPointWorld(index, event, upright, "", "", status)
 
 
-def count_clicks(segmentation) -> int:
+def count_clicks(segmentation):
     return len(outputs.readState(segmentation).get("clicks", []))
 
 
-def has_clicks(segmentation, count) -> bool:
+def has_clicks(segmentation, count):
     """Wait until so many clicks have corrected a result."""
     return wait_for(lambda: count_clicks(segmentation) == count)
 
@@ -201,7 +199,7 @@ def test_points_of_which_none_was_set_are_not_left_in_the_scene(widget, scene, h
     assert wait_for(lambda: not widget.ui.clickButton.checked)
 
 
-def choose_another(widget, scene, head) -> None:
+def choose_another(widget, scene, head):
     widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "other")
 
 

@@ -4,8 +4,6 @@ Real: the folder of the batch, the files, the scene, the nodes, the editor's nod
 Stand-ins are the widgets, and who answers what the panel asks.
 """
 
-from __future__ import annotations
-
 import csv
 
 import nibabel
@@ -63,7 +61,7 @@ def segmentation(panel):
     return panel.reviewPanel._scan.segmentation
 
 
-def correct(panel) -> np.ndarray:
+def correct(panel):
     """Paint in the editor; returns the mask, shape (I, J, K)."""
     unwrap(panel.ui.reviewEditor).saveStateForUndo()
     return paint(segmentation(panel))
@@ -74,11 +72,11 @@ def saved(table, name="deep/c"):
     return np.asarray(nibabel.load(table.parent / f"{name}_brain_mask.nii.gz").dataobj)
 
 
-def masks(table) -> dict[str, bytes]:
+def masks(table):
     return {path.name: path.read_bytes() for path in table.parent.rglob("*_brain_mask.nii.gz")}
 
 
-def press(panel, key: str, label: str) -> None:
+def press(panel, key, label):
     """A key of the keyboard, with Alt, which leads to what the panel then says."""
     parent = unwrap(panel.parent)
     parent.activateWindow()
@@ -168,7 +166,7 @@ def test_a_correction_outlives_the_end_of_scene_panel_and_slicer(panel, table, s
     assert not panel.ui.reviewBox.visible
 
 
-def end(panel) -> bool:
+def end(panel):
     """End Slicer, unless the main window stays open."""
     isClosed = slicer.util.mainWindow().close()
     if isClosed:
@@ -336,9 +334,8 @@ def test_a_correction_outlives_every_further_run_of_the_real_batch(
     nibabel.save(nibabel.Nifti1Image(head.array, head.affine), tmp_path / "in" / "T1.nii.gz")
 
     def batch(*words):
-        code = "import sys; from skullstrip.cli.main import main; sys.exit(main(sys.argv[1:]))"
-        command = [pythonForBatches, "-c", code, "batch", tmp_path / "in", out, "--jobs", "1"]
-        run_program(*command, *words, check=True)
+        command = (pythonForBatches, "-m", "skullstrip.cli.main", "batch")
+        run_program(*command, tmp_path / "in", out, "--jobs", "1", *words, check=True)
         with (out / "results.csv").open(newline="") as stream:
             return next(csv.DictReader(stream))
 

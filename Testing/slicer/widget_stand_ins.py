@@ -1,7 +1,5 @@
 """Stand-ins for the widgets of CTK and Slicer, which no registry has, as the .ui uses them."""
 
-from __future__ import annotations
-
 import slicer
 from PySide6 import QtCore, QtWidgets
 
@@ -10,7 +8,7 @@ from Testing.slicer.pythonqt import invokable
 Property, Signal = QtCore.Property, QtCore.Signal
 
 
-def kept(name: str, kind: type = bool):
+def kept(name, kind=bool):
     """A property of a widget that keeps its value in `_kept`, and does nothing else."""
     return Property(
         kind,
@@ -23,7 +21,7 @@ class qMRMLWidget(QtWidgets.QWidget):
     """The .ui connects its scene to the selectors by a signal that only Slicer can resolve."""
 
     @invokable
-    def setMRMLScene(self, scene) -> None:
+    def setMRMLScene(self, scene):
         for selector in self.findChildren(qMRMLNodeComboBox):
             selector.setMRMLScene(scene)
 
@@ -31,11 +29,11 @@ class qMRMLWidget(QtWidgets.QWidget):
 class ctkCollapsibleButton(QtWidgets.QGroupBox):
     """A titled box that can be folded; here the title is a group box's."""
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent=None):
         super().__init__(parent)
         self._collapsed = False
 
-    def _setCollapsed(self, collapsed: bool) -> None:
+    def _setCollapsed(self, collapsed):
         self._collapsed = collapsed
         self.setMaximumHeight(24 if collapsed else 16777215)
 
@@ -46,9 +44,9 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):
 class ctkSliderWidget(QtWidgets.QDoubleSpinBox):
     """A slider and a number in one; here the number alone."""
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent=None):
         super().__init__(parent)
-        self._kept: dict = {}
+        self._kept = {}
 
     pageStep = kept("pageStep", float)
 
@@ -58,11 +56,11 @@ class SortFilterProxyModel(QtCore.QObject):
 
     changed = Signal()
 
-    def __init__(self, parent) -> None:
+    def __init__(self, parent):
         super().__init__(parent)
-        self._hidden: list[str] = []
+        self._hidden = []
 
-    def _hide(self, ids) -> None:
+    def _hide(self, ids):
         self._hidden = list(ids)
         self.changed.emit()
 
@@ -84,7 +82,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         "nodeActivated(vtkMRMLNode*)": "nodeActivated",
     }
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent=None):
         super().__init__(parent)
         self.box = QtWidgets.QComboBox()
         layout = QtWidgets.QHBoxLayout(self)
@@ -100,18 +98,18 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self.box.activated.connect(self._activated)
 
     @invokable
-    def sortFilterProxyModel(self) -> SortFilterProxyModel:
+    def sortFilterProxyModel(self):
         return self._filter
 
     @invokable
-    def setMRMLScene(self, scene) -> None:
+    def setMRMLScene(self, scene):
         self._scene = scene
         self.setEnabled(scene is not None)
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
             self._tags.append(scene.AddObserver(event, lambda *_: self._fill()))
         self._fill()
 
-    def nodes(self) -> list:
+    def nodes(self):
         found = []
         for kind in self._types:
             found += slicer.util.getNodesByClass(kind, self._scene)
@@ -120,7 +118,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         hidden = self._filter.hiddenNodeIDs
         return [n for n in found if not n.GetHideFromEditors() and n.GetID() not in hidden]
 
-    def _fill(self) -> None:
+    def _fill(self):
         nodes = self.nodes()
         self.box.blockSignals(True)
         self.box.clear()
@@ -132,13 +130,13 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._select(keep or first)
 
     @invokable
-    def setCurrentNode(self, node) -> None:
+    def setCurrentNode(self, node):
         isOther, self._listed = node is not self._listed, node
         self._select(node)
         if isOther and node is not None:
             self.nodeActivated.emit(node)
 
-    def _select(self, node) -> None:
+    def _select(self, node):
         nodes = self.nodes()
         self.box.setCurrentIndex(nodes.index(node) if node in nodes else -1)
         if node is not self._current:
@@ -149,7 +147,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def currentNode(self):
         return self._current
 
-    def _activated(self, index: int) -> None:
+    def _activated(self, index):
         node = self._listed = self.nodes()[index]
         self._select(node)
         self.nodeActivated.emit(node)
@@ -170,7 +168,7 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
     volume, and none of these that has left the scene.
     """
 
-    def __init__(self, parent=None) -> None:
+    def __init__(self, parent=None):
         super().__init__(parent)
         self._kept = {}
         self.node = self.scene = self.segmentation = self.activeEffectName = None
@@ -180,23 +178,23 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self._buttons.setContentsMargins(0, 0, 0, 0)
 
     @invokable
-    def setEffectNameOrder(self, names) -> None:
+    def setEffectNameOrder(self, names):
         for place, name in enumerate(names):
             self._buttons.addWidget(QtWidgets.QPushButton(name), place // 3, place % 3)
 
     @invokable
-    def setMRMLSegmentEditorNode(self, node) -> None:
+    def setMRMLSegmentEditorNode(self, node):
         assert node.IsA("vtkMRMLSegmentEditorNode")
         assert node.GetScene() is not None
         self.node = node
 
     @invokable
-    def setMRMLScene(self, scene) -> None:
+    def setMRMLScene(self, scene):
         assert self.node is not None, "the node comes first"
         self.scene = scene
 
     @invokable
-    def setSegmentationNode(self, node) -> None:
+    def setSegmentationNode(self, node):
         old, self.segmentation = self.segmentation, node
         assert old is None or old.GetScene() is not None, "it went while it was edited"
         assert node is None or (self.scene is not None and node.GetScene() is self.scene)
@@ -205,37 +203,37 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self.history.SetSegmentation(node.GetSegmentation() if node else None)
 
     @invokable
-    def setSourceVolumeNode(self, node) -> None:
+    def setSourceVolumeNode(self, node):
         assert self.segmentation is not None
         self.node.SetAndObserveSourceVolumeNode(node)
 
     @invokable
-    def setActiveEffectByName(self, name: str) -> None:
+    def setActiveEffectByName(self, name):
         self.activeEffectName, self.observesViews = name, True
 
     @invokable
-    def setActiveEffect(self, effect) -> None:
+    def setActiveEffect(self, effect):
         assert effect is None
         self.activeEffectName = None
 
     @invokable
-    def removeViewObservations(self) -> None:
+    def removeViewObservations(self):
         self.observesViews = False
 
     @invokable
-    def installKeyboardShortcuts(self) -> None:
+    def installKeyboardShortcuts(self):
         self.hasShortcuts = True
 
     @invokable
-    def uninstallKeyboardShortcuts(self) -> None:
+    def uninstallKeyboardShortcuts(self):
         self.hasShortcuts = False
 
     @invokable
-    def saveStateForUndo(self) -> None:
+    def saveStateForUndo(self):
         self.history.SaveState()
 
     @invokable
-    def undo(self) -> None:
+    def undo(self):
         self.history.RestorePreviousState()
 
     segmentationNodeSelectorVisible = kept("segmentationNodeSelectorVisible")

@@ -1,10 +1,7 @@
 """The report page in real Chromium: accepted, rejected, commented, kept, exported, imported."""
 
-from __future__ import annotations
-
 import csv
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +16,7 @@ Object.defineProperty(window, "localStorage", { get() { throw new Error("not all
 """
 
 
-def exported(page, folder: Path) -> Path:
+def exported(page, folder):
     with page.expect_download() as waiting:
         page.click("#export")
     assert waiting.value.suggested_filename == "decisions.csv"
@@ -28,17 +25,17 @@ def exported(page, folder: Path) -> Path:
     return path
 
 
-def import_decisions(page, path: Path) -> None:
+def import_decisions(page, path):
     page.set_input_files("#file", path)
     wait_until(page, "/read from|not read/.test(document.querySelector('#count').textContent)")
 
 
-def read(path: Path) -> list[dict[str, str]]:
+def read(path):
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
-def decisions(page) -> dict[str, str]:
+def decisions(page):
     rows = page.locator("#rows tr[role=row]").all()
     found = {
         row.locator(".title").inner_text(): row.locator(".words .word").inner_text() for row in rows
@@ -129,15 +126,16 @@ def test_decisions_filter_and_the_walk_goes_on_though_the_scan_leaves_the_list(p
     assert current(page) == "sub-12"
 
 
-def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask(open_report):
+def test_decisions_outlive_a_reload_and_a_resumed_batch_but_not_another_mask_or_scan(open_report):
     page = open_report(study())
-    page.keyboard.press("r")
-    page.keyboard.press("a")
+    for key in "raa":
+        page.keyboard.press(key)
     page.reload()
     page.wait_for_selector("#rows tr[role=row]")
-    assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted"}
+    assert decisions(page) == {"sub-11": "Rejected", "sub-12": "Accepted", "sub-05": "Accepted"}
     rows = [*study(), row(13)]
     rows[11] |= {"seconds": 9.0, "verdict": "check", "finished": "later"}
+    rows[4]["path"] = "/elsewhere/sub-05.nii.gz"
     rows[10]["mask_sha256"] = "f" * 64
     page = open_report(rows, context=page.context)
     assert decisions(page) == {"sub-12": "Accepted"}

@@ -110,19 +110,17 @@ def describe(out, **fields):
     (out / "dataset_description.json").write_text(json.dumps(fields))
 
 
-def test_the_folder_of_derivatives_describes_itself(data_set, out):
+def test_the_folder_of_derivatives_describes_itself_and_names_the_raw_data_by_a_uri(
+    data_set, out, tmp_path
+):
     content = described(data_set, out)
     assert content["DatasetType"] == "derivative"
     assert content["GeneratedBy"] == [{"Name": "SkullStrip", "Version": __version__}]
     assert (out / content["DatasetLinks"]["raw"]).resolve() == data_set.resolve()
     assert "report.html" in (out / ".bidsignore").read_text().splitlines()
     assert "desc-brain_mask" in (out / "README").read_text()
-
-
-def test_the_link_to_the_raw_data_is_a_uri(data_set, tmp_path):
-    other = tmp_path / "out"
-    other.mkdir()
-    assert described(data_set, other)["DatasetLinks"]["raw"] == "../raw%20data"
+    (tmp_path / "out").mkdir()
+    assert described(data_set, tmp_path / "out")["DatasetLinks"]["raw"] == "../raw%20data"
 
 
 def test_what_was_added_by_hand_stays(data_set, out):

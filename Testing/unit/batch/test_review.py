@@ -1,7 +1,5 @@
 """Which masks are looked through, what became of each, and what people decided."""
 
-from __future__ import annotations
-
 import nibabel
 import numpy as np
 import pytest

@@ -93,18 +93,15 @@ def test_pixels_are_square_whatever_the_voxels():
     assert sizes[0][0] == pytest.approx(across, rel=0.1)
 
 
-def test_the_outline_is_one_pixel_wide_and_closed():
-    outline = outline_pixels(picture_of(make_head()))
+def test_the_outline_is_one_pixel_wide_and_there_is_none_of_an_empty_mask():
+    head = make_head()
+    outline = outline_pixels(picture_of(head))
     blocks = outline[:-1, :-1] & outline[1:, :-1] & outline[:-1, 1:] & outline[1:, 1:]
     assert outline.sum() > 18 * 300
     assert not blocks.any()
-
-
-def test_an_empty_mask_shows_the_whole_field_of_view_without_outline():
-    head = make_head()
-    picture = picture_of(head, mask=np.zeros_like(head.brain_mask))
-    assert not outline_pixels(picture).any()
-    assert picture.width > CUTS * head.array.shape[1] * 2 / PIXEL_MM
+    whole = picture_of(head, mask=np.zeros_like(head.brain_mask))
+    assert not outline_pixels(whole).any()
+    assert whole.width > CUTS * head.array.shape[1] * 2 / PIXEL_MM  # the field of view
 
 
 def test_nan_is_drawn_black():

@@ -1,7 +1,6 @@
 """A brain as DICOM Segmentation, read back by others and found valid by dciodvfy."""
 
 import shutil
-import subprocess
 import warnings
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from skullstrip.errors import InputError  # noqa: E402
 from skullstrip.io.dicom_seg import require_segmentable, write_segmentation  # noqa: E402
 from skullstrip.io.images import read_image  # noqa: E402
 from Testing import dicom_files as dicom  # noqa: E402
+from Testing.programs import run_program  # noqa: E402
 
 PARAMETERS = {"weights_sha256": "5e" * 32, "border_mm": 1.5}
 PLACE_MM = 1e-4
@@ -129,7 +129,7 @@ def test_dciodvfy_finds_no_error(tmp_path, source, fractional):
     image = read_image(SOURCES[source](tmp_path / "s"))
     probability = some_probability(image.array.shape)
     path = written(tmp_path, image, probability if fractional else probability > 0.5)
-    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    done = run_program("dciodvfy", path)
     said = (done.stdout + done.stderr).splitlines()
     assert "Segmentation" in said
     assert [line for line in said if line.startswith("Error")] == []
