@@ -8,7 +8,7 @@ import math
 import operator
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,8 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        for name, value in (("keep_csf", self.keep_csf), ("reorient", self.reorient)):
-            if not isinstance(value, bool):
-                raise InputError(f"The value '{value}' for {name} is not a bool.")
-        if not hasattr(self.engine, "predict"):
-            _require_one_of("engine", self.engine, ("auto", *ENGINE_NAMES))
-        _require_one_of("device", self.device, DEVICES)
-        registration = "rigid" if self.register is None else self.register
-        _require_one_of("registration", registration, REGISTER)
+        for option in fields(self):
+            _require_choice(option, getattr(self, option.name))
         if not isinstance(self.weights, str | os.PathLike | None):
             raise InputError(f"The weights are {self.weights}; give a path.")
         for name, number in self._numbers().items():
@@ -143,6 +137,12 @@ def whole_number(value: Any) -> int:
         return 0
 
 
-def _require_one_of(what: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
+def _require_choice(option: Field[Any], value: Any) -> None:
+    """Raise InputError for what is no bool, or none of the choices that an option has."""
+    if option.type == "bool" and not isinstance(value, bool):
+        raise InputError(f"The value '{value}' for {option.name} is not a bool.")
+    known = () if option.name == "views" else option.metadata.get("choices", ())
+    is_loaded = option.name == "engine" and hasattr(value, "predict")
+    if known and not is_loaded and value not in (option.default, *known):
+        what = "registration" if option.name == "register" else option.name
         raise InputError(f"The {what} '{value}' is unknown; use one of {', '.join(known)}.")
