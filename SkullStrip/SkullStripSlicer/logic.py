@@ -147,7 +147,10 @@ class StripLogic:
             maps=[MAPS[role] for role in roles],
             applied=applied,
         )
-        return _started(run, finished)
+        run.start()
+        if earlier is not None:
+            outputs.isEdited(earlier)  # reads it, while the network runs: nobody may have told
+        return run if finished is not None else run.wait()
 
     def stripFolder(
         self,

@@ -81,7 +81,8 @@ def segmentationsOf(volumeNode) -> list:
 
 def findSegmentation(volumeNode):
     """Return the newest segmentation that we made from this volume and nobody edited, or None."""
-    return next((node for node in segmentationsOf(volumeNode) if not isEdited(node)), None)
+    nodes = segmentationsOf(volumeNode)
+    return next((node for node in nodes if not isEdited(node, told=True)), None)
 
 
 def createSegmentation(volumeNode):
@@ -96,7 +97,7 @@ def createSegmentation(volumeNode):
 def prepareSegmentation(segmentationNode, volumeNode) -> str:
     """Tie a segmentation to the volume and return the id of our segment, made if need be."""
     segmentationNode.SetNodeReferenceID(SOURCE_ROLE, volumeNode.GetID())
-    if segmentOf(segmentationNode) is None or isEdited(segmentationNode):
+    if segmentOf(segmentationNode) is None or isEdited(segmentationNode, told=True):
         segmentId = addBrainSegment(segmentationNode, freeColor(volumeNode.GetScene()))
         segmentationNode.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
         showAsOutline(segmentationNode, segmentId)
@@ -182,16 +183,17 @@ def brainMl(segmentationNode) -> float:
     return voxels * float(np.prod(ownGrid(segmentationNode).GetSpacing())) / 1000
 
 
-def isEdited(segmentationNode) -> bool:
+def isEdited(segmentationNode, *, told: bool = False) -> bool:
     """Return whether our segment is no longer what we put in (or gone).
 
-    Its voxels are read again only where somebody may have changed them since the last time.
+    With `told` its voxels are read again only where Slicer was told of a change since the last
+    time, as whoever writes into its array may forget.
     """
     segmentId = segmentOf(segmentationNode)
     if segmentId is None or sourceOf(segmentationNode) is None:
         return True
     time = segmentTime(segmentationNode, segmentId)
-    if getattr(segmentationNode, "skullStripSeen", ("", ""))[0] != time:
+    if not told or getattr(segmentationNode, "skullStripSeen", ("", ""))[0] != time:
         segmentationNode.skullStripSeen = time, digest(brainMask(segmentationNode))
     return segmentationNode.skullStripSeen[1] != segmentationNode.GetAttribute(DIGEST_ATTRIBUTE)
 

@@ -91,7 +91,8 @@ class ResultPanel(Panel):
         ui, state = self._ui, outputs.readState(segmentation)
         with self._busy():
             self._readSettings(segmentation, state, isOther=isOther)
-        isEdited, volumeMl = outputs.isEdited(segmentation), outputs.brainMl(segmentation)
+        isEdited = outputs.isEdited(segmentation, told=True)
+        volumeMl = outputs.brainMl(segmentation)
         say(ui.resultLabel, *headline(volumeMl, state, isEdited=isEdited))
         ui.resultLabel.toolTip = ui.detailsLabel.text = "\n".join(details(volumeMl, state))
         checks = outputs.noticed(state.get("report", {}))

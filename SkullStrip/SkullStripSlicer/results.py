@@ -94,7 +94,7 @@ def add(
 
 def _remember(segmentationNode, given) -> _Past:
     base, shown, shape = None, None, ()
-    if not outputs.isEdited(segmentationNode):
+    if not outputs.isEdited(segmentationNode, told=True):
         border, shape = find(segmentationNode), ownGrid(segmentationNode).GetDimensions()
         base = None if border is None else _packed(border.whole(0.0))
         isBase = outputs.readState(segmentationNode).get("borderMm") == 0.0

@@ -111,6 +111,18 @@ def test_a_stripped_volume_that_was_edited_is_never_overwritten(volume, logic):
     assert segmentation.GetNodeReference(outputs.BRAIN_ROLE) is not mine
 
 
+def test_a_mask_that_was_edited_without_word_of_it_is_never_overwritten(volume, logic):
+    segmentation = logic.strip(volume)
+    segmentId = outputs.segmentOf(segmentation)
+    voxels = slicer.util.arrayFromSegmentInternalBinaryLabelmap(segmentation, segmentId)
+    voxels[: len(voxels) // 2] = 0
+    mine = maskOf(segmentation)
+    assert logic.strip(volume) is not segmentation
+    with pytest.raises(InputError, match="edited"):
+        logic.setBorder(segmentation, 2.0)
+    assert np.array_equal(maskOf(segmentation), mine)
+
+
 def test_a_border_moved_after_the_scan_takes_mask_and_maps_along(volume, logic):
     segmentation = logic.strip(volume, brain=True, probability=True)
     mask, before = maskOf(segmentation), centreMm(segmentation)
