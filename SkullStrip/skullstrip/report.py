@@ -37,22 +37,21 @@ def report(
     -------
     dict
         ``version``: of SkullStrip. ``input``: file name, or the path if asked for, since folders
-        often name people; of DICOM the series. ``outputs``: the same under "brain", "mask",
-        "probability", "confidence", "head", "surface", "seg", "qc" and "json", those that were
-        written. ``volume_ml``: the mask's volume. ``volume_error_ml``: half width of its 90 %
-        interval, null for another mask than was judged. ``verdict``: "pass", "check", "fail" or
-        "not judged". ``judged``: which mask the verdict is of, as `BrainExtraction.judged`.
-        ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and half width of its 90 %
-        interval. ``border_mm``, ``keep_csf``, ``reorient``, ``views``: as asked. ``views_used``:
-        which slices were seen. ``engine``, ``device``: what ran the network. ``weights_sha256``,
-        ``calibration_sha256``: hashes of the weights file and of what the verdict is made by.
-        ``timings``: seconds of each stage. ``checks``: list of {"code", "severity", "message"}
-        about the input. ``quality``: the verdict's reasons in the same form, with "position_ras"
-        (mm) where one is about a place; empty for "pass". ``applied_to``: only where the mask was
-        carried to other scans, for each of them "input", "outputs", "volume_ml", "verdict",
-        "overlap" (Dice with the network's own look), "alignment" (null, or "moved_mm",
-        "turned_degrees" and "matrix", which leads from the scan's RAS mm to the other's), "checks"
-        and "quality".
+        often name people; of DICOM the series. ``outputs``: the same of what was written, by the
+        names that `strip_file` has. ``volume_ml``: the mask's volume. ``volume_error_ml``: half
+        width of its 90 % interval, null for another mask than was judged. ``verdict``: "pass",
+        "check", "fail" or "not judged". ``judged``: which mask the verdict is of, as
+        `BrainExtraction.judged`. ``dice_estimate``, ``dice_error``: that mask's estimated Dice, and
+        half width of its 90 % interval. ``border_mm``, ``keep_csf`` and all else of
+        `Options.settings`: as asked. ``views_used``: which slices were seen. ``engine``,
+        ``device``: what ran the network. ``weights_sha256``, ``calibration_sha256``: hashes of the
+        weights file and of what the verdict is made by. ``timings``: seconds of each stage.
+        ``checks``: list of {"code", "severity", "message"} about the input. ``quality``: the
+        verdict's reasons in the same form, with "position_ras" (mm) where one is about a place;
+        empty for "pass". ``applied_to``: only where the mask was carried to other scans, for each
+        of them "input", "outputs", "volume_ml", "verdict", "overlap" (Dice with the network's own
+        look), "alignment" (null, or "moved_mm", "turned_degrees" and "matrix", which leads from the
+        scan's RAS mm to the other's), "checks" and "quality".
     """
 
     def called(path: Path) -> str:
