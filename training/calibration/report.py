@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from skullstrip.batch.tables import write_rows
 from skullstrip.quality.calibration import Calibration
 from skullstrip.quality.evidence import right_odds
 from skullstrip.quality.verdict import Judgement, judge_measures
 
 from ..augment.synthesis import LOOKS
-from ..evaluation.scores import markdown_table, number
+from ..evaluation.scores import markdown_table, number, write_figures
 from ..evaluation.stress import UNTOUCHED
 from .cases import BAD_DICE, BOTH, MASK, OWN, Row, Voxels
 
@@ -159,20 +158,12 @@ def write_quality_report(
         estimate_table(judged),
     ]
     rows = [
-        {
-            "scan": row.scan,
-            "kind": row.kind,
-            "what": row.what,
-            "strength": row.strength,
-            "dice": f"{row.dice:.5f}",
-            "estimate": f"{found.estimate.dice:.5f}",
-            "verdict": found.verdict,
-            "reasons": " ".join(check.code for check in found.reasons),
-        }
-        | {name: f"{value:.5g}" for name, value in row.measured.items()}
+        {name: getattr(row, name) for name in ("scan", "kind", "what", "strength", "dice")}
+        | {"estimate": found.estimate.dice, "verdict": found.verdict}
+        | {"reasons": " ".join(check.code for check in found.reasons), **row.measured}
         for row, found in judged
     ]
-    write_rows(out / "masks.csv", tuple(rows[0]), rows)
+    write_figures(out / "masks.csv", tuple(rows[0]), rows)
     (out / "quality.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     _draw(out / "roc.png", curves, held_out)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from skullstrip.batch.tables import write_rows
 from skullstrip.cli.common import add_options, options_of
 from skullstrip.errors import Cancelled, SkullStripError
 from skullstrip.grid.orientation import orientation_of
@@ -24,7 +23,7 @@ from skullstrip.pipeline import extract_brain, load_engine
 from ..data.dataset import DATA_HELP, find_pairs, select_split
 from ..data.pair import Pair, read_pair
 from ..data.pictures import PREDICTED, TRUTH, page, scan_row
-from .scores import COLUMNS, Score, agreement, evaluation_markdown, summarise
+from .scores import COLUMNS, Score, agreement, evaluation_markdown, summarise, write_figures
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,7 +59,8 @@ def read_scans(pairs: Iterable[Pair]) -> Iterator[Scan]:
 
 def evaluate(scans: Iterable[Scan], find: Finder) -> Evaluation:
     """Score the mask of every scan; a scan of which none is found counts with Dice 0."""
-    scores, worst = [], []
+    scores: list[Score] = []
+    worst: list[tuple[float, Image]] = []
     for pair, volume, truth in scans:
         start, failure = time.perf_counter(), ""
         try:
@@ -76,9 +76,10 @@ def evaluate(scans: Iterable[Scan], find: Finder) -> Evaluation:
         said = f"Dice {score['dice']:.4f}  HD95 {score['hd95_mm']:.1f} mm"
         print(f"{pair.name}: {failure or f'{said}  {seconds:.1f} s'}", flush=True)
         scores.append(score)
-        picture = scan_row(volume, {TRUTH: truth, PREDICTED: mask}, f"{pair.name}  {said}")
-        worst.append((score["dice"], picture))
-        worst = sorted(worst, key=lambda entry: entry[0])[:WORST_SHOWN]
+        if len(worst) < WORST_SHOWN or score["dice"] < worst[-1][0]:
+            picture = scan_row(volume, {TRUTH: truth, PREDICTED: mask}, f"{pair.name}  {said}")
+            worst.append((score["dice"], picture))
+            worst = sorted(worst, key=lambda entry: entry[0])[:WORST_SHOWN]
     return Evaluation(scores, worst)
 
 
@@ -116,21 +117,12 @@ def write_evaluation(out: Path, title: str, facts: Sequence[str], evaluation: Ev
     """Write ``scores.csv``, ``report.md`` and ``worst.png`` into a folder; return the report."""
     scores, worst = evaluation
     groups = {column for score in scores for column in score if column not in COLUMNS}
-    write_scores(out, (*COLUMNS, *sorted(groups)), scores)
+    write_figures(out / "scores.csv", (*COLUMNS, *sorted(groups)), scores)
     report = evaluation_markdown(title, facts, scores)
     (out / "report.md").write_text(report, encoding="utf-8")
     if worst:
         page([picture for _, picture in worst], columns=2).save(out / "worst.png")
     return report
-
-
-def write_scores(out: Path, columns: Sequence[str], scores: Iterable[Score]) -> None:
-    """Write ``scores.csv`` into a folder."""
-    rows = (
-        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-        for row in scores
-    )
-    write_rows(out / "scores.csv", columns, rows)
 
 
 def add_judging_arguments(parser: argparse.ArgumentParser, out: str) -> None:

@@ -22,8 +22,8 @@ from skullstrip.grid.volume import Volume
 
 from ..data.dataset import DATA_HELP, find_pairs, images_in, select_split
 from ..data.pair import GRID_TOLERANCE_MM, Pair, grid_mismatch_mm, read_volume
-from .evaluate import Finder, evaluate, read_scans, write_evaluation, write_scores
-from .scores import summarise
+from .evaluate import Finder, evaluate, read_scans, write_evaluation
+from .scores import summarise, write_figures
 
 T1W = re.compile("[_/]T1w$")  # which our names of scans leave out
 MASK = re.compile("(_brain)?_mask$")
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
             dice = remote_dice(arguments.url, name, path, arguments.timeout)
             scores.append({"scan": name, "dice": dice})
             print(f"{name}: {dice:.4f}", flush=True)
-        write_scores(arguments.out, ("scan", "dice"), scores)
+        write_figures(arguments.out / "scores.csv", ("scan", "dice"), scores)
     else:
         pairs = select_split(find_pairs(arguments.data), arguments.split)
         evaluation = evaluate(read_scans(pairs), from_files(predictions))

@@ -10,11 +10,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
+from skullstrip.batch.tables import write_rows
 from skullstrip.grid.regions import dice
 
 Score = dict[str, Any]
@@ -157,6 +159,15 @@ def by_group(scores: Iterable[Score]) -> dict[tuple[str, str], list[Score]]:
         for key in sorted(groups)
         if sizes[key[0]] <= MAX_GROUPS and key[0] not in measured
     }
+
+
+def write_figures(path: Path, columns: Sequence[str], rows: Iterable[Score]) -> None:
+    """Write a CSV, figures with six digits."""
+    shown = (
+        {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+        for row in rows
+    )
+    write_rows(path, columns, shown)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
