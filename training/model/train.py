@@ -155,12 +155,14 @@ def refuse_divergence(epoch: int, logs: dict[str, float]) -> None:
 
 def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarray]:
     """Return every variable by path, trainable ones as their moving average if kept."""
-    arrays = {v.path: np.asarray(v.value, dtype=np.float32) for v in network.weights}
+    from keras.ops import convert_to_numpy
+
+    kept = {variable.path: variable for variable in network.weights}
     if optimiser.use_ema:
         averages = optimiser._model_variables_moving_average  # Keras has no public accessor
-        for variable, average in zip(network.trainable_variables, averages, strict=True):
-            arrays[variable.path] = np.asarray(average.value, dtype=np.float32)
-    return arrays
+        paths = [variable.path for variable in network.trainable_variables]
+        kept |= zip(paths, averages, strict=True)
+    return {path: convert_to_numpy(variable) for path, variable in kept.items()}
 
 
 def save_weights(run: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -56,10 +56,12 @@ class _Graph:
     """Collects nodes, and the variables that they use."""
 
     def __init__(self) -> None:
+        import keras
         import onnx
         from onnx import helper, numpy_helper
 
         self._helper, self._to_tensor = helper, numpy_helper.from_array
+        self._to_array = keras.ops.convert_to_numpy
         self._float: int = onnx.TensorProto.FLOAT
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -103,7 +105,7 @@ class _Graph:
     def variable(self, variable: Any) -> str:
         """Add one of Keras' variables in half precision; give it in single precision."""
         with np.errstate(over="ignore"):
-            half = np.asarray(variable.value).astype(np.float16)
+            half = self._to_array(variable).astype(np.float16)
         if not np.isfinite(half).all():
             raise WeightsError(f"The weight '{variable.path}' does not fit half precision.")
         return self.add("Cast", [self.constant(variable.path, half)], to=self._float)

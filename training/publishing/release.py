@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from skullstrip.cli.common import view_choice
+from skullstrip.cli.common import options_of, view_choice
 from skullstrip.errors import InputError
 from skullstrip.io.atomic import atomic_outputs
 from skullstrip.network.manifest import MANIFEST_NAME, Manifest
@@ -128,7 +128,7 @@ def fill_model_card(
     `pairs` are all data, of every split, `scores` and `report` those of the released weights on the
     split that judges, `run` is what goes into ``run.json``. `stress` and `synthetic`, reports of
     these commands, are empty where they were not run; `notes` are further known failures.
-    Raise InputError where a report is of other weights, or the template names what is not filled.
+    Raise InputError where a report is of other weights.
     """
     texts = {"stress": stress, "synthetic": synthetic}
     for name, text in texts.items():
@@ -158,10 +158,7 @@ def fill_model_card(
     }
     for name in ("machine", "versions"):
         values[name] = ", ".join(f"{key} {value}" for key, value in trained[name].items())
-    try:
-        return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
-    except KeyError as error:
-        raise InputError(f"{TEMPLATE.name} names {error}, which nothing fills.") from error
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
 
 
 def _data_table(pairs: Sequence[Pair]) -> str:
@@ -218,7 +215,7 @@ def run(arguments: argparse.Namespace) -> None:
         find_pairs(*arguments.data),
         arguments.out,
         current=None if arguments.first else arguments.current,
-        options=Options(**{name: getattr(arguments, name) for name in JUDGED_BY}),
+        options=options_of(arguments, Options),
         **{name: getattr(arguments, name) for name in ("name", "split", "may_lose", *TEXTS)},
     )
     print(f"released {arguments.name} to {arguments.out}: mean Dice {mean_dice:.4f}")

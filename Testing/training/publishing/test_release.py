@@ -12,6 +12,7 @@ from skullstrip.network.manifest import Architecture, Manifest, load_manifest
 from skullstrip.network.unet import build_model, read_weights
 from skullstrip.options import Options
 from skullstrip.quality.calibration import load_calibration
+from Testing.programs import ENVIRONMENT, ROOT, run_python
 from Testing.stand_ins import ThresholdEngine
 from training.__main__ import run as command
 from training.data.dataset import find_pairs
@@ -51,6 +52,22 @@ def test_exported_weights_are_the_run_s_and_say_how_long_it_was(run, tmp_path):
     exported = read_weights(path.read_bytes())
     for name, array in run_weights(run).items():
         np.testing.assert_array_equal(exported[name], array.astype(np.float16))
+
+
+@pytest.mark.slow
+def test_a_network_on_pytorch_is_checkpointed_and_exported_too():
+    pytest.importorskip("torch")
+    program = (
+        "from training.model.train import averaged_weights, make_networks\n"
+        "from training.model.config import load_config\n"
+        "from training.publishing.onnx_graph import build_onnx\n"
+        "network, trainer = make_networks(load_config('training/configs/original.toml'))\n"
+        "print(len(averaged_weights(network, trainer.optimizer)), len(build_onnx(network)) > 1e6)\n"
+    )
+    environment = ENVIRONMENT | {"KERAS_BACKEND": "torch"}
+    done = run_python("-c", program, cwd=ROOT, env=environment, timeout=600, check=True)
+    count, whole = done.stdout.split()
+    assert (int(count) > 300, whole) == (True, "True")
 
 
 def test_weights_of_another_network_are_not_exported(run, tmp_path):
