@@ -19,6 +19,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from skullstrip.errors import InputError
+from skullstrip.grid.orientation import orientation_of
+from skullstrip.grid.regions import bounding_box
 from skullstrip.grid.volume import Volume
 
 from ..data.dataset import find_pairs, select_split
@@ -37,7 +39,7 @@ MAX_CUT_MM = 40.0  # of brain
 MAX_FACE_GAP_MM = 60.0
 MIN_FACE_GAP_MM = 4.0
 MAX_SCALE = 1.5
-_SUPERIOR, _ANTERIOR = np.array([0.0, 0, 1]), np.array([0.0, 1, 0])
+ANTERIOR, SUPERIOR = 1, 2  # axes of RAS+
 
 
 def rotate(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Spoilt:
@@ -82,7 +84,7 @@ def noise(volume: Volume, mask: np.ndarray, strength: float, rng: Rng) -> Spoilt
 
 def thick_slices(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Spoilt:
     """Average neighbouring axial slices to up to 6 mm, on a grid of those thick slices."""
-    axis = _axis_along(volume.affine, _SUPERIOR)[0]
+    axis = orientation_of(volume.affine).axes[SUPERIOR]
     spacing = float(volume.spacing_mm[axis])
     factor = max(1, round((spacing + strength * (MAX_SLICE_MM - spacing)) / spacing))
     if factor == 1:
@@ -100,19 +102,17 @@ def thick_slices(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -
     return Volume(average(volume.array), volume.affine @ step), average(mask) >= 0.5
 
 
-def crop(
-    volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, towards: np.ndarray
-) -> Spoilt:
+def crop(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng, towards: int) -> Spoilt:
     """End the field of view up to 40 mm inside the brain's side in a direction."""
-    axis, ascending = _axis_along(volume.affine, towards)
-    others = tuple(other for other in range(3) if other != axis)
-    occupied = np.flatnonzero(mask.any(axis=others))
+    orientation = orientation_of(volume.affine)
+    axis = orientation.axes[towards]
+    brain = bounding_box(mask)[axis]
     cut = round(strength * MAX_CUT_MM / float(volume.spacing_mm[axis]))
     start, stop = 0, mask.shape[axis]
-    if ascending:
-        stop = max(int(occupied[-1]) + 1 - cut, 1)
+    if orientation.flipped[towards]:
+        start = min(brain.start + cut, stop - 1)
     else:
-        start = min(int(occupied[0]) + cut, stop - 1)
+        stop = max(brain.stop - cut, 1)
     kept = tuple(slice(start, stop) if i == axis else slice(None) for i in range(3))
     shift = np.eye(4)
     shift[axis, 3] = start
@@ -121,9 +121,8 @@ def crop(
 
 def deface(volume: Volume, mask: np.ndarray, strength: float, _rng: Rng) -> Spoilt:
     """Blank everything beyond a plane in front of and below the brain, up to 4 mm from it."""
-    outward = (_ANTERIOR - _SUPERIOR) / np.sqrt(2)
-    steps = outward @ volume.affine[:3, :3]  # mm along the outward direction for one voxel
-    i, j, k = (np.arange(size) * step for size, step in zip(mask.shape, steps, strict=True))
+    outward = (volume.affine[ANTERIOR, :3] - volume.affine[SUPERIOR, :3]) / np.sqrt(2)
+    i, j, k = (np.arange(size) * step for size, step in zip(mask.shape, outward, strict=True))
     height = i[:, None, None] + j[:, None] + k
     gap = MIN_FACE_GAP_MM + (1 - strength) * (MAX_FACE_GAP_MM - MIN_FACE_GAP_MM)
     beyond = height > height[mask].max() + gap
@@ -177,16 +176,9 @@ def _air(volume: Volume) -> float:
     return float(_as_float(volume).min())
 
 
-def _axis_along(affine: np.ndarray, direction: np.ndarray) -> tuple[int, bool]:
-    """Return the array axis closest to a direction, and whether its index grows that way."""
-    cosines = direction @ affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    axis = int(np.abs(cosines).argmax())
-    return axis, bool(cosines[axis] > 0)
-
-
 PERTURBATIONS: dict[str, Perturbation] = {
     "rotate": rotate, "bias": bias, "noise": noise, "thick_slices": thick_slices,
-    "crop_top": partial(crop, towards=_SUPERIOR), "crop_front": partial(crop, towards=_ANTERIOR),
+    "crop_top": partial(crop, towards=SUPERIOR), "crop_front": partial(crop, towards=ANTERIOR),
     "deface": deface, "invert": invert, "wrong_header": wrong_header,
     "enlarge": partial(scale, larger=True), "shrink": partial(scale, larger=False),
 }  # fmt: skip
