@@ -23,7 +23,7 @@ from SkullStripSlicer.batch_panel import BatchPanel, OthersPanel
 from SkullStripSlicer.clicks_panel import ClicksPanel
 from SkullStripSlicer.dependencies import AdvancedPanel
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.panel import told
+from SkullStripSlicer.panel import recolor, told
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.review_panel import ReviewPanel
@@ -90,8 +90,13 @@ class SkullStripLogic(ScriptedLoadableModuleLogic, StripLogic):
         StripLogic.__init__(self)
 
     def getParameterNode(self) -> SkullStripParameterNode:
-        """Return the settings of the current scene."""
-        return SkullStripParameterNode(super().getParameterNode())
+        """Return the settings of the current scene; the defaults where they mean nothing here."""
+        node = super().getParameterNode()
+        try:
+            return SkullStripParameterNode(node)
+        except ValueError:  # a choice of another version
+            node.UnsetAllParameters()
+            return SkullStripParameterNode(node)
 
 
 class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -121,6 +126,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.running = (self.runPanel, self.othersPanel, self.batchPanel)
         self.parts = (*self.running, self.resultPanel, self.clicksPanel, self.reviewPanel)
         self.tell = self.runPanel.tell
+        slicer.app.connect("paletteChanged(QPalette)", self.onPaletteChanged)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         # A scene was closed, loaded or both, or many nodes came at once.
@@ -133,6 +139,7 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for part in self.running:
             part.cancel()
         self.logic.children.end()
+        slicer.app.disconnect("paletteChanged(QPalette)", self.onPaletteChanged)
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -159,6 +166,11 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameterNode.parameterNode, modified, self.refresh)
         for part in self.parts:
             part.setScene(None if parameterNode is None else slicer.mrmlScene)
+
+    @told
+    def onPaletteChanged(self) -> None:
+        """Keep every notice readable."""
+        recolor(self.ui)
 
     @told
     def onSceneStartClose(self, caller, event) -> None:

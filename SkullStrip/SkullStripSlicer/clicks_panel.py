@@ -14,7 +14,7 @@ from skullstrip.mask.clicks import Click
 from .outputs import brainMask, readState, removeNodes, sourceOf
 from .panel import Panel, timer, told
 from .results import clickAt, clicksIn, requireChangeable
-from .voxels import worldAffine
+from .voxels import ijkToRas, localPosition
 
 POINTS_ROLE = "SkullStrip.Points"
 POINTS_CLASS = "vtkMRMLMarkupsFiducialNode"
@@ -206,10 +206,10 @@ def removePoints(pointsNode) -> None:
 
 def sortPoints(pointsNode, new: list[int], mask: np.ndarray, volumeNode) -> None:
     """Let each new point mean the opposite of what the mask (I, J, K) says there."""
-    toVoxel = np.linalg.inv(worldAffine(volumeNode))
+    toVoxel = np.linalg.inv(ijkToRas(volumeNode))
     for index in new:
-        position = [*pointsNode.GetNthControlPointPositionWorld(index), 1.0]
-        voxel = np.rint(toVoxel @ position)[:3].astype(int)
+        position = localPosition(volumeNode, pointsNode.GetNthControlPointPositionWorld(index))
+        voxel = np.rint(toVoxel @ [*position, 1.0])[:3].astype(int)
         isThere = bool((voxel >= 0).all() and (voxel < mask.shape).all())
         _sort(pointsNode, index, not (isThere and mask[tuple(voxel)]))
 

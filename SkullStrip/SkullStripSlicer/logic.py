@@ -18,7 +18,7 @@ from .border import BorderField
 from .child_process import ChildProcess, Children
 from .runs import AppliedMask, Batch, FolderBatch, Progress, ScanChanged, SceneBatch, StripRun
 from .scene_scans import SceneHead, SceneScan, findHeads, findOtherScans
-from .voxels import requireScalarVolume, volumeFromNode
+from .voxels import requireScalarVolume, requireUnwarped, volumeFromNode
 
 MAPS = {  # of `BrainExtraction`, by the role of the volume that gets them
     outputs.PROBABILITY_ROLE: "brain_probability",
@@ -242,7 +242,7 @@ class StripLogic:
     ):
         """Give other volumes the mask of a result, as it is now, each in a segmentation of its own.
 
-        Volumes and result stay where they are; linear parent transforms count.
+        Volumes and result stay where they are; linear parent transforms count, others are refused.
 
         Parameters
         ----------
@@ -263,14 +263,18 @@ class StripLogic:
             volumeNodes = [other.volumeNode for other in others if other.share]
         if not volumeNodes:
             raise InputError("No other scan in the scene shows this brain; load or choose one.")
+        source = outputs.requireSource(segmentationNode)
         if outputs.hasMoved(segmentationNode):
             raise InputError("The scan was moved since it was stripped; strip it again first.")
-        scan = volumeFromNode(outputs.sourceOf(segmentationNode))
+        scan = volumeFromNode(source)
         report = {} if outputs.isEdited(segmentationNode) else self.report(segmentationNode)
         verdict = report.get("verdict", "not judged")
         mask = AppliedMask(scan, outputs.brainMask(segmentationNode), verdict)
 
         def strip(scan: SceneScan, ended: Callable[[StripRun], None]) -> StripRun:
+            if scan.volumeNode.GetTransformNodeID() != source.GetTransformNodeID():
+                requireUnwarped(source)
+                requireUnwarped(scan.volumeNode)
             return self.strip(scan.volumeNode, options=options, applied=mask, finished=ended)
 
         scans = [SceneScan(node.GetName(), node) for node in volumeNodes]

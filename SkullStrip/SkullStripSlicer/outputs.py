@@ -25,6 +25,7 @@ from .voxels import (
     freeColor,
     ownGrid,
     readMask,
+    requireScalarVolume,
     segmentTime,
     showAsOutline,
     toWorld,
@@ -112,10 +113,13 @@ def moveSegmentationTo(segmentationNode, volumeNode) -> None:
 
 
 def hasMoved(segmentationNode) -> bool:
-    """Return whether the volume was moved, or its grid changed, since the segment was written."""
+    """Return whether the volume was moved, or its grid changed, since the segment was written.
+
+    Of one whose file was not found nothing is known.
+    """
     volumeNode, grid = sourceOf(segmentationNode), ownGrid(segmentationNode)
     if volumeNode.GetImageData() is None:
-        return True
+        return False
     matrix = vtk.vtkMatrix4x4()
     grid.GetImageToWorldMatrix(matrix)
     own = toWorld(segmentationNode) @ slicer.util.arrayFromVTKMatrix(matrix)
@@ -160,6 +164,15 @@ def _nodeIds(scene) -> set[str]:
 def sourceOf(segmentationNode):
     """Return the volume that a segmentation was made from, or None."""
     return segmentationNode.GetNodeReference(SOURCE_ROLE)
+
+
+def requireSource(segmentationNode):
+    """Return the volume of a result; raise InputError where it is gone, or has no voxels."""
+    volumeNode = sourceOf(segmentationNode)
+    if volumeNode is None:
+        raise InputError("The scan of this result is no longer in the scene; strip it again.")
+    requireScalarVolume(volumeNode)
+    return volumeNode
 
 
 def segmentOf(segmentationNode) -> str | None:

@@ -15,6 +15,8 @@ from slicer.i18n import tr as _
 from skullstrip.errors import SkullStripError
 
 STATUS_MILLISECONDS = 10_000
+DRAW_DELAY_MS = 100  # what changes a node by hand, or plays it, does so many times a second
+TONE = "SkullStripTone"
 # On a light and on a dark palette.
 _COLORS = {
     "good": ("#1b6e20", "#81c784"),
@@ -25,15 +27,19 @@ _COLORS = {
 
 def say(label, text: str, tone: str = "") -> None:
     """Show a text, ordinary, "good", a "warning" or an "error"; hide the label of an empty one."""
-    style, main = "", slicer.util.mainWindow()
-    if tone and main is not None:
-        palette = main.palette  # a label that has a style sheet does not follow a new one
-        roles = (qt.QPalette.Window, qt.QPalette.WindowText)
-        window, words = (palette.color(role).lightness() for role in roles)
-        style = f"color: {_COLORS[tone][window < words]};"
+    roles = (qt.QPalette.Window, qt.QPalette.WindowText)
+    window, words = (slicer.app.palette().color(role).lightness() for role in roles)
     label.text = text
     label.visible = bool(text)
-    label.styleSheet = style
+    label.styleSheet = f"color: {_COLORS[tone][window < words]};" if tone else ""
+    label.setProperty(TONE, tone)
+
+
+def recolor(ui) -> None:
+    """Give all that is said the colours of a new palette, which a style sheet does not follow."""
+    for label in vars(ui).values():
+        if tone := label.property(TONE):
+            say(label, label.text, tone)
 
 
 def sentence(error: Exception) -> str:

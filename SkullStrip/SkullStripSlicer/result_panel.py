@@ -16,10 +16,10 @@ from skullstrip.quality.verdict import judged_mask
 
 from . import outputs, results
 from .border import MAX_BORDER_MM, MIN_BORDER_MM
-from .panel import NodesObserver, Panel, say, timer, told
+from .panel import DRAW_DELAY_MS, NodesObserver, Panel, say, timer, told
+from .voxels import ALGORITHM_TYPE
 
 SURFACE_DELAY_MS = 400  # the surface follows once the slider rests
-DRAW_DELAY_MS = 100  # what changes the segment by hand does so many times a second
 EVENTS = (
     vtk.vtkCommand.ModifiedEvent,
     slicer.vtkSegmentation.SegmentAdded,
@@ -100,7 +100,7 @@ class ResultPanel(Panel):
         said = ui.inputNotice.text
         messages = [f"• {check.message}" for check in warnings if check.message not in said]
         if outputs.hasMoved(segmentation):
-            moved = _("The scan was moved since; strip it again, or move the border.")
+            moved = _("The scan was moved or cropped since; strip it again.")
             messages.insert(0, f"• {moved}")
         say(ui.warningLabel, "\n".join(messages), "warning")
         self._places = [check.position_ras for check in warnings if check.position_ras]
@@ -243,12 +243,15 @@ class ResultPanel(Panel):
             self._say(_("Saved as {path}.").format(path=path), "good")
 
     def _export(self) -> None:
-        """Open Slicer's own DICOM export with the result chosen."""
-        scene = slicer.mrmlScene
+        """Open Slicer's own DICOM export with the result chosen, which says how it was made."""
+        scene, segmentation = slicer.mrmlScene, self.segmentation
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        segment = segmentation.GetSegmentation().GetSegment(outputs.segmentOf(segmentation))
+        isByHand = outputs.isEdited(segmentation) or outputs.readState(segmentation).get("clicks")
+        segment.SetTag(ALGORITHM_TYPE, "SEMIAUTOMATIC" if isByHand else "AUTOMATIC")
         dialog = slicer.qSlicerDICOMExportDialog(None)
         dialog.setMRMLScene(scene)
-        dialog.execDialog(hierarchy.GetItemByDataNode(self.segmentation))
+        dialog.execDialog(hierarchy.GetItemByDataNode(segmentation))
 
 
 def _shownBorder(state) -> float:

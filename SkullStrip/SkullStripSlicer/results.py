@@ -25,7 +25,14 @@ from skullstrip.mask.clicks import Click, correct_mask
 
 from . import outputs
 from .border import BorderField
-from .voxels import ijkToRasMatrix, ownGrid, volumeFromNode, writeMask
+from .voxels import (
+    ijkToRas,
+    ijkToRasMatrix,
+    localPosition,
+    ownGrid,
+    volumeFromNode,
+    writeMask,
+)
 
 HISTORY_LENGTH = 5  # undone runs that are remembered for each segmentation
 CLICK_DIGITS = 2  # of a position in mm; files keep about six figures
@@ -161,8 +168,7 @@ def requireChangeable(segmentationNode) -> BorderField:
 
     Raises InputError where the segment was edited by hand, or nothing is known of it any more.
     """
-    if outputs.sourceOf(segmentationNode) is None:
-        raise InputError("The scan of this result is no longer in the scene; strip it again.")
+    outputs.requireSource(segmentationNode)
     if outputs.isEdited(segmentationNode):
         isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
         advice = "save the correction first" if isReviewed else "strip again for a fresh result"
@@ -281,16 +287,17 @@ def _correct(border: BorderField, state, volumeNode, clicks: Sequence[Click]) ->
 
     All is made anew from the first that differs. Raises InputError where a click means nothing.
     """
-    _voxels(volumeNode, border.shape)
+    array, affine = _voxels(volumeNode, border.shape), ijkToRas(volumeNode)
     before, changes = clicksIn(state), state.get("clickChanges", [])
     pairs, same = zip(before, clicks, strict=False), min(len(before), len(clicks))
     kept = next((place for place, (was, now) in enumerate(pairs) if was != now), same)
     mask = border.whole(0.0)
     for change in reversed(changes[kept:]):
         mask = mask ^ _unpacked(change, mask.shape)
-    changes, volume = changes[:kept], volumeFromNode(volumeNode)
+    changes = changes[:kept]
     for click in clicks[kept:]:
-        corrected = correct_mask(mask, volume.array, volume.affine, [click])
+        local = Click(localPosition(volumeNode, click.position_ras), click.inside)
+        corrected = correct_mask(mask, array, affine, [local])
         changes.append(_packed(mask ^ corrected))
         mask = corrected
     state |= {"clicks": list(clicks), "clickChanges": changes}
@@ -318,6 +325,7 @@ def saveMask(segmentationNode, path: str | Path, *, overwrite: bool = False) -> 
         raise InputError(f"'{path.name}' ends in none of {', '.join(ENDINGS)}; name a format.")
     if path.exists() and not overwrite:
         raise InputError(f"'{path}' is there already; choose another name.")
+    outputs.requireSource(segmentationNode)
     if outputs.hasMoved(segmentationNode):
         raise InputError("The scan was moved since this mask was made; strip it again first.")
     with atomic_outputs() as staged:

@@ -13,7 +13,7 @@ from skullstrip.checks.input_checks import Check
 from skullstrip.errors import Cancelled
 
 from . import outputs, results
-from .panel import NodesObserver, RunningPanel, say, sentence, told
+from .panel import DRAW_DELAY_MS, NodesObserver, RunningPanel, say, sentence, timer, told
 from .parameter_node import runOptions
 from .voxels import SCALAR, inspectVolume, worldAffine
 
@@ -35,7 +35,9 @@ class RunPanel(RunningPanel):
         self._observers = (
             NodesObserver(SCALAR, self._onVolumesChanged, VOLUME_EVENTS),
             NodesObserver(VIEW_CLASS, self.follow),
+            NodesObserver("vtkMRMLLayoutNode", self.follow),
         )
+        self._drawTimer = timer(DRAW_DELAY_MS, widget.onScanChanged)
         self._inspected: Any = None
         self._checks: tuple[Check, ...] = ()
         self._ui.inputSelector.connect("nodeActivated(vtkMRMLNode*)", self._onActivated)
@@ -45,15 +47,20 @@ class RunPanel(RunningPanel):
     def setScene(self, scene) -> None:
         """Observe this scene; None for one that is closed."""
         super().setScene(scene)
+        self._drawTimer.stop()
         if scene is not None:
             self._hideOutputs()
 
     @told
     def _onVolumesChanged(self) -> None:
-        """Hear of new voxels, for a node may be chosen before it has any, and of another place."""
+        """Hear of new voxels, for a node may be chosen before it has any, and of another place.
+
+        They are looked at once they rest: while they change their number may not fit the grid.
+        """
         self._hideOutputs()
-        if self._parameterNode is not None and self._scanAsItIs() != self._inspected:
-            self._widget.onScanChanged()
+        isOther = self._parameterNode is not None and self._scanAsItIs() != self._inspected
+        if isOther and self._widget.parent.isEntered:
+            self._drawTimer.start()
 
     def _hideOutputs(self) -> None:
         """Offer scans alone in the selector, not what we made of them."""
@@ -164,9 +171,17 @@ class RunPanel(RunningPanel):
 
 
 def activeBackground(scene):
-    """Return the scalar volume in the background of the red view, else of any other; or None."""
+    """Return the scalar volume in the background of a view of the layout, the red one first.
+
+    Where none of them has one, that of a view that is not shown, or None.
+    """
+
+    def isShown(view) -> bool:
+        slices = slicer.vtkMRMLSliceLogic.GetSliceNode(view)
+        return slices is not None and bool(slices.IsMappedInLayout())
+
     views = slicer.util.getNodesByClass(VIEW_CLASS, scene)
-    views.sort(key=lambda view: view.GetLayoutName() != FIRST_VIEW)
+    views.sort(key=lambda view: (not isShown(view), view.GetLayoutName() != FIRST_VIEW))
     nodes = [scene.GetNodeByID(view.GetBackgroundVolumeID() or "") for view in views]
     return next((node for node in nodes if node is not None and node.IsA(SCALAR)), None)
 

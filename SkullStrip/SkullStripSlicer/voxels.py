@@ -28,6 +28,7 @@ COLORS = (
     (1.0, 0.45, 0.40),
 )
 OUTLINE_WIDTH = 2
+ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"  # MANUAL for Slicer's export, unless set
 TERMINOLOGY = (
     "Segmentation category and type - DICOM master list"
     "~SCT^123037004^Anatomical Structure~SCT^12738006^Brain~^^"
@@ -61,6 +62,20 @@ def requireScalarVolume(volumeNode) -> None:
         raise InputError(
             f"'{name}' has {components} values per voxel; choose a volume with a single one."
         )
+
+
+def localPosition(node, positionWorld) -> tuple[float, float, float]:
+    """Return a position of the world as seen under a node's parent transforms, warping too."""
+    position = [0.0, 0.0, 0.0]
+    node.TransformPointFromWorld(positionWorld, position)
+    return tuple(position)
+
+
+def requireUnwarped(volumeNode) -> None:
+    """Raise InputError for a volume under a transform that no matrix describes."""
+    transform = volumeNode.GetParentTransformNode()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        raise InputError(f"'{volumeNode.GetName()}' is warped by a transform; harden it first.")
 
 
 def ijkToRas(volumeNode) -> np.ndarray:
@@ -115,6 +130,8 @@ def addBrainSegment(segmentationNode, color: tuple[float, ...], segmentId: str =
     segmentId = segmentation.AddEmptySegment(segmentId, SEGMENT_NAME, color)
     segment = segmentation.GetSegment(segmentId)
     segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), TERMINOLOGY)
+    segment.SetTag(ALGORITHM_TYPE, "AUTOMATIC")
+    segment.SetTag("DICOM.SegmentAlgorithmName", "SkullStrip")
     return segmentId
 
 

@@ -103,7 +103,11 @@ def install(monkeypatch, temporaryFolder):
     settings = Settings()
     mainWindow = Proxy(QtWidgets.QMainWindow())
     mainWindow.show()
+    signals = Proxy(application)
     app = SimpleNamespace(
+        connect=signals.connect,
+        disconnect=signals.disconnect,
+        palette=application.palette,
         processEvents=application.processEvents,
         temporaryPath=str(temporaryFolder),
         userSettings=lambda: settings,

@@ -7,7 +7,6 @@ not connect fail here as well.
 """
 
 import enum
-import json
 import typing
 from types import ModuleType
 
@@ -45,8 +44,11 @@ class Parameter:
         text = wrapper.parameterNode.GetParameter(self.name)
         if text == "":
             return self.default
-        value = json.loads(text)
-        return self.kind[value] if self.choices else self.kind(value)
+        if not self.choices:
+            return text == "True" if self.kind is bool else self.kind(text)
+        if text not in self.kind.__members__:
+            raise ValueError(f"Found '{text}' in parameter node but it is not one of {self.kind}")
+        return self.kind[text]
 
     def __set__(self, wrapper, value):
         node = wrapper.parameterNode
@@ -60,7 +62,7 @@ class Parameter:
             raise TypeError(f"{self.name} is {value!r}, not a {self.kind.__name__}")
         if not all(limits.minimum <= value <= limits.maximum for limits in self.limits):
             raise ValueError(f"{self.name} is {value}")
-        node.SetParameter(self.name, json.dumps(value.name if self.choices else value))
+        node.SetParameter(self.name, value.name if self.choices else str(value))
 
 
 class Connector:
@@ -112,6 +114,8 @@ class Wrapper:
         self.parameterNode = parameterNode
         self._connections = {}
         self._updatingGUIFromParameterNode = False
+        for name in self.parameters:
+            getattr(self, name)  # the real one reads all at once, and raises what is wrong
 
     def connectGui(self, ui):
         bound, slots = {}, {}

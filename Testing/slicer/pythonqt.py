@@ -32,6 +32,7 @@ class Proxy:
 
     def __init__(self, target):
         object.__setattr__(self, "_target", target)
+        object.__setattr__(self, "_slots", {})
 
     def __getattr__(self, name):
         target = self._target
@@ -73,8 +74,15 @@ class Proxy:
             return False
         name, arguments = normalized.split("(", 1)
         signal = getattr(target, name)
-        signal.connect(guarded(slot, 0 if arguments == ")" else None))
+        self._slots[signature, slot] = guarded(slot, 0 if arguments == ")" else None)
+        signal.connect(self._slots[signature, slot])
         return True
+
+    def disconnect(self, signature: str, slot) -> bool:
+        """As PythonQt: whether the slot was connected by `connect`."""
+        signal = getattr(self._target, signature.split("(", 1)[0])
+        known = self._slots.pop((signature, slot), None)
+        return known is not None and signal.disconnect(known)
 
 
 class SignalProxy:

@@ -3,9 +3,12 @@
 The scan is a synthetic head, whose brain's centre is the origin; the child's program is a stand-in.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from skullstrip.mask.clicks import Click, correct_mask
 from SkullStripSlicer import outputs
@@ -50,6 +53,31 @@ def test_without_a_panel_clicks_stay_as_the_border_moves_and_the_stripped_scan_f
     stripped = segmentation.GetNodeReference(outputs.BRAIN_ROLE)
     scan = volumeFromNode(volume).array
     assert np.array_equal(volumeFromNode(stripped).array != 0, expected & (scan != 0))
+
+
+def test_a_click_means_the_place_that_is_shown_under_a_transform_that_warps_too(
+    volume, scene, logic
+):
+    segmentation = logic.strip(volume)
+    expected = corrected(maskOf(segmentation), volume, LESS)
+    splines = vtk.vtkThinPlateSplineTransform()
+    splines.SetBasisToR()
+    corners, moved = vtk.vtkPoints(), vtk.vtkPoints()
+    for corner in itertools.product((-90, 90), repeat=3):
+        corners.InsertNextPoint(corner)
+        moved.InsertNextPoint(1.1 * corner[0] + 20, corner[1], corner[2] * (1 + corner[0] / 900))
+    splines.SetSourceLandmarks(corners)
+    splines.SetTargetLandmarks(moved)
+    warp = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    warp.SetAndObserveTransformToParent(splines)
+    volume.SetAndObserveTransformNodeID(warp.GetID())
+    shown = splines.TransformPoint(LESS.position_ras)
+    assert np.linalg.norm(np.subtract(shown, LESS.position_ras)) > 10
+    logic.setClicks(segmentation, [Click(tuple(shown), inside=False)])
+    assert np.array_equal(maskOf(segmentation), expected)
+    scan = volumeFromNode(volume)
+    (other,) = logic.applyTo(segmentation, [addVolume(scene, scan.array, scan.affine, "other")])
+    assert "warped" in other.message
 
 
 def test_clicks_come_back_with_their_scene_and_can_still_be_taken_back(

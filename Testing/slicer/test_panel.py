@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import slicer
+import vtk
 from PySide6.QtGui import QColor, QPalette
 
-from skullstrip.errors import EngineError
+from skullstrip.errors import EngineError, InputError
 from skullstrip.options import Options
 from SkullStripSlicer import outputs, results
 from Testing.programs import LIBRARY
@@ -106,21 +107,23 @@ def luminance(color):
     return float(np.dot(linear[:3], (0.2126, 0.7152, 0.0722)))
 
 
-@pytest.mark.parametrize("window", ["#efefef", "#323232"])
-def test_every_notice_can_be_read_on_a_light_and_on_a_dark_palette(
-    qapp, makeWidget, request, window
+def test_every_notice_can_be_read_on_a_light_and_a_dark_palette_and_after_a_change(
+    qapp, widget, request
 ):
+    def contrast() -> float:
+        slicer.app.processEvents()
+        color = QColor(widget.ui.resultNotice.styleSheet.split(":")[1].strip(" ;"))
+        behind = unwrap(widget.parent).palette().window().color()
+        low, high = sorted(map(luminance, (color, behind)))
+        return (high + 0.05) / (low + 0.05)
+
     was = qapp.palette()
     request.addfinalizer(lambda: qapp.setPalette(was))
-    qapp.setPalette(QPalette(QColor(window)))
-    widget = makeWidget()
-    slicer.app.processEvents()
-    behind = luminance(unwrap(widget.parent).palette().window().color())
     for tone in ("good", "warning", "error"):
         sys.modules["SkullStripSlicer.panel"].say(widget.ui.resultNotice, "Read me.", tone)
-        color = QColor(widget.ui.resultNotice.styleSheet.split(":")[1].strip(" ;"))
-        low, high = sorted((luminance(color), behind))
-        assert (high + 0.05) / (low + 0.05) >= READABLE, tone
+        for window in ("#efefef", "#323232", "#efefef"):
+            qapp.setPalette(QPalette(QColor(window)))
+            assert contrast() >= READABLE, (tone, window)
 
 
 def test_a_ticked_confidence_map_is_made_with_the_next_run(widget):
@@ -325,6 +328,18 @@ def test_a_result_is_handed_on_to_editor_file_and_export(
     }  # fmt: skip
     assert path.is_file()
     assert str(path) in widget.ui.resultNotice.text
+    assert algorithmType(segmentation) == "AUTOMATIC"
+    paint(segmentation)
+    click(widget.ui.exportButton)
+    assert algorithmType(segmentation) == "SEMIAUTOMATIC"
+
+
+def algorithmType(segmentation):
+    """What Slicer's DICOM export says of a segment."""
+    value = vtk.reference("")
+    segment = segmentation.GetSegmentation().GetSegment(outputs.segmentOf(segmentation))
+    segment.GetTag("DICOM.SegmentAlgorithmType", value)
+    return str(value)
 
 
 def line(widget, segmentation):
@@ -385,10 +400,82 @@ def test_after_the_scan_was_moved_the_panel_says_so_and_the_next_run_lies_on_it(
     segmentation = strip(widget)
     before = centreMm(segmentation)
     harden(volume, (30.0, 0.0, 0.0))
-    assert wait_for(lambda: "was moved since" in widget.ui.warningLabel.text)
+    assert wait_for(lambda: "was moved or cropped since" in widget.ui.warningLabel.text)
     assert strip(widget) is segmentation
     assert centreMm(segmentation) - before == pytest.approx([30.0, 0.0, 0.0], abs=1e-3)
     assert not widget.ui.warningLabel.visible
+
+
+def test_voxels_are_looked_at_once_they_rest_and_only_while_the_module_is_open(
+    widget, volume, monkeypatch
+):
+    """A sequence plays many a second, and while a volume is filled its parts do not fit."""
+    looks, look = [], run_panel().inspectVolume
+    monkeypatch.setattr(run_panel(), "inspectVolume", lambda node: looks.append(node) or look(node))
+    fewer = slicer.util.arrayFromVolume(volume)[2:].copy()
+
+    def play():
+        for _ in range(3):
+            slicer.util.updateVolumeFromArray(volume, fewer)
+            slicer.app.processEvents()
+
+    play()
+    assert wait_for(lambda: looks == [volume])
+    leave(widget)
+    play()
+    assert not wait_for(lambda: len(looks) > 1, seconds=0.3)
+    enter(widget)
+    assert looks == [volume] * 2
+    assert not widget.ui.progressLabel.text
+
+
+def run_panel():
+    """The module, which the stand-ins for Qt must be there for."""
+    from SkullStripSlicer import run_panel
+
+    return run_panel
+
+
+def test_a_view_that_is_not_in_the_layout_shows_nothing(widget, scene, volume, head):
+    other = addVolume(scene, head.array, head.affine, "other")
+    slices = {}
+    for name in ("Red", "Yellow"):
+        slices[name] = scene.AddNewNodeByClass("vtkMRMLSliceNode")
+        slices[name].SetLayoutName(name)
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    view.SetLayoutName("Yellow")
+    view.SetBackgroundVolumeID(other.GetID())
+    layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    for shown, chosen in ((("Red", "Yellow"), volume), (("Yellow",), other), ((), volume)):
+        for name, node in slices.items():
+            node.SetMappedInLayout(name in shown)
+        layout.Modified()  # as Slicer does after it
+        assert widget._parameterNode.inputVolume is chosen
+
+
+def test_a_scan_without_voxels_or_gone_is_said_to_be_and_not_to_have_moved(
+    widget, scene, volume, logic, tmp_path
+):
+    """As after a scene was loaded whose files are somewhere else."""
+    segmentation = strip(widget)
+    volume.SetAndObserveImageData(None)
+    assert wait_for(lambda: "holds no voxels" in widget.ui.inputNotice.text)
+    assert widget.ui.resultBox.visible
+    assert not widget.ui.warningLabel.visible
+    with pytest.raises(InputError, match="'T1' holds no voxels"):
+        logic.saveMask(segmentation, tmp_path / "mask.nii.gz")
+    scene.RemoveNode(volume)
+    for act in (logic.saveMask, logic.applyTo):
+        with pytest.raises(InputError, match="no longer in the scene"):
+            act(segmentation, tmp_path / "mask.nii.gz")
+
+
+def test_choices_of_another_version_give_way_to_the_defaults(volume, makeWidget):
+    settings = application.ScriptedLoadableModuleLogic().getParameterNode()
+    settings.SetParameter("views", "NINE")
+    widget = makeWidget()
+    assert widget._parameterNode.views.value == "auto"
+    strip(widget)
 
 
 @pytest.mark.parametrize("isLeft", [True, False])
