@@ -145,7 +145,7 @@ class ResultPanel(Panel):
     def _showWaiting(self) -> None:
         """Say what is ticked and only comes with another run; a stripped scan comes at once."""
         segmentation, node, waiting = self.segmentation, self._parameterNode, []
-        if segmentation is not None:
+        if segmentation is not None and not self._widget.runPanel.isRunning:
             asked = (
                 (node.makeProbability, outputs.PROBABILITY_ROLE, _("Probability")),
                 (node.makeConfidence, outputs.CONFIDENCE_ROLE, _("Confidence")),
@@ -236,11 +236,12 @@ class ResultPanel(Panel):
             slicer.util.mainWindow(),
             _("Save the mask"),
             str(folder / f"{volume.GetName()}_brain_mask.nii.gz"),
-            "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;Segmentation (*.seg.nrrd)",
+            "NIfTI, NRRD, Slicer (*.nii.gz *.nii *.nrrd *.seg.nrrd)",
         )
-        if path:  # the dialog has asked whether to overwrite
-            self._logic.saveMask(segmentation, path, overwrite=True)
-            self._say(_("Saved as {path}.").format(path=path), "good")
+        if path:  # the dialog has asked whether to overwrite that, and nothing else
+            whole = path if Path(path).suffix else f"{path}.nii.gz"
+            self._logic.saveMask(segmentation, whole, overwrite=whole == path)
+            self._say(_("Saved as {path}.").format(path=whole), "good")
 
     def _export(self) -> None:
         """Open Slicer's own DICOM export with the result chosen, which says how it was made."""

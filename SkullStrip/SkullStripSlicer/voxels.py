@@ -68,7 +68,7 @@ def localPosition(node, positionWorld) -> tuple[float, float, float]:
     """Return a position of the world as seen under a node's parent transforms, warping too."""
     position = [0.0, 0.0, 0.0]
     node.TransformPointFromWorld(positionWorld, position)
-    return tuple(position)
+    return position[0], position[1], position[2]
 
 
 def requireUnwarped(volumeNode) -> None:

@@ -126,10 +126,16 @@ def test_every_notice_can_be_read_on_a_light_and_a_dark_palette_and_after_a_chan
             assert contrast() >= READABLE, (tone, window)
 
 
-def test_a_ticked_confidence_map_is_made_with_the_next_run(widget):
+def test_a_ticked_confidence_map_is_made_with_the_next_run(widget, child):
     strip(widget)
     widget.ui.confidenceCheckBox.checked = True
     assert widget.ui.alsoNotice.text == "Comes with the next run: Confidence."
+    child(HANGING)
+    click(widget.ui.stripButton)
+    assert not widget.ui.alsoNotice.visible  # it is on
+    click(widget.ui.stripButton)
+    assert widget.ui.alsoNotice.visible
+    child(THRESHOLD)
     assert strip(widget).GetNodeReference(outputs.CONFIDENCE_ROLE) is not None
     assert not widget.ui.alsoNotice.visible
 
@@ -160,6 +166,7 @@ def test_a_run_ends_by_its_button_or_with_its_scene_and_the_panel_works_on(
     assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
     child(THRESHOLD)
     widget._parameterNode.inputVolume = addVolume(scene, head.array, head.affine, "new")
+    assert wait_for(lambda: widget.ui.stripButton.enabled)
     strip(widget)
 
 
@@ -307,7 +314,7 @@ def test_a_result_is_handed_on_to_editor_file_and_export(
 
     def choose(_parent, _title, name, _filters):
         told["offered"] = Path(name).name
-        return str(path)
+        return str(tmp_path / "mine")
 
     editor = SimpleNamespace(
         setSegmentationNode=tell("segmentation"), setSourceVolumeNode=tell("source")
@@ -328,6 +335,8 @@ def test_a_result_is_handed_on_to_editor_file_and_export(
     }  # fmt: skip
     assert path.is_file()
     assert str(path) in widget.ui.resultNotice.text
+    click(widget.ui.saveButton)
+    assert "is there already" in widget.ui.resultNotice.text  # of which the dialog cannot know
     assert algorithmType(segmentation) == "AUTOMATIC"
     paint(segmentation)
     click(widget.ui.exportButton)
