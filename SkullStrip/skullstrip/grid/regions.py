@@ -10,12 +10,13 @@ Box = tuple[slice, slice, slice]
 
 def bounding_box(mask: np.ndarray, margin: tuple[int, ...] = (0, 0, 0)) -> Box:
     """Smallest box around the true voxels, widened by `margin` voxels; `mask` is not empty."""
-    box = []
-    for axis, size in enumerate(mask.shape):
+    box = [slice(None)] * mask.ndim
+    for axis in np.argsort(mask.strides)[::-1]:  # whole planes first; what is empty is passed over
         others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask.any(axis=others))
-        start = max(0, int(occupied[0]) - margin[axis])
-        box.append(slice(start, min(size, int(occupied[-1]) + 1 + margin[axis])))
+        occupied = np.flatnonzero(mask[tuple(box)].any(axis=others))
+        box[axis] = slice(int(occupied[0]), int(occupied[-1]) + 1)
+    for axis, (part, size) in enumerate(zip(box, mask.shape, strict=True)):
+        box[axis] = slice(max(0, part.start - margin[axis]), min(size, part.stop + margin[axis]))
     return tuple(box)  # type: ignore[return-value]
 
 

@@ -39,7 +39,7 @@ def scale_intensities(array: np.ndarray) -> np.ndarray:
     that, becomes all zero.
     """
     values = without_fill(np.asarray(array, dtype=np.float32))
-    finite = np.isfinite(values)
+    finite = np.isfinite(values) if array.dtype.kind == "f" else np.True_
     if not finite.all():
         lowest = values[finite].min() if finite.any() else 0.0
         values = np.where(finite, values, np.float32(lowest))
