@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-Triple = tuple[float, float, float]
 BRAIN_SEMI_AXES_MM = np.array([66.0, 84.0, 62.0])  # right, anterior, superior: 1440 mL
 BRAIN_VOLUME_ML = float(4 / 3 * np.pi * np.prod(BRAIN_SEMI_AXES_MM)) / 1000
 FIELD_OF_VIEW_MM = (200.0, 240.0, 200.0)  # right, anterior, superior
@@ -70,13 +69,7 @@ def _make_once(orientation, grid, oblique_degrees, noise, seed):
     return Phantom(np.maximum(array, 0), affine, depth >= 0)
 
 
-def grid_affine(
-    orientation,
-    spacing_mm,
-    oblique_degrees,
-    shape,
-    shift_mm,
-):
+def grid_affine(orientation, spacing_mm, oblique_degrees, shape, shift_mm):
     """Affine of a grid whose centre lies at `shift_mm`."""
     axes = np.zeros((3, 3))
     for column, letter in enumerate(orientation):

@@ -62,13 +62,7 @@ def small_scan(subject="scan", split="train", spacing_mm=SPACING_MM):
     return scan_of(image, brain_array(), subject, split, spacing_mm)
 
 
-def scan_of(
-    image,
-    mask,
-    subject="scan",
-    split="train",
-    spacing_mm=1.0,
-):
+def scan_of(image, mask, subject="scan", split="train", spacing_mm=1.0):
     """A scan with given intensities in [0, 1]."""
     voxels = np.rint(image * 255).astype(np.uint8)
     spacing = np.full(3, spacing_mm, dtype=np.float32)

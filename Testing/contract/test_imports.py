@@ -61,10 +61,7 @@ def printed(program):
 
 
 def test_importing_library_and_commands_loads_nothing_heavy():
-    modules = [
-        "skullstrip.pipeline",
-        *(f"skullstrip.cli.{name}" for name in ("main", "batch")),
-    ]
+    modules = ["skullstrip.pipeline", *(f"skullstrip.cli.{name}" for name in ("main", "batch"))]
     loaded = set(printed(f"import sys, {', '.join(modules)}; print(*sys.modules)"))
     assert loaded.issuperset(modules)
     assert HEAVY & loaded == set()

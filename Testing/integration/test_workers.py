@@ -202,15 +202,13 @@ def client():
         "distributed.scheduler.allowed-failures": 2,
         "distributed.admin.low-level-log-length": 10,
     }
+    options = {
+        "n_workers": 3, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": ":0",
+        "silence_logs": logging.CRITICAL,
+    }  # fmt: skip
     with (
         dask.config.set(settings),
-        LocalCluster(
-            n_workers=3,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as local,  # fmt: skip
+        LocalCluster(**options) as local,
         Client(local, set_as_default=False) as client,
     ):
         client.register_plugin(StandIn())

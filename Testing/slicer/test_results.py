@@ -17,14 +17,7 @@ from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.voxels import worldAffine
 from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, logicOf, script_process
-from Testing.slicer.scene import (
-    addVolume,
-    centreMm,
-    harden,
-    maskOf,
-    nodeIds,
-    voxelsOf,
-)
+from Testing.slicer.scene import addVolume, centreMm, harden, maskOf, nodeIds, voxelsOf
 
 
 @pytest.mark.parametrize("border", [-5.0, 0.0, 10.0])
@@ -167,7 +160,7 @@ def test_a_delivery_that_fails_leaves_the_scene_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(outputs, broken, fail)
-        with pytest.raises(EngineError, match="no room"):
+        with pytest.raises(EngineError, match=r"put into the scene \(MemoryError: no room\)"):
             logic.strip(volume, border_mm=-1.0, outputProbability=named, brain=True)
 
     assert nodeIds(scene) == before

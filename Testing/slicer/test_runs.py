@@ -12,24 +12,8 @@ from skullstrip.errors import Cancelled, EngineError, InputError
 from SkullStripSlicer import child_process
 from SkullStripSlicer.child_process import ChildProcess, Children
 from SkullStripSlicer.logic import StripLogic
-from Testing.slicer.child_stand_ins import HANGING, STAYING, is_running, script_process, wait_for
+from Testing.slicer.child_stand_ins import STAYING, is_running, script_process, wait_for
 from Testing.slicer.scene import nodeIds
-
-
-def test_a_run_whose_scan_is_removed_ends_cleanly(volume, scene, tmp_path, temporary_files):
-    ended, path = [], tmp_path / "pids"
-    run = StripLogic(script_process(HANGING)).strip(
-        volume, weights=str(path), finished=ended.append
-    )
-    assert wait_for(lambda: run._pid)
-    pids = [int(pid) for pid in path.read_text().split()]
-    assert all(map(is_running, pids))
-    scene.RemoveNode(volume)
-    assert wait_for(lambda: not any(map(is_running, pids)))
-    assert isinstance(run.error, Cancelled)
-    assert "was removed" in str(run.error)
-    assert ended == [run]
-    assert list(temporary_files.iterdir()) == []
 
 
 @pytest.mark.parametrize(

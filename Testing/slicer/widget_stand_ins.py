@@ -174,13 +174,11 @@ class qMRMLSegmentEditorWidget(QtWidgets.QWidget):
         self.node = self.scene = self.segmentation = self.activeEffectName = None
         self.hasShortcuts = self.observesViews = False
         self.history = slicer.vtkSegmentationHistory()
-        self._buttons = QtWidgets.QGridLayout(self)
-        self._buttons.setContentsMargins(0, 0, 0, 0)
+        self.effects = []
 
     @invokable
     def setEffectNameOrder(self, names):
-        for place, name in enumerate(names):
-            self._buttons.addWidget(QtWidgets.QPushButton(name), place // 3, place % 3)
+        self.effects = list(names)
 
     @invokable
     def setMRMLSegmentEditorNode(self, node):

@@ -19,17 +19,6 @@ from skullstrip.io.atomic import (
     temporary_folder,
 )
 from Testing.image_files import names
-from Testing.programs import start_python
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from skullstrip.io.atomic import temporary_folder
-with temporary_folder(Path(sys.argv[1])) as path:
-    (path / "half").write_text("half a file")
-    print(path, flush=True)
-    time.sleep(600)
-"""
 
 
 def test_files_appear_only_when_the_block_ends_as_any_new_file(tmp_path):
@@ -143,30 +132,14 @@ def test_what_cannot_be_written_is_refused_before_the_run(tmp_path):
 # ---- temporaries of other runs -------------------------------------------------------------------
 
 
-@pytest.fixture
-def holder(tmp_path):
-    """Another process with a temporary folder in `tmp_path`, and that folder."""
+def test_a_batch_removes_the_temporary_of_a_killed_run_and_keeps_that_of_a_living_one(tmp_path):
     pytest.importorskip("fcntl", reason="Windows has no folder locks")
-    process = start_python("-c", HOLD, tmp_path)
-    yield process, process.stdout.readline().strip()
-    process.kill()
-    process.communicate()
-
-
-def test_a_temporary_of_a_killed_run_is_removed_by_a_batch_around_it(tmp_path, holder):
-    process, _ = holder
-    process.kill()
-    process.wait()
-    assert len(names(tmp_path)) == 1
-    remove_abandoned(tmp_path.parent, below=True)
-    assert names(tmp_path) == []
-
-
-def test_a_temporary_of_a_living_run_is_kept(tmp_path, holder):
-    _, path = holder
-    with temporary_folder(tmp_path) as mine:
-        assert {str(tmp_path / name / "new") for name in names(tmp_path)} == {path, str(mine)}
-    assert names(tmp_path) == [Path(path).parent.name]
+    with temporary_folder(tmp_path / "in") as living:
+        killed = tmp_path / "in" / f"{TEMPORARY_PREFIX}{atomic._host()}-abc"
+        killed.mkdir()
+        (killed / MARKER).touch()
+        remove_abandoned(tmp_path, below=True)
+        assert names(tmp_path / "in") == [living.parent.name]
 
 
 @pytest.mark.parametrize(("age", "is_kept"), [(60, True), (ABANDONED_SECONDS + 60, False)])

@@ -31,19 +31,11 @@ def test_the_region_holds_the_brain_with_a_margin_and_not_much_more(spacing_mm):
         assert least <= found.stop - brain.stop <= most
 
 
-def test_where_the_grid_is_coarse_itself_there_is_no_coarse_pass():
-    head = head_with_brain((60, 80, 70), (slice(10, 50),) * 3)
-
-    def never(batch):
-        raise AssertionError("the network ran")
-
-    assert find_brain_region(head, 2.0, never) is None
-
-
 @pytest.mark.parametrize("side", [0, 30])
-def test_too_little_brain_means_no_region(side):
+def test_too_little_brain_means_no_region_and_a_coarse_grid_no_coarse_pass(side):
     head = head_with_brain((190, 250, 230), (slice(60, 60 + side),) * 3)
     assert find_brain_region(head, 1.0, bright_is_brain) is None
+    assert find_brain_region(head, 2.0, lambda _: pytest.fail("the network ran")) is None
 
 
 def test_a_second_brain_is_left_out_and_its_volume_told():

@@ -7,12 +7,7 @@ from skullstrip.grid.regions import dice
 from skullstrip.grid.resample import resample
 from skullstrip.grid.volume import Volume
 from skullstrip.prepare.intensity import scale_intensities
-from skullstrip.prepare.preprocess import (
-    head_bounding_box,
-    prepare,
-    restore,
-    source_index_matrix,
-)
+from skullstrip.prepare.preprocess import head_bounding_box, prepare, restore, source_index_matrix
 from Testing.phantoms import make_head
 
 GRIDS = [

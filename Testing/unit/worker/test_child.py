@@ -17,12 +17,11 @@ import pytest
 
 from skullstrip.grid.volume import Volume
 from skullstrip.io import volume_archive
-from skullstrip.io.volume_archive import read_arrays, write_volume
+from skullstrip.io.volume_archive import write_volume
 from skullstrip.network.manifest import load_manifest
 from skullstrip.options import Options
 from skullstrip.worker import child
 from skullstrip.worker.child import MARK, parse_event
-from Testing.phantoms import make_head
 from Testing.programs import start_python
 from Testing.stand_ins import ThresholdEngine
 
@@ -146,52 +145,6 @@ def test_it_ends_with_the_process_that_started_it(endless):
         assert "started" in process.stdout.readline()
         process.kill()
         assert process.stdout.read() == ""  # the end of the child's, too
-
-
-WARM = """
-import sys
-from Testing.stand_ins import ThresholdEngine
-from skullstrip import pipeline
-from skullstrip.worker import child
-
-def create_engine(*_):
-    print("loaded", file=sys.stderr)
-    engine = ThresholdEngine()
-    engine.name = "onnxruntime"
-    return engine
-
-pipeline.create_engine = create_engine
-sys.exit(child.main())
-"""
-
-
-def test_a_process_that_stays_finds_what_a_fresh_one_finds_and_loads_the_network_once(tmp_path):
-    requests = []
-    for name, spacing in (("first", (2.0, 2.5, 3.0)), ("second", (3.0, 2.0, 2.5))):
-        head = make_head("PIR", spacing, oblique_degrees=10)
-        folder = tmp_path / name
-        folder.mkdir()
-        write_volume(folder / "in.npy", Volume(head.array, head.affine))
-        options = {"keep_csf": name == "first", "views": 1 if name == "first" else 3}
-        requests.append(volume_request(folder, options=options, maps=MAPS))
-
-    def found(processes):
-        result, loaded = [], 0
-        for asked in (requests,) if processes == 1 else ([one] for one in requests):
-            with start("-c", WARM) as process:
-                for request in asked:
-                    last = ask(process, request)[-1]
-                    assert last["stays"], last
-                    extracted = read_arrays(Path(request["output"]), 3)
-                    voxels = [array.tobytes() for array in extracted]
-                    timings = last["report"].pop("timings")
-                    result.append((voxels, {**last["report"], "timings": [*timings]}))
-                process.stdin.close()
-                loaded += process.stderr.read().count("loaded")
-        assert loaded == processes
-        return result
-
-    assert found(1) == found(2)
 
 
 @pytest.fixture
