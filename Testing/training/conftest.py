@@ -11,7 +11,6 @@ from skullstrip.grid.volume import Volume
 from skullstrip.options import Options
 from Testing.image_files import save
 from Testing.phantoms import make_head
-from Testing.stand_ins import ThresholdEngine
 from training.data.pair import Pair
 from training.evaluation.evaluate import by_pipeline
 
@@ -46,17 +45,11 @@ def phantom_data(tmp_path_factory):
 
 
 @pytest.fixture
+def around(stand_in_weights):
+    """Finds the brain by the real pipeline around a network of choice."""
+    return lambda engine: by_pipeline(Options(weights=stand_in_weights, engine=engine))
+
+
+@pytest.fixture
 def phantom_pair(phantom_data):
     return Pair("one", phantom_data / "one.nii.gz", phantom_data / "one_mask.nii.gz", split="val")
-
-
-@pytest.fixture
-def around(stand_in_weights):
-    """Options of the real pipeline around a network of choice."""
-    return lambda engine: Options(weights=stand_in_weights, engine=engine)
-
-
-@pytest.fixture
-def find(around):
-    """The real pipeline around a stand-in network."""
-    return by_pipeline(around(ThresholdEngine()))

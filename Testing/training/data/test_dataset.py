@@ -1,6 +1,5 @@
 import csv
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -102,18 +101,6 @@ def test_an_unknown_split_names_those_that_exist(tmp_path):
     assert len(select_split(pairs, "all")) == 2
     with pytest.raises(InputError, match=r"'val'.*\(none\), train"):
         select_split(pairs, "val")
-
-
-@pytest.mark.shared_data
-def test_the_development_data_are_read_as_they_are(shared_data):
-    pairs = find_pairs(shared_data)
-    assert Counter(pair.split for pair in pairs) == {"train": 130, "labelmap": 38, "val": 25}
-    assert {pair.dataset for pair in pairs if pair.subject.startswith("IXI")} == {"IXI"}
-    assert {pair.dataset for pair in pairs if pair.subject.startswith("ds011")} == {
-        "OpenNeuro ds000011"
-    }
-    assert all(len(pair.image_sha256) == 16 for pair in pairs)
-    assert all(pair.licence for pair in pairs)
 
 
 def write_batch(out, **rows):

@@ -20,14 +20,11 @@ def repository(tmp_path):
     return root
 
 
-def test_a_clean_tree_passes_and_files_that_decide_nothing_may_differ(repository):
+@pytest.mark.parametrize("name", ["code.py", "new.py"])
+def test_changed_and_new_code_is_refused_and_files_that_decide_nothing_may_differ(repository, name):
     (repository / "notes.txt").write_text("note")
     assert changed_files(repository) == []
     refuse_dirty_tree(repository)
-
-
-@pytest.mark.parametrize("name", ["code.py", "new.py"])
-def test_changed_and_new_code_is_refused(repository, name):
     (repository / "training" / name).write_text("x = 2\n")
     with pytest.raises(InputError, match=f"1 files differ.*training/{name}"):
         refuse_dirty_tree(repository)

@@ -25,12 +25,6 @@ def test_only_the_splits_asked_for_are_loaded(tmp_path):
     assert found == [["labels", "scan1", "scan2"], ["scan3"]]
 
 
-def test_the_brain_box_is_the_masks_extent_in_mm():
-    source = small_scan(spacing_mm=1.4)
-    index = np.argwhere(source.mask)
-    assert source.brain_box_mm == pytest.approx(np.array([index.min(0), index.max(0)]) * 1.4)
-
-
 def test_a_scan_is_prepared_as_the_library_prepares_it(phantom_pair):
     source = source_from_pair(phantom_pair)
     image, mask = read_pair(phantom_pair)

@@ -88,6 +88,8 @@ def test_masks_of_a_batch_are_known_by_their_scans(tmp_path):
     for name, status in (("IXI002_T1w", "done"), ("b/T1w", "corrected"), ("c", "failed")):
         row = {"name": name, "status": status, "brain_mask": f"{name}_brain_mask.nii.gz"}
         write_record(Entry(row, FileState(0, 0, ""), ""), tmp_path)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / row["brain_mask"]).touch()
     assert find_predictions(tmp_path) == {
         "IXI002": tmp_path / "IXI002_T1w_brain_mask.nii.gz",
         "b": tmp_path / "b/T1w_brain_mask.nii.gz",

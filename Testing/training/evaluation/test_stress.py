@@ -1,5 +1,6 @@
 """Perturbations on the phantom, and the stress test around a stand-in network."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ from skullstrip.grid.volume import Volume
 from Testing.phantoms import make_head
 from training.__main__ import run
 from training.data.pair import Pair
-from training.evaluation.evaluate import evaluate
-from training.evaluation.stress import PERTURBATIONS, choose_scans, spoil, spoilt_scans
+from training.evaluation.stress import PERTURBATIONS, choose_scans, spoil
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
@@ -111,15 +111,6 @@ def test_a_wrong_header_lies_about_directions_or_size_and_keeps_voxels(head):
         np.testing.assert_array_equal(volume.array, head[0].array)
 
 
-def test_a_scan_is_judged_as_it_is_and_at_every_strength(phantom_pair, find):
-    scores = evaluate(spoilt_scans([phantom_pair], ["noise", "shrink"], [0.5, 1.0]), find).scores
-    assert [score["scan"] for score in scores] == [
-        f"one {run}" for run in ("none 0", "noise 0.5", "noise 1", "shrink 0.5", "shrink 1")
-    ]
-    assert scores[0]["dice"] > 0.9
-    assert scores[2]["dice"] < scores[0]["dice"]
-
-
 def test_scans_are_taken_in_turn_from_each_data_set():
     names = [("a", i) for i in range(5)] + [("b", i) for i in range(2)]
     pairs = [Pair(f"{d}{i}", Path("i"), Path("m"), dataset=d) for d, i in names]
@@ -130,8 +121,11 @@ def test_the_command_reports_each_strength_of_each_perturbation(phantom_data, st
     command = [str(phantom_data), "--split", "all", "-o", str(tmp_path)]
     assert run("stress", *command, "--only", "bias", "--strengths", "0.5", "1", *stand_in) == 0
     report = (tmp_path / "report.md").read_text()
-    for row in ("none | strength 0", "bias | strength 0.5", "bias | strength 1"):
-        assert f"| {row} | 2 |" in report
+    none, half, whole = (
+        float(re.search(rf"\| {row} \| 2 \| ([\d.]+)", report)[1])
+        for row in (r"none \| strength 0", r"bias \| strength 0.5", r"bias \| strength 1")
+    )
+    assert 1 >= none > half > whole
 
 
 def test_an_unknown_perturbation_or_strength_is_refused(phantom_data):

@@ -29,15 +29,6 @@ def test_every_shipped_configuration_loads_in_whole_epochs_and_survives_json(pat
     assert config_from_dict(json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
-def test_the_original_recipe_is_the_original_projects():
-    config = load_config(CONFIGS / "original.toml")
-    assert config.sampling.planes == (1.0, 0.0, 0.0)
-    assert (config.stages[0].patch, config.optimisation.learning_rate) == (256, 1e-3)
-    assert [span[1:] for span in stage_epochs(config)] == [(0, 20)]
-    assert config.optimisation.cross_entropy_weight == 0  # Dice loss alone
-    assert not config.sampling.augment
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
