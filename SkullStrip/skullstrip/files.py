@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -89,7 +90,8 @@ def strip_file(
     named = {name: settings.pop(name) for name in OUTPUTS if name in settings}
     targets = apply_to or {}
     outputs = [
-        {name: Path(path) for name, path in each.items() if path is not None}
+        # No shell opens "~" in Python, or behind "--mask=": a folder of that name would be made.
+        {name: Path(os.path.expanduser(path)) for name, path in each.items() if path is not None}  # noqa: PTH111
         for each in (named, *targets.values())
     ]
     options = replace(options, **settings)

@@ -63,13 +63,14 @@ def test_every_output_agrees_with_the_result(tmp_path, scan, strip, all_outputs)
 
 
 def test_paths_may_be_texts_in_other_letters_and_the_report_holds_them_only_when_asked(
-    tmp_path, strip
+    tmp_path, strip, monkeypatch
 ):
     folder = tmp_path / "Köpfe 頭"
+    monkeypatch.setenv("HOME", str(folder))
     scan, mask, report = (folder / name for name in ("T1 ä.nii", "Maske ß.nii", "ö.json"))
     save_head(scan, "LPS", (3.0, 3.0, 3.0))
     for asked in (False, True):
-        strip(str(scan), mask=str(mask), json=str(report), absolute_paths=asked)
+        strip(str(scan), mask=f"~/{mask.name}", json=str(report), absolute_paths=asked)
         assert (folder.name in report.read_text(encoding="utf-8")) is asked
     assert names(folder) == sorted(path.name for path in (scan, mask, report))
 
