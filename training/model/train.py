@@ -162,7 +162,7 @@ def averaged_weights(network: keras.Model, optimiser: Any) -> dict[str, np.ndarr
         averages = optimiser._model_variables_moving_average  # Keras has no public accessor
         paths = [variable.path for variable in network.trainable_variables]
         kept |= zip(paths, averages, strict=True)
-    return {path: convert_to_numpy(variable) for path, variable in kept.items()}
+    return {path: convert_to_numpy(variable.value) for path, variable in kept.items()}
 
 
 def save_weights(run: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -105,7 +105,7 @@ class _Graph:
     def variable(self, variable: Any) -> str:
         """Add one of Keras' variables in half precision; give it in single precision."""
         with np.errstate(over="ignore"):
-            half = self._to_array(variable).astype(np.float16)
+            half = self._to_array(variable.value).astype(np.float16)
         if not np.isfinite(half).all():
             raise WeightsError(f"The weight '{variable.path}' does not fit half precision.")
         return self.add("Cast", [self.constant(variable.path, half)], to=self._float)
