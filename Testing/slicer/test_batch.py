@@ -419,6 +419,7 @@ def test_scans_that_are_removed_stop_none_of_the_rest(scene, head):
     batch = logicOf("time.sleep(600)", THRESHOLD, THRESHOLD).stripScene(finished=lambda _: None)
     for volume in volumes[:2]:  # the one that is stripped, and one that waits
         scene.RemoveNode(volume)
+    assert batch.scans[0].state == "failed"
     assert not batch.isFinished
     scans = batch.wait()
     assert [scan.state for scan in scans] == ["failed", "failed", "done"]

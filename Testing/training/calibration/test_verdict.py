@@ -1,6 +1,6 @@
-"""The calibration of the verdict finds what was put into made masks.
+"""The calibration of the verdict: damaged masks, what is measured of them, what is fitted to it.
 
-The rows are made: their measures follow from their Dice by known rules.
+The rows that are fitted are made: their measures follow from their Dice by known rules.
 """
 
 from dataclasses import replace
@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 
 from skullstrip.errors import InputError
+from skullstrip.grid.regions import dice
+from skullstrip.network.manifest import load_manifest
+from skullstrip.network.predict import VIEWS
 from skullstrip.quality.calibration import KEYS
 from skullstrip.quality.verdict import judge_measures
+from Testing.phantoms import make_head
+from Testing.stand_ins import ThresholdEngine
 from training.augment.synthesis import LOOKS
-from training.calibration.calibrate import judge_unseen
-from training.calibration.cases import BOTH, OWN, Case, Row, Voxels
+from training.calibration import calibrate
+from training.calibration.calibrate import Work, do_work, judge_unseen
+from training.calibration.cases import BOTH, DAMAGED_SAMPLES, MASK, OWN, SAMPLES, Case, Row, Voxels
 from training.calibration.fit import (
     Found,
     fit_calibration,
@@ -25,7 +31,72 @@ from training.calibration.fit import (
 )
 from training.calibration.report import judge_rows, roc, write_quality_report
 from training.calibration.scans import choose_scans, stress_of
+from training.calibration.wrong_masks import DAMAGES, damaged_probability
 from training.data.pair import Pair
+
+BLOCK_MM = 2.0
+GROWS = {"grow", "eye", "dura", "neck"}
+SHRINKS = {"erode", "cerebellum", "half", "lobe", "slab", "holes"}
+
+
+@pytest.fixture(scope="module")
+def brain():
+    return make_head("RAS", (2.0, 2.0, 2.0), field_of_view_mm=(220, 260, 260)).brain_mask
+
+
+def damaged(brain, name, seed=0):
+    return DAMAGES[name](brain, BLOCK_MM, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_is_repeatable_and_leaks_only_add_and_losses_only_remove(brain, name):
+    before = brain.copy()
+    wrong = damaged(brain, name)
+    assert (brain == before).all()
+    assert (wrong == damaged(brain, name)).all()
+    assert 0.4 < dice(wrong, brain) < 0.999
+    assert not (name in GROWS and (brain & ~wrong).any())
+    assert not (name in SHRINKS and (wrong & ~brain).any())
+
+
+def test_an_eye_is_in_front_and_to_one_side(brain):
+    added = np.argwhere(damaged(brain, "eye") & ~brain)
+    middle = np.argwhere(brain).mean(axis=0)
+    assert added[:, 1].mean() > middle[1] + 20
+    assert abs(added[:, 0].mean() - middle[0]) > 8
+
+
+def test_the_probability_follows_the_damage_and_stays_elsewhere(brain):
+    probability = np.where(brain, 0.97, 0.02).astype(np.float32)
+    wrong = damaged(brain, "cerebellum")
+    followed = damaged_probability(probability, brain, wrong)
+    assert dice(followed >= 0.5, wrong) > 0.99
+    upper = np.s_[:, :, brain.shape[2] // 2 + 10 :]
+    assert (followed[upper] == probability[upper]).all()
+    assert damaged_probability(probability, brain, brain) is probability
+
+
+def test_a_scan_as_it_came_is_measured_with_every_damage_and_kept(
+    phantom_pair, stand_in_weights, tmp_path, monkeypatch
+):
+    engine = ThresholdEngine(), load_manifest(stand_in_weights)[0]
+    monkeypatch.setattr(calibrate, "worker_engine", lambda _: engine)
+    work = Work(phantom_pair, "none", 0.0, None, tmp_path)
+    cases = do_work(work)
+    assert cases.keys() == VIEWS.keys()
+    for case in cases.values():
+        own, *damaged = case.rows
+        assert (own.kind, own.what) == (OWN, "none")
+        assert own.dice == case.dice > 0.9
+        assert {(row.kind, row.what) for row in damaged} == {
+            (kind, name) for kind in (MASK, BOTH) for name in DAMAGES
+        }
+        assert all(row.dice < own.dice for row in damaged)
+        assert [len(voxels.truth) for voxels in case.samples] == [SAMPLES, DAMAGED_SAMPLES]
+        assert all(0.1 < voxels.truth.mean() < 0.9 for voxels in case.samples)
+    monkeypatch.setattr(calibrate, "worker_engine", None)
+    assert do_work(work)["auto"].rows == cases["auto"].rows
+
 
 CONFIDENCE = dict.fromkeys(KEYS["confidence"], 1.0)
 
