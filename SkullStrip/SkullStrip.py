@@ -23,7 +23,7 @@ from SkullStripSlicer.batch_panel import BatchPanel, OthersPanel
 from SkullStripSlicer.clicks_panel import ClicksPanel
 from SkullStripSlicer.dependencies import AdvancedPanel
 from SkullStripSlicer.logic import StripLogic
-from SkullStripSlicer.panel import recolor, told
+from SkullStripSlicer.panel import TONE, say, told
 from SkullStripSlicer.parameter_node import SkullStripParameterNode
 from SkullStripSlicer.result_panel import ResultPanel
 from SkullStripSlicer.review_panel import ReviewPanel
@@ -169,8 +169,10 @@ class SkullStripWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @told
     def onPaletteChanged(self) -> None:
-        """Keep every notice readable."""
-        recolor(self.ui)
+        """Say all again in the colours of the new palette, which a style sheet does not follow."""
+        for label in vars(self.ui).values():
+            if tone := label.property(TONE):
+                say(label, label.text, tone)
 
     @told
     def onSceneStartClose(self, caller, event) -> None:

@@ -35,13 +35,6 @@ def say(label, text: str, tone: str = "") -> None:
     label.setProperty(TONE, tone)
 
 
-def recolor(ui) -> None:
-    """Give all that is said the colours of a new palette, which a style sheet does not follow."""
-    for label in vars(ui).values():
-        if tone := label.property(TONE):
-            say(label, label.text, tone)
-
-
 def sentence(error: Exception) -> str:
     """Return what the user is told of an error; what nobody expected goes to the log in full."""
     if isinstance(error, SkullStripError):

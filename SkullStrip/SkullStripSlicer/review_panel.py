@@ -20,7 +20,7 @@ from skullstrip.io.images import Image
 
 from . import outputs, results
 from .batch_panel import stateWords, verdictWords
-from .panel import Panel, sentence, told
+from .panel import DRAW_DELAY_MS, Panel, sentence, timer, told
 from .voxels import SCALAR, digest, readMask, writeMask
 
 RATER_KEY = "SkullStrip/Rater"
@@ -38,6 +38,7 @@ class ReviewPanel(Panel):
         self._views: Any = None
         self._exitFilter = ExitFilter(self._onExit)
         self._mayEnd = False
+        self._scrollTimer = timer(2 * DRAW_DELAY_MS, self._scroll)  # after the result is drawn
         ui = self._ui
         ui.raterEdit.text = slicer.app.userSettings().value(RATER_KEY) or ""
         ui.raterEdit.connect("editingFinished()", self._keepRater)
@@ -188,6 +189,16 @@ class ReviewPanel(Panel):
         editor.setSegmentationNode(self._scan.segmentation)
         editor.setSourceVolumeNode(self._scan.volume)
         editor.installKeyboardShortcuts()
+        self._scrollTimer.start()
+
+    @told
+    def _scroll(self) -> None:
+        """Bring buttons and editor into view, which the result above them pushes down."""
+        area = self._widget.parent
+        while area is not None and not area.inherits("QScrollArea"):
+            area = area.parent()
+        if area is not None:
+            area.ensureWidgetVisible(self._ui.reviewBox)
 
     def _drop(self) -> None:
         self.leave()

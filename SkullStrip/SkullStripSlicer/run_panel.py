@@ -158,12 +158,6 @@ class RunPanel(RunningPanel):
         if run.error is None:
             results.measureAhead(run.segmentationNode)  # so that the border's slider is live
 
-    def tell(self, text: str) -> None:
-        """Show what went wrong."""
-        if not self.isRunning:
-            self._showIdle()
-        super().tell(text)
-
     def _showIdle(self) -> None:
         self._ui.stripButton.text = _("Strip skull")
         self._ui.progressBar.visible = False

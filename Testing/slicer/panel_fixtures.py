@@ -96,6 +96,7 @@ def column(table, number):
 
 
 def strip(widget):
+    assert wait_for(lambda: widget.ui.stripButton.enabled)
     click(widget.ui.stripButton)
     assert wait_for(lambda: not widget.runPanel.isRunning)
     assert widget.resultPanel.segmentation is not None, widget.ui.progressLabel.text

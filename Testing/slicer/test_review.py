@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import slicer
-from PySide6 import QtCore, QtTest
+from PySide6 import QtCore, QtTest, QtWidgets
 
 from skullstrip.batch.tables import read_decisions
 from SkullStripSlicer.voxels import ijkToRas
@@ -52,6 +52,19 @@ def begin(panel, table, monkeypatch):
     panel.ui.batchBox.collapsed = False
     click(panel.ui.reviewButton)
     return panel
+
+
+def test_the_buttons_are_in_view_below_a_result_with_warnings(makeWidget, table, monkeypatch):
+    panel = makeWidget()
+    panel.area = area = QtWidgets.QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(unwrap(panel.parent))
+    area.resize(420, 400)
+    area.show()
+    begin(panel, table, monkeypatch)
+    assert wait_for(lambda: REASON in panel.ui.warningLabel.text)
+    button = unwrap(panel.ui.acceptButton)
+    assert wait_for(lambda: not button.visibleRegion().isEmpty(), seconds=5)
 
 
 LAYERS = ("Background", "Foreground", "Label")
