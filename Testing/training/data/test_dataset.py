@@ -68,7 +68,7 @@ def test_a_manifest_gives_splits_hashes_and_groups(tmp_path):
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
     row = {
         "subject": "s", "image": "i.nii.gz", "mask": "m.nii.gz", "split": "val",
-        "dataset": "set", "licence": "CC0", "sha256": digest, "scanner": "3T",
+        "dataset": "set", "license": "CC0", "sha256": digest, "scanner": "3T",
     }  # fmt: skip
     (pair,) = find_pairs(write_manifest(tmp_path / "list.csv", [row]))
     assert pair == Pair(

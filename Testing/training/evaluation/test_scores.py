@@ -151,4 +151,5 @@ def test_the_report_lists_the_worst_scan_first_and_every_subgroup():
     text = evaluation_markdown("Title", ["a fact"], scores)
     assert text.index("| bad |") < text.index("| good |")
     assert "| site | x | 1 | 0.9900 |" in text
+    assert "| 0.8950 | 0.8000 | 2 |" in text  # median, worst, scans
     assert "- a fact" in text

@@ -126,6 +126,15 @@ def test_the_rate_warms_up_and_falls_to_nothing():
     assert rates[100] == pytest.approx(0, abs=1e-6)
 
 
+def test_decay_clipping_and_average_are_the_configurations_and_none_by_default():
+    asked = Optimisation(weight_decay=1e-4, clip_norm=2.0, ema_momentum=0.9)
+    found = [
+        (each.weight_decay, each.global_clipnorm, each.use_ema and each.ema_momentum)
+        for each in (make_optimiser(asked, 100), make_optimiser(Optimisation(), 100))
+    ]
+    assert found == [(1e-4, 2.0, 0.9), (None, None, False)]
+
+
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training_before_it_is_saved(loss):
     refuse_divergence(4, {"loss": 0.3})
