@@ -65,11 +65,14 @@ class ChildProcess:
         self._idle.stop()
         self._onLine: Callable[[str], None] = onLine
         self._onFinished: Callable[[int], None] = onFinished
-        if not self.isRunning:
+        wasRunning = self.isRunning
+        if not wasRunning:
             program, *arguments = self._command()
             self.isRunning = True
             self._process.start(program, arguments)
         self._process.write(f"{request}\n".encode())
+        if wasRunning:  # it begins now, not once Slicer's events have their turn
+            self._process.waitForBytesWritten(int(1000 * END_SECONDS))
 
     def rest(self) -> None:
         """Wait for another request, for some minutes; nobody hears what the program says."""
