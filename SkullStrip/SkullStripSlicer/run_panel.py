@@ -151,6 +151,8 @@ class RunPanel(RunningPanel):
         if run.error is None:
             text = _("The brain in '{name}' is found.").format(name=run.volumeNode.GetName())
             self._ended(text, said="")  # the result says it
+            run.segmentationNode.CreateDefaultDisplayNodes()
+            run.segmentationNode.GetDisplayNode().SetVisibility(True)  # it may have been hidden
         else:
             tone = "" if isinstance(run.error, Cancelled) else "error"
             self._ended(sentence(run.error), tone)

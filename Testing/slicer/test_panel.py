@@ -59,6 +59,9 @@ def test_one_click_gives_a_result_with_volume_and_verdict_also_after_a_reload(wi
     assert ui.stripButton.text == "Strip skull"
     assert not ui.progressBar.visible
     assert ui.undoButton.enabled
+    segmentation.GetDisplayNode().SetVisibility(False)
+    assert strip(widget) is segmentation
+    assert segmentation.GetDisplayNode().GetVisibility()
     widget.cleanup()
     again = makeWidget()
     assert again.resultPanel.segmentation is segmentation
