@@ -13,10 +13,11 @@ from skullstrip.errors import InputError
 from skullstrip.grid.regions import dice
 from skullstrip.network.manifest import load_manifest
 from skullstrip.network.predict import VIEWS
-from skullstrip.quality.calibration import KEYS
+from skullstrip.quality.calibration import KEYS, Calibrations
 from skullstrip.quality.verdict import judge_measures
 from Testing.phantoms import make_head
 from Testing.stand_ins import ThresholdEngine
+from training.__main__ import run
 from training.augment.synthesis import LOOKS
 from training.calibration import calibrate
 from training.calibration.calibrate import Work, do_work, judge_unseen
@@ -259,6 +260,34 @@ def test_the_report_has_every_table_and_a_picture(calibration, tmp_path):
     assert "| 0.667 |" in text
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "masks.csv").read_text().splitlines()) == 121
+
+
+def test_the_command_calibrates_each_choice_of_views_and_learns_confidence_of_training_scans(
+    stand_in_weights, tmp_path, monkeypatch
+):
+    rows, learned = {row.scan: row for row in made_rows(60)}, []
+    pairs = [Pair(name, Path(), Path()) for name in rows]
+    sample = Voxels(np.full(9, 0.7), np.zeros(9), np.arange(9) < 6)
+
+    def measured(works, jobs):
+        cases = {work: Case(1, [rows[work.pair.name]], [sample]) for work in works}
+        return {work: dict.fromkeys(VIEWS, case) for work, case in cases.items()}
+
+    def learn(cases):
+        learned.append({row.scan for case in cases for row in case.rows})
+        return CONFIDENCE
+
+    monkeypatch.setattr(calibrate, "chosen_scans", lambda *_: (pairs[:50], pairs[50:], []))
+    monkeypatch.setattr(calibrate, "do_all", measured)
+    monkeypatch.setattr(calibrate, "stress_of", lambda _: [("none", 0.0)])
+    monkeypatch.setattr(calibrate, "fit_confidence", learn)
+    where = "--weights", str(stand_in_weights), "--calibration", str(tmp_path / "quality.json")
+    assert run("quality", "data", *where, "-o", str(tmp_path)) == 0
+    assert learned == [{pair.name for pair in pairs[:50]}] * len(VIEWS)
+    written = Calibrations.from_json((tmp_path / "quality.json").read_text())
+    for views in VIEWS:
+        assert written.of(views).provenance["masks"] == 60
+        assert (tmp_path / f"views-{views}" / "quality.md").is_file()
 
 
 def test_every_scan_gets_its_own_stress_and_always_the_same():
