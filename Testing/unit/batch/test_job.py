@@ -284,7 +284,9 @@ def correct(mask):
 
 
 @pytest.mark.usefixtures("engine")
-def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_is_touched(job, tmp_path):
+def test_the_mask_for_fmriprep_follows_a_correction_and_what_else_was_changed_is_kept(
+    job, tmp_path
+):
     data = make_bids(tmp_path / "data", spacing_mm=3.0)
     scan = scans_of(str(data), job.out, BatchOptions(bids=True, fmriprep="first-lex"))[0]
     assert set(do(scan, job).outputs) == set(scan.outputs)
@@ -294,19 +296,12 @@ def test_the_mask_for_fmriprep_follows_a_correction_and_no_sidecar_is_touched(jo
     voxels = correct(job.out / scan.mask)
     sidecar, turned = job.out / sidecar_of(scan.mask), scan.for_fmriprep[0]
     sidecar.write_text("{}")
-    entry = do(scan, job, MASK_CORRECTED)
-    assert np.count_nonzero(nibabel.load(job.out / turned).dataobj) == voxels
-    assert entry.outputs[turned].still_holds(job.out / turned)
-    assert sidecar.read_text() == "{}"
-
-
-@pytest.mark.usefixtures("engine")
-def test_what_else_was_changed_by_hand_is_kept_too(job, scan):
-    do(scan, job)
-    correct(job.out / scan.mask)
     (job.out / scan.brain).write_bytes(b"by hand")
     entry = do(scan, job, MASK_CORRECTED)
     assert entry.row["status"] == "corrected"
+    assert np.count_nonzero(nibabel.load(job.out / turned).dataobj) == voxels
+    assert entry.outputs[turned].still_holds(job.out / turned)
+    assert sidecar.read_text() == "{}"
     assert (job.out / scan.brain).read_bytes() == b"by hand"
     assert not entry.outputs[scan.brain].still_holds(job.out / scan.brain)
 
