@@ -75,7 +75,6 @@ def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]])
 
     taken = {identity(file): "the input" for path in inputs for file in files_read(path)}
     for name, path in outputs:
-        _require_ending(name, path)
         for file in files_of(path):
             if other := taken.get(identity(file)):
                 raise OutputError(f"{path} is also {other}; name another {name} output.")
@@ -85,6 +84,7 @@ def require_outputs(inputs: Sequence[Path], outputs: Iterable[tuple[str, Path]])
                     "output."
                 )
             require_writable(file)
+        _require_ending(name, path)
         taken |= {identity(file): f"the {name} output" for file in files_of(path)}
 
 

@@ -133,6 +133,8 @@ def test_no_argument_shows_what_to_type(capsys, words, usage):
         ("batch a.nii b.nii out", "put a glob in quotes"),
         ("--apply-to FLAIR.nii T1.nii", "give it before '--apply-to'"),
         ("-T1.nii.gz", "write ./-T1.nii.gz"),
+        ("./-T1.nii.gz brain.nii", "brain.nii does not exist; an output is named with -o or -m"),
+        ("-o .. ./-T1.nii.gz", ".. is a folder; name a file to write"),
     ],
 )
 def test_a_misspelt_word_or_one_like_an_option_is_answered_with_what_was_meant(

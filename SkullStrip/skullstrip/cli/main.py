@@ -209,7 +209,7 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
     if len(scans) == 1:
         return scans
     if missing := [scan for scan in scans if not scan.exists()]:
-        raise InputError(f"{missing[0]} does not exist; nothing was stripped.")
+        raise InputError(f"{missing[0]} does not exist; an output is named with -o or -m.")
     if arguments.apply_to or any(
         getattr(arguments, name) is not None for name in (*OUTPUTS, "from_probability")
     ):
