@@ -17,7 +17,7 @@ from typing import Any
 
 from skullstrip.batch.bids import find_bids_scans
 from skullstrip.batch.records import CORRECTED, DONE, RECORDS, rows, sha256_of
-from skullstrip.batch.scans import find_scans
+from skullstrip.batch.scans import OURS, find_scans
 from skullstrip.batch.tables import ACCEPT, DECISIONS, read_decisions, read_rows, write_rows
 from skullstrip.errors import InputError
 from skullstrip.escaping import escaped
@@ -160,10 +160,15 @@ def _stem(path: Path) -> str:
 
 
 def find_in_folders(root: Path) -> list[Pair]:
-    """Find ``<id>.nii.gz`` with ``<id>_mask.nii.gz``, and ``<id>/T1w`` with ``<id>/mask``."""
+    """Find ``<id>.nii.gz`` with ``<id>_mask.nii.gz``, and ``<id>/T1w`` with ``<id>/mask``.
+
+    What `skullstrip` wrote beside a scan, its brain alone, is no scan.
+    """
     pairs = []
     files = images_in(root)
     for stem, image in files.items():
+        if OURS.search(stem):
+            continue
         subject = stem.removesuffix("_T1w")
         masks = (f"{base}{ending}" for base in (stem, subject) for ending in MASK_ENDINGS)
         if mask := next((files[name] for name in masks if name in files), None):

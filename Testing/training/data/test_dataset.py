@@ -34,7 +34,8 @@ def write_manifest(path, rows):
 
 def test_scans_with_masks_beside_them_or_in_folders_of_subjects_make_pairs(tmp_path):
     files = ("a.nii.gz", "a_mask.nii.gz", "b/T1w.nii", "b/mask.nii", "alone.nii.gz",
-             "IXI002_T1w.nii.gz", "IXI002_mask.nii.gz")  # fmt: skip
+             "IXI002_T1w.nii.gz", "IXI002_mask.nii.gz",
+             "c.nii", "c_brain.nii", "c_brain_mask.nii")  # fmt: skip
     for name in files:
         touch(tmp_path / name)
     assert find_pairs(tmp_path) == tuple(
@@ -43,6 +44,7 @@ def test_scans_with_masks_beside_them_or_in_folders_of_subjects_make_pairs(tmp_p
             ("IXI002", "IXI002_T1w.nii.gz", "IXI002_mask.nii.gz"),
             ("a", "a.nii.gz", "a_mask.nii.gz"),
             ("b", "b/T1w.nii", "b/mask.nii"),
+            ("c", "c.nii", "c_brain_mask.nii"),  # the brain alone is no scan
         )
     )
 
