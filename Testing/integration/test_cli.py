@@ -215,7 +215,9 @@ def test_a_series_is_stripped_into_its_folder_and_the_patient_is_never_named(
     before = set(series.rglob("*"))
     assert main([str(series), *stand_in]) == 2
     error = capsys.readouterr().err.splitlines()
-    assert error[0].endswith("holds 3 series; choose one with '--series N', or name a file of it.")
+    assert error[0].endswith(
+        "holds 3 series; name a file of the one you want, or, outside a batch, use '--series N'."
+    )
     assert [line.split()[0] for line in error[1:]] == ["3", "4", "5"]
     report = tmp_path / "report.json"
     words = ["--series", "3", "--json", str(report), "--qc", str(tmp_path / "qc.png")]

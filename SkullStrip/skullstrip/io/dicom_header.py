@@ -109,7 +109,8 @@ def find_series(path: Path, number: int | None = None) -> Series:
     lines = [series.line for series in known]
     if number is None:
         several = f"{path} holds {len(known)} series"
-        raise ChoiceError(f"{several}; choose one with '--series N', or name a file of it.", lines)
+        advice = "name a file of the one you want, or, outside a batch, use '--series N'"
+        raise ChoiceError(f"{several}; {advice}.", lines)
     raise ChoiceError(f"{path} holds no series {number}; choose one of these.", lines)
 
 

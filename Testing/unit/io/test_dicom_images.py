@@ -241,7 +241,7 @@ def study(tmp_path):
 
 
 def test_of_several_series_there_is_a_list_to_choose_from(study):
-    with pytest.raises(ChoiceError, match=r"holds 2 series; choose one with '--series N'") as error:
+    with pytest.raises(ChoiceError, match=r"holds 2 series; name a file of the one") as error:
         read_image(study)
     first, second = error.value.choices
     said = " ".join(first.split())
