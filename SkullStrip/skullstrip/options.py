@@ -69,7 +69,7 @@ class Options:
         for option in fields(self):
             _require_choice(option, getattr(self, option.name))
         if not isinstance(self.weights, str | os.PathLike | None):
-            raise InputError(f"The weights are {self.weights}; give a path.")
+            raise InputError(f"The weights are {self.weights!r}; give a path.")
         for name, number in self._numbers().items():
             object.__setattr__(self, name, number)
 
@@ -77,15 +77,15 @@ class Options:
         """Return the numbers as Python's own, since JSON knows nothing of NumPy's."""
         if not (_is_number(self.border_mm) and abs(self.border_mm) <= MAX_BORDER_MM):
             raise InputError(
-                f"The border is {self.border_mm}; give a number of millimetres between "
+                f"The border is {self.border_mm!r}; give a number of millimetres between "
                 f"-{MAX_BORDER_MM} and {MAX_BORDER_MM}."
             )
         views = self.views if isinstance(self.views, str) else whole_number(self.views)
         if views not in VIEWS:
-            raise InputError(f"The number of views is {self.views}; use auto, 1 or 3.")
+            raise InputError(f"The number of views is {self.views!r}; use auto, 1 or 3.")
         threads = None if self.threads is None else whole_number(self.threads)
         if threads is not None and threads < 1:
-            raise InputError(f"The number of threads is {self.threads}; give 1 or more.")
+            raise InputError(f"The number of threads is {self.threads!r}; give 1 or more.")
         return {"border_mm": float(self.border_mm), "views": views, "threads": threads}
 
     @classmethod

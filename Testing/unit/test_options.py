@@ -54,7 +54,7 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
         ({"keep_csf": "no"}, "'no' for keep_csf"),
         ({"reorient": "auto"}, "'auto' for reorient"),
         ({"border_mm": True}, "border is True"),
-        ({"views": 2}, "number of views is 2; use auto, 1 or 3"),
+        ({"views": "1"}, "number of views is '1'; use auto, 1 or 3"),
         ({"views": True}, "number of views is True"),
         ({"views": 1.0}, r"number of views is 1\.0"),
         ({"engine": "caffe"}, "engine 'caffe' is unknown; use one of auto, onnxruntime"),

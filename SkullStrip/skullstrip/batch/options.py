@@ -77,7 +77,7 @@ class BatchOptions:
         if is_for_bids and not self.bids:
             raise InputError("Labels, --also and --fmriprep are for BIDS data sets; add --bids.")
         if self.jobs is not None and whole_number(self.jobs) < 1:
-            raise InputError(f"The number of jobs is {self.jobs}; give 1 or more.")
+            raise InputError(f"The number of jobs is {self.jobs!r}; give 1 or more.")
         if self.scheduler and self.jobs:
             raise InputError("--jobs is for this machine's workers; leave it out with --scheduler.")
         if self.decisions and self.redo != "rejected":
