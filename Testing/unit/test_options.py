@@ -49,7 +49,7 @@ def test_options_come_back_from_their_json_and_what_is_left_out_has_its_default(
     ("options", "words"),
     [
         ({"border_mm": float("nan")}, "border is nan"),
-        ({"border_mm": "thick"}, "border is thick"),
+        ({"border_mm": "thick"}, "border is 'thick'"),
         ({"border_mm": 1e308}, r"border is 1e\+308; .* between -100 and 100\."),
         ({"keep_csf": "no"}, "'no' for keep_csf"),
         ({"reorient": "auto"}, "'auto' for reorient"),
