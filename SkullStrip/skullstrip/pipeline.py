@@ -184,11 +184,14 @@ def extract_brain(
         checks = (*checks, *orientation_checks, *contrast_checks(prepared.head, region))
         slices = VIEWS[options.views]
         found = predict_head(prepared.head, engine.predict, slices, progress, region)
+    placement = replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32))
+    views_used = found.views_used
     with ThreadPoolExecutor(1) as background:  # the mask is made while it is judged
-        restoring = background.submit(restore, found.probability, prepared)
+        restoring = background.submit(restore, found.probability, placement)
         cutting = background.submit(lambda: cut_brain(volume, restoring.result(), options))
         with stopwatch.stage("judge"):
             evidence = gather_evidence(prepared, found, volume.affine, engine.predict, region)
+            del prepared, found  # the mask can have their memory, a fifth of all
             judgement = judge(evidence, calibration)
         with stopwatch.stage("restore"):
             probability = restoring.result()
@@ -198,7 +201,7 @@ def extract_brain(
     confidence_source = partial(  # about 5 MB
         confidence_map,
         evidence=evidence,
-        placement=replace(prepared, head=np.empty((0, 0, 0), dtype=np.float32)),
+        placement=placement,
         calibration=calibration,
         mask=mask if judged == "as written" else None,
     )
@@ -211,7 +214,7 @@ def extract_brain(
         device=engine.device,
         weights_sha256=manifest.weights_sha256,
         calibration_sha256=calibrations.sha256,
-        views_used=found.views_used,
+        views_used=views_used,
         quality=judgement.reasons,
         verdict=judgement.verdict,
         judged=judged,
