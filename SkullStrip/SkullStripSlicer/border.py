@@ -26,6 +26,7 @@ class BorderField:
         self._isEmpty, corner = not brainMask.any(), (slice(0, 1),) * 3
         self.box = corner if self._isEmpty else bounding_box(brainMask, margin)  # of all masks
         self.shape = brainMask.shape
+        self.packed = ""  # the mask at border 0, for whoever has packed it
         self._base = brainMask[self.box].copy(order="K")
         self._distance: np.ndarray | None = None
         self._thread: threading.Thread | None = None

@@ -3,7 +3,8 @@
 The state of a result is with its segmentation (`outputs.readState`): "borderMm", from where the
 network put the surface; "invert", whether the stripped volume keeps what is not brain; "report", as
 `skullstrip.report` documents it; "clicks", by which the mask was corrected, and "clickChanges", the
-voxels that each of them changed. What no file has, a `_Memory`, its node keeps as long as it lives.
+voxels that each of them changed; "base", the mask at border 0 where another is shown. What no file
+has, a `_Memory`, its node keeps as long as it lives.
 """
 
 from __future__ import annotations
@@ -44,9 +45,8 @@ ENDINGS = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd")
 class _Past:
     """What a segmentation was before a run, packed, and the nodes that the run added."""
 
-    base: str | None  # the mask at border 0, where it is known
     shown: str | None  # the mask as it was; None where it was not ours
-    shape: tuple[int, ...]  # of both
+    shape: tuple[int, ...]  # of that
     references: dict[str, str | None]  # node ids by role
     attributes: tuple[str | None, ...]
     volumes: list[outputs.KeptVolume]  # which the run may fill
@@ -100,12 +100,12 @@ def add(
 
 
 def _remember(segmentationNode, given) -> _Past:
-    base, shown, shape = None, None, ()
+    shown, shape = None, ()
     if not outputs.isEdited(segmentationNode, told=True):
-        border, shape = find(segmentationNode), ownGrid(segmentationNode).GetDimensions()
-        base = None if border is None else _packed(border.whole(0.0))
+        shape = ownGrid(segmentationNode).GetDimensions()
         isBase = outputs.readState(segmentationNode).get("borderMm") == 0.0
-        shown = base if isBase else _packed(outputs.brainMask(segmentationNode))
+        mask = find(segmentationNode).whole(0.0) if isBase else outputs.brainMask(segmentationNode)
+        shown = _packed(mask)
     volumes = [node for node in given.values() if node is not None]
     volumes += [
         segmentationNode.GetNodeReference(role)
@@ -113,7 +113,6 @@ def _remember(segmentationNode, given) -> _Past:
         if given.get(role) is None and outputs.isFilled(segmentationNode, role)
     ]
     return _Past(
-        base,
         shown,
         shape,
         {role: segmentationNode.GetNodeReferenceID(role) for role in outputs.ROLES},
@@ -130,28 +129,24 @@ def _bringBack(segmentationNode, past: _Past) -> None:
     outputs.setOwnAttributes(segmentationNode, past.attributes)
     if current != outputs.segmentOf(segmentationNode):  # it was added beside an earlier one
         segmentationNode.GetSegmentation().RemoveSegment(current)
-
-    def field(packed: str) -> BorderField:
-        mask = _unpacked(packed, past.shape)
-        return BorderField(mask, outputs.sourceOf(segmentationNode))
-
-    _memoryOf(segmentationNode).field = None if past.base is None else field(past.base)
+    _memoryOf(segmentationNode).field = None
     if past.shown is not None:
-        shown = field(past.shown)
+        mask = _unpacked(past.shown, past.shape)
+        shown = BorderField(mask, outputs.sourceOf(segmentationNode))
         _writeMask(segmentationNode, shown.mask(0.0), shown.box)
     for volume in past.volumes:
         volume.bringBack()
 
 
-def find(segmentationNode) -> BorderField | None:
-    """Return every mask of a result, also after its scene was loaded from a file.
-
-    Then the saved mask gives the surface back, provided that it was saved at border 0.
-    """
+def find(segmentationNode) -> BorderField:
+    """Return every mask of a result that nobody edited, also after its scene was loaded."""
     memory = _memoryOf(segmentationNode)
-    isSaved = outputs.readState(segmentationNode).get("borderMm") == 0.0
-    if memory.field is None and isSaved and not outputs.isEdited(segmentationNode):
-        mask = outputs.brainMask(segmentationNode)
+    if memory.field is None:
+        state, mask = outputs.readState(segmentationNode), outputs.brainMask(segmentationNode)
+        if state["borderMm"]:
+            if "base" not in state:  # as earlier versions saved it
+                raise InputError("This result has its border moved for good; strip the scan again.")
+            mask = _unpacked(state["base"], mask.shape)
         memory.field = BorderField(mask, outputs.sourceOf(segmentationNode))
     return memory.field
 
@@ -164,19 +159,13 @@ def measureAhead(segmentationNode) -> None:
 
 
 def requireChangeable(segmentationNode) -> BorderField:
-    """Return every mask of a result.
-
-    Raises InputError where the segment was edited by hand, or nothing is known of it any more.
-    """
+    """Return every mask of a result; refuse one that was edited, or whose scan is gone."""
     outputs.requireSource(segmentationNode)
     if outputs.isEdited(segmentationNode):
         isReviewed = segmentationNode.GetAttribute(outputs.REVIEWED_ATTRIBUTE)
         advice = "save the correction first" if isReviewed else "strip again for a fresh result"
         raise InputError(f"'{segmentationNode.GetName()}' was edited since; {advice}.")
-    border = find(segmentationNode)
-    if border is None:
-        raise InputError("This result was loaded with its border moved; strip the scan again.")
-    return border
+    return find(segmentationNode)
 
 
 def change(
@@ -240,6 +229,10 @@ def _show(segmentationNode, border: BorderField, state, maps, given, *, brain: b
     volumeNode = outputs.sourceOf(segmentationNode)
     array, mask = _voxels(volumeNode, border.shape), border.mask(state["borderMm"])
     whole = border.placed(mask)
+    state = {key: value for key, value in state.items() if key != "base"}
+    if state["borderMm"]:
+        border.packed = border.packed or _packed(border.whole(0.0))
+        state["base"] = border.packed
     if brain:
         stripped = np.where(whole ^ state["invert"], array, array.dtype.type(0))
         maps = {outputs.BRAIN_ROLE: stripped, **maps}

@@ -17,7 +17,15 @@ from SkullStripSlicer import outputs
 from SkullStripSlicer.logic import StripLogic
 from SkullStripSlicer.voxels import worldAffine
 from Testing.slicer.child_stand_ins import PAUSING, THRESHOLD, logicOf, script_process
-from Testing.slicer.scene import addVolume, centreMm, harden, maskOf, nodeIds, voxelsOf
+from Testing.slicer.scene import (
+    addVolume,
+    centreMm,
+    harden,
+    maskOf,
+    nodeIds,
+    saveAndReload,
+    voxelsOf,
+)
 
 
 @pytest.mark.parametrize("border", [-5.0, 0.0, 10.0])
@@ -56,6 +64,18 @@ def test_a_second_run_updates_its_own_nodes_and_can_be_undone(volume, scene, log
     if isKnown:
         assert not logic.undo(segmentation)
         assert nodeIds(scene) == empty
+
+
+def test_a_border_of_a_scene_that_an_earlier_version_saved_is_not_moved(
+    volume, scene, logic, tmp_path
+):
+    segmentation = logic.strip(volume, border_mm=2.0)
+    state = outputs.readState(segmentation)
+    del state["base"]
+    outputs.writeState(segmentation, state, maskOf(segmentation))
+    saveAndReload(scene, tmp_path)
+    with pytest.raises(InputError, match="for good"):
+        logic.setBorder(scene.GetFirstNodeByClass("vtkMRMLSegmentationNode"), 0.0)
 
 
 def test_volumes_follow_a_second_run_that_did_not_ask_for_them_and_its_undo(volume, scene):
