@@ -20,6 +20,7 @@ DATA_OF_A_HEADER = (".img", ".img.gz")  # the header beside them names the scan
 DICOM_SUFFIXES = ("", ".dcm", ".ima")  # or the last number of a UID
 BETWEEN = ";"  # files in one cell of a table
 STRAY_BYTES = re.compile("[\0\udc80-\udcff]")  # and what Python makes of bytes that are no UTF-8
+MOST_BYTES = 250  # of a name, so that its record's has no more than file systems take
 OURS = re.compile("_brain(_mask)?$|_desc-brain[^_]*_[^_]+$")
 
 
@@ -202,14 +203,13 @@ def _unique(scans: Iterable[Scan]) -> list[Scan]:
 
 
 def refuse_names(scans: Iterable[Scan]) -> None:
-    """Raise InputError for two scans of one name, and for names that no table can hold."""
+    """Raise InputError for two scans of one name, and for names that no table or file can hold."""
     seen: dict[str, str] = {}
     for scan in chain.from_iterable((scan, *scan.apply_to) for scan in scans):
-        if STRAY_BYTES.search(scan.file + scan.name):
-            raise InputError(
-                f"{scan.file} has bytes in its name that are no text (UTF-8); rename it, or leave "
-                "it out."
-            )
+        is_stray = STRAY_BYTES.search(scan.file + scan.name)
+        if is_stray or len(os.fsencode(Path(scan.name).name)) > MOST_BYTES:
+            wrong = "bytes in its name that are no text (UTF-8)" if is_stray else "too long a name"
+            raise InputError(f"{scan.file} has {wrong}; rename it, or leave it out.")
         # macOS and Windows take names that differ in case alone for one.
         other = seen.setdefault(scan.name.casefold(), scan.file)
         if other is not scan.file and other == scan.file:

@@ -118,6 +118,7 @@ def test_a_table_names_paths_relative_to_itself_subjects_and_sessions(tmp_path):
         ("name,path\nc:\\up,a.nii\n", "would leave the output folder"),
         ("name,path\na,b\0.nii\n", "no text|NUL"),  # csv itself refuses it until Python 3.11
         ("name,path\na\0,b.nii\n", "no text|NUL"),
+        (f"name,path\n{'a' * 251},b.nii\n", "b.nii has too long a name"),
     ],
 )
 def test_a_table_without_scans_or_with_names_that_leave_the_folder_is_refused(
