@@ -35,9 +35,10 @@ def data(tmp_path, monkeypatch):
 
     origin, clone = tmp_path / "origin", tmp_path / "clone"
     save_head(origin / "T1.nii.gz", "LAS")
+    save_head(origin / "FLAIR.nii.gz", "RAS")
     git(origin, "init")
     git(origin, "annex", "init")
-    git(origin, "annex", "add", "T1.nii.gz")
+    git(origin, "annex", "add", ".")
     git(origin, "commit", "-m", "scan")
     git(tmp_path, "clone", "origin", "clone")
     git(clone, "annex", "init")
@@ -51,7 +52,8 @@ def strip(data, tmp_path, stand_in_weights):
     """Function that strips the clone's scan with the stand-in network; gives its row."""
     method = Options(engine=ThresholdEngine(), weights=stand_in_weights)
     job = work.Job(tmp_path / "out", BatchOptions(method), "digest")
-    (scan,) = find_scans(str(data), job.out)
+    flair, scan = find_scans(str(data), job.out)
+    scan = replace(scan, apply_to=(flair,))
 
     def stripped(get):
         return work.process_scan((scan, "new"), replace(job, options=replace(job.options, get=get)))

@@ -136,7 +136,7 @@ def process_scan(task: Task, job: Job) -> Row:
     corrected = known if reason == MASK_CORRECTED else None
     try:
         if job.options.get:
-            fetch(scan.path)
+            fetch(*scan.inputs)
         with suppress(OSError):  # of which reading it has more to say
             source = FileState.of(*scan.inputs)
         if corrected:

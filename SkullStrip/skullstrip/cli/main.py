@@ -194,6 +194,8 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
     Raise InputError where there is none, one of several is no file, or an output is named for
     several.
     """
+    from ..io.images import fetch
+
     named = [*arguments.inputs, *([] if arguments.image is None else [arguments.image])]
     if not named:
         after = "give it before '--apply-to', which takes all names after it"
@@ -205,7 +207,7 @@ def _scans(arguments: argparse.Namespace) -> list[Path]:
         if (meant := closest(name, tuple(COMMANDS))) and not Path(name).exists():
             raise InputError(f"{name} does not exist; did you mean '{COMMANDS[meant]}'?")
     scans = [*map(Path, named)]
-    _fetch(scans if arguments.get else [])
+    fetch(*([*scans, *map(Path, arguments.apply_to)] if arguments.get else []))
     if len(scans) == 1:
         return scans
     if missing := [scan for scan in scans if not scan.exists()]:
@@ -232,13 +234,6 @@ def _distinct(named: list[Path]) -> list[Path]:
         with suppress(InputError):  # of DICOM that cannot be read, or of which one is to be chosen
             ours.update(default_outputs(path).values())
     return [path for path in scans.values() if path not in ours]
-
-
-def _fetch(scans: list[Path]) -> None:
-    from ..io.images import fetch
-
-    for scan in scans:
-        fetch(scan)
 
 
 def _outputs(arguments: argparse.Namespace, input_path: Path) -> dict[str, Any]:

@@ -189,12 +189,12 @@ def files_read(path: Path) -> tuple[Path, ...]:
     return found
 
 
-def fetch(path: Path) -> None:
-    """Have `datalad get`, or else `git annex get`, bring what is lacking of an image.
+def fetch(*paths: Path) -> None:
+    """Have `datalad get`, or else `git annex get`, bring what is lacking of these images.
 
     Raise InputError where neither is installed, or the content did not come.
     """
-    for file in dict.fromkeys((path, *files_of(path))):
+    for file in dict.fromkeys(file for path in paths for file in (path, *files_of(path))):
         if not lacks_content(file):
             continue
         tool = next(filter(shutil.which, ANNEX_COMMANDS), None)
