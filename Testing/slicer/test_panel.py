@@ -209,6 +209,17 @@ def test_show_3d_makes_the_surface_and_keeps_it_after_a_new_border_and_another_r
     assert not segmentation.GetDisplayNode().GetVisibility3D()
 
 
+def test_the_border_is_made_ready_to_move_after_a_run_of_the_panel_alone(
+    widget, volume, monkeypatch
+):
+    measured = []
+    monkeypatch.setattr("SkullStripSlicer.border.signed_distance_mm", lambda *_: measured.append(1))
+    widget.logic.strip(volume)
+    assert not measured
+    strip(widget)
+    assert wait_for(lambda: measured)
+
+
 def test_undo_goes_back_run_by_run_with_the_settings(widget, scene):
     strip(widget)
     widget.ui.borderSlider.value = 4.0
