@@ -101,17 +101,17 @@ def _move_into_place(temporaries: dict[Path, Path], moved: list[str]) -> None:
     for staged, target in pairs:
         _flush_to_disk(staged)
         _refuse_target(target)
+
+    def move() -> None:
+        for staged, target in pairs:
+            os.replace(staged, target)
+            moved.append(target.name)
+
     with _moving, ThreadPoolExecutor(1) as thread:  # where no Ctrl-C comes in between
-        thread.submit(_replace, pairs, moved).result()
+        thread.submit(move).result()
         _moves += 1
     for folder in temporaries:
         _flush_to_disk(folder)
-
-
-def _replace(pairs: list[tuple[Path, Path]], moved: list[str]) -> None:
-    for staged, target in pairs:
-        os.replace(staged, target)
-        moved.append(target.name)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -69,19 +69,14 @@ def test_where_a_move_fails_the_message_says_what_has_changed(tmp_path, monkeypa
 def test_an_interrupt_comes_after_the_files_are_moved_and_temporaries_removed(
     tmp_path, monkeypatch
 ):
-    def interrupted(work):
-        def once(*arguments, **options):
-            done = work(*arguments, **options)
-            if not came:
-                came.append(work)
-                signal.raise_signal(signal.SIGINT)
-            return done
+    for name, work in (("replace", os.replace), ("rmdir", os.rmdir)):
 
-        return once
+        def interrupted(*arguments, work=work, **options):
+            monkeypatch.undo()
+            work(*arguments, **options)
+            signal.raise_signal(signal.SIGINT)
 
-    for module, name in ((os, "replace"), (os, "rmdir")):
-        came = []
-        monkeypatch.setattr(module, name, interrupted(getattr(module, name)))
+        monkeypatch.setattr(os, name, interrupted)
         with pytest.raises(KeyboardInterrupt), atomic_outputs() as staged:
             for each in ("a.txt", "b.txt"):
                 staged(tmp_path / each).write_text(name)
