@@ -100,7 +100,11 @@ def _reason(entry: Entry, scan: Scan, job: Job) -> str:
         return "other options"
     if not entry.source.still_holds(*scan.inputs):
         return "input changed"
-    if not all(state.still_holds(job.out / path) for path, state in entry.outputs.items()):
+    # Corrections of the mask on other scans stay, and are no reason to begin again.
+    others = {path for other in scan.apply_to for path in other.outputs}
+    kept = {path for path in others if records.is_stranger(path, entry, job.out)}
+    outputs = [(path, state) for path, state in entry.outputs.items() if path not in kept]
+    if not all(state.still_holds(job.out / path) for path, state in outputs):
         return "output changed"
     if set(scan.for_fmriprep) - entry.outputs.keys():
         return "no mask for fMRIPrep yet"

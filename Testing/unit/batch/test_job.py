@@ -96,6 +96,10 @@ def test_a_mask_for_fmriprep_or_another_scan_that_is_asked_for_later_is_a_reason
     outputs = known.outputs | {scans[2].mask: FileState.of(out / scans[2].mask)}
     write_record(replace(known, outputs=outputs), out)
     assert reasons(done)[1] == ""
+    (out / scans[2].mask).write_bytes(b"corrected")
+    assert reasons(done)[1] == ""
+    (out / scans[2].mask).unlink()
+    assert reasons(done)[1] == "output changed"
     scans[2].path.write_bytes(b"other")
     assert reasons(done)[1] == "input changed"
 
