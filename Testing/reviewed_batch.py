@@ -38,6 +38,7 @@ def _done(name, scans, out):
         "reasons": "" if verdict == "pass" else f"It is rough.; {REASON}",
         "places": PLACES.get(name, ""),
         "volume_error_ml": "14.0",
+        "keep_csf": name != "b",
         "brain_mask": f"{name}_brain_mask.nii.gz",
         "mask_sha256": sha256_of(mask),
     }

@@ -113,13 +113,16 @@ class Options:
 
     def settings(self) -> dict[str, Any]:
         """Return what changes the outputs, the weights aside, as plain data; nothing unset."""
-        content = self.to_json().items()
-        return {name: value for name, value in content if not (name in RUNTIME or value is None)}
+        content = self.to_json()
+        return {name: content[name] for name in SETTINGS if content[name] is not None}
 
     def digest(self, weights_sha256: str, calibration_sha256: str) -> str:
         """Return a hash of all that changes the outputs; an engine or a device hardly does."""
         content = {"weights": weights_sha256, "calibration": calibration_sha256, **self.settings()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+SETTINGS = tuple(option.name for option in fields(Options) if option.name not in RUNTIME)
 
 
 def _is_number(value: Any) -> bool:

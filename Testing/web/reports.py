@@ -42,7 +42,7 @@ def row(number, **changes):
         "engine": "onnxruntime",
         "device": "cpu",
         "border_mm": 0.0,
-        "csf": "kept",
+        "keep_csf": True,
         "views": "auto",
         "views_used": "1 slice in 6 along X, Y, Z",
         "version": "1.0",

@@ -235,7 +235,6 @@ def _write_beside(scan: Scan, mask: Path, places: dict[str, Path]) -> None:
 
 def _described(scan: Scan, job: Job, source: FileState, message: str) -> Row:
     """Return the columns that are known whatever becomes of the scan."""
-    options = job.options.method
     return {
         "name": scan.name,
         "path": scan.file,
@@ -243,10 +242,7 @@ def _described(scan: Scan, job: Job, source: FileState, message: str) -> Row:
         "session": scan.session,
         "status": FAILED,
         "message": message,
-        "border_mm": options.border_mm,
-        "csf": "kept" if options.keep_csf else "removed",
-        "reorient": "yes" if options.reorient else "no",
-        "views": str(options.views),
+        **job.options.method.settings(),
         "version": __version__,
         "input_sha256": source.sha256,
     }
@@ -273,7 +269,7 @@ def _found(result: BrainExtraction, scan: Scan, job: Job, source: FileState) -> 
         "volume_error_ml": rounded(result.volume_error_ml, 2),
         "applied_to": "; ".join(f"{name}: {quality_line(each)}" for name, each in others),
         "qc_applied": BETWEEN.join(other.qc for other in scan.apply_to),
-        "turned": "yes" if lies_otherwise and job.options.method.reorient else "no",
+        "turned": lies_otherwise and job.options.method.reorient,
     }
 
 

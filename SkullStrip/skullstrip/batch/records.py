@@ -20,6 +20,7 @@ from ..errors import OutputError, reason_of
 from ..io.atomic import atomic_outputs
 from ..io.images import files_of, files_read
 from ..io.limits import require_regular
+from ..options import SETTINGS
 
 RECORDS = ".skullstrip/scans"  # below the output folder
 LOCK = ".skullstrip/lock"
@@ -36,11 +37,9 @@ COLUMNS = (
     "volume_ml", "volume_error_ml", "dice_estimate", "dice_error",
     "message",
     "applied_to",  # other scans of the session, each with its verdict
-    "seconds", "engine", "device", "border_mm",
-    "csf",  # kept or removed: the fluid around the brain
-    "reorient",  # yes or no
-    "turned",  # yes or no: a head that lies another way than its header says
-    "views",  # as asked
+    "seconds", "engine", "device",
+    *SETTINGS,  # of `Options`, as asked
+    "turned",  # whether a head that lies another way than its header says was
     "views_used",  # which slices the network saw
     "version", "weights_sha256", "calibration_sha256", "input_sha256", "mask_sha256",
     "brain_mask", "brain", "qc",

@@ -39,7 +39,7 @@ SCRIPTS = (
 )  # fmt: skip
 SCANS_HERE = "<!-- the scans and the script -->\n"
 TEXTS = (
-    "name", "path", "subject", "session", "engine", "device", "border_mm", "csf", "views_used",
+    "name", "path", "subject", "session", "engine", "device", "border_mm", "keep_csf", "views_used",
     "version", "brain_mask", "brain", "finished", "judged", UNLIKE, "applied_to",
 )  # fmt: skip
 ADDRESSES = ("qc", "qc_applied")

@@ -16,7 +16,7 @@ const FACTS = [
   ["Time", (scan) => duration(scan.seconds)],
   ["Run by", (scan) => [scan.engine, scan.device].filter(Boolean).join(", ")],
   ["Border", (scan) => scan.border_mm && `${scan.border_mm} mm`],
-  ["Fluid", (scan) => scan.csf && `around the brain ${scan.csf}`],
+  ["Fluid", (scan) => scan.keep_csf === "False" && "around the brain removed"],
   ["Views", (scan) => scan.views_used],
   ["Finished", (scan) => scan.finished.replace("T", " ").replace(/(Z|\+00:00)$/, " UTC")],
   ["SkullStrip", (scan) => scan.version],
