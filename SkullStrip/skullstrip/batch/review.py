@@ -61,7 +61,7 @@ class Case:
         return {
             **{key: number(row.get(key)) for key in numbers},
             **{key: row[key] for key in texts if row.get(key)},
-            "keep_csf": row.get("keep_csf") != "False",
+            "keep_csf": (row.get("keep_csf") or "").lower() != "false",
             "quality": [check.as_dict() for check in _reasons(row)],
         }
 
