@@ -81,9 +81,8 @@ def for_any_even_size(model: Any) -> None:
     nodes = _nodes(SIZES.format(outputs=", ".join(outputs)))
     for node in graph.node:
         attributes = {each.name: each.ints for each in node.attribute}
-        if (
-            max(attributes.get("strides", [1])) == 2
-        ):  # pad one more at the end: nothing for even sizes
+        # Where a convolution halves, one more is padded at the end: nothing for even sizes.
+        if max(attributes.get("strides", [1])) == 2:
             attributes["pads"][2:] = [pad + 1 for pad in attributes["pads"][2:]]
         nodes += instead.get(node.output[0], [node])
     used = {name for node in nodes for name in node.input}

@@ -190,7 +190,7 @@ def run(arguments: argparse.Namespace) -> None:
         if row["kind"] == "labels" and row["subject"] != TWIN
     }
     paths = {name: manifest.parent / row["image"] for name, row in rows.items()}
-    lines = HELD_BACK.read_text(encoding="utf-8").splitlines()
+    lines = map(str.strip, HELD_BACK.read_text(encoding="utf-8").splitlines())
     kept = tuple(line for line in lines if line and not line.startswith("#"))
     out.mkdir(parents=True, exist_ok=True)
     written = []
